@@ -1,0 +1,115 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Command, Option } from 'commander';
+import { compare } from './bench/compare.ts';
+import type { ExperimentSpec } from './bench/experiment.ts';
+import { describeComparison, describeSetup } from './bench/print.ts';
+import { startProgress } from './bench/progress.ts';
+import { reportPage } from './bench/report.ts';
+import { runSweep, sweepTable } from './bench/sweep.ts';
+import { RunFailure, UsageError } from './failure.ts';
+import {
+  chunkSizeOption,
+  type Dtype,
+  deviceOption,
+  positiveInteger,
+  type SweepAxis,
+  sweepAxis,
+  threadsOption,
+  wholeNumber,
+} from './options.ts';
+
+const DEFAULT_REPORT = 'torch-curvature-sweep.html';
+
+interface BenchOptions {
+  hidden: number;
+  layers: number;
+  batch: number;
+  inputs: number;
+  outputs: number;
+  dtype: Dtype;
+  device: string;
+  threads?: number;
+  chunkSize?: number;
+  seed: number;
+  repeat?: number;
+  sortBy: string;
+  rowLimit: number;
+  sweep?: SweepAxis;
+  json?: string;
+  trace?: string;
+  html?: string;
+}
+
+/** `executable` is the script of this command line; fresh processes are started from it. */
+export function benchCommand(executable: string): Command {
+  return new Command('bench')
+    .description('Compare the dense and the on-the-fly product JᵀJ v of a tanh MLP: numbers, time, memory.')
+    .option('--hidden <n>', 'width of the hidden layers', positiveInteger, 64)
+    .option('--layers <n>', 'number of hidden layers', positiveInteger, 2)
+    .option('--batch <n>', 'samples', positiveInteger, 4096)
+    .option('--inputs <n>', 'features of a sample', positiveInteger, 4)
+    .option('--outputs <n>', 'outputs of the model', positiveInteger, 1)
+    .addOption(new Option('--dtype <name>', 'precision').choices(['float32', 'float64']).default('float32'))
+    .addOption(deviceOption())
+    .addOption(threadsOption())
+    .addOption(chunkSizeOption())
+    .option('--seed <n>', 'of the model, the batch and the vector', wholeNumber, 0)
+    .option(
+      '--repeat <n>',
+      'timed runs of each product (default: what fits in some seconds)',
+      positiveInteger,
+    )
+    .option('--sort-by <key>', "column that sorts the profiler's tables", 'cpu_memory_usage')
+    .option('--row-limit <n>', "rows of the profiler's tables", positiveInteger, 10)
+    .option('--sweep <axis>', 'also measure over a range: hidden=16,32,64 or batch=… or layers=…', sweepAxis)
+    .option('--html <file>', `report of the sweep (default: ${DEFAULT_REPORT})`)
+    .option('--json <file>', 'write the results as JSON')
+    .option('--trace <dir>', 'write Chrome traces of both products')
+    .action((options: BenchOptions) => run(executable, options));
+}
+
+async function run(executable: string, options: BenchOptions): Promise<void> {
+  if (options.html !== undefined && options.sweep === undefined) {
+    throw new UsageError('--html is the report of a sweep: give --sweep as well');
+  }
+  const html = options.sweep === undefined ? undefined : (options.html ?? DEFAULT_REPORT);
+  // Before minutes of measuring, not after them.
+  for (const file of [html, options.json]) {
+    if (file !== undefined) await mkdir(dirname(file), { recursive: true });
+  }
+
+  const spec = experimentSpec(options);
+  const progress = startProgress(3 + (options.sweep === undefined ? 0 : 2 * options.sweep.values.length));
+  try {
+    progress.note(describeSetup(spec));
+    const comparison = await compare(executable, spec, { ...options, progress });
+    progress.note(describeComparison(comparison));
+
+    const sweep =
+      options.sweep === undefined ? undefined : await runSweep(executable, spec, options.sweep, progress);
+    if (sweep !== undefined && html !== undefined) {
+      progress.note(sweepTable(sweep));
+      await writeFile(html, await reportPage(comparison, sweep));
+      progress.note(`Report: ${html}\n`);
+    }
+    if (options.json !== undefined) {
+      const results = { ...comparison.results, ...(sweep === undefined ? {} : { sweep: sweep.points }) };
+      await writeFile(options.json, `${JSON.stringify(results, null, 2)}\n`);
+    }
+
+    const failures = [...comparison.failures, ...(sweep?.failures ?? [])];
+    if (failures.length > 0) throw new RunFailure(failures.join('; '));
+  } finally {
+    progress.stop();
+  }
+}
+
+function experimentSpec(options: BenchOptions): ExperimentSpec {
+  const { hidden, layers, batch, inputs, outputs, dtype, device, seed, threads, chunkSize } = options;
+  return {
+    ...{ hidden, layers, batch, inputs, outputs, dtype, device, seed },
+    ...(threads === undefined ? {} : { threads }),
+    ...(chunkSize === undefined ? {} : { chunkSize }),
+  };
+}

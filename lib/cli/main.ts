@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+import { realpathSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import { MEASURE, measureCommand } from './bench/child.ts';
+import { benchCommand } from './bench.ts';
+import { describeError, UsageError } from './failure.ts';
+import { infoCommand } from './info.ts';
+import { matvecCommand } from './matvec.ts';
+
+/** Exit codes of the command: what a script calling it can rely on. */
+const SUCCESS = 0;
+const FAILURE = 1;
+const WRONG_USAGE = 2;
+
+function program(executable: string): Command {
+  const root = new Command('torch-curvature')
+    .description('Matrix-free curvature products of PyTorch models, on libtorch.')
+    .version(packageJson.version)
+    .showHelpAfterError('(run with --help to see what is accepted)')
+    .addHelpText('after', '\nExit code: 0 success, 1 a check or a run failed, 2 wrong usage.');
+  const commands = [
+    benchCommand(executable),
+    infoCommand(),
+    matvecCommand(),
+    // The fresh processes that `bench` measures in.
+    measureCommand(),
+  ];
+  for (const command of commands) {
+    command.option('--debug', 'print stack traces of errors (as does TORCH_CURVATURE_DEBUG=1)');
+    command.copyInheritedSettings(root).exitOverride();
+    root.addCommand(command, { hidden: command.name() === MEASURE });
+  }
+  return root.exitOverride();
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const debug = args.includes('--debug') || process.env.TORCH_CURVATURE_DEBUG === '1';
+  if (args.length === 0) {
+    program('').outputHelp({ error: true });
+    return WRONG_USAGE;
+  }
+  try {
+    await program(realpathSync(process.argv[1]!)).parseAsync(args, { from: 'user' });
+    return typeof process.exitCode === 'number' ? process.exitCode : SUCCESS;
+  } catch (error) {
+    // Commander has printed its own message by now.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? SUCCESS : WRONG_USAGE;
+    process.stderr.write(`torch-curvature: ${describeError(error, debug)}\n`);
+    return error instanceof UsageError ? WRONG_USAGE : FAILURE;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

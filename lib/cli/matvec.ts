@@ -1,0 +1,63 @@
+import { Command, Option } from 'commander';
+import { type Model, matvecDense, matvecOnTheFly, tensor } from '../index.ts';
+import { UsageError } from './failure.ts';
+import { readModel } from './model-file.ts';
+import { readFlatNpy, readNpy, writeNpy } from './npy.ts';
+import { chunkSizeOption, deviceOption, threadsOption, wholeNumber } from './options.ts';
+
+interface MatvecOptions {
+  model: string;
+  x: string;
+  v: string;
+  out: string;
+  params?: string;
+  seed?: number;
+  method: 'on-the-fly' | 'dense';
+  device: string;
+  threads?: number;
+  chunkSize?: number;
+}
+
+export function matvecCommand(): Command {
+  return new Command('matvec')
+    .description('Compute JᵀJ v of a model, from files to a file.')
+    .requiredOption('--model <file>', 'a layer list: {"layers": [["linear", 4, 64], ["tanh"], …]} (.json)')
+    .requiredOption('--x <file>', 'inputs, first axis the batch (.npy)')
+    .requiredOption('--v <file>', 'the vector, in the order of the parameters (.npy, float32 or float64)')
+    .requiredOption('--out <file>', 'where the product goes (.npy)')
+    .option('--params <file>', 'parameters, flat (.npy, of the kind of v)')
+    .addOption(
+      new Option('--seed <n>', "instead of --params: PyTorch's default initialisation from this seed")
+        .argParser(wholeNumber)
+        .conflicts('params'),
+    )
+    .addOption(
+      new Option('--method <name>', 'how to compute it')
+        .choices(['on-the-fly', 'dense'])
+        .default('on-the-fly'),
+    )
+    .addOption(deviceOption())
+    .addOption(threadsOption())
+    .addOption(chunkSizeOption())
+    .action(run);
+}
+
+async function run(options: MatvecOptions): Promise<void> {
+  const model = await readModel(options.model);
+  const [x, v] = await Promise.all([readNpy(options.x), readFlatNpy(options.v)]);
+  const params = await parameters(model, v instanceof Float64Array ? 'float64' : 'float32', options);
+  const product = options.method === 'dense' ? matvecDense : matvecOnTheFly;
+  const { device, threads, chunkSize } = options;
+  const result = await product({ model, params, x: tensor(x.data, x.shape) }, v, {
+    device,
+    ...(threads === undefined ? {} : { threads }),
+    ...(chunkSize === undefined ? {} : { chunkSize }),
+  });
+  await writeNpy(options.out, result, [result.length]);
+}
+
+async function parameters(model: Model, dtype: 'float32' | 'float64', { params, seed }: MatvecOptions) {
+  if (params !== undefined) return readFlatNpy(params);
+  if (seed !== undefined) return model.init({ seed, dtype });
+  throw new UsageError('a layer list carries no weights: give --params FILE, or --seed N to initialise them');
+}

@@ -1,0 +1,63 @@
+/** NumPy's `.npy` files, as the arrays of this library. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { dump, parse } from 'npyjs';
+import { RunFailure } from './failure.ts';
+
+const READABLE = { f4: Float32Array, f8: Float64Array, i4: Int32Array, i8: BigInt64Array } as const;
+
+export interface NpyTensor {
+  data: Float32Array | Float64Array | Int32Array | BigInt64Array;
+  shape: number[];
+}
+
+/**
+ * Reads a little-endian float32, float64, int32 or int64 array in row-major order.
+ *
+ * @throws RunFailure that names the file when it is missing, truncated, longer than its header says, or of another kind
+ */
+export async function readNpy(path: string): Promise<NpyTensor> {
+  const file = await readFile(path);
+  const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer;
+  let array: ReturnType<typeof parse>;
+  try {
+    array = parse(bytes, { convertFloat16: false });
+  } catch (error) {
+    // Too short for its header, or for a whole number of elements, ends in a RangeError of the array's constructor.
+    const reason = error instanceof RangeError ? 'it is truncated or damaged' : (error as Error).message;
+    throw new RunFailure(`${path}: not a readable .npy file: ${reason}`, { cause: error });
+  }
+  const { data, shape, dtype, fortranOrder } = array;
+  const expected = READABLE[dtype as keyof typeof READABLE];
+  if (expected === undefined || !(data instanceof expected)) {
+    const kinds = Object.keys(READABLE).join(', ');
+    throw new RunFailure(`${path}: elements of type ${dtype} are not supported; expected one of ${kinds}`);
+  }
+  if (fortranOrder && shape.length > 1) {
+    throw new RunFailure(`${path}: column-major; save it with numpy.ascontiguousarray first`);
+  }
+  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
+    throw new RunFailure(`${path}: not a readable .npy file: its shape is damaged`);
+  }
+  const length = shape.reduce((product, size) => product * size, 1);
+  if (data.length !== length) {
+    throw new RunFailure(
+      `${path}: truncated or damaged: shape (${shape.join(', ')}) needs ${length} elements, ${data.length} are there`,
+    );
+  }
+  return { data, shape };
+}
+
+/** Reads an array of float32 or float64, of any shape, as a flat vector. */
+export async function readFlatNpy(path: string): Promise<Float32Array | Float64Array> {
+  const { data } = await readNpy(path);
+  if (data instanceof Float32Array || data instanceof Float64Array) return data;
+  throw new RunFailure(`${path}: expected float32 or float64 elements, found integers`);
+}
+
+export async function writeNpy(
+  path: string,
+  data: Float32Array | Float64Array,
+  shape: number[],
+): Promise<void> {
+  await writeFile(path, new Uint8Array(dump(data, shape)));
+}

@@ -1,0 +1,179 @@
+/**
+ * The raw addon: its types, and the one place that loads it. Nothing else in `lib/` touches the `.node` file.
+ * Arguments reaching these functions were checked before (`check.ts`); the addon checks again only what would
+ * make it read outside an array.
+ */
+
+export type FloatArray = Float32Array | Float64Array;
+export type TypedArray = FloatArray | Int32Array | BigInt64Array;
+
+/** Row-major data with its shape. */
+export interface RawTensor {
+  data: TypedArray;
+  shape: readonly number[];
+}
+
+/**
+ * An argument of a node. `ref` is a value number, `refs` a tensor list; a plain number follows the operator's
+ * schema (int, float or scalar), `{ float }` forces a floating scalar.
+ */
+export type RawArgument =
+  | { ref: number }
+  | { refs: readonly (number | null)[] }
+  | { float: number }
+  | number
+  | boolean
+  | null
+  | string
+  | readonly number[];
+
+/** One ATen call. `target` is an operator name with optional overload: `aten::linear`, `aten::add.Tensor`. */
+export interface RawNode {
+  target: string;
+  args: readonly RawArgument[];
+  kwargs?: Readonly<Record<string, RawArgument>>;
+  /** How many values the call produces; they take the next value numbers. */
+  outputs: number;
+}
+
+/**
+ * A straight-line program. Values are numbered: parameters, then inputs, then constants, then the outputs of the
+ * nodes in order.
+ */
+export interface RawProgram {
+  parameters: readonly { name: string; shape: readonly number[] }[];
+  inputs: number;
+  constants: readonly RawTensor[];
+  nodes: readonly RawNode[];
+  /** Value number of the result, whose first axis is the batch. */
+  output: number;
+}
+
+declare const brand: unique symbol;
+export interface ProgramHandle {
+  readonly [brand]: 'program';
+}
+/** Lets JavaScript stop an operation that runs on another thread. */
+export interface StopHandle {
+  readonly [brand]: 'stop';
+}
+export interface GeneratorHandle {
+  readonly [brand]: 'generator';
+}
+export interface RegionHandle {
+  readonly [brand]: 'region';
+}
+
+/** What every operation on a model at a point takes. */
+export interface RawRequest {
+  program: ProgramHandle;
+  /** All parameters, flat; their kind of array is the precision. */
+  params: FloatArray;
+  /** Inputs of the program; the first axis of the first is the batch. */
+  inputs: readonly RawTensor[];
+  /** `cpu`, `cuda` or `cuda:N`. */
+  device: string;
+  /** Rows of the batch at once; 0 lets the operation choose. */
+  chunkSize: number;
+  /** Intra-op threads; 0 is the process default. */
+  threads: number;
+  engine: string;
+}
+export interface RawProductRequest extends RawRequest {
+  v: FloatArray;
+  /** Receives the result when given (same kind and length as `params`). */
+  out?: FloatArray | undefined;
+}
+export interface RawDenseRequest extends RawProductRequest {
+  strategy: 'gram' | 'jacobian';
+}
+
+export interface RawInfo {
+  /** Version of the libtorch in use, for example `2.13.0`. */
+  libtorchVersion: string;
+  /** Version whose headers the addon was compiled with. */
+  compiledVersion: string;
+  /** libtorch's own description of its build. */
+  buildConfig: string;
+  /** Instruction set its CPU kernels use: `AVX512`, `AVX2`, `DEFAULT`. */
+  cpuCapability: string;
+  /** Default number of intra-op threads. */
+  threads: number;
+  cudaCompiled: boolean;
+  cudaDevices: readonly string[];
+}
+
+export interface RawProfileRow {
+  name: string;
+  count: number;
+  selfCpuTimeTotal: number;
+  cpuTimeTotal: number;
+  selfDeviceTimeTotal: number;
+  deviceTimeTotal: number;
+  cpuMemoryUsage: number;
+  selfCpuMemoryUsage: number;
+  deviceMemoryUsage: number;
+  selfDeviceMemoryUsage: number;
+  flops: number;
+  inputShapes?: number[][];
+  /** True for rows that stand for kernels on the device rather than calls on the CPU. */
+  onDevice: boolean;
+}
+export interface RawProfile {
+  /** Aggregated by name, and by input shapes when these were recorded. */
+  rows: RawProfileRow[];
+  selfCpuTimeTotal: number;
+  selfDeviceTimeTotal: number;
+  peakMemory: number;
+  /** Writes a Chrome trace; callable once or more until the profile is collected. */
+  save(path: string): void;
+}
+export interface RawProfilerOptions {
+  cpu: boolean;
+  cuda: boolean;
+  recordShapes: boolean;
+  profileMemory: boolean;
+  withFlops: boolean;
+}
+
+/**
+ * Failures are JavaScript errors with a `code`: one of the codes of `errors.ts`, or `ABORTED` when a stop handle
+ * was used.
+ */
+export interface Addon {
+  info(): RawInfo;
+
+  createProgram(program: RawProgram): ProgramHandle;
+
+  createStop(): StopHandle;
+  stop(handle: StopHandle): void;
+
+  /** Forward pass. */
+  forward(request: RawRequest, stop?: StopHandle): Promise<RawTensor>;
+  forwardSync(request: RawRequest): RawTensor;
+  /** Jᵀ(J v) without J. */
+  matvecOnTheFly(request: RawProductRequest, stop?: StopHandle): Promise<FloatArray>;
+  matvecOnTheFlySync(request: RawProductRequest): FloatArray;
+  /** JᵀJ v through a materialised J. */
+  matvecDense(request: RawDenseRequest, stop?: StopHandle): Promise<FloatArray>;
+  matvecDenseSync(request: RawDenseRequest): FloatArray;
+
+  /** Shape of the output for inputs of these shapes, found by running one row; throws `ERR_SHAPE_MISMATCH`. */
+  outputShape(program: ProgramHandle, inputs: readonly RawTensor[], float64: boolean): number[];
+
+  /** PyTorch's CPU generator (Mersenne Twister) with its own state. */
+  createGenerator(seed: bigint): GeneratorHandle;
+  /** `torch.empty(shape).uniform_(low, high)` */
+  uniform(generator: GeneratorHandle, shape: readonly number[], low: number, high: number, float64: boolean): FloatArray;
+  /** `torch.randn(shape)` times `std` plus `mean` (`normal_(mean, std)`) */
+  normal(generator: GeneratorHandle, shape: readonly number[], mean: number, std: number, float64: boolean): FloatArray;
+
+  /** Starts recording what this thread does and what it hands to others. Throws `ERR_PROFILER_BUSY`. */
+  profilerStart(options: RawProfilerOptions): void;
+  profilerStop(): RawProfile;
+  regionEnter(name: string): RegionHandle;
+  regionExit(region: RegionHandle): void;
+
+  /** Bytes that can still be allocated on the device without running out of memory. */
+  availableMemory(device: string): number;
+}

@@ -1,0 +1,26 @@
+#include "binding/js.h"
+#include "binding/operation.h"
+#include "core/threads.h"
+
+namespace tc::js {
+namespace {
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  defaultThreads();  // read before anything changes it
+  addInfo(env, exports);
+  addScheduling(env, exports);
+  addProgram(env, exports);
+  addProducts(env, exports);
+  addRandom(env, exports);
+  addProfiler(env, exports);
+  return exports;
+}
+
+}  // namespace
+}  // namespace tc::js
+
+static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  return tc::js::initialise(env, exports);
+}
+
+NODE_API_MODULE(torch_curvature, initialise)

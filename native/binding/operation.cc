@@ -1,0 +1,170 @@
+#include "binding/operation.h"
+
+#include <ATen/ThreadLocalState.h>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include "core/executor.h"
+#include "core/threads.h"
+
+namespace tc::js {
+namespace {
+
+struct StopHandle {
+  static constexpr napi_type_tag kTypeTag = {0x6a1f0c44d52e4b10, 0x9d3a7be1f0c25a01};
+  StopToken token;
+};
+
+struct Environment;
+
+/// An asynchronous operation on its way from JavaScript through an executor thread and back.
+struct Job {
+  std::shared_ptr<Environment> environment;
+  Prepared prepared;
+  StopToken stop;
+  at::ThreadLocalState callerState;  ///< so that the profiler of the calling thread sees the work
+  Napi::Promise::Deferred deferred;
+  Napi::ObjectReference out;
+  at::Tensor result;
+  std::exception_ptr error;
+
+  Job(std::shared_ptr<Environment> environment, Prepared prepared, Napi::Env env)
+      : environment(std::move(environment)), prepared(std::move(prepared)), deferred(env) {}
+};
+
+/// What one environment (the main thread or a worker) has in flight.
+struct Environment {
+  std::mutex mutex;
+  std::condition_variable idle;
+  std::set<Job*> jobs;     ///< handed to the executor and not yet done
+  size_t undelivered = 0;  ///< promises that JavaScript still waits for; used on its thread only
+  bool closing = false;
+  napi_threadsafe_function completed = nullptr;
+};
+
+void run(Job& job) {
+  try {
+    job.stop.poll();
+    const at::ThreadLocalStateGuard state(job.callerState);
+    const ThreadScope threads(job.prepared.threads);
+    job.result = job.prepared.compute(job.stop);
+  } catch (...) {
+    job.error = std::current_exception();
+  }
+  job.prepared.compute =
+      nullptr;  // frees the copies of the inputs here rather than on JavaScript's thread
+}
+
+/// On an executor thread.
+void runAndReport(Job* job) {
+  run(*job);
+  const auto environment = job->environment;
+  const std::lock_guard lock(environment->mutex);
+  environment->jobs.erase(job);
+  // While closing, the promise can no longer be settled; the job's JavaScript references go with
+  // the environment.
+  if (environment->closing) {
+    job->result.reset();
+  } else {
+    napi_call_threadsafe_function(environment->completed, job, napi_tsfn_nonblocking);
+  }
+  environment->idle.notify_all();
+}
+
+/// On JavaScript's thread, once the job is done.
+void deliver(napi_env rawEnv, napi_value, void* context, void* data) {
+  auto* environment = static_cast<Environment*>(context);
+  if (rawEnv == nullptr) return;
+  const std::unique_ptr<Job> job(static_cast<Job*>(data));
+  const Napi::Env env(rawEnv);
+  const Napi::HandleScope scope(env);
+  if (--environment->undelivered == 0)
+    napi_unref_threadsafe_function(rawEnv, environment->completed);
+  try {
+    if (job->error) std::rethrow_exception(job->error);
+    const Napi::Value out = job->out.IsEmpty() ? Napi::Value() : job->out.Value();
+    job->deferred.Resolve(job->prepared.deliver(env, job->result, out));
+  } catch (const Napi::Error& error) {
+    job->deferred.Reject(error.Value());
+  } catch (...) {
+    job->deferred.Reject(translate(env, std::current_exception()).Value());
+  }
+}
+
+/// Stops what the environment started and waits for it: no native work may outlive the environment.
+void close(void* data) {
+  const std::unique_ptr<std::shared_ptr<Environment>> held(
+      static_cast<std::shared_ptr<Environment>*>(data));
+  Environment& environment = **held;
+  std::unique_lock lock(environment.mutex);
+  environment.closing = true;
+  for (Job* job : environment.jobs) job->stop.request();
+  environment.idle.wait(lock, [&] { return environment.jobs.empty(); });
+}
+
+using EnvironmentData = std::shared_ptr<Environment>;
+
+EnvironmentData& environmentOf(Napi::Env env) { return *env.GetInstanceData<EnvironmentData>(); }
+
+Napi::Value start(const Napi::CallbackInfo& info, const Prepare& prepare) {
+  const Napi::Env env = info.Env();
+  const auto& environment = environmentOf(env);
+  auto job = std::make_unique<Job>(environment, prepare(info, Memory::kCopy), env);
+  const Napi::Value last = info[info.Length() - 1];
+  if (info.Length() > 1 && last.IsExternal()) job->stop = unwrap<StopHandle>(last, "stop")->token;
+  if (!job->prepared.out.IsEmpty()) {
+    job->out = Napi::Persistent(job->prepared.out.As<Napi::Object>());
+    job->prepared.out = {};
+  }
+  const Napi::Promise promise = job->deferred.Promise();
+  const int threads = job->prepared.threads > 0 ? job->prepared.threads : defaultThreads();
+  {
+    const std::lock_guard lock(environment->mutex);
+    environment->jobs.insert(job.get());
+  }
+  if (environment->undelivered++ == 0) napi_ref_threadsafe_function(env, environment->completed);
+  Executor::instance().submit(threads, [raw = job.release()] { runAndReport(raw); });
+  return promise;
+}
+
+Napi::Value runSync(const Napi::CallbackInfo& info, const Prepare& prepare) {
+  const Prepared prepared = prepare(info, Memory::kBorrow);
+  const ThreadScope threads(prepared.threads);
+  return prepared.deliver(info.Env(), prepared.compute(StopToken()), prepared.out);
+}
+
+}  // namespace
+
+void addScheduling(Napi::Env env, Napi::Object exports) {
+  const auto environment = std::make_shared<Environment>();
+  const Napi::String name = Napi::String::New(env, "torch-curvature");
+  if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr,
+                                      environment.get(), deliver,
+                                      &environment->completed) != napi_ok) {
+    throw Napi::Error::New(env);
+  }
+  napi_unref_threadsafe_function(env, environment->completed);
+  env.SetInstanceData(new EnvironmentData(environment));
+  napi_add_env_cleanup_hook(env, close, new EnvironmentData(environment));
+
+  add(env, exports, "createStop", [](const Napi::CallbackInfo& info) {
+    return wrap(info.Env(), std::make_shared<StopHandle>());
+  });
+  add(env, exports, "stop", [](const Napi::CallbackInfo& info) {
+    unwrap<StopHandle>(info[0], "stop")->token.request();
+    return info.Env().Undefined();
+  });
+}
+
+void addOperation(Napi::Env env, Napi::Object exports, const char* name, const Prepare& prepare) {
+  add(env, exports, name,
+      [prepare](const Napi::CallbackInfo& info) { return start(info, prepare); });
+  const std::string sync = std::string(name) + "Sync";
+  add(env, exports, sync.c_str(),
+      [prepare](const Napi::CallbackInfo& info) { return runSync(info, prepare); });
+}
+
+}  // namespace tc::js

@@ -1,0 +1,105 @@
+#include <memory>
+
+#include "binding/convert.h"
+#include "binding/js.h"
+#include "core/error.h"
+#include "core/profiler/session.h"
+
+namespace tc::js {
+namespace {
+
+/// The profile that an environment records. It goes with the functions below, which Node frees on
+/// the environment's thread after the clean-up hooks, that is, when no operation is in flight: so
+/// an environment that ends while it records drops its recording and makes room for others.
+struct Profiling {
+  std::unique_ptr<ProfilerSession> session;
+};
+
+struct RegionHandle {
+  static constexpr napi_type_tag kTypeTag = {0x2f8e6d0b91c34a75, 0xb7d15c3e40a98f26};
+  std::shared_ptr<ProfilerRegion> region;  ///< null when nothing was recorded
+};
+
+ProfilerOptions toOptions(const Napi::Object& given) {
+  const auto flag = [&](const char* name) { return given.Get(name).ToBoolean().Value(); };
+  return {flag("cpu"), flag("cuda"), flag("recordShapes"), flag("profileMemory"),
+          flag("withFlops")};
+}
+
+Napi::Array toShapes(Napi::Env env, const std::vector<std::vector<int64_t>>& shapes) {
+  auto result = Napi::Array::New(env, shapes.size());
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    auto shape = Napi::Array::New(env, shapes[i].size());
+    for (size_t axis = 0; axis < shapes[i].size(); ++axis)
+      shape.Set(axis, Napi::Number::New(env, static_cast<double>(shapes[i][axis])));
+    result.Set(i, shape);
+  }
+  return result;
+}
+
+Napi::Object toRow(Napi::Env env, const ProfileRow& row, bool withShapes) {
+  auto result = Napi::Object::New(env);
+  const auto number = [&](const char* name, auto value) {
+    result.Set(name, Napi::Number::New(env, static_cast<double>(value)));
+  };
+  result.Set("name", Napi::String::New(env, row.name));
+  number("count", row.count);
+  number("selfCpuTimeTotal", row.selfCpuTimeTotal);
+  number("cpuTimeTotal", row.cpuTimeTotal);
+  number("selfDeviceTimeTotal", row.selfDeviceTimeTotal);
+  number("deviceTimeTotal", row.deviceTimeTotal);
+  number("cpuMemoryUsage", row.cpuMemoryUsage);
+  number("selfCpuMemoryUsage", row.selfCpuMemoryUsage);
+  number("deviceMemoryUsage", row.deviceMemoryUsage);
+  number("selfDeviceMemoryUsage", row.selfDeviceMemoryUsage);
+  number("flops", row.flops);
+  if (withShapes) result.Set("inputShapes", toShapes(env, row.inputShapes));
+  result.Set("onDevice", Napi::Boolean::New(env, row.onDevice));
+  return result;
+}
+
+Napi::Object toRecord(Napi::Env env, const Profile& profile, bool withShapes) {
+  auto rows = Napi::Array::New(env, profile.rows.size());
+  for (size_t i = 0; i < profile.rows.size(); ++i)
+    rows.Set(i, toRow(env, profile.rows[i], withShapes));
+  auto result = Napi::Object::New(env);
+  result.Set("rows", rows);
+  result.Set("selfCpuTimeTotal", Napi::Number::New(env, profile.selfCpuTimeTotal));
+  result.Set("selfDeviceTimeTotal", Napi::Number::New(env, profile.selfDeviceTimeTotal));
+  result.Set("peakMemory", Napi::Number::New(env, static_cast<double>(profile.peakMemory)));
+  add(env, result, "save", [save = profile.save](const Napi::CallbackInfo& info) {
+    save(info[0].ToString().Utf8Value());
+    return info.Env().Undefined();
+  });
+  return result;
+}
+
+}  // namespace
+
+void addProfiler(Napi::Env env, Napi::Object exports) {
+  const auto profiling = std::make_shared<Profiling>();
+
+  add(env, exports, "profilerStart", [profiling](const Napi::CallbackInfo& info) {
+    profiling->session = std::make_unique<ProfilerSession>(toOptions(info[0].As<Napi::Object>()));
+    return info.Env().Undefined();
+  });
+  add(env, exports, "profilerStop", [profiling](const Napi::CallbackInfo& info) {
+    const auto session = std::move(profiling->session);
+    if (!session) throw Error("ERR_INVALID_ARGUMENT", "no profile is being recorded");
+    return toRecord(info.Env(), session->stop(), session->options().recordShapes);
+  });
+  add(env, exports, "regionEnter", [profiling](const Napi::CallbackInfo& info) {
+    auto handle = std::make_shared<RegionHandle>();
+    if (profiling->session)
+      handle->region = profiling->session->enter(info[0].ToString().Utf8Value());
+    return wrap(info.Env(), std::move(handle));
+  });
+  add(env, exports, "regionExit", [](const Napi::CallbackInfo& info) {
+    const auto& handle = unwrap<RegionHandle>(info[0], "region");
+    const bool async = info[1].ToBoolean().Value();
+    if (handle->region) handle->region->end(async);
+    return info.Env().Undefined();
+  });
+}
+
+}  // namespace tc::js

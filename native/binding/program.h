@@ -1,0 +1,17 @@
+#pragma once
+
+#include <memory>
+
+#include "binding/convert.h"
+#include "core/point.h"
+#include "core/program.h"
+
+namespace tc::js {
+
+/// What JavaScript holds of a program.
+struct ProgramHandle {
+  static constexpr napi_type_tag kTypeTag = {0x3b8e2f7719c44a6d, 0xb1d95c02e6f84702};
+  std::shared_ptr<const Program> program;
+};
+
+}  // namespace tc::js

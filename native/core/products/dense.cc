@@ -1,0 +1,97 @@
+#include "core/products/dense.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mv.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+
+#include "core/device.h"
+#include "core/products/jacobian.h"
+
+namespace tc {
+namespace {
+
+/// Rows whose gradients are taken in one vmap: enough to fill the cores, few enough to stay in
+/// cache.
+constexpr int64_t kVmapRows = 512;
+/// Columns of F that one matrix product computes.
+constexpr int64_t kGramBlock = 512;
+
+/// a·b·…, or −1 where that overflows.
+template <typename... Factors>
+int64_t product(int64_t first, Factors... rest) {
+  int64_t result = first;
+  bool overflow = false;
+  ((overflow = overflow || __builtin_mul_overflow(result, static_cast<int64_t>(rest), &result)),
+   ...);
+  return overflow ? -1 : result;
+}
+
+int64_t sum(int64_t a, int64_t b) {
+  int64_t result = 0;
+  return a < 0 || b < 0 || __builtin_add_overflow(a, b, &result) ? -1 : result;
+}
+
+}  // namespace
+
+void addGramUpper(const at::Tensor& jacobian, const at::Tensor& gram, const StopToken& stop) {
+  const int64_t columns = gram.size(0);
+  for (int64_t begin = 0; begin < columns; begin += kGramBlock) {
+    stop.poll();
+    const int64_t width = std::min(kGramBlock, columns - begin);
+    const at::Tensor block = jacobian.narrow(1, begin, width);
+    gram.narrow(1, begin, width)
+        .narrow(0, 0, begin + width)
+        .addmm_(jacobian.narrow(1, 0, begin + width).t(), block);
+  }
+}
+
+void mirrorUpper(const at::Tensor& gram) {
+  const int64_t columns = gram.size(0);
+  for (int64_t begin = 0; begin < columns; begin += kGramBlock) {
+    const int64_t width = std::min(kGramBlock, columns - begin);
+    const int64_t after = begin + width;
+    gram.narrow(0, after, columns - after)
+        .narrow(1, begin, width)
+        .copy_(gram.narrow(0, begin, width).narrow(1, after, columns - after).t());
+  }
+}
+
+at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy strategy,
+                       int64_t chunkSize, const StopToken& stop) {
+  const int64_t batch = point.batch();
+  if (batch == 0) return at::zeros_like(point.params);
+  const int64_t columns = point.program->parameterCount();
+  const int64_t outputs = outputsPerSample(point);
+  const int64_t chunk = chunkSize > 0 ? std::min(chunkSize, batch) : batch;
+  const auto itemSize = static_cast<int64_t>(point.params.element_size());
+  const bool gramian = strategy == DenseStrategy::kGram;
+  requireMemory(point.params.device(),
+                sum(product(chunk, outputs, columns, itemSize),
+                    gramian ? product(columns, columns, itemSize) : 0),
+                gramian ? "the dense product (J and F = JᵀJ)" : "the dense product (J)");
+
+  const at::Tensor storage = at::empty({chunk * outputs, columns}, point.params.options());
+  const at::Tensor gram =
+      gramian ? at::zeros({columns, columns}, point.params.options()) : at::Tensor();
+  const at::Tensor result = at::zeros_like(point.params);
+  forEachChunk(batch, chunk, stop, [&](int64_t begin, int64_t end) {
+    const at::Tensor jacobian = storage.narrow(0, 0, (end - begin) * outputs);
+    forEachChunk(end - begin, kVmapRows, stop, [&](int64_t first, int64_t last) {
+      perSampleJacobian(point, begin + first, begin + last,
+                        jacobian.narrow(0, first * outputs, (last - first) * outputs));
+    });
+    if (gramian) {
+      addGramUpper(jacobian, gram, stop);
+    } else {
+      result.addmv_(jacobian.t(), jacobian.mv(v));
+    }
+  });
+  if (!gramian) return result;
+  mirrorUpper(gram);
+  return gram.mv(v);
+}
+
+}  // namespace tc

@@ -1,0 +1,104 @@
+#include "core/products/jacobian.h"
+
+#include <ATen/functorch/BatchedTensorImpl.h>
+#include <ATen/functorch/DynamicLayer.h>
+#include <ATen/functorch/TensorWrapper.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/grad_mode.h>
+
+namespace tc {
+namespace {
+
+namespace functorch = at::functorch;
+
+/// One layer of functorch's interpreter stack, popped when the scope ends.
+class Layer {
+ public:
+  static Layer vmap(int64_t batch) {
+    return Layer(functorch::initAndPushDynamicLayer(functorch::TransformType::Vmap, batch,
+                                                    functorch::RandomnessType::Error));
+  }
+  static Layer grad() {
+    return Layer(functorch::initAndPushDynamicLayer(functorch::TransformType::Grad, std::nullopt,
+                                                    std::nullopt,
+                                                    /*prev_grad_mode=*/at::GradMode::is_enabled()));
+  }
+  ~Layer() { functorch::popDynamicLayerAndDeleteMetadata(); }
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  int64_t level() const { return level_; }
+
+ private:
+  explicit Layer(int64_t level) : level_(level) {}
+  int64_t level_;
+};
+
+/// Copies a gradient of the vmap layer (one slice for each sample) into `out`, [n, length].
+void copyUnbatched(const at::Tensor& gradient, const at::Tensor& out) {
+  // The layers are still active: without this, functorch would take the copy for a part of the
+  // transform.
+  const c10::impl::ExcludeDispatchKeyGuard plain(
+      c10::DispatchKeySet({c10::DispatchKey::FuncTorchDynamicLayerFrontMode,
+                           c10::DispatchKey::FuncTorchDynamicLayerBackMode}));
+  if (const auto* batched = functorch::maybeGetBatchedImpl(gradient)) {
+    out.copy_(batched->value().movedim(batched->bdim(), 0).reshape(out.sizes()));
+  } else {  // the same for every sample
+    out.copy_(gradient.reshape({1, out.size(1)}));
+  }
+}
+
+}  // namespace
+
+void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out) {
+  const int64_t n = end - begin;
+  const auto& parameters = point.program->parameters();
+  const int64_t outputs = out.size(0) / n;
+  std::vector<std::vector<at::Tensor>> targets(
+      static_cast<size_t>(outputs));  // [output][parameter]: [n, length]
+  for (int64_t output = 0; output < outputs; ++output) {
+    const at::Tensor jacobian = out.view({n, outputs, out.size(1)}).select(1, output);
+    for (const auto& parameter : parameters) {
+      targets[static_cast<size_t>(output)].push_back(
+          jacobian.narrow(1, parameter.offset, parameter.length));
+    }
+  }
+  std::vector<at::Tensor> leaves = point.program->unflatten(point.params.detach());
+  std::vector<at::Tensor> samples = rows(point.inputs, begin, end);
+  for (at::Tensor& sample : samples) sample = sample.unsqueeze(1);  // each sample a batch of one
+
+  const Layer vmap = Layer::vmap(n);
+  for (at::Tensor& sample : samples) sample = functorch::makeBatched(sample, 0, vmap.level());
+  const Layer grad = Layer::grad();
+  for (at::Tensor& leaf : leaves) {
+    leaf = functorch::makeTensorWrapper(leaf, grad.level());
+    leaf.set_requires_grad(true);
+  }
+  for (at::Tensor& sample : samples) sample = functorch::makeTensorWrapper(sample, grad.level());
+  const auto y = point.program->run(leaves, samples, point.constants).reshape({-1}).unbind();
+  for (size_t output = 0; output < y.size(); ++output) {
+    std::vector<at::Tensor> gradients(leaves.size());
+    if (y[output].requires_grad()) {
+      gradients =
+          torch::autograd::grad({y[output]}, leaves, {}, /*retain_graph=*/output + 1 < y.size(),
+                                /*create_graph=*/false, /*allow_unused=*/true);
+    }
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      const at::Tensor& target = targets[output][i];
+      if (const auto* wrapper = functorch::maybeGetTensorWrapper(gradients[i])) {
+        copyUnbatched(wrapper->value(), target);
+      } else if (gradients[i].defined()) {
+        copyUnbatched(gradients[i], target);
+      } else {
+        target.zero_();
+      }
+    }
+  }
+}
+
+int64_t outputsPerSample(const Point& point) {
+  const auto parameters = point.program->unflatten(point.params);
+  return point.program->run(parameters, rows(point.inputs, 0, 1), point.constants).numel();
+}
+
+}  // namespace tc

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "core/point.h"
+
+namespace tc {
+
+/// Writes the per-sample Jacobian of rows [begin, end) of the batch into `out`, [(end −
+/// begin)·outputs, P]; row `sample·outputs + output`. Batched reverse mode: vmap over the samples
+/// of the gradient of each output, the same composition as `vmap(jacrev(f))` in PyTorch.
+void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out);
+
+/// Numbers that the model puts out for one row.
+int64_t outputsPerSample(const Point& point);
+
+}  // namespace tc

@@ -1,0 +1,49 @@
+#include "core/products/on_the_fly.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ThreadLocalState.h>
+#include <ATen/ops/_make_dual.h>
+#include <ATen/ops/_unpack_dual.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "core/dual_level.h"
+
+namespace tc {
+namespace {
+
+/// Adds Jᵀ(Jv) of some rows to `sum`.
+void accumulate(const Point& point, const std::vector<at::Tensor>& tangents,
+                const std::vector<at::Tensor>& inputs, std::vector<at::Tensor>& sum) {
+  const DualLevel level;
+  std::vector<at::Tensor> leaves = point.program->unflatten(point.params);
+  std::vector<at::Tensor> duals;
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    leaves[i] = leaves[i].detach().requires_grad_();
+    duals.push_back(at::_make_dual(leaves[i], tangents[i], level.index()));
+  }
+  const at::Tensor y = point.program->run(duals, inputs, point.constants);
+  const auto [primal, tangent] = at::_unpack_dual(y, level.index());
+  if (!tangent.defined() || !primal.requires_grad()) return;  // an output that no parameter reaches
+  const auto gradients =
+      torch::autograd::grad({primal}, leaves, {tangent.detach()}, /*retain_graph=*/false,
+                            /*create_graph=*/false, /*allow_unused=*/true);
+  for (size_t i = 0; i < sum.size(); ++i) {
+    if (gradients[i].defined()) sum[i].add_(gradients[i]);
+  }
+}
+
+}  // namespace
+
+at::Tensor matvecOnTheFly(const Point& point, const at::Tensor& v, int64_t chunkSize,
+                          const StopToken& stop) {
+  at::Tensor result = at::zeros_like(point.params);
+  std::vector<at::Tensor> sum = point.program->unflatten(result);
+  const std::vector<at::Tensor> tangents = point.program->unflatten(v);
+  forEachChunk(point.batch(), chunkSize, stop, [&](int64_t begin, int64_t end) {
+    accumulate(point, tangents, rows(point.inputs, begin, end), sum);
+  });
+  return result;
+}
+
+}  // namespace tc

@@ -1,0 +1,142 @@
+#include "core/profiler/session.h"
+
+#include <ATen/Context.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <torch/csrc/autograd/profiler_kineto.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <set>
+
+#include "core/device.h"
+#include "core/error.h"
+#include "core/profiler/aggregate.h"
+#include "core/profiler/events.h"
+#include "core/profiler/trace.h"
+
+namespace tc {
+namespace {
+
+namespace kineto = torch::autograd::profiler;
+using torch::profiler::impl::ActivityType;
+using torch::profiler::impl::ProfilerConfig;
+using torch::profiler::impl::ProfilerState;
+
+std::atomic<bool> occupied = false;
+
+/// Kineto announces every start and stop on stderr unless told otherwise before its first use.
+void silenceKineto() {
+  static const bool once = [] { return setenv("KINETO_LOG_LEVEL", "99", /*overwrite=*/0) == 0; }();
+  static_cast<void>(once);
+}
+
+ProfilerConfig configure(const ProfilerOptions& options) {
+  // libtorch counts operations only from recorded shapes. Memory is always recorded, for the peak.
+  return ProfilerConfig(ProfilerState::KINETO,
+                        /*report_input_shapes=*/options.recordShapes || options.withFlops,
+                        /*profile_memory=*/true, /*with_stack=*/false, options.withFlops);
+}
+
+std::set<ActivityType> activities(const ProfilerOptions& options) {
+  std::set<ActivityType> chosen;
+  if (options.cpu) chosen.insert(ActivityType::CPU);
+  if (options.cuda) chosen.insert(ActivityType::CUDA);
+  return chosen;
+}
+
+void synchronizeDevices() {
+  const auto& hooks = at::detail::getCUDAHooks();
+  for (size_t device = 0; device < cudaDevices().size(); ++device)
+    hooks.deviceSynchronize(static_cast<c10::DeviceIndex>(device));
+}
+
+/// Characters that libtorch would write into the trace's JSON as they are.
+std::string safeForTrace(std::string name) {
+  for (char& letter : name) {
+    if (letter == '"') letter = '\'';
+    if (static_cast<unsigned char>(letter) < 0x20) letter = ' ';
+  }
+  return name;
+}
+
+/// Adds what libtorch does not keep of a region. Both lists are in order of beginning.
+void describeRegions(const std::vector<std::shared_ptr<ProfilerRegion>>& regions,
+                     std::vector<profiling::Event>& events) {
+  const uint64_t thread = at::RecordFunction::currentThreadId();
+  auto region = regions.begin();
+  for (profiling::Event& event : events) {
+    if (region == regions.end()) return;
+    if (event.onDevice || !event.region || event.thread != thread) continue;
+    event.name = (*region)->name();
+    event.async |= (*region)->async();
+    ++region;
+  }
+}
+
+}  // namespace
+
+ProfilerSession::Slot::Slot() {
+  if (occupied.exchange(true)) {
+    throw Error("ERR_PROFILER_BUSY",
+                "a profile is being recorded already; a process can record one at a time");
+  }
+}
+
+ProfilerSession::Slot::~Slot() { occupied = false; }
+
+ProfilerSession::ProfilerSession(const ProfilerOptions& options) : options_(options) {
+  if (options.cuda && cudaDevices().empty()) {
+    throw Error("ERR_DEVICE_UNAVAILABLE",
+                "the activity 'cuda' cannot be profiled: no CUDA device is available");
+  }
+  silenceKineto();
+  const ProfilerConfig config = configure(options);
+  kineto::prepareProfiler(config, activities(options));
+  kineto::enableProfiler(config, activities(options));
+  recording_ = true;
+}
+
+ProfilerSession::~ProfilerSession() {
+  if (!recording_) return;
+  try {
+    endRegions();
+    kineto::disableProfiler();
+  } catch (...) {  // NOLINT(bugprone-empty-catch): nobody is left to be told
+  }
+}
+
+Profile ProfilerSession::stop() {
+  endRegions();
+  if (options_.cuda) synchronizeDevices();
+  recording_ = false;
+  auto result = kineto::disableProfiler();
+  profiling::Recording recording = profiling::read(*result);
+  describeRegions(regions_, recording.events);
+  Profile profile = profiling::aggregate(recording, options_);
+  const auto trace = std::make_shared<profiling::Trace>(std::move(result));
+  profile.save = [trace](const std::string& path) { trace->save(path); };
+  return profile;
+}
+
+std::shared_ptr<ProfilerRegion> ProfilerSession::enter(const std::string& name) {
+  regions_.push_back(std::make_shared<ProfilerRegion>(name));
+  return regions_.back();
+}
+
+void ProfilerSession::endRegions() {
+  // A region that ended later would write into the recording of the next session.
+  for (const auto& region : regions_) region->end(/*async=*/true);
+}
+
+ProfilerRegion::ProfilerRegion(const std::string& name)
+    : name_(name), record_(std::make_unique<at::RecordFunction>(at::RecordScope::USER_SCOPE)) {
+  record_->before(safeForTrace(name));
+}
+
+void ProfilerRegion::end(bool async) {
+  if (!record_) return;
+  async_ = async;
+  record_.reset();
+}
+
+}  // namespace tc

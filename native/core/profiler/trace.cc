@@ -1,0 +1,81 @@
+#include "core/profiler/trace.h"
+
+#include <torch/csrc/autograd/profiler_kineto.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "core/error.h"
+
+namespace tc::profiling {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A new folder for temporary files, removed with everything in it.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::random_device random;
+    for (int attempt = 0; attempt < 100; ++attempt) {
+      path_ = fs::temp_directory_path() / ("torch-curvature-trace-" + std::to_string(random()));
+      if (fs::create_directory(path_)) {
+        fs::permissions(path_, fs::perms::owner_all);
+        return;
+      }
+    }
+    throw Error("ERR_INVALID_ARGUMENT",
+                "no temporary folder could be made in " + fs::temp_directory_path().string());
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+[[noreturn]] void refuse(const std::string& path, int reason) {
+  throw Error("ERR_INVALID_ARGUMENT",
+              "the trace could not be written to '" + path + "': " + std::strerror(reason));
+}
+
+}  // namespace
+
+Trace::Trace(std::unique_ptr<torch::autograd::profiler::ProfilerResult> result)
+    : result_(std::move(result)) {}
+
+Trace::~Trace() = default;
+
+void Trace::render() {
+  const TemporaryFolder folder;
+  const std::string path = (folder.path() / "trace.json").string();
+  result_->save(path);
+  std::ostringstream text;
+  std::ifstream file(path, std::ios::binary);
+  if (!file || !(text << file.rdbuf())) refuse(path, errno);
+  text_ = std::move(text).str();
+  result_.reset();
+}
+
+void Trace::save(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  if (result_) render();
+  errno = 0;
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  if (!file) refuse(path, errno);
+  file.write(text_.data(), static_cast<std::streamsize>(text_.size()));
+  file.close();
+  if (!file) refuse(path, errno);
+}
+
+}  // namespace tc::profiling

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace torch::autograd::profiler {
+struct ProfilerResult;
+}
+
+namespace tc::profiling {
+
+/// The Chrome trace of a recording. libtorch writes one only once, and does not say when it could
+/// not; this one can be written again and again.
+class Trace {
+ public:
+  explicit Trace(std::unique_ptr<torch::autograd::profiler::ProfilerResult> result);
+  ~Trace();
+
+  /// Throws Error ERR_INVALID_ARGUMENT when the file cannot be written.
+  void save(const std::string& path);
+
+ private:
+  void render();
+
+  std::mutex mutex_;
+  std::unique_ptr<torch::autograd::profiler::ProfilerResult> result_;  ///< until rendered
+  std::string text_;
+};
+
+}  // namespace tc::profiling

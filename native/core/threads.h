@@ -1,0 +1,25 @@
+#pragma once
+
+namespace tc {
+
+/// Intra-op threads that libtorch uses when nothing else is asked for, read once when the library
+/// is loaded.
+int defaultThreads();
+
+/// Cores that this process may run on.
+int availableCores();
+
+/// Sets libtorch's intra-op threads of the calling thread; 0 means the default. libtorch's setting
+/// does not reach threads that already used it, so every piece of work makes its own scope.
+class ThreadScope {
+ public:
+  explicit ThreadScope(int threads);
+  ~ThreadScope();
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+
+ private:
+  int before_;
+};
+
+}  // namespace tc

@@ -1,0 +1,106 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { maxRelativeDifference } from '../../lib/cli/bench/timing.ts';
+import { run, temporaryFolder } from './run.ts';
+
+/** PyTorch 2.13's own result for the same experiment on a CPU. */
+const SEED_HEAD = [-388.0336, -89.5678, 32.7444];
+const SEED_TAIL = [2202.5828, -83.5718, -1066.5721];
+
+const readJson = async (path: string) => JSON.parse(await readFile(path, 'utf8'));
+
+it('runs the seed experiment', { timeout: 120_000 }, async () => {
+  const folder = await temporaryFolder();
+  const { code, stdout, stderr } = await run(
+    ['bench', '--repeat', '2', '--json', 'out/result.json', '--trace', 'traces', '--row-limit', '5'],
+    { cwd: folder },
+  );
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+
+  const tables = stdout.split('Matrix-vector product: ').slice(1);
+  expect(tables.map((table) => table.split('\n')[0])).toEqual(['Dense', 'On-The-Fly']);
+  for (const table of tables) {
+    expect(table).toMatch(/Name\s+Self CPU %\s+Self CPU\s+CPU total %/);
+    expect(table).toMatch(/Self CPU time total: [\d.]+(us|ms|s)/);
+    expect(table).toContain('aten::');
+  }
+  expect(stdout).toContain('-388.03');
+
+  const result = await readJson(join(folder, 'out/result.json'));
+  expect(result).toMatchObject({
+    model: '4-64-64-1 tanh',
+    parameterCount: 4545,
+    batch: 4096,
+    dtype: 'float32',
+    device: 'cpu',
+    threads: expect.any(Number),
+    libtorchVersion: expect.stringMatching(/^\d+\.\d+\.\d+/),
+  });
+  for (const product of [result.dense, result.onTheFly]) {
+    expect(product.minMs).toBeGreaterThan(0);
+    expect(product.medianMs).toBeGreaterThanOrEqual(product.minMs);
+    expect(product.runs).toBe(2);
+    for (const [actual, expected] of [
+      [product.head, SEED_HEAD],
+      [product.tail, SEED_TAIL],
+    ]) {
+      expect(actual).toHaveLength(3);
+      for (let i = 0; i < 3; i++) expect(Math.abs(actual[i] / expected[i] - 1)).toBeLessThan(1e-3);
+    }
+  }
+  expect(result.maxRelativeDifference).toBeGreaterThan(0);
+  expect(result.maxRelativeDifference).toBeLessThan(1e-4);
+  expect(result.speedup).toBeCloseTo(result.dense.minMs / result.onTheFly.minMs);
+  // J alone is 4096 × 4545 floats, and F 4545².
+  expect(result.dense.peakAllocatedBytes).toBeGreaterThan(4545 ** 2 * 4);
+  expect(result.dense.peakBytes).toBeGreaterThan(4545 ** 2 * 4);
+  expect(result.onTheFly.peakBytes).toBeGreaterThan(0);
+  expect(result.onTheFly.peakAllocatedBytes).toBeLessThan(4096 * 4545 * 4);
+
+  for (const method of ['dense', 'onTheFly']) {
+    const trace = await readJson(join(folder, 'traces', `${method}.json`));
+    const names = trace.traceEvents.map((event: { name: string }) => event.name);
+    expect(names.some((name: string) => name.startsWith('aten::'))).toBe(true);
+  }
+});
+
+it('takes any size, precision, threads and chunks', { timeout: 60_000 }, async () => {
+  const folder = await temporaryFolder();
+  const sizes = ['--inputs', '3', '--outputs', '2', '--hidden', '8', '--layers', '3', '--batch', '37'];
+  const how = ['--dtype', 'float64', '--threads', '1', '--chunk-size', '10', '--seed', '5', '--repeat', '1'];
+  const { code } = await run(['bench', ...sizes, ...how, '--sort-by', 'cpu_time_total', '--json', 'r.json'], {
+    cwd: folder,
+  });
+  expect(code).toBe(0);
+  const result = await readJson(join(folder, 'r.json'));
+  expect(result).toMatchObject({ model: '3-8-8-8-2 tanh', dtype: 'float64', threads: 1, batch: 37 });
+  expect(result.parameterCount).toBe(3 * 8 + 8 + 2 * (8 * 8 + 8) + 8 * 2 + 2);
+  expect(result.maxRelativeDifference).toBeLessThan(1e-10);
+});
+
+it('says with the estimate when dense cannot fit, and fails as nothing was compared', {
+  timeout: 60_000,
+}, async () => {
+  const folder = await temporaryFolder();
+  const { code, stdout, stderr } = await run(
+    ['bench', '--hidden', '2048', '--batch', '32', '--repeat', '1', '--json', 'r.json'],
+    { cwd: folder },
+  );
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^torch-curvature: the dense product was not run.*\d.*\n$/);
+  expect(stdout).toContain('does not fit');
+  const result = await readJson(join(folder, 'r.json'));
+  expect(result).toMatchObject({ dense: null, speedup: null, maxRelativeDifference: null });
+  expect(result.onTheFly.minMs).toBeGreaterThan(0);
+});
+
+it('measures differences against the largest element, and lets no NaN pass', () => {
+  const reference = new Float64Array([4, -8, 0]);
+  expect(maxRelativeDifference(reference, reference)).toBe(0);
+  expect(maxRelativeDifference(new Float64Array([4, -8, 2]), reference)).toBe(0.25);
+  expect(maxRelativeDifference(new Float64Array(3), new Float64Array(3))).toBe(0);
+  expect(maxRelativeDifference(new Float64Array([1, 0, 0]), new Float64Array(3))).toBe(Infinity);
+  expect(maxRelativeDifference(new Float64Array([4, Number.NaN, 0]), reference)).toBeNaN();
+});
