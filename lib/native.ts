@@ -3,6 +3,7 @@
  * Arguments reaching these functions were checked before (`check.ts`); the addon checks again only what would
  * make it read outside an array.
  */
+import { type BuildRecord, loadAddon } from './load-addon.ts';
 
 export type FloatArray = Float32Array | Float64Array;
 export type TypedArray = FloatArray | Int32Array | BigInt64Array;
@@ -136,11 +137,33 @@ export interface RawProfilerOptions {
   withFlops: boolean;
 }
 
+/** Operations that exist as `name`, which returns a promise and may be stopped, and as `nameSync`. */
+export interface Operations {
+  /** Forward pass. */
+  forward: { request: RawRequest; result: RawTensor };
+  /** Jᵀ(J v) without J. */
+  matvecOnTheFly: { request: RawProductRequest; result: FloatArray };
+  /** JᵀJ v through a materialised J. */
+  matvecDense: { request: RawDenseRequest; result: FloatArray };
+}
+
+type Asynchronous = {
+  [Name in keyof Operations]: (
+    request: Operations[Name]['request'],
+    stop?: StopHandle,
+  ) => Promise<Operations[Name]['result']>;
+};
+type Synchronous = {
+  [Name in keyof Operations as `${Name}Sync`]: (
+    request: Operations[Name]['request'],
+  ) => Operations[Name]['result'];
+};
+
 /**
  * Failures are JavaScript errors with a `code`: one of the codes of `errors.ts`, or `ABORTED` when a stop handle
  * was used.
  */
-export interface Addon {
+export interface Addon extends Asynchronous, Synchronous {
   info(): RawInfo;
 
   createProgram(program: RawProgram): ProgramHandle;
@@ -148,32 +171,53 @@ export interface Addon {
   createStop(): StopHandle;
   stop(handle: StopHandle): void;
 
-  /** Forward pass. */
-  forward(request: RawRequest, stop?: StopHandle): Promise<RawTensor>;
-  forwardSync(request: RawRequest): RawTensor;
-  /** Jᵀ(J v) without J. */
-  matvecOnTheFly(request: RawProductRequest, stop?: StopHandle): Promise<FloatArray>;
-  matvecOnTheFlySync(request: RawProductRequest): FloatArray;
-  /** JᵀJ v through a materialised J. */
-  matvecDense(request: RawDenseRequest, stop?: StopHandle): Promise<FloatArray>;
-  matvecDenseSync(request: RawDenseRequest): FloatArray;
-
   /** Shape of the output for inputs of these shapes, found by running one row; throws `ERR_SHAPE_MISMATCH`. */
   outputShape(program: ProgramHandle, inputs: readonly RawTensor[], float64: boolean): number[];
 
   /** PyTorch's CPU generator (Mersenne Twister) with its own state. */
   createGenerator(seed: bigint): GeneratorHandle;
   /** `torch.empty(shape).uniform_(low, high)` */
-  uniform(generator: GeneratorHandle, shape: readonly number[], low: number, high: number, float64: boolean): FloatArray;
+  uniform(
+    generator: GeneratorHandle,
+    shape: readonly number[],
+    low: number,
+    high: number,
+    float64: boolean,
+  ): FloatArray;
   /** `torch.randn(shape)` times `std` plus `mean` (`normal_(mean, std)`) */
-  normal(generator: GeneratorHandle, shape: readonly number[], mean: number, std: number, float64: boolean): FloatArray;
+  normal(
+    generator: GeneratorHandle,
+    shape: readonly number[],
+    mean: number,
+    std: number,
+    float64: boolean,
+  ): FloatArray;
 
   /** Starts recording what this thread does and what it hands to others. Throws `ERR_PROFILER_BUSY`. */
   profilerStart(options: RawProfilerOptions): void;
   profilerStop(): RawProfile;
   regionEnter(name: string): RegionHandle;
-  regionExit(region: RegionHandle): void;
+  /** `async`: other work of this thread may have happened meanwhile. */
+  regionExit(region: RegionHandle, async: boolean): void;
 
   /** Bytes that can still be allocated on the device without running out of memory. */
   availableMemory(device: string): number;
+}
+
+let loaded: ReturnType<typeof loadAddon> | undefined;
+
+/**
+ * The addon, loaded at the first call: importing the package costs nothing and cannot fail.
+ *
+ * @throws TorchCurvatureError `ERR_ADDON_MISSING`, `ERR_LIBTORCH_MISSING`, `ERR_LIBTORCH_VERSION`
+ */
+export function addon(): Addon {
+  loaded ??= loadAddon();
+  return loaded.addon;
+}
+
+/** Which libtorch the addon was built with. */
+export function libtorchRecord(): BuildRecord {
+  loaded ??= loadAddon();
+  return loaded.libtorch;
 }

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
+import { SORT_KEYS } from '../profiler/rows.ts';
 import { compare } from './bench/compare.ts';
 import type { ExperimentSpec } from './bench/experiment.ts';
 import { describeComparison, describeSetup } from './bench/print.ts';
@@ -60,7 +61,11 @@ export function benchCommand(executable: string): Command {
       'timed runs of each product (default: what fits in some seconds)',
       positiveInteger,
     )
-    .option('--sort-by <key>', "column that sorts the profiler's tables", 'cpu_memory_usage')
+    .addOption(
+      new Option('--sort-by <key>', "column that sorts the profiler's tables")
+        .choices(SORT_KEYS)
+        .default('cpu_memory_usage'),
+    )
     .option('--row-limit <n>', "rows of the profiler's tables", positiveInteger, 10)
     .option('--sweep <axis>', 'also measure over a range: hidden=16,32,64 or batch=… or layers=…', sweepAxis)
     .option('--html <file>', `report of the sweep (default: ${DEFAULT_REPORT})`)

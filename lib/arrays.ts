@@ -1,0 +1,123 @@
+/** Flat vectors and tensors: typed arrays with a shape. */
+import { types } from 'node:util';
+import { outOfRange, TorchCurvatureError, wrongType } from './errors.ts';
+import type { FloatArray, TypedArray } from './native.ts';
+
+export type { FloatArray, TypedArray };
+
+export type DType = 'float32' | 'float64';
+
+/** Row-major data with its shape. */
+export interface Tensor<Data extends TypedArray = TypedArray> {
+  readonly data: Data;
+  readonly shape: readonly number[];
+}
+
+/** A vector over the parameters: flat, or one array for each parameter by name. */
+export type ParameterVector = FloatArray | Readonly<Record<string, FloatArray>>;
+
+/**
+ * Makes a tensor from row-major data; `data` is not copied.
+ *
+ * @throws TypeError when `data` is no typed array of a supported kind or `shape` is no list
+ * @throws RangeError when a size is negative, fractional or too large
+ * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when the number of elements is not the product of the sizes,
+ * `ERR_DETACHED_BUFFER`
+ */
+export function tensor<Data extends TypedArray>(data: Data, shape: readonly number[]): Tensor<Data> {
+  checkTypedArray(data, 'data');
+  const expected = elementCount(shape, 'shape');
+  if (data.length !== expected) {
+    throw new TorchCurvatureError(
+      'ERR_SHAPE_MISMATCH',
+      `data has ${data.length} elements, but the shape ${describeShape(shape)} needs ${expected}`,
+    );
+  }
+  return { data, shape: [...shape] };
+}
+
+/** The number of elements of a shape; 1 for the empty shape of a scalar. */
+export function elementCount(shape: readonly number[], name: string): number {
+  if (!Array.isArray(shape)) throw wrongType(`${name} should be a list of sizes, got ${describe(shape)}`);
+  let count = 1;
+  for (const size of shape as readonly unknown[]) {
+    if (typeof size !== 'number')
+      throw wrongType(`${name} should be a list of numbers, got ${describe(size)} in it`);
+    if (!Number.isSafeInteger(size) || size < 0) {
+      throw outOfRange(`${name} should hold whole numbers of at least 0, got ${size}`);
+    }
+    count *= size;
+  }
+  // A size of 0 anywhere makes 0 elements, whatever the others multiply to.
+  if (shape.includes(0)) return 0;
+  if (!Number.isSafeInteger(count)) {
+    throw outOfRange(`${name} ${describeShape(shape)} has more elements than can be counted`);
+  }
+  return count;
+}
+
+/** Throws unless `value` is a typed array of a supported kind whose memory is there. */
+export function checkTypedArray(value: unknown, name: string): asserts value is TypedArray {
+  if (
+    !types.isFloat32Array(value) &&
+    !types.isFloat64Array(value) &&
+    !types.isInt32Array(value) &&
+    !types.isBigInt64Array(value)
+  ) {
+    const expected = 'a Float32Array, Float64Array, Int32Array or BigInt64Array';
+    if (ArrayBuffer.isView(value)) {
+      throw new TorchCurvatureError(
+        'ERR_DTYPE_MISMATCH',
+        `${name} should be ${expected}, got ${describe(value)}`,
+      );
+    }
+    throw wrongType(`${name} should be ${expected}, got ${describe(value)}`);
+  }
+  if (value.length === 0 && isDetached(value)) {
+    throw new TorchCurvatureError(
+      'ERR_DETACHED_BUFFER',
+      `${name} has lost its memory: its buffer was transferred elsewhere`,
+    );
+  }
+}
+
+function isDetached({ buffer }: TypedArray): boolean {
+  try {
+    // The constructor is what tells a detached buffer from an empty one in every supported Node.
+    return new Uint8Array(buffer).length < 0;
+  } catch {
+    return true;
+  }
+}
+
+export function isFloatArray(value: unknown): value is FloatArray {
+  return types.isFloat32Array(value) || types.isFloat64Array(value);
+}
+
+export function dtypeOf(array: FloatArray): DType {
+  return types.isFloat64Array(array) ? 'float64' : 'float32';
+}
+
+export function floatArray(dtype: DType, length: number): FloatArray {
+  return dtype === 'float64' ? new Float64Array(length) : new Float32Array(length);
+}
+
+export function describeShape(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`;
+}
+
+/** A value as an error message shows it: its kind, and its content where that is short. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined || typeof value === 'boolean') return String(value);
+  if (typeof value === 'number' || typeof value === 'bigint') return `the number ${value}`;
+  if (typeof value === 'string') return `'${value.length > 40 ? `${value.slice(0, 40)}…` : value}'`;
+  if (typeof value === 'function') return 'a function';
+  if (ArrayBuffer.isView(value)) {
+    const { length } = value as unknown as { length?: number };
+    return `a ${value.constructor.name}${length === undefined ? '' : ` of length ${length}`}`;
+  }
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  return typeof value === 'object'
+    ? `an object (${value.constructor?.name ?? 'no prototype'})`
+    : typeof value;
+}

@@ -1,0 +1,148 @@
+/** The one place where what callers pass is checked. What is behind it trusts its arguments. */
+import {
+  checkTypedArray,
+  type DType,
+  describe,
+  describeShape,
+  dtypeOf,
+  elementCount,
+  type FloatArray,
+  isFloatArray,
+  type Tensor,
+} from './arrays.ts';
+import { outOfRange, TorchCurvatureError, wrongType } from './errors.ts';
+
+export const ENGINES = ['auto', 'fused', 'autograd'] as const;
+export type Engine = (typeof ENGINES)[number];
+
+/** Options that all products share. */
+export interface ProductOptions {
+  /** `'cpu'` (the default), `'cuda'` or `'cuda:N'`. */
+  device?: string;
+  /** Rows of the batch at once, which bounds the memory; by default the engine chooses. */
+  chunkSize?: number;
+  /** Intra-op threads of this product. */
+  threads?: number;
+  /** Which implementation computes; `'auto'` by default. Results agree to rounding. */
+  engine?: Engine;
+  /** Stops the product between chunks; it rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** Receives the result when given; of the kind and length of the parameters. */
+  out?: FloatArray;
+}
+
+export interface CheckedOptions {
+  device: string;
+  chunkSize: number;
+  threads: number;
+  engine: Engine;
+  signal: AbortSignal | undefined;
+}
+
+export function checkOptions(options: unknown): CheckedOptions {
+  const { device, chunkSize, threads, engine, signal } = record(options ?? {}, 'options') as ProductOptions;
+  return {
+    device: checkDevice(device),
+    chunkSize: chunkSize === undefined ? 0 : positive(chunkSize, 'chunkSize'),
+    threads: threads === undefined ? 0 : positive(threads, 'threads', MAX_THREADS),
+    engine: checkOneOf(engine ?? 'auto', ENGINES, 'engine'),
+    signal: checkSignal(signal),
+  };
+}
+
+/** More threads than any machine has cores are a mistake, and would exhaust the process. */
+const MAX_THREADS = 1024;
+
+function checkDevice(device: unknown): string {
+  if (device === undefined) return 'cpu';
+  if (typeof device !== 'string') throw wrongType(`device should be a string, got ${describe(device)}`);
+  if (!/^(cpu|cuda(:\d{1,3})?)$/.test(device)) {
+    throw new TorchCurvatureError(
+      'ERR_DEVICE_UNAVAILABLE',
+      `device should be 'cpu', 'cuda' or 'cuda:N', got ${describe(device)}`,
+    );
+  }
+  return device;
+}
+
+export function checkSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined) return undefined;
+  if (!(signal instanceof AbortSignal))
+    throw wrongType(`signal should be an AbortSignal, got ${describe(signal)}`);
+  return signal;
+}
+
+export function checkDType(dtype: unknown): DType {
+  return checkOneOf(dtype ?? 'float32', ['float32', 'float64'] as const, 'dtype');
+}
+
+export function checkOneOf<T extends string>(value: unknown, known: readonly T[], name: string): T {
+  const found = known.find((each) => each === value);
+  if (found !== undefined) return found;
+  const expected = `${name} should be one of ${known.map((each) => `'${each}'`).join(', ')}, got ${describe(value)}`;
+  throw typeof value === 'string' ? outOfRange(expected) : wrongType(expected);
+}
+
+export function positive(value: unknown, name: string, most: number = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value !== 'number') throw wrongType(`${name} should be a number, got ${describe(value)}`);
+  if (!Number.isSafeInteger(value) || value < 1 || value > most) {
+    const range = most === Number.MAX_SAFE_INTEGER ? 'of at least 1' : `from 1 to ${most}`;
+    throw outOfRange(`${name} should be a whole number ${range}, got ${value}`);
+  }
+  return value;
+}
+
+/** An object that is no array. */
+export function record(value: unknown, name: string): object {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) {
+    throw wrongType(`${name} should be an object, got ${describe(value)}`);
+  }
+  return value;
+}
+
+/** A flat vector of this length, in the precision of `like` where that is given. */
+export function checkVector(value: unknown, name: string, length: number, dtype?: DType): FloatArray {
+  if (!isFloatArray(value)) {
+    if (ArrayBuffer.isView(value)) {
+      throw new TorchCurvatureError(
+        'ERR_DTYPE_MISMATCH',
+        `${name} should be a Float32Array or a Float64Array, got ${describe(value)}`,
+      );
+    }
+    throw wrongType(`${name} should be a Float32Array or a Float64Array, got ${describe(value)}`);
+  }
+  checkTypedArray(value, name);
+  if (value.length !== length) {
+    throw new TorchCurvatureError(
+      'ERR_SHAPE_MISMATCH',
+      `${name} should have ${length} elements, got ${value.length}`,
+    );
+  }
+  if (dtype !== undefined && dtypeOf(value) !== dtype) {
+    throw new TorchCurvatureError(
+      'ERR_DTYPE_MISMATCH',
+      `${name} should be ${dtype} as params are, got ${describe(value)}`,
+    );
+  }
+  return value;
+}
+
+/** A tensor whose floating elements have the precision of the parameters. */
+export function checkTensor(value: unknown, name: string, dtype: DType): Tensor {
+  const { data, shape } = record(value, name) as Tensor;
+  checkTypedArray(data, `${name}.data`);
+  const count = elementCount(shape, `${name}.shape`);
+  if (data.length !== count) {
+    throw new TorchCurvatureError(
+      'ERR_SHAPE_MISMATCH',
+      `${name}.data should have ${count} elements for the shape ${describeShape(shape)}, got ${data.length}`,
+    );
+  }
+  if (isFloatArray(data) && dtypeOf(data) !== dtype) {
+    throw new TorchCurvatureError(
+      'ERR_DTYPE_MISMATCH',
+      `${name} should be ${dtype} as params are, got ${describe(data)}`,
+    );
+  }
+  return { data, shape };
+}

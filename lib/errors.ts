@@ -1,0 +1,64 @@
+/**
+ * Failures that a caller can cause. Each has a stable `code`; messages name the argument, what was given and what was
+ * expected, and may change between versions.
+ */
+
+/** What the codes mean. */
+export const ERROR_CODES = {
+  ERR_INVALID_ARGUMENT: 'an argument of the wrong kind (a TypeError) or out of range (a RangeError)',
+  ERR_SHAPE_MISMATCH: 'a length or shape that does not fit the model or the other arguments',
+  ERR_DTYPE_MISMATCH: 'an array of another element type than is needed',
+  ERR_DETACHED_BUFFER: 'an array whose memory was transferred elsewhere',
+  ERR_DEVICE_UNAVAILABLE: 'a device that does not exist or cannot be used here',
+  ERR_OUT_OF_MEMORY: 'more memory needed than there is, found before allocating where that can be told',
+  ERR_MODEL_LOAD: 'a model that is damaged or is not what it claims to be',
+  ERR_UNSUPPORTED_OP:
+    'an operator that is unknown, random, changes its inputs, or lacks the derivative needed',
+  ERR_DISPOSED: 'an object that was used after its dispose()',
+  ERR_PROFILER_BUSY: 'a profile begun while another one is being recorded',
+  ERR_ADDON_MISSING: 'the native addon was not built, is truncated, or is for another platform',
+  ERR_LIBTORCH_MISSING: 'the libtorch that the addon was built with is gone or incomplete',
+  ERR_LIBTORCH_VERSION: 'a libtorch of another version than the addon was built for',
+  ERR_LIBTORCH: 'any other failure inside libtorch',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** An error with a stable code. Wrong arguments give a `TypeError` or a `RangeError` with a `code` instead. */
+export class TorchCurvatureError extends Error {
+  override readonly name = 'TorchCurvatureError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+type Coded<E extends Error> = E & { readonly code: ErrorCode };
+
+function coded<E extends Error>(error: E): Coded<E> {
+  return Object.assign(error, { code: 'ERR_INVALID_ARGUMENT' as const });
+}
+
+/** An argument of the wrong kind. */
+export function wrongType(message: string): Coded<TypeError> {
+  return coded(new TypeError(message));
+}
+
+/** An argument of the right kind whose value is not allowed. */
+export function outOfRange(message: string): Coded<RangeError> {
+  return coded(new RangeError(message));
+}
+
+/** How the addon says that a stop handle was used; callers see the signal's reason instead. */
+export const ABORTED = 'ABORTED';
+
+/** The error a caller sees for one that the addon threw. */
+export function fromNative(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const code = (error as { code?: unknown }).code;
+  if (typeof code !== 'string' || !Object.hasOwn(ERROR_CODES, code)) return error;
+  if (code === 'ERR_INVALID_ARGUMENT') return outOfRange(error.message);
+  return new TorchCurvatureError(code as ErrorCode, error.message, { cause: error });
+}

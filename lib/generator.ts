@@ -1,0 +1,51 @@
+/** PyTorch's random numbers. */
+import { type DType, describe, elementCount, type FloatArray, type Tensor } from './arrays.ts';
+import { checkDType } from './check.ts';
+import { outOfRange, wrongType } from './errors.ts';
+import { addon, type GeneratorHandle } from './native.ts';
+
+/**
+ * The stream of numbers that PyTorch draws on the CPU after `torch.manual_seed(seed)`: the same draws in the same
+ * order give the same numbers. Each generator has a state of its own.
+ */
+export class Generator {
+  readonly #handle: GeneratorHandle;
+
+  /** @throws TypeError or RangeError when `seed` is no whole number in [0, 2⁶⁴) */
+  constructor(seed: number | bigint) {
+    this.#handle = addon().createGenerator(toSeed(seed));
+  }
+
+  /** `torch.randn(shape)`: standard normal. */
+  randn(shape: readonly number[], options: { dtype?: DType } = {}): Tensor<FloatArray> {
+    elementCount(shape, 'shape');
+    const float64 = checkDType(options.dtype) === 'float64';
+    return { data: addon().normal(this.#handle, shape, 0, 1, float64), shape: [...shape] };
+  }
+
+  /** `torch.empty(shape).uniform_(low, high)`: uniform in [low, high); by default what `torch.rand` draws. */
+  uniform(
+    shape: readonly number[],
+    options: { low?: number; high?: number; dtype?: DType } = {},
+  ): Tensor<FloatArray> {
+    const { low = 0, high = 1 } = options;
+    elementCount(shape, 'shape');
+    if (!(Number.isFinite(low) && Number.isFinite(high) && low <= high)) {
+      throw outOfRange(`low and high should be finite and in order, got ${low} and ${high}`);
+    }
+    const float64 = checkDType(options.dtype) === 'float64';
+    return { data: addon().uniform(this.#handle, shape, low, high, float64), shape: [...shape] };
+  }
+}
+
+export function toSeed(seed: unknown): bigint {
+  if (typeof seed !== 'number' && typeof seed !== 'bigint') {
+    throw wrongType(`seed should be a number or a bigint, got ${describe(seed)}`);
+  }
+  if (typeof seed === 'number' && !Number.isSafeInteger(seed)) {
+    throw outOfRange(`seed should be a whole number, got ${seed}`);
+  }
+  const whole = BigInt(seed);
+  if (whole < 0n || whole >= 1n << 64n) throw outOfRange(`seed should be in [0, 2⁶⁴), got ${seed}`);
+  return whole;
+}

@@ -1,0 +1,11 @@
+import { addon, libtorchRecord, type RawInfo } from './native.ts';
+
+export interface Info extends RawInfo {
+  /** Folder of the libtorch in use. */
+  libtorchPath: string;
+}
+
+/** Which libtorch is in use, where it lies, and on what it can compute. */
+export function info(): Info {
+  return { ...addon().info(), libtorchPath: libtorchRecord().path };
+}

@@ -1,0 +1,268 @@
+/** Models: programs of ATen operators with named parameters. */
+import {
+  type DType,
+  describe,
+  describeShape,
+  dtypeOf,
+  elementCount,
+  type FloatArray,
+  floatArray,
+  isFloatArray,
+  type ParameterVector,
+  type Tensor,
+} from './arrays.ts';
+import { checkDType, checkOptions, checkTensor, checkVector, type ProductOptions, record } from './check.ts';
+import { fromNative, TorchCurvatureError, wrongType } from './errors.ts';
+import { Generator } from './generator.ts';
+import { addon, type ProgramHandle, type RawProgram, type RawRequest } from './native.ts';
+import { checkLayers } from './nn/check-layers.ts';
+import type { Initialiser } from './nn/initialisers.ts';
+import { emitChain, type Layer, Scope } from './nn/layer.ts';
+import { ProgramBuilder } from './nn/program-builder.ts';
+import { run, runSync } from './run.ts';
+
+/** A parameter and its place in the flat vector. */
+export interface Parameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface InitOptions {
+  /** As in `torch.manual_seed(seed)`; 0 by default. */
+  seed?: number | bigint;
+  /** Draws from this generator instead, and moves it on. */
+  generator?: Generator;
+  dtype?: DType;
+}
+
+/** One input, or several where the model takes more; the first axis of the first is the batch. */
+export type Inputs = Tensor | readonly Tensor[];
+
+/** What a model needs besides its program. */
+export interface ModelOrigin {
+  program: RawProgram;
+  /** How each parameter is initialised; a model from a file has its own values instead. */
+  initialisers?: readonly Initialiser[];
+  initialParameters?: FloatArray;
+}
+
+/** A model as `Model.sequential` and `Model.load` make it. It holds no parameter values: products are told them. */
+export class Model {
+  /** In the order of PyTorch's `named_parameters()`, which is the order of flat vectors. */
+  readonly parameters: readonly Parameter[];
+  readonly parameterCount: number;
+  /** The parameters a model file brings, flat; undefined for a list of layers. */
+  readonly initialParameters: FloatArray | undefined;
+
+  readonly #handle: ProgramHandle;
+  readonly #inputCount: number;
+  readonly #initialisers: readonly Initialiser[] | undefined;
+  /** Output shapes of one row, by the shapes of the inputs' rows: found once, by running one row. */
+  readonly #outputShapes = new Map<string, readonly number[]>();
+
+  /** Used by `Model.sequential` and `Model.load`. */
+  private constructor({ program, initialisers, initialParameters }: ModelOrigin) {
+    let offset = 0;
+    this.parameters = Object.freeze(
+      program.parameters.map(({ name, shape }) => {
+        const length = elementCount(shape, `the shape of ${name}`);
+        const parameter = Object.freeze({ name, shape: Object.freeze([...shape]), offset, length });
+        offset += length;
+        return parameter;
+      }),
+    );
+    this.parameterCount = offset;
+    this.initialParameters = initialParameters;
+    this.#initialisers = initialisers;
+    this.#inputCount = program.inputs;
+    try {
+      this.#handle = addon().createProgram(program);
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+
+  /**
+   * A model of layers, one after the other. Parameters are named as in the state dict of PyTorch's `nn.Sequential`:
+   * `0.weight`, `0.bias`, `2.weight`, …
+   */
+  static sequential(layers: readonly Layer[]): Model {
+    const builder = new ProgramBuilder();
+    const output = emitChain(checkLayers(layers, 'Model.sequential'), new Scope(builder, ''), builder.input);
+    return new Model({
+      program: builder.finish(output),
+      initialisers: builder.parameters.map(({ initialise }) => initialise),
+    });
+  }
+
+  /**
+   * PyTorch's default initialisation, flat: the numbers of the same layers made after `torch.manual_seed(seed)`. For a
+   * model from a file, its own parameters in the precision asked for.
+   */
+  init(options: InitOptions & { dtype: 'float64' }): Float64Array;
+  init(options?: InitOptions & { dtype?: 'float32' }): Float32Array;
+  init(options?: InitOptions): FloatArray;
+  init(options: InitOptions = {}): FloatArray {
+    const { seed = 0, generator = new Generator(seed), dtype } = record(options, 'options') as InitOptions;
+    const precision = checkDType(dtype ?? (this.initialParameters && dtypeOf(this.initialParameters)));
+    if (!(generator instanceof Generator)) {
+      throw wrongType(`generator should be a Generator, got ${describe(generator)}`);
+    }
+    const flat = floatArray(precision, this.parameterCount);
+    if (this.#initialisers === undefined) {
+      flat.set(this.initialParameters!);
+    } else {
+      this.parameters.forEach(({ shape, offset }, index) => {
+        flat.set(this.#initialisers![index]!(shape, generator, precision), offset);
+      });
+    }
+    return flat;
+  }
+
+  /**
+   * One flat vector from one array for each parameter.
+   *
+   * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when a parameter is missing, unknown or of another length,
+   * `ERR_DTYPE_MISMATCH` when the arrays are not all of one kind
+   */
+  flatten(arrays: Readonly<Record<string, FloatArray>>): FloatArray {
+    return this.#flatten(arrays, 'record');
+  }
+
+  #flatten(arrays: Readonly<Record<string, FloatArray>>, name: string): FloatArray {
+    record(arrays, name);
+    const unknown = Object.keys(arrays).find(
+      (key) => !this.parameters.some((parameter) => parameter.name === key),
+    );
+    if (unknown !== undefined) {
+      throw new TorchCurvatureError(
+        'ERR_SHAPE_MISMATCH',
+        `${name} has an entry '${unknown}', which is no parameter`,
+      );
+    }
+    const first = this.parameters.map((parameter) => arrays[parameter.name]).find(isFloatArray);
+    const dtype = first === undefined ? 'float32' : dtypeOf(first);
+    const flat = floatArray(dtype, this.parameterCount);
+    for (const parameter of this.parameters) {
+      if (!Object.hasOwn(arrays, parameter.name)) {
+        throw new TorchCurvatureError(
+          'ERR_SHAPE_MISMATCH',
+          `${name} lacks the parameter '${parameter.name}'`,
+        );
+      }
+      const array = checkVector(
+        arrays[parameter.name],
+        `${name}['${parameter.name}']`,
+        parameter.length,
+        dtype,
+      );
+      flat.set(array, parameter.offset);
+    }
+    return flat;
+  }
+
+  /** Views of a flat vector by parameter name; writing to one writes to the vector. */
+  unflatten<Flat extends FloatArray>(flat: Flat): Record<string, Flat> {
+    const checked = checkVector(flat, 'flat', this.parameterCount) as Flat;
+    return Object.fromEntries(
+      this.parameters.map(({ name, offset, length }) => [
+        name,
+        checked.subarray(offset, offset + length) as Flat,
+      ]),
+    );
+  }
+
+  /** A vector over the parameters as callers give it, made flat and checked. Used inside the package. */
+  toFlat(value: ParameterVector, name: string, dtype?: DType): FloatArray {
+    const isRecord =
+      typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !Array.isArray(value);
+    const flat = isRecord ? this.#flatten(value as Record<string, FloatArray>, name) : value;
+    return checkVector(flat, name, this.parameterCount, dtype);
+  }
+
+  /** The outputs for a batch, [batch, …]. */
+  async forward(params: ParameterVector, x: Inputs, options?: ProductOptions): Promise<Tensor<FloatArray>> {
+    const { request, signal, describe } = this.#forwardRequest(params, x, options);
+    return (await run('forward', request, signal, describe)) as Tensor<FloatArray>;
+  }
+
+  /** `forward` on the calling thread. */
+  forwardSync(params: ParameterVector, x: Inputs, options?: ProductOptions): Tensor<FloatArray> {
+    const { request, signal, describe } = this.#forwardRequest(params, x, options);
+    return runSync('forward', request, signal, describe) as Tensor<FloatArray>;
+  }
+
+  #forwardRequest(params: ParameterVector, x: Inputs, options: ProductOptions | undefined) {
+    const { signal, ...how } = checkOptions(options);
+    return { ...this.request(params, x, how), signal };
+  }
+
+  /** Checked arguments of an operation at a point, as the addon takes them. Used inside the package. */
+  request(
+    params: ParameterVector,
+    x: Inputs,
+    how: { device: string; chunkSize: number; threads: number; engine: string },
+  ): { request: RawRequest; outputShape: readonly number[]; describe: () => ProductDescription } {
+    const flat = this.toFlat(params, 'params');
+    const inputs = this.#checkInputs(x, dtypeOf(flat));
+    const outputShape = this.#outputShape(inputs, dtypeOf(flat));
+    const request: RawRequest = { program: this.#handle, params: flat, inputs, ...how };
+    const describe = () => ({
+      device: how.device,
+      dtype: dtypeOf(flat),
+      parameterCount: this.parameterCount,
+      batch: outputShape[0]!,
+    });
+    return { request, outputShape, describe };
+  }
+
+  #checkInputs(x: Inputs, dtype: DType): Tensor[] {
+    const list = Array.isArray(x) ? x : [x];
+    if (list.length !== this.#inputCount) {
+      throw new TorchCurvatureError(
+        'ERR_SHAPE_MISMATCH',
+        `x should be ${this.#inputCount === 1 ? 'one tensor' : `a list of ${this.#inputCount} tensors`}, got ${list.length}`,
+      );
+    }
+    const inputs = list.map((input, index) =>
+      checkTensor(input, list.length === 1 ? 'x' : `x[${index}]`, dtype),
+    );
+    const batch = inputs[0]!.shape[0];
+    for (const { shape } of inputs) {
+      if (shape.length === 0 || shape[0] !== batch) {
+        throw new TorchCurvatureError(
+          'ERR_SHAPE_MISMATCH',
+          `the first axis of x should be the batch, got the shape ${inputs.map((each) => describeShape(each.shape)).join(', ')}`,
+        );
+      }
+    }
+    return inputs;
+  }
+
+  #outputShape(inputs: readonly Tensor[], dtype: DType): readonly number[] {
+    const key =
+      inputs.map(({ data, shape }) => `${data.constructor.name}${shape.slice(1)}`).join(';') + dtype;
+    let row = this.#outputShapes.get(key);
+    if (row === undefined) {
+      try {
+        row = addon()
+          .outputShape(this.#handle, inputs, dtype === 'float64')
+          .slice(1);
+      } catch (error) {
+        throw fromNative(error);
+      }
+      this.#outputShapes.set(key, row);
+    }
+    return [inputs[0]!.shape[0]!, ...row];
+  }
+}
+
+/** What is told of a product to those who listen. */
+export interface ProductDescription {
+  device: string;
+  dtype: DType;
+  parameterCount: number;
+  batch: number;
+}

@@ -1,0 +1,11 @@
+import { checkLayers } from './check-layers.ts';
+import { emitChain, type Layer } from './layer.ts';
+
+/** x + f(x), with f the layers one after the other; their parameters are named as in a nested `nn.Sequential`. */
+export function residual(layers: readonly Layer[]): Layer {
+  const inner = checkLayers(layers, 'residual');
+  return {
+    kind: 'residual',
+    emit: (scope, x) => scope.call('aten::add.Tensor', x, emitChain(inner, scope, x)),
+  };
+}

@@ -1,0 +1,53 @@
+/** Rows of a profile, and PyTorch's names for the columns to sort them by. */
+import { describe } from '../arrays.ts';
+import { outOfRange } from '../errors.ts';
+import type { RawProfileRow } from '../native.ts';
+
+/** All calls of one operator or region. Times in microseconds, memory in bytes; `self…` leaves out nested calls. */
+export interface ProfileRow {
+  readonly name: string;
+  readonly count: number;
+  readonly selfCpuTimeTotal: number;
+  readonly cpuTimeTotal: number;
+  readonly selfDeviceTimeTotal: number;
+  readonly deviceTimeTotal: number;
+  readonly cpuMemoryUsage: number;
+  readonly selfCpuMemoryUsage: number;
+  readonly deviceMemoryUsage: number;
+  readonly selfDeviceMemoryUsage: number;
+  readonly flops: number;
+  /** Shapes of the inputs, when these were recorded; rows are then separate for each. */
+  readonly inputShapes?: readonly (readonly number[])[];
+}
+
+type Measure = (row: RawProfileRow | ProfileRow) => number;
+
+/** A new key is a row here. Each works with `cuda` in place of `device` too, as in PyTorch. */
+const MEASURES: Readonly<Record<string, Measure>> = {
+  cpu_time: (row) => row.cpuTimeTotal / row.count,
+  cpu_time_total: (row) => row.cpuTimeTotal,
+  self_cpu_time_total: (row) => row.selfCpuTimeTotal,
+  device_time: (row) => row.deviceTimeTotal / row.count,
+  device_time_total: (row) => row.deviceTimeTotal,
+  self_device_time_total: (row) => row.selfDeviceTimeTotal,
+  cpu_memory_usage: (row) => row.cpuMemoryUsage,
+  self_cpu_memory_usage: (row) => row.selfCpuMemoryUsage,
+  device_memory_usage: (row) => row.deviceMemoryUsage,
+  self_device_memory_usage: (row) => row.selfDeviceMemoryUsage,
+  count: (row) => row.count,
+  flops: (row) => row.flops,
+};
+
+/** What `sortBy` takes. */
+export const SORT_KEYS: readonly string[] = Object.keys(MEASURES).flatMap((key) =>
+  key.includes('device') ? [key, key.replace('device', 'cuda')] : [key],
+);
+
+/** A copy of the rows, largest first; rows that are equal keep their order. */
+export function sorted<Row extends RawProfileRow | ProfileRow>(rows: readonly Row[], key: string): Row[] {
+  const measure = typeof key === 'string' ? MEASURES[key.replace('cuda', 'device')] : undefined;
+  if (measure === undefined) {
+    throw outOfRange(`sortBy should be one of ${SORT_KEYS.join(', ')}, got ${describe(key)}`);
+  }
+  return [...rows].sort((a, b) => measure(b) - measure(a));
+}
