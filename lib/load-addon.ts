@@ -43,22 +43,27 @@ export function readRecord(file: string): BuildRecord {
   }
 }
 
-/** Looks at libtorch's files before the loader does, whose messages name neither the cause nor the cure. */
+/** Where headers of libtorch state its version, in newer and older releases. They need not be there to run. */
+const VERSION_HEADERS = [
+  'include/torch/headeronly/version.h',
+  'include/torch/csrc/api/include/torch/version.h',
+];
+
+/** Looks at libtorch's files before the system's loader does, whose messages name neither the cause nor the cure. */
 function checkLibtorch(libtorch: BuildRecord): void {
-  const missing = ['lib', 'include/torch/version.h']
-    .map((name) => join(libtorch.path, name))
-    .find((path) => !existsSync(path));
-  if (missing !== undefined) {
+  const libraries = join(libtorch.path, 'lib');
+  if (!existsSync(libraries)) {
     throw new TorchCurvatureError(
       'ERR_LIBTORCH_MISSING',
-      `the addon was built with libtorch ${libtorch.version} in ${libtorch.path}, where ${missing} is missing: ` +
+      `the addon was built with libtorch ${libtorch.version} in ${libtorch.path}, but ${libraries} is missing: ` +
         `put it back, or ${REBUILD}`,
     );
   }
-  const header = readFileSync(join(libtorch.path, 'include/torch/version.h'), 'utf8');
-  const found = /#define TORCH_VERSION "([^"]+)"/.exec(header)?.[1];
-  if (found !== undefined && release(found) !== release(libtorch.version))
-    throw wrongVersion(libtorch, found);
+  for (const header of VERSION_HEADERS.map((name) => join(libtorch.path, name)).filter(existsSync)) {
+    const found = /#define TORCH_VERSION\s*\\?\s*"([^"]+)"/.exec(readFileSync(header, 'utf8'))?.[1];
+    if (found !== undefined && release(found) !== release(libtorch.version))
+      throw wrongVersion(libtorch, found);
+  }
 }
 
 function load(file: string, libtorch: BuildRecord): Addon {

@@ -174,7 +174,7 @@ export class Model {
     );
   }
 
-  /** A vector over the parameters as callers give it, made flat and checked. Used inside the package. */
+  /** @internal A vector over the parameters as callers give it, made flat and checked. */
   toFlat(value: ParameterVector, name: string, dtype?: DType): FloatArray {
     const isRecord =
       typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !Array.isArray(value);
@@ -199,7 +199,7 @@ export class Model {
     return { ...this.request(params, x, how), signal };
   }
 
-  /** Checked arguments of an operation at a point, as the addon takes them. Used inside the package. */
+  /** @internal Checked arguments of an operation at a point, as the addon takes them. */
   request(
     params: ParameterVector,
     x: Inputs,

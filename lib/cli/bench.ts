@@ -67,7 +67,7 @@ export function benchCommand(executable: string): Command {
         .default('cpu_memory_usage'),
     )
     .option('--row-limit <n>', "rows of the profiler's tables", positiveInteger, 10)
-    .option('--sweep <axis>', 'also measure over a range: hidden=16,32,64 or batch=… or layers=…', sweepAxis)
+    .option('--sweep <axis>', 'go over a range as well: hidden=16,32,64 or batch=… or layers=…', sweepAxis)
     .option('--html <file>', `report of the sweep (default: ${DEFAULT_REPORT})`)
     .option('--json <file>', 'write the results as JSON')
     .option('--trace <dir>', 'write Chrome traces of both products')

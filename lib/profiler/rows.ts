@@ -45,9 +45,9 @@ export const SORT_KEYS: readonly string[] = Object.keys(MEASURES).flatMap((key) 
 
 /** A copy of the rows, largest first; rows that are equal keep their order. */
 export function sorted<Row extends RawProfileRow | ProfileRow>(rows: readonly Row[], key: string): Row[] {
-  const measure = typeof key === 'string' ? MEASURES[key.replace('cuda', 'device')] : undefined;
-  if (measure === undefined) {
+  if (!SORT_KEYS.includes(key)) {
     throw outOfRange(`sortBy should be one of ${SORT_KEYS.join(', ')}, got ${describe(key)}`);
   }
+  const measure = MEASURES[key.replace('cuda', 'device')]!;
   return [...rows].sort((a, b) => measure(b) - measure(a));
 }

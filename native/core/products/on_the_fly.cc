@@ -1,10 +1,9 @@
 #include "core/products/on_the_fly.h"
 
-#include <ATen/Parallel.h>
-#include <ATen/ThreadLocalState.h>
 #include <ATen/ops/_make_dual.h>
 #include <ATen/ops/_unpack_dual.h>
 #include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include "core/dual_level.h"
@@ -25,6 +24,9 @@ void accumulate(const Point& point, const std::vector<at::Tensor>& tangents,
   const at::Tensor y = point.program->run(duals, inputs, point.constants);
   const auto [primal, tangent] = at::_unpack_dual(y, level.index());
   if (!tangent.defined() || !primal.requires_grad()) return;  // an output that no parameter reaches
+  // The saved activations still carry their tangents; a backward pass that looked at them would
+  // differentiate itself.
+  const c10::AutoFwGradMode plain(false);
   const auto gradients =
       torch::autograd::grad({primal}, leaves, {tangent.detach()}, /*retain_graph=*/false,
                             /*create_graph=*/false, /*allow_unused=*/true);

@@ -1,0 +1,513 @@
+"""Writes test/fixtures/models: small PyTorch models as torch.export's .pt2 and as TorchScript's .pt, and one JSON file for
+each with an input, a vector v, and the output and JᵀJ v that PyTorch computes in float64.
+
+Run with PyTorch 2.13: python scripts/reference/models.py
+"""
+
+import io
+import json
+import pathlib
+import warnings
+import zipfile
+
+import torch
+from torch import nn
+
+FOLDER = pathlib.Path(__file__).resolve().parents[2] / "test" / "fixtures" / "models"
+BATCH = 5  # of the expected values
+EXPORTED = 3  # of static exports
+DYNAMIC = torch.export.Dim("batch", min=1, max=4096)
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(3, 6)
+        self.second = nn.Linear(6, 6)
+        self.last = nn.Linear(6, 2)
+
+    def forward(self, x):
+        h = torch.tanh(self.first(x))
+        return self.last(h + torch.nn.functional.gelu(self.second(h)))
+
+
+class Convolutional(nn.Module):
+    """Max and average pooling, batch norm, in-place activations, a view by the batch size."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 3, 3, padding=1)
+        self.norm = nn.BatchNorm2d(3)
+        self.relu = nn.ReLU(inplace=True)
+        self.pool = nn.MaxPool2d(2)
+        self.conv2 = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.average = nn.AvgPool2d(2)
+        self.fc = nn.Linear(4, 2)
+        with torch.no_grad():
+            self.norm.running_mean.uniform_(-0.5, 0.5)
+            self.norm.running_var.uniform_(0.5, 1.5)
+
+    def forward(self, x):
+        h = self.pool(self.relu(self.norm(self.conv1(x))))
+        h = self.average(torch.nn.functional.silu(self.conv2(h)))
+        return self.fc(h.view(h.size(0), -1))
+
+
+class Normalised(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(2, 4, 3)
+        self.group = nn.GroupNorm(2, 4)
+        self.layer = nn.LayerNorm([4, 4])
+        self.instance = nn.InstanceNorm1d(4, affine=True)
+        self.fc = nn.Linear(16, 2)
+
+    def forward(self, x):
+        h = self.instance(self.layer(self.group(self.conv(x))))
+        return self.fc(torch.nn.functional.softplus(h).flatten(1))
+
+
+class Embedded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(7, 4)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, tokens):
+        positions = torch.arange(tokens.shape[1]).unsqueeze(0).expand(tokens.shape[0], -1)
+        h = self.embedding(tokens) + torch.sin(positions.unsqueeze(-1).to(self.fc.weight.dtype))
+        return self.fc(h.mean(1))
+
+
+class Tied(nn.Module):
+    """A decoder that shares the embedding's weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(6, 4)
+        self.body = nn.Linear(4, 4)
+        self.decoder = nn.Linear(4, 6, bias=False)
+        self.decoder.weight = self.embedding.weight
+
+    def forward(self, tokens):
+        return self.decoder(torch.tanh(self.body(self.embedding(tokens).sum(1))))
+
+
+class Frozen(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.frozen = nn.Linear(3, 5)
+        self.free = nn.Linear(5, 2)
+        self.frozen.requires_grad_(False)
+
+    def forward(self, x):
+        return self.free(torch.sigmoid(self.frozen(x)))
+
+
+class Buffers(nn.Module):
+    """A buffer, a buffer outside the state dict, a boolean buffer, and a constant made in forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.register_buffer("scale", torch.tensor([0.5, 1.5, 2.5, 3.5]))
+        self.register_buffer("shift", torch.tensor([0.1, 0.2, 0.3, 0.4]), persistent=False)
+        self.register_buffer("mask", torch.tensor([True, False, True, True]))
+
+    def forward(self, x):
+        h = torch.tanh(self.fc(x * self.scale + self.shift))
+        return torch.where(self.mask, h, h * 0.25) + torch.tensor([1.0, 2.0, 3.0, 4.0])
+
+
+class TwoInputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left = nn.Linear(3, 4)
+        self.right = nn.Linear(2, 4)
+
+    def forward(self, x, z):
+        return torch.nn.functional.elu(self.left(x)) * self.right(z)
+
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.fc = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.fc(self.attention(x, x, x, need_weights=False)[0].mean(1))
+
+
+class Transformer(nn.Module):
+    """An encoder layer with a class token and a causal mask."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(1, 1, 8))
+        self.embed = nn.Linear(3, 8)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 12, dropout=0.1, batch_first=True)
+        self.head = nn.Linear(8, 2)
+        self.register_buffer("mask", torch.ones(5, 5).triu(1).bool(), persistent=False)
+
+    def forward(self, x):
+        h = torch.cat([self.token.expand(x.shape[0], -1, -1), self.embed(x)], 1)
+        return self.head(self.layer(h, src_mask=self.mask)[:, -1])
+
+
+class HandWritten(nn.Module):
+    """Attention spelled out, with reshapes that carry the batch size, and einsum."""
+
+    def __init__(self):
+        super().__init__()
+        self.qkv = nn.Linear(6, 18)
+        self.out = nn.Linear(6, 3)
+
+    def forward(self, x):
+        batch, length, width = x.shape
+        q, k, v = self.qkv(x).reshape(batch, length, 3, 2, 3).permute(2, 0, 3, 1, 4).unbind(0)
+        weights = torch.softmax(torch.einsum("bhid,bhjd->bhij", q, k) / 3**0.5, -1)
+        h = torch.matmul(weights, v).transpose(1, 2).reshape(batch * length, width)
+        return self.out(h).view(batch, length, 3).mean(1)
+
+
+class Recurrent(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.rnn = kind(3, 4, batch_first=True)
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.fc(self.rnn(x)[0][:, -1])
+
+
+class Softmaxes(nn.Module):
+    """Several results from one operator: chunk, split and max."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 6)
+
+    def forward(self, x):
+        first, second = self.fc(x).chunk(2, dim=1)
+        parts = second.split([1, 2], dim=1)
+        top = second.max(dim=1, keepdim=True)
+        return torch.softmax(first, -1) * torch.log_softmax(torch.cat(parts, 1), 1) + top.values
+
+
+class Cell(nn.Module):
+    """A loop of a constant number of steps, a submodule list, and a branch on a constant."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = 3
+        self.layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(2)])
+        self.out = nn.Linear(4, 2)
+        self.gated = True
+
+    def forward(self, x):
+        h = x
+        for _ in range(self.steps):
+            for layer in self.layers:
+                h = torch.tanh(layer(h))
+            if self.gated:
+                h = h * torch.sigmoid(x)
+        return self.out(h)
+
+
+def mlp():
+    return nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 4), nn.Softplus(), nn.Linear(4, 2))
+
+
+def floats(*shape):
+    return lambda batch: (torch.randn(batch, *shape, dtype=torch.float64),)
+
+
+def tokens(length, size):
+    return lambda batch: (torch.randint(0, size, (batch, length)),)
+
+
+# name: module, inputs for a batch, dynamic export?, dtype, other TorchScript than a trace?
+MODELS = {
+    "mlp": (mlp, floats(3), True, torch.float64, "both"),
+    "mlp-static": (mlp, floats(3), False, torch.float64, "trace"),
+    "mlp-float32": (mlp, floats(3), True, torch.float32, "both"),
+    "residual": (Residual, floats(3), True, torch.float64, "both"),
+    "cnn": (Convolutional, floats(1, 8, 8), True, torch.float64, "both"),
+    "cnn-static": (Convolutional, floats(1, 8, 8), False, torch.float64, None),
+    "norms": (Normalised, floats(2, 6), True, torch.float64, "both"),
+    "embedding": (Embedded, tokens(3, 7), True, torch.float64, "both"),
+    "tied": (Tied, tokens(2, 6), True, torch.float64, "both"),
+    "frozen": (Frozen, floats(3), True, torch.float64, "both"),
+    "buffers": (Buffers, floats(4), True, torch.float64, "both"),
+    "two-inputs": (
+        TwoInputs,
+        lambda batch: (*floats(3)(batch), *floats(2)(batch)),
+        True,
+        torch.float64,
+        "both",
+    ),
+    "attention": (Attention, floats(3, 8), True, torch.float64, "trace"),
+    "transformer": (Transformer, floats(4, 3), True, torch.float64, "trace"),
+    "transformer-static": (Transformer, floats(4, 3), False, torch.float64, None),
+    "hand-written": (HandWritten, floats(4, 6), True, torch.float64, "both"),
+    "hand-written-static": (HandWritten, floats(4, 6), False, torch.float64, None),
+    "lstm": (lambda: Recurrent(nn.LSTM), floats(4, 3), True, torch.float64, "trace"),
+    "lstm-static": (lambda: Recurrent(nn.LSTM), floats(4, 3), False, torch.float64, None),
+    "gru": (lambda: Recurrent(nn.GRU), floats(4, 3), True, torch.float64, "trace"),
+    "rnn": (lambda: Recurrent(nn.RNN), floats(4, 3), True, torch.float64, "trace"),
+    "softmax": (Softmaxes, floats(4), True, torch.float64, "both"),
+    "dropout-eval": (
+        lambda: nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.ReLU(), nn.Linear(4, 2)),
+        floats(3),
+        True,
+        torch.float64,
+        "both",
+    ),
+    "loop": (Cell, floats(4), True, torch.float64, "both"),
+}
+
+
+class Noise(nn.Module):
+    def forward(self, x):
+        return x + torch.randn_like(x)
+
+
+class Counter(nn.Module):
+    """Changes a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x):
+        self.calls.add_(1)
+        return self.fc(x) * self.calls
+
+
+class Overwrite(nn.Module):
+    """Changes part of a value through a view."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, x):
+        h = self.fc(x)
+        h[:, 0] = 0
+        return h
+
+
+class Branch(nn.Module):
+    """Control flow that depends on the data."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, x):
+        if bool(x.sum() > 0):
+            return self.fc(x)
+        return self.fc(-x)
+
+
+class Conditional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return torch.cond(x.sum() > 0, lambda v: self.fc(v), lambda v: self.fc(-v), (x,))
+
+
+class Item(nn.Module):
+    """Takes a number out of the data, where its tangent ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, x):
+        h = self.fc(x)
+        return h * float(h.sum())
+
+
+class BakedBatch(nn.Module):
+    """Its view fits the exported batch only: 3 rows of 2 become 2 of 3."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.fc(x).reshape(2, 3)
+
+
+# name: module, inputs, formats, eval?, dtype
+REFUSED = {
+    "dropout-train": (
+        lambda: nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2)),
+        floats(3),
+        ("pt2", "trace", "script"),
+        False,
+        torch.float64,
+    ),
+    "batch-norm-train": (
+        lambda: nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)),
+        floats(3),
+        ("pt2", "script"),
+        False,
+        torch.float64,
+    ),
+    "random": (Noise, floats(3), ("pt2", "script"), True, torch.float64),
+    "buffer-mutation": (Counter, floats(3), ("pt2", "script"), True, torch.float64),
+    "view-mutation": (Overwrite, floats(3), ("pt2", "script"), True, torch.float64),
+    "branch": (Branch, floats(3), ("script",), True, torch.float64),
+    "cond": (Conditional, floats(3), ("pt2",), True, torch.float64),
+    "item": (Item, floats(3), ("script",), True, torch.float64),
+    "baked-batch": (BakedBatch, floats(3), ("pt2",), True, torch.float64),
+    "half": (mlp, floats(3), ("pt2", "trace"), True, torch.bfloat16),
+    "mixed": (
+        lambda: nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)),
+        floats(3),
+        ("pt2", "trace"),
+        True,
+        "mixed",
+    ),
+}
+
+
+def cast(inputs, dtype):
+    return tuple(x.to(dtype) if x.is_floating_point() else x for x in inputs)
+
+
+def scripted(module, path):
+    torch.jit.script(module).save(path)
+    shrink(path)
+
+
+def traced(module, inputs, path):
+    torch.jit.trace(module, inputs, check_trace=False).save(path)
+    shrink(path)
+
+
+def exported(module, inputs, dynamic, path):
+    shapes = tuple({0: DYNAMIC} for _ in inputs) if dynamic else None
+    torch.export.save(torch.export.export(module, inputs, dynamic_shapes=shapes), path)
+    shrink(path)
+
+
+def shrink(path):
+    """Leaves out sample inputs, source positions and stack traces: most of a small archive, and paths of the machine."""
+    old = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if "/sample_inputs/" in name or name.endswith(".debug_pkl"):
+                continue
+            if name.endswith("/models/model.json"):
+                content = json.loads(data, object_hook=without_metadata)
+                data = json.dumps(content, separators=(",", ":")).encode()
+            new.writestr(zipfile.ZipInfo(name), data)
+
+
+def without_metadata(record):
+    return {**record, "metadata": {}} if "metadata" in record and "target" in record else record
+
+
+def older(source, module, path):
+    """The archive that torch.export.save wrote until PyTorch 2.7: state dict and constants by torch.save."""
+    archive = zipfile.ZipFile(source)
+    root = archive.namelist()[0].split("/")[0]
+    with zipfile.ZipFile(path, "w") as old:
+        old.writestr("version", "8.1")
+        old.writestr("serialized_exported_program.json", archive.read(f"{root}/models/model.json"))
+        for name, content in (
+            ("serialized_state_dict.pt", module.state_dict(keep_vars=True)),
+            ("serialized_constants.pt", {}),
+            ("serialized_example_inputs.pt", ()),
+        ):
+            data = io.BytesIO()
+            torch.save(content, data)
+            old.writestr(name, data.getvalue())
+
+
+def expectation(module, inputs):
+    """Output and JᵀJ v in float64, by reverse mode, one row of J after the other."""
+    module = module.double()
+    named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+    y = module(*cast(inputs, torch.float64))
+    rows = [
+        torch.cat([
+            (torch.zeros_like(p) if g is None else g).flatten()
+            for g, (_, p) in zip(
+                torch.autograd.grad(element, [p for _, p in named], retain_graph=True, allow_unused=True),
+                named,
+            )
+        ])
+        for element in y.flatten()
+    ]
+    jacobian = torch.stack(rows)
+    v = torch.randn(jacobian.shape[1], dtype=torch.float64)
+    return {
+        "parameters": [{"name": name, "shape": list(p.shape)} for name, p in named],
+        "params": flat([p for _, p in named]),
+        "inputs": [
+            {"dtype": str(x.dtype).removeprefix("torch."), "shape": list(x.shape), "data": x.flatten().tolist()}
+            for x in inputs
+        ],
+        "output": {"shape": list(y.shape), "data": y.flatten().tolist()},
+        "v": v.tolist(),
+        "product": (jacobian.T @ (jacobian @ v)).tolist(),
+    }
+
+
+def flat(tensors):
+    return torch.cat([t.detach().flatten() for t in tensors]).tolist()
+
+
+def main():
+    warnings.filterwarnings("ignore")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for old in FOLDER.iterdir():
+        old.unlink()
+    for seed, (name, (build, inputs, dynamic, dtype, script)) in enumerate(MODELS.items()):
+        torch.manual_seed(seed)
+        module = build().to(dtype).eval()
+        example = cast(inputs(EXPORTED), dtype)
+        exported(module, example, dynamic, FOLDER / f"{name}.pt2")
+        if script:
+            traced(module, example, FOLDER / f"{name}.pt")
+        if script == "both":
+            scripted(module, FOLDER / f"{name}.script.pt")
+        if name in ("mlp", "tied", "frozen"):
+            older(FOLDER / f"{name}.pt2", module, FOLDER / f"{name}.old.pt2")
+        expected = expectation(module, inputs(BATCH))
+        (FOLDER / f"{name}.json").write_text(json.dumps(expected, separators=(",", ":")))
+    for name, (build, inputs, formats, evaluate, dtype) in REFUSED.items():
+        torch.manual_seed(0)
+        module = build().train(not evaluate)
+        if dtype == "mixed":
+            module = module.double()
+            module[1].float()
+            module = nn.Sequential(module[0], Cast(), module[1])
+            example = inputs(EXPORTED)
+        else:
+            module = module.to(dtype)
+            example = cast(inputs(EXPORTED), dtype)
+        if "pt2" in formats:
+            exported(module, example, False, FOLDER / f"refused-{name}.pt2")
+        if "trace" in formats:
+            traced(module, example, FOLDER / f"refused-{name}.pt")
+        if "script" in formats:
+            scripted(module, FOLDER / f"refused-{name}.script.pt")
+
+
+class Cast(nn.Module):
+    def forward(self, x):
+        return x.float()
+
+
+if __name__ == "__main__":
+    main()

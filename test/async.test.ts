@@ -1,0 +1,92 @@
+/** Promises: the event loop stays free, inputs are safe, products stop, and many at once are right. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+import { Generator, Model, matvecDense, matvecOnTheFly, matvecOnTheFlySync, nn } from '../lib/index.ts';
+import { relativeError } from './models.ts';
+
+const model = Model.sequential([nn.linear(4, 64), nn.tanh(), nn.linear(64, 64), nn.tanh(), nn.linear(64, 1)]);
+
+function problemOf(rows: number) {
+  const generator = new Generator(1);
+  const params = model.init({ generator });
+  const x = generator.randn([rows, 4]);
+  const v = generator.randn([model.parameterCount]).data as Float32Array;
+  return { problem: { model, params, x }, v };
+}
+
+it('keeps the event loop free', async () => {
+  const { problem, v } = problemOf(4096);
+  let latest = performance.now();
+  let longest = 0;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    longest = Math.max(longest, now - latest);
+    latest = now;
+  }, 1);
+  const begin = performance.now();
+  await matvecDense(problem, v);
+  const taken = performance.now() - begin;
+  clearInterval(timer);
+  expect(taken).toBeGreaterThan(50);
+  expect(longest).toBeLessThan(taken / 2);
+});
+
+it('copies its inputs: they may be changed and transferred at once', async () => {
+  const { problem, v } = problemOf(512);
+  const expected = matvecOnTheFlySync(problem, v);
+  const [params, data] = [problem.params.slice(), problem.x.data.slice() as Float32Array];
+  const changed = v.slice();
+  const pending = matvecOnTheFly({ model, params, x: { data, shape: problem.x.shape } }, changed);
+  params.fill(0);
+  changed.fill(Number.NaN);
+  structuredClone(data, { transfer: [data.buffer as ArrayBuffer] });
+  expect(await pending).toEqual(expected);
+});
+
+it('runs many products at once, each right', async () => {
+  const { problem, v } = problemOf(300);
+  const expected = matvecOnTheFlySync(problem, v);
+  const results = await Promise.all(
+    Array.from({ length: 40 }, (_, i) =>
+      i % 8 === 0
+        ? matvecDense(problem, v)
+        : matvecOnTheFly(problem, v, { chunkSize: 10 + i, threads: 1 + (i % 2) }),
+    ),
+  );
+  for (const result of results) expect(relativeError(result, expected)).toBeLessThan(1e-5);
+});
+
+it('stops between chunks when its signal is aborted', async () => {
+  const { problem, v } = problemOf(4096);
+  const controller = new AbortController();
+  const pending = matvecDense(problem, v, { chunkSize: 16, signal: controller.signal });
+  const begin = performance.now();
+  setTimeout(() => controller.abort(new Error('enough')), 20);
+  await expect(pending).rejects.toThrow('enough');
+  expect(performance.now() - begin).toBeLessThan(2000);
+  // Nothing is left over that would disturb the next product.
+  expect(relativeError(await matvecOnTheFly(problem, v), matvecOnTheFlySync(problem, v))).toBeLessThan(1e-6);
+});
+
+it('does not start when its signal is aborted already', async () => {
+  const { problem, v } = problemOf(4);
+  const reason = new Error('too late');
+  const signal = AbortSignal.abort(reason);
+  await expect(matvecOnTheFly(problem, v, { signal })).rejects.toBe(reason);
+  expect(() => matvecOnTheFlySync(problem, v, { signal })).toThrow(reason);
+  await expect(matvecOnTheFly(problem, v, { signal: AbortSignal.timeout(60_000) })).resolves.toBeDefined();
+});
+
+it('leaves the process free to end, and ends workers with products in flight', {
+  timeout: 60_000,
+}, async () => {
+  const script = fileURLToPath(new URL('fixtures/workers.mjs', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [script], { timeout: 50_000 });
+  expect(stdout.trim().split('\n')).toEqual([
+    'three workers agree',
+    'terminated in flight',
+    'main still works',
+  ]);
+});

@@ -1,0 +1,150 @@
+/** A machine for the set-up: a cache, a PATH with a Python that serves made-up wheels, and releases that pin these. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+import { type Wheel, writeWheel } from './wheel.ts';
+
+const CALL = fileURLToPath(new URL('call.mjs', import.meta.url));
+const FAKE_PYTHON = fileURLToPath(new URL('fake-python.mjs', import.meta.url));
+
+export interface Outcome {
+  code: number | null;
+  /** What the call returned. */
+  libtorch: { path: string; version: string; variant: string } | undefined;
+  /** What the set-up said. */
+  said: string;
+}
+
+/** The files of a libtorch that the set-up looks at, in a folder of this name. */
+export function libtorchFiles(folder: string, version = '2.13.0'): Record<string, string> {
+  return {
+    [`${folder}include/ATen/ATen.h`]: '',
+    [`${folder}include/torch/headeronly/version.h`]: `#define TORCH_VERSION \\\n  "${version}"\n`,
+    [`${folder}lib/libtorch_cpu.so`]: 'machine code',
+    [`${folder}lib/libc10.so`]: 'more of it',
+  };
+}
+
+export class Sandbox {
+  readonly folder = mkdtempSync(join(tmpdir(), 'torch-curvature-setup-'));
+  readonly cache = join(this.folder, 'cache');
+  readonly index = join(this.folder, 'index');
+  readonly #log = join(this.folder, 'calls.log');
+  readonly #releases = join(this.folder, 'releases.json');
+  readonly #bin = join(this.folder, 'bin');
+
+  constructor() {
+    onTestFinished(() => rmSync(this.folder, { recursive: true, force: true }));
+    for (const folder of [this.index, this.#bin]) mkdirSync(folder);
+    copyFileSync(FAKE_PYTHON, join(this.#bin, 'python3'));
+    chmodSync(join(this.#bin, 'python3'), 0o755);
+    // The scripts' own `#!/usr/bin/env node`, and nothing else of the real PATH.
+    writeFileSync(join(this.#bin, 'node'), `#!/bin/sh\nexec '${process.execPath}' "$@"\n`, { mode: 0o755 });
+    this.pin([]);
+  }
+
+  /** Lets the set-up download these wheels and no others. */
+  pin(wheels: readonly Wheel[], variant: 'cpu' | 'cuda' = 'cpu', diskBytes = 0): void {
+    const sources = [['torch==2.13.0+local', '--index-url', 'https://example.org/simple'], ['torch==2.13.0']];
+    const release = {
+      version: '2.13.0',
+      variant,
+      sources,
+      diskBytes,
+      wheels: {} as Record<string, string[]>,
+    };
+    for (const { name, sha256 } of wheels) release.wheels[name] = ['0'.repeat(64), sha256];
+    writeFileSync(this.#releases, JSON.stringify({ [variant]: release }));
+  }
+
+  /** Offers a wheel of PyTorch's CPU build and pins it. */
+  offerTorch(): Wheel {
+    const wheel = writeWheel(this.index, 'torch-2.13.0-cp311-none-any.whl', {
+      ...libtorchFiles('torch/'),
+      'torch/lib/libtorch_python.so': 'serves Python',
+      'torch/nn/functional.py': 'pass',
+      'torch/share/cmake/Torch/TorchConfig.cmake': '',
+    });
+    this.pin([wheel]);
+    return wheel;
+  }
+
+  /** A libtorch folder of the user's. */
+  makeLibtorch(name: string, version?: string): string {
+    for (const [file, text] of Object.entries(libtorchFiles(`${name}/`, version))) {
+      mkdirSync(dirname(join(this.folder, file)), { recursive: true });
+      writeFileSync(join(this.folder, file), text);
+    }
+    return join(this.folder, name);
+  }
+
+  start(
+    call: 'resolve' | 'toolchain',
+    env: NodeJS.ProcessEnv = {},
+  ): { child: ChildProcess; outcome: Promise<Outcome> } {
+    const child = spawn(process.execPath, [CALL, call], {
+      env: {
+        PATH: this.#bin,
+        TORCH_CURVATURE_CACHE: this.cache,
+        FAKE_INDEX: this.index,
+        FAKE_LOG: this.#log,
+        FAKE_RELEASES: this.#releases,
+        ...env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stdout = '';
+    let said = '';
+    child.stdout.on('data', (text) => {
+      stdout += text;
+    });
+    child.stderr.on('data', (text) => {
+      said += text;
+    });
+    const outcome = new Promise<Outcome>((resolve) => {
+      child.on('exit', (code) => {
+        // Not 'close': a pip that outlives its set-up keeps the pipes open.
+        setImmediate(() => resolve({ code, said, libtorch: stdout.trim() ? JSON.parse(stdout) : undefined }));
+      });
+    });
+    return { child, outcome };
+  }
+
+  resolve(env?: NodeJS.ProcessEnv): Promise<Outcome> {
+    return this.start('resolve', env).outcome;
+  }
+
+  /** The calls of the fake Python so far. */
+  calls(): { pid: number; args: string[] }[] {
+    if (!existsSync(this.#log)) return [];
+    return readFileSync(this.#log, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+  }
+
+  /** What pip was asked to download, call by call. */
+  downloads(): string[][] {
+    return this.calls()
+      .map(({ args }) => args)
+      .filter((args) => args[2] === 'download')
+      .map((args) => args.filter((arg) => arg.includes('==')));
+  }
+
+  cached(): string[] {
+    return existsSync(this.cache) ? readdirSync(this.cache).sort() : [];
+  }
+}
