@@ -1,8 +1,9 @@
 /** Finds the addon and the libtorch it was built with, and says how to mend what is missing. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isTruncated } from './elf.ts';
 import { TorchCurvatureError } from './errors.ts';
 import type { Addon } from './native.ts';
 
@@ -25,6 +26,9 @@ export function loadAddon(folder: string = BUILD_FOLDER): { addon: Addon; libtor
   const file = join(folder, 'torch_curvature.node');
   if (!existsSync(file)) {
     throw new TorchCurvatureError('ERR_ADDON_MISSING', `the native addon is not at ${file}: ${REBUILD}`);
+  }
+  if (isTruncated(file)) {
+    throw new TorchCurvatureError('ERR_ADDON_MISSING', `the native addon ${file} is truncated: ${REBUILD}`);
   }
   const libtorch = readRecord(join(folder, 'libtorch.json'));
   checkLibtorch(libtorch);
@@ -57,6 +61,15 @@ function checkLibtorch(libtorch: BuildRecord): void {
       'ERR_LIBTORCH_MISSING',
       `the addon was built with libtorch ${libtorch.version} in ${libtorch.path}, but ${libraries} is missing: ` +
         `put it back, or ${REBUILD}`,
+    );
+  }
+  const truncated = readdirSync(libraries)
+    .filter((name) => /\.so(\.|$)/.test(name))
+    .find((name) => isTruncated(join(libraries, name)));
+  if (truncated !== undefined) {
+    throw new TorchCurvatureError(
+      'ERR_LIBTORCH_MISSING',
+      `${truncated} of libtorch ${libtorch.version} in ${libtorch.path} is truncated: remove that folder and ${REBUILD}`,
     );
   }
   for (const header of VERSION_HEADERS.map((name) => join(libtorch.path, name)).filter(existsSync)) {
