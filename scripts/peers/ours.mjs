@@ -1,66 +1,66 @@
-/**
- * This package's side of the comparison with PyTorch, speaking the protocol of `seed_script.py --serve`: requests are
- * JSON objects, one a line: {"run": method, "times": n, "result": true} gives {"ms": […], "result": […]}.
- */
-import { readFileSync } from 'node:fs';
+/** This package's side, speaking the protocol of `peer.py`. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { parseArgs } from 'node:util';
-import { Generator, info, Model, matvecDenseSync, matvecOnTheFlySync, nn } from 'torch-curvature';
+import { info, linearize, Model, matvecDenseSync, matvecOnTheFlySync, nn } from 'torch-curvature';
 
-const { values } = parseArgs({
-  options: {
-    inputs: { type: 'string', default: '4' },
-    hidden: { type: 'string', default: '64' },
-    layers: { type: 'string', default: '2' },
-    outputs: { type: 'string', default: '1' },
-    batch: { type: 'string', default: '4096' },
-    seed: { type: 'string', default: '0' },
-    dtype: { type: 'string', default: 'float32' },
-    threads: { type: 'string' },
-    'memory-of': { type: 'string' },
-  },
-});
+let ways = {};
 
-const sizes = [values.inputs, ...Array(Number(values.layers)).fill(values.hidden), values.outputs].map(
-  Number,
-);
-const layers = sizes.slice(1).flatMap((width, index) => [nn.linear(sizes[index], width), nn.tanh()]);
-const model = Model.sequential(layers.slice(0, -1));
-const { dtype } = values;
-const generator = new Generator(Number(values.seed));
-const params = model.init({ generator, dtype });
-const x = generator.randn([Number(values.batch), sizes[0]], { dtype });
-const v = model.flatten(
-  Object.fromEntries(
-    model.parameters.map(({ name, shape }) => [name, generator.randn(shape, { dtype }).data]),
-  ),
-);
-const problem = { model, params, x };
-const options = values.threads === undefined ? {} : { threads: Number(values.threads) };
-const methods = {
-  dense: () => matvecDenseSync(problem, v, options),
-  onTheFly: () => matvecOnTheFlySync(problem, v, options),
-};
+for await (const line of createInterface({ input: process.stdin })) {
+  const request = JSON.parse(line);
+  console.log(JSON.stringify(await answer(request)));
+}
 
-if (values['memory-of'] !== undefined) {
-  const before = peakResidentBytes();
-  methods[values['memory-of']]();
-  console.log(peakResidentBytes() - before);
-} else {
-  console.log(
-    JSON.stringify({ libtorch: info().libtorchVersion, threads: options.threads ?? info().threads }),
-  );
-  for await (const line of createInterface({ input: process.stdin })) {
-    const request = JSON.parse(line);
-    const reply = { ms: [] };
-    for (let i = 0; i < request.times; i++) {
-      const start = performance.now();
-      const result = methods[request.run]();
-      reply.ms.push(performance.now() - start);
-      if (request.result && i === request.times - 1) reply.result = [...result];
-    }
-    console.log(JSON.stringify(reply));
+async function answer(request) {
+  if ('case' in request) {
+    ways = await makeExperiment(request);
+    return { versions: { libtorch: info().libtorchVersion } };
   }
+  if ('memoryOf' in request) {
+    const before = peakResidentBytes();
+    await ways[request.memoryOf]();
+    return { bytes: peakResidentBytes() - before };
+  }
+  const run = ways[request.run];
+  const ms = [];
+  let result;
+  for (let i = 0; i < request.times; i++) {
+    const start = performance.now();
+    const product = run();
+    // The only way that is a promise is the first run of a linearisation, which is not a product's cost.
+    result = product instanceof Promise ? await product : product;
+    ms.push(performance.now() - start);
+  }
+  if (request.result) writeFileSync(request.result, Float64Array.from(result));
+  return { ms };
+}
+
+async function makeExperiment({ case: each, folder, dtype, threads }) {
+  const Kind = dtype === 'float64' ? Float64Array : Float32Array;
+  const read = (name) => {
+    const bytes = readFileSync(`${folder}/${name}.bin`);
+    return new Kind(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+  };
+  const model = each.file === undefined ? mlp(each.widths) : await Model.load(`${folder}/model.pt2`);
+  const problem = { model, params: read('params'), x: { data: read('x'), shape: each.xShape } };
+  const v = read('v');
+  const options = { threads };
+  let kept;
+  return {
+    dense: () => matvecDenseSync(problem, v, options),
+    oneShot: () => matvecOnTheFlySync(problem, v, options),
+    linearised() {
+      if (kept !== undefined) return kept.matvecSync(v);
+      return linearize(problem, options).then((linearisation) => {
+        kept = linearisation;
+        return kept.matvecSync(v);
+      });
+    },
+  };
+}
+
+function mlp(widths) {
+  const layers = widths.slice(1).flatMap((width, index) => [nn.linear(widths[index], width), nn.tanh()]);
+  return Model.sequential(layers.slice(0, -1));
 }
 
 /** Of this program alone: on Linux, getrusage would count the parent's peak from before exec. */

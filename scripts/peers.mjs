@@ -1,0 +1,105 @@
+/**
+ * torch-curvature, PyTorch and JAX side by side, in one interleaved run.
+ *
+ *     npm run bench:peers -- [--case NAME …] [--curves] [--threads 1,2] [--dtype float32,float64] [--rounds 7]
+ *                            [--json FILE] [--html FILE]
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { CURVES, TABLE } from './peers/cases.mjs';
+import { peersPage } from './peers/page.mjs';
+import { measurePeak, productFlops } from './peers/peak.mjs';
+import { pythonWithPeers } from './peers/python.mjs';
+import { race, ratios } from './peers/race.mjs';
+
+const { values } = parseArgs({
+  options: {
+    case: { type: 'string', multiple: true },
+    curves: { type: 'boolean', default: false },
+    threads: { type: 'string', default: String(Math.min(2, availableParallelism())) },
+    dtype: { type: 'string', default: 'float32,float64' },
+    rounds: { type: 'string', default: '7' },
+    json: { type: 'string' },
+    html: { type: 'string' },
+  },
+});
+const threadCounts = values.threads.split(',').map(Number);
+const dtypes = values.dtype.split(',');
+const cases = chooseCases();
+
+const python = await pythonWithPeers();
+if (python === undefined) {
+  console.log('Comparison with PyTorch and JAX skipped.');
+  process.exit(0);
+}
+
+const peak = await measurePeak(Math.max(...threadCounts));
+for (const { threads, float32, float64 } of peak ?? []) {
+  console.log(`Peak of multiply-adds, ${threads} thread(s): ${float32} GFLOP/s float32, ${float64} float64`);
+}
+
+const races = [];
+for (const threads of threadCounts) {
+  for (const each of cases) {
+    for (const dtype of each.dtypes.filter((dtype) => dtypes.includes(dtype))) {
+      const outcome = await race(each, { dtype, threads, rounds: Number(values.rounds), python });
+      races.push({ ...outcome, ratios: ratios(outcome.results) });
+      report(races.at(-1));
+    }
+  }
+}
+await save(values.json, () => `${JSON.stringify({ peak, races }, null, 2)}\n`);
+await save(values.html, () => peersPage({ peak, races }));
+
+function chooseCases() {
+  const all = [...TABLE, ...CURVES];
+  if (values.case === undefined) return values.curves ? all : TABLE;
+  return values.case.map((name) => {
+    const found = all.find((each) => each.name === name);
+    if (found !== undefined) return found;
+    console.error(`No case '${name}'; there are: ${all.map((each) => each.name).join('; ')}`);
+    process.exit(2);
+  });
+}
+
+function report({ name, widths, batch, parameters, dtype, threads, versions, results, ratios }) {
+  const described = Object.entries(versions).map(([peer, version]) => `${peer} ${version}`);
+  console.log(
+    `\n${name}: P = ${parameters}, batch ${batch}, ${dtype}, ${threads} thread(s); ${described.join(', ')}`,
+  );
+  const table = new Table({
+    head: ['', 'min ms', 'median ms', 'ours / theirs', 'of peak', 'peak memory, MB', 'difference'],
+    style: { head: [], border: [] },
+    colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right'],
+  });
+  for (const { title, way, minMs, medianMs, peakBytes, difference } of results) {
+    table.push([
+      title,
+      minMs.toPrecision(3),
+      medianMs.toPrecision(3),
+      ratios.find((each) => each.title === title)?.ratio.toFixed(3) ?? '',
+      way === 'linearised' && widths !== undefined ? ofPeak(widths, batch, minMs, dtype, threads) : '',
+      (peakBytes / 1e6).toFixed(0),
+      difference.toExponential(0),
+    ]);
+  }
+  console.log(table.toString());
+}
+
+/** What a product by the plain chain rule would need, as a share of the peak; other ways of computing may pass 100 %. */
+function ofPeak(widths, batch, ms, dtype, threads) {
+  const most = peak?.find((each) => each.threads === threads)?.[dtype];
+  return most === undefined
+    ? ''
+    : `${((100 * productFlops(widths, batch)) / (ms * 1e6) / most).toFixed(0)} %`;
+}
+
+async function save(file, content) {
+  if (file === undefined) return;
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, await content());
+  console.log(`Written: ${file}`);
+}

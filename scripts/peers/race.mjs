@@ -1,0 +1,155 @@
+/** One case: every way of every peer, in turns, so that what else the machine does meets them all. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { Generator, Model, nn } from 'torch-curvature';
+import { WAYS } from './cases.mjs';
+import { startWorker } from './worker.mjs';
+
+const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+/** Largest `max|a − b| / max|b|` between a peer's product and ours. */
+const TOLERANCES = { float32: 1e-4, float64: 1e-10 };
+/** How long a way may run in one round, in milliseconds. */
+const TURN_MS = 60;
+
+/**
+ * @typedef {object} Result
+ * @property {string} peer
+ * @property {string} way
+ * @property {string} title
+ * @property {number} minMs
+ * @property {number} medianMs
+ * @property {number} peakBytes how much one product raised the peak resident memory of a fresh process
+ * @property {number} difference from our one-shot product, relative to its largest element
+ */
+
+/**
+ * @param {import('./cases.mjs').Case} each
+ * @param {{ dtype: 'float32' | 'float64', threads: number, rounds: number, python: string }} how
+ */
+export async function race(each, { dtype, threads, rounds, python }) {
+  const folder = await mkdtemp(join(tmpdir(), 'torch-curvature-peers-'));
+  const cores = Array.from({ length: threads }, (_, i) => i);
+  const commands = {
+    ours: [process.execPath, here('ours.mjs')],
+    torch: [python, '-W', 'ignore', here('torch_peer.py')],
+    jax: [python, '-W', 'ignore', here('jax_peer.py')],
+  };
+  const workers = {};
+  try {
+    const setup = await prepare(each, dtype, folder, python);
+    const request = { case: setup, folder, dtype, threads };
+    const ways = WAYS.filter((way) => takesPart(way, each));
+    const versions = {};
+    const start = async (peer) => {
+      const worker = startWorker(commands[peer], cores);
+      Object.assign(versions, (await worker.ask(request)).versions);
+      return worker;
+    };
+    for (const { peer } of ways) workers[peer] ??= await start(peer);
+
+    const results = [];
+    const reference = await product(workers.ours, 'oneShot', folder);
+    for (const way of ways) {
+      const result = await product(workers[way.peer], way.way, folder);
+      const difference = relativeDifference(result, reference);
+      if (!(difference <= TOLERANCES[dtype])) {
+        throw new Error(
+          `${each.name}, ${dtype}: ${way.title} differs from our one-shot product by ${difference}`,
+        );
+      }
+      const fresh = await start(way.peer);
+      const { bytes } = await fresh.ask({ memoryOf: way.way });
+      fresh.end();
+      // The second run, so that what a first one sets up does not decide how often the way has its turn.
+      const { ms } = await workers[way.peer].ask({ run: way.way, times: 1 });
+      const times = Math.max(1, Math.min(50, Math.floor(TURN_MS / ms[0])));
+      results.push({ ...way, difference, peakBytes: bytes, times, samples: [] });
+    }
+    for (let round = 0; round < rounds; round++) {
+      for (const result of results) {
+        const { ms } = await workers[result.peer].ask({ run: result.way, times: result.times });
+        result.samples.push(...ms);
+      }
+    }
+    return { ...setup, dtype, threads, versions, results: results.map(summarise) };
+  } finally {
+    for (const worker of Object.values(workers)) worker.end();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function takesPart({ peer, way, dense }, each) {
+  if (dense) return each.dense === true;
+  // The thread's way is what the seed's case is about; JAX does not read a .pt2.
+  if (way === 'seed') return each.dense === true;
+  return !(peer === 'jax' && each.file !== undefined);
+}
+
+/** Writes the parameters, the batch and the vector that all peers read. */
+async function prepare(each, dtype, folder, python) {
+  const generator = new Generator(0);
+  const write = (name, { data }) =>
+    writeFile(join(folder, `${name}.bin`), new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  let setup;
+  if (each.file === undefined) {
+    const { widths, batch } = each;
+    const layers = widths.slice(1).flatMap((width, index) => [nn.linear(widths[index], width), nn.tanh()]);
+    const model = Model.sequential(layers.slice(0, -1));
+    setup = { ...each, xShape: [batch, widths[0]], parameters: model.parameterCount };
+    await write('params', { data: model.init({ generator, dtype }) });
+  } else {
+    const args = [here('exported.py'), each.file, join(folder, 'model.pt2'), String(each.batch)];
+    const { stdout } = await promisify(execFile)(python, ['-W', 'ignore', ...args]);
+    setup = { ...each, ...JSON.parse(stdout.trim().split('\n').at(-1)) };
+    const model = await Model.load(join(folder, 'model.pt2'));
+    await write('params', { data: model.init({ dtype }) });
+  }
+  await write('x', generator.randn(setup.xShape, { dtype }));
+  await write('v', generator.randn([setup.parameters], { dtype }));
+  return setup;
+}
+
+async function product(worker, way, folder) {
+  const file = join(folder, 'result.bin');
+  await worker.ask({ run: way, times: 1, result: file });
+  const bytes = await readFile(file);
+  return new Float64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+}
+
+/** `max|a − b| / max|b|` */
+function relativeDifference(a, b) {
+  if (a.length !== b.length) return Number.NaN;
+  let difference = 0;
+  let scale = 0;
+  for (let i = 0; i < b.length; i++) {
+    difference = Math.max(difference, Math.abs(a[i] - b[i]));
+    scale = Math.max(scale, Math.abs(b[i]));
+  }
+  return difference / scale;
+}
+
+function summarise({ peer, way, title, against, samples, peakBytes, difference }) {
+  const sorted = samples.toSorted((a, b) => a - b);
+  return {
+    peer,
+    way,
+    title,
+    against,
+    minMs: sorted[0],
+    medianMs: sorted[sorted.length >> 1],
+    peakBytes,
+    difference,
+  };
+}
+
+/** Our minimum over the peer's, for each way of a peer: below 1 is faster. */
+export function ratios(results) {
+  const ours = (way) => results.find((result) => result.peer === 'ours' && result.way === way);
+  return results
+    .filter(({ against }) => against !== undefined)
+    .map(({ title, against, minMs }) => ({ title, ratio: ours(against).minMs / minMs }));
+}

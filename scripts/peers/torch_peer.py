@@ -1,0 +1,79 @@
+"""PyTorch's own ways to compute JᵀJ v.
+
+    dense         the per-sample Jacobian by vmap(jacrev), then JᵀJ, then its product with v: the seed thread's script
+    seed          torch.func.linearize and the vjp of what it gives, anew for each product: the thread's on-the-fly way
+    composition   torch.func.jvp, and its tangent through torch.func.vjp
+    linearised    torch.func.linearize and torch.func.vjp kept; a product applies both
+"""
+
+import torch
+from torch import nn
+from torch.func import functional_call, jacrev, jvp, linearize, vjp, vmap
+
+from exported import MODELS
+from peer import Lazy, read, serve
+
+
+def make_model(case, dtype):
+    if "file" in case:
+        return MODELS[case["file"]]().to(dtype)
+    modules = []
+    for fan_in, fan_out in zip(case["widths"], case["widths"][1:]):
+        modules += [nn.Linear(fan_in, fan_out, dtype=dtype), nn.Tanh()]
+    return nn.Sequential(*modules[:-1])
+
+
+def flatten(tree):
+    return torch.cat([block.reshape(-1) for block in tree.values()])
+
+
+def make_experiment(request):
+    torch.set_num_threads(request["threads"])
+    case, dtype = request["case"], getattr(torch, request["dtype"])
+    model = make_model(case, dtype).eval()
+    x = torch.from_numpy(read(request, "x")).reshape(case["xShape"])
+
+    def split(flat):
+        blocks, begin = {}, 0
+        for name, parameter in model.named_parameters():
+            blocks[name] = flat[begin : begin + parameter.numel()].reshape(parameter.shape).clone()
+            begin += parameter.numel()
+        return blocks
+
+    params = split(torch.from_numpy(read(request, "params")))
+    v = split(torch.from_numpy(read(request, "v")))
+
+    def forward(params, x):
+        return functional_call(model, params, (x,))
+
+    def on_batch(params):
+        return forward(params, x)
+
+    def dense():
+        per_sample = vmap(jacrev(forward), in_dims=(None, 0))(params, x)
+        # Each block is [batch, outputs, *shape of the parameter].
+        jacobian = torch.cat([block.flatten(2) for block in per_sample.values()], dim=2).flatten(0, 1)
+        return (jacobian.T @ jacobian) @ flatten(v)
+
+    def seed():
+        _, push = linearize(on_batch, params)
+        _, pull = vjp(push, v)
+        return flatten(pull(push(v))[0])
+
+    def composition():
+        _, tangent = jvp(on_batch, (params,), (v,))
+        _, pull = vjp(on_batch, params)
+        return flatten(pull(tangent)[0])
+
+    kept = Lazy(lambda: (linearize(on_batch, params)[1], vjp(on_batch, params)[1]))
+
+    def linearised():
+        push, pull = kept()
+        return flatten(pull(push(v))[0])
+
+    ways = {"dense": dense, "seed": seed, "composition": composition, "linearised": linearised}
+    return ways, {"PyTorch": torch.__version__}
+
+
+if __name__ == "__main__":
+    serve(make_experiment)
