@@ -13,8 +13,11 @@ export interface Tensor<Data extends TypedArray = TypedArray> {
   readonly shape: readonly number[];
 }
 
-/** A vector over the parameters: flat, or one array for each parameter by name. */
-export type ParameterVector = FloatArray | Readonly<Record<string, FloatArray>>;
+/** One array for each parameter, by name; what `loadSafetensors` gives. The arrays must be of floating numbers. */
+export type ParameterRecord = Readonly<Record<string, TypedArray>>;
+
+/** A vector over the parameters: flat, or one array for each parameter. */
+export type ParameterVector = FloatArray | ParameterRecord;
 
 /**
  * Makes a tensor from row-major data; `data` is not copied.

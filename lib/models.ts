@@ -8,12 +8,14 @@ import {
   type FloatArray,
   floatArray,
   isFloatArray,
+  type ParameterRecord,
   type ParameterVector,
   type Tensor,
 } from './arrays.ts';
 import { checkDType, checkOptions, checkTensor, checkVector, type ProductOptions, record } from './check.ts';
 import { fromNative, TorchCurvatureError, wrongType } from './errors.ts';
 import { Generator } from './generator.ts';
+import { type FileSource, readModelFile } from './model-files/index.ts';
 import { addon, type ProgramHandle, type RawProgram, type RawRequest } from './native.ts';
 import { checkLayers } from './nn/check-layers.ts';
 import type { Initialiser } from './nn/initialisers.ts';
@@ -98,6 +100,20 @@ export class Model {
   }
 
   /**
+   * A model of PyTorch from a file: what `torch.export.save` (`.pt2`) or `torch.jit.save` (`.pt`) wrote. It brings its
+   * own parameters as `initialParameters` and takes any batch size that its export allows; parameters that do not
+   * require gradients are constants of it.
+   *
+   * @param source a path, or the file's bytes
+   * @throws TorchCurvatureError `ERR_MODEL_LOAD` for a file that is missing, damaged or of another kind,
+   * `ERR_UNSUPPORTED_OP` for a model with operators that are random, change their inputs or need control flow
+   */
+  static async load(source: FileSource): Promise<Model> {
+    const { program, initialParameters } = await readModelFile(source);
+    return new Model({ program, initialParameters });
+  }
+
+  /**
    * PyTorch's default initialisation, flat: the numbers of the same layers made after `torch.manual_seed(seed)`. For a
    * model from a file, its own parameters in the precision asked for.
    */
@@ -127,11 +143,11 @@ export class Model {
    * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when a parameter is missing, unknown or of another length,
    * `ERR_DTYPE_MISMATCH` when the arrays are not all of one kind
    */
-  flatten(arrays: Readonly<Record<string, FloatArray>>): FloatArray {
+  flatten(arrays: ParameterRecord): FloatArray {
     return this.#flatten(arrays, 'record');
   }
 
-  #flatten(arrays: Readonly<Record<string, FloatArray>>, name: string): FloatArray {
+  #flatten(arrays: ParameterRecord, name: string): FloatArray {
     record(arrays, name);
     const unknown = Object.keys(arrays).find(
       (key) => !this.parameters.some((parameter) => parameter.name === key),
@@ -178,7 +194,7 @@ export class Model {
   toFlat(value: ParameterVector, name: string, dtype?: DType): FloatArray {
     const isRecord =
       typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !Array.isArray(value);
-    const flat = isRecord ? this.#flatten(value as Record<string, FloatArray>, name) : value;
+    const flat = isRecord ? this.#flatten(value as ParameterRecord, name) : value;
     return checkVector(flat, name, this.parameterCount, dtype);
   }
 

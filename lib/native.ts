@@ -14,14 +14,25 @@ export interface RawTensor {
   shape: readonly number[];
 }
 
+/** A whole number that depends on the sizes of values when the program runs: `sizeOf` is a value number. */
+export type RawSize =
+  | number
+  | { sizeOf: number; axis: number }
+  | { op: '+' | '-' | '*' | '//'; left: RawSize; right: RawSize };
+
 /**
  * An argument of a node. `ref` is a value number, `refs` a tensor list; a plain number follows the operator's
- * schema (int, float or scalar), `{ float }` forces a floating scalar.
+ * schema (int, float or scalar), `{ float }` forces a floating scalar. `size` and `sizes` stand for an integer and a
+ * list of them, `precision` for the dtype of the parameters and `dtypeOf` for that of a value.
  */
 export type RawArgument =
   | { ref: number }
   | { refs: readonly (number | null)[] }
   | { float: number }
+  | { size: RawSize }
+  | { sizes: readonly RawSize[] }
+  | { precision: true }
+  | { dtypeOf: number }
   | number
   | boolean
   | null
@@ -33,7 +44,10 @@ export interface RawNode {
   target: string;
   args: readonly RawArgument[];
   kwargs?: Readonly<Record<string, RawArgument>>;
-  /** How many values the call produces; they take the next value numbers. */
+  /**
+   * How many values the call produces; they take the next value numbers. For an operator that returns a list of
+   * tensors, how many of its first elements.
+   */
   outputs: number;
 }
 
@@ -167,6 +181,14 @@ export interface Addon extends Asynchronous, Synchronous {
   info(): RawInfo;
 
   createProgram(program: RawProgram): ProgramHandle;
+
+  /** Reads a TorchScript archive: its program and parameters, flat. Throws `ERR_MODEL_LOAD`, `ERR_UNSUPPORTED_OP`. */
+  loadTorchScript(bytes: Uint8Array): { program: RawProgram; parameters: FloatArray; frozen: string[] };
+  /**
+   * The nodes of a program that was exported for the batch size of `inputs`, with that size replaced by the one of
+   * the first input. Throws `ERR_MODEL_LOAD` where that is ambiguous.
+   */
+  freeBatch(program: RawProgram, inputs: readonly RawTensor[], float64: boolean): RawNode[];
 
   createStop(): StopHandle;
   stop(handle: StopHandle): void;

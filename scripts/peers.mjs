@@ -57,12 +57,12 @@ await save(values.html, () => peersPage({ peak, races }));
 function chooseCases() {
   const all = [...TABLE, ...CURVES];
   if (values.case === undefined) return values.curves ? all : TABLE;
-  return values.case.map((name) => {
-    const found = all.find((each) => each.name === name);
-    if (found !== undefined) return found;
-    console.error(`No case '${name}'; there are: ${all.map((each) => each.name).join('; ')}`);
+  const unknown = values.case.find((name) => !all.some((each) => each.name === name));
+  if (unknown !== undefined) {
+    console.error(`No case '${unknown}'; there are: ${all.map(({ name }) => name).join('; ')}`);
     process.exit(2);
-  });
+  }
+  return all.filter(({ name }) => values.case.includes(name));
 }
 
 function report({ name, widths, batch, parameters, dtype, threads, versions, results, ratios }) {

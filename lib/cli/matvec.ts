@@ -21,11 +21,14 @@ interface MatvecOptions {
 export function matvecCommand(): Command {
   return new Command('matvec')
     .description('Compute JᵀJ v of a model, from files to a file.')
-    .requiredOption('--model <file>', 'a layer list: {"layers": [["linear", 4, 64], ["tanh"], …]} (.json)')
+    .requiredOption(
+      '--model <file>',
+      'an exported model (.pt2), TorchScript (.pt), or layers: {"layers": [["linear", 4, 64], …]} (.json)',
+    )
     .requiredOption('--x <file>', 'inputs, first axis the batch (.npy)')
     .requiredOption('--v <file>', 'the vector, in the order of the parameters (.npy, float32 or float64)')
     .requiredOption('--out <file>', 'where the product goes (.npy)')
-    .option('--params <file>', 'parameters, flat (.npy, of the kind of v)')
+    .option('--params <file>', "parameters, flat (.npy, of the kind of v); by default the model file's own")
     .addOption(
       new Option('--seed <n>', "instead of --params: PyTorch's default initialisation from this seed")
         .argParser(wholeNumber)
@@ -59,5 +62,6 @@ async function run(options: MatvecOptions): Promise<void> {
 async function parameters(model: Model, dtype: 'float32' | 'float64', { params, seed }: MatvecOptions) {
   if (params !== undefined) return readFlatNpy(params);
   if (seed !== undefined) return model.init({ seed, dtype });
+  if (model.initialParameters !== undefined) return model.initialParameters;
   throw new UsageError('a layer list carries no weights: give --params FILE, or --seed N to initialise them');
 }

@@ -5,7 +5,11 @@ import { Model, nn, TorchCurvatureError } from '../index.ts';
 
 type Reader = (path: string) => Promise<Model>;
 
-const READERS: Readonly<Record<string, Reader>> = { '.json': readLayerList };
+const READERS: Readonly<Record<string, Reader>> = {
+  '.json': readLayerList,
+  '.pt2': (path) => Model.load(path),
+  '.pt': (path) => Model.load(path),
+};
 
 /**
  * The model a file describes.

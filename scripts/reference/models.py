@@ -235,7 +235,7 @@ MODELS = {
     "residual": (Residual, floats(3), True, torch.float64, "both"),
     "cnn": (Convolutional, floats(1, 8, 8), True, torch.float64, "both"),
     "cnn-static": (Convolutional, floats(1, 8, 8), False, torch.float64, None),
-    "norms": (Normalised, floats(2, 6), True, torch.float64, "both"),
+    "norms": (Normalised, floats(2, 6), True, torch.float64, "trace"),
     "embedding": (Embedded, tokens(3, 7), True, torch.float64, "both"),
     "tied": (Tied, tokens(2, 6), True, torch.float64, "both"),
     "frozen": (Frozen, floats(3), True, torch.float64, "both"),

@@ -169,6 +169,9 @@ test.runIf(process.platform === 'linux')(
       writeWheel(sandbox.index, 'nvidia_cudnn_cu13-9.1-py3-none-any.whl', library('cudnn'), {
         requires: ['nvidia-cublas'],
       }),
+      writeWheel(sandbox.index, 'nvidia_cuda_crt-13.0.88-py3-none-any.whl', {
+        'nvidia/cu13/include/crt/host_config.h': '',
+      }),
       writeWheel(sandbox.index, 'nvidia_cublas-13.1.1-py3-none-any.whl', library('cublas')),
       writeWheel(sandbox.index, 'nvidia_cuda_runtime-13.0.96-py3-none-any.whl', library('cudart')),
     ];
@@ -180,6 +183,7 @@ test.runIf(process.platform === 'linux')(
     expect(sandbox.downloads().slice(2).flat().sort()).toEqual([
       'cuda-toolkit==13.0.3.0',
       'nvidia-cublas==13.1.1',
+      'nvidia-cuda-crt==13.0.88',
       'nvidia-cuda-runtime==13.0.96',
       'nvidia-cudnn-cu13==9.1',
     ]);

@@ -65,6 +65,7 @@ export class Sandbox {
       sources,
       diskBytes,
       wheels: {} as Record<string, string[]>,
+      ...(variant === 'cuda' ? { headers: ['nvidia-cuda-crt'] } : {}),
     };
     for (const { name, sha256 } of wheels) release.wheels[name] = ['0'.repeat(64), sha256];
     writeFileSync(this.#releases, JSON.stringify({ [variant]: release }));

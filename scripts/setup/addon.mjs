@@ -1,0 +1,155 @@
+import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { availableParallelism, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import { SetupError } from './failure.mjs';
+import { withLock } from './lock.mjs';
+import { onTerminal, run, say } from './process.mjs';
+import { digest } from './stamp.mjs';
+import { requireToolchain } from './toolchain.mjs';
+
+const NAME = 'torch_curvature.node';
+const SOURCES = ['CMakeLists.txt', 'native'];
+const TOOLS = ['cmake-js', 'node-addon-api', 'node-api-headers'];
+/** The most that one compiler takes on these sources. */
+const BYTES_PER_JOB = 1.5e9;
+
+/** @typedef {import('./inspect.mjs').Libtorch} Libtorch */
+
+/**
+ * Builds the addon against a libtorch, unless that was done already, and puts it into `out`/Release with `libtorch.json`
+ * beside it, which tells the loader what the addon was built for. CMake works in `out`/cmake, away from node-gyp's files,
+ * and the addon is moved into place as a whole: processes that have the old one loaded are not disturbed.
+ * @param {string} root of the package
+ * @param {Libtorch} libtorch
+ * @param {{ out?: string, debug?: boolean, env?: NodeJS.ProcessEnv }} [options]
+ */
+export async function buildAddon(
+  root,
+  libtorch,
+  { out = join(root, 'build'), debug = false, env = process.env } = {},
+) {
+  const configuration = {
+    libtorch,
+    root,
+    debug,
+    tools: await toolVersions(),
+    cxx: env.CXX ?? '',
+    node: process.arch,
+  };
+  const stamp = await digest(root, SOURCES, configuration);
+  const release = join(out, 'Release');
+  if (await isBuilt(release, stamp)) return;
+  const waiting = () => say('Another set-up is building the addon; waiting for it …');
+  await withLock(
+    join(out, 'lock'),
+    async () => {
+      if (await isBuilt(release, stamp)) return;
+      await requireToolchain(env);
+      const started = Date.now();
+      const built = await compile(root, join(out, 'cmake'), configuration, env);
+      await install(built, release, libtorch, stamp);
+      say(`Built the addon in ${Math.round((Date.now() - started) / 1000)} s: ${join(release, NAME)}`);
+    },
+    waiting,
+  );
+}
+
+/**
+ * @param {string} release
+ * @param {string} stamp
+ */
+async function isBuilt(release, stamp) {
+  try {
+    const recorded = JSON.parse(await readFile(join(release, 'stamp.json'), 'utf8'));
+    const { size } = await stat(join(release, NAME));
+    await stat(join(release, 'libtorch.json'));
+    return recorded.stamp === stamp && recorded.size === size;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @param {string} root
+ * @param {string} folder CMake's
+ * @param {{ libtorch: Libtorch, debug: boolean }} configuration
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Promise<string>} the addon
+ */
+async function compile(root, folder, configuration, env) {
+  const key = JSON.stringify(configuration);
+  const keyFile = join(folder, 'configured.json');
+  const built = join(folder, 'Release', NAME);
+  const jobs = parallelJobs();
+  const options = [
+    ...['--directory', root, '--out', folder, '--log-level', 'error', '--parallel', String(jobs)],
+    ...(configuration.debug ? ['--debug'] : []),
+    `--CDLIBTORCH=${configuration.libtorch.path}`,
+    `--CDNODE_ADDON_API_DIR=${packageFolder('node-addon-api')}`,
+  ];
+  say(`Compiling the addon, ${jobs} file${jobs > 1 ? 's' : ''} at a time …`);
+  if ((await readFile(keyFile, 'utf8').catch(() => '')) !== key) {
+    await cmakeJs('reconfigure', options, env);
+    await writeFile(keyFile, key);
+  }
+  await rm(built, { force: true }); // a killed link may have left a part of it
+  await cmakeJs('build', [...options, '--target', 'torch_curvature'], env);
+  return built;
+}
+
+/**
+ * @param {'reconfigure' | 'build'} command
+ * @param {string[]} options
+ * @param {NodeJS.ProcessEnv} env
+ */
+async function cmakeJs(command, options, env) {
+  const { MAKEFLAGS: _, MFLAGS: __, ...clean } = env; // those of a make around us (node-gyp's) are not for ours
+  const script = join(packageFolder('cmake-js'), 'bin', 'cmake-js');
+  const { code, output } = await run(process.execPath, [script, command, ...options], {
+    env: clean,
+    show: onTerminal(),
+  });
+  if (code === 0) return;
+  say(output);
+  throw new SetupError(
+    `The addon could not be compiled (cmake-js ${command}); the compiler's messages are above.`,
+  );
+}
+
+/**
+ * @param {string} built
+ * @param {string} release
+ * @param {Libtorch} libtorch
+ * @param {string} stamp
+ */
+async function install(built, release, libtorch, stamp) {
+  await mkdir(release, { recursive: true });
+  await rm(join(release, 'stamp.json'), { force: true });
+  const fresh = join(release, `${NAME}.new`);
+  await copyFile(built, fresh);
+  const { size } = await stat(fresh);
+  await writeFile(join(release, 'libtorch.json'), `${JSON.stringify(libtorch, null, 2)}\n`);
+  await rename(fresh, join(release, NAME));
+  await writeFile(join(release, 'stamp.json'), JSON.stringify({ stamp, size }));
+}
+
+async function toolVersions() {
+  const versions = TOOLS.map(async (name) => {
+    const manifest = JSON.parse(await readFile(join(packageFolder(name), 'package.json'), 'utf8'));
+    return [name, manifest.version];
+  });
+  return Object.fromEntries(await Promise.all(versions));
+}
+
+/**
+ * Where npm put a package: beside this one or further up.
+ * @param {string} name
+ */
+function packageFolder(name) {
+  return dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
+}
+
+function parallelJobs() {
+  return Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / BYTES_PER_JOB)));
+}
