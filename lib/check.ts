@@ -53,7 +53,7 @@ export function checkOptions(options: unknown): CheckedOptions {
 /** More threads than any machine has cores are a mistake, and would exhaust the process. */
 const MAX_THREADS = 1024;
 
-function checkDevice(device: unknown): string {
+export function checkDevice(device: unknown): string {
   if (device === undefined) return 'cpu';
   if (typeof device !== 'string') throw wrongType(`device should be a string, got ${describe(device)}`);
   if (!/^(cpu|cuda(:\d{1,3})?)$/.test(device)) {
@@ -92,6 +92,17 @@ export function positive(value: unknown, name: string, most: number = Number.MAX
   return value;
 }
 
+export function checkFinite(value: unknown, name: string): number {
+  if (typeof value !== 'number') throw wrongType(`${name} should be a number, got ${describe(value)}`);
+  if (!Number.isFinite(value)) throw outOfRange(`${name} should be finite, got ${value}`);
+  return value;
+}
+
+/** A typed array of floating numbers, of any length. */
+export function checkFloats(value: unknown, name: string): FloatArray {
+  return checkVector(value, name, (value as { length?: number } | null)?.length ?? 0);
+}
+
 /** An object that is no array. */
 export function record(value: unknown, name: string): object {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) {
@@ -125,6 +136,46 @@ export function checkVector(value: unknown, name: string, length: number, dtype?
     );
   }
   return value;
+}
+
+/** Options of a product with something that was prepared before. */
+export interface ApplyOptions {
+  /** Intra-op threads of this product. */
+  threads?: number;
+  /** Stops the product between chunks; it rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** Receives the result when given. */
+  out?: FloatArray;
+}
+
+export function checkApplyOptions(options: unknown, length: number, dtype: DType) {
+  // The common case by far, in calls that may take microseconds.
+  if (options === undefined) return { threads: 0, signal: undefined, out: undefined };
+  const { threads, signal, out } = record(options, 'options') as ApplyOptions;
+  return {
+    threads: threads === undefined ? 0 : positive(threads, 'threads', MAX_THREADS),
+    signal: checkSignal(signal),
+    out: out === undefined ? undefined : checkVector(out, 'out', length, dtype),
+  };
+}
+
+/** A vector over the outputs: their flat data, or a tensor of their shape. */
+export function checkOutputVector(
+  value: unknown,
+  name: string,
+  shape: readonly number[],
+  dtype: DType,
+): FloatArray {
+  const length = shape.reduce((product, size) => product * size, 1);
+  if (ArrayBuffer.isView(value)) return checkVector(value, name, length, dtype);
+  const given = checkTensor(value, name, dtype);
+  if (given.shape.length !== shape.length || given.shape.some((size, axis) => size !== shape[axis])) {
+    throw new TorchCurvatureError(
+      'ERR_SHAPE_MISMATCH',
+      `${name} should have the shape ${describeShape(shape)} of the outputs, got ${describeShape(given.shape)}`,
+    );
+  }
+  return checkVector(given.data, `${name}.data`, length, dtype);
 }
 
 /** A tensor whose floating elements have the precision of the parameters. */

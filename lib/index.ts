@@ -5,15 +5,45 @@
  */
 export type { DType, FloatArray, ParameterRecord, ParameterVector, Tensor, TypedArray } from './arrays.ts';
 export { tensor } from './arrays.ts';
-export type { Engine, ProductOptions } from './check.ts';
+export type { ApplyOptions, Engine, ProductOptions } from './check.ts';
 export { type ErrorCode, TorchCurvatureError } from './errors.ts';
 export { Generator } from './generator.ts';
 export { type Info, info } from './info.ts';
+export { type Linearization, type LinearizeOptions, linearize, linearizeSync } from './linearize.ts';
 export { loadSafetensors } from './model-files/safetensors.ts';
 export type { FileSource } from './model-files/source.ts';
 export { type InitOptions, type Inputs, Model, type Parameter } from './models.ts';
 export * as nn from './nn/index.ts';
 export type { Layer } from './nn/layer.ts';
+export {
+  type CentredOperatorOptions,
+  empiricalFisher,
+  empiricalFisherSync,
+  type FisherOptions,
+  fisher,
+  fisherSync,
+  gaussNewton,
+  gaussNewtonSync,
+  gramian,
+  gramianSync,
+  hessian,
+  hessianSync,
+  jacobian,
+  jacobianSync,
+  lossAndGradient,
+  lossAndGradientSync,
+  ntk,
+  ntkSync,
+  type OperatorOptions,
+} from './operators/factories.ts';
+export {
+  checkDeterministic,
+  denseOperator,
+  diagonalOperator,
+  type LinearOperator,
+  type OperatorVector,
+} from './operators/linear-operator.ts';
+export type { Loss, LossProblem } from './operators/problem.ts';
 export {
   type DenseOptions,
   matvecDense,
@@ -31,3 +61,30 @@ export {
   recordFunction,
   type TableOptions,
 } from './profiler.ts';
+export { type Eigenpairs, type EigshOptions, eigsh, eigshSync } from './solvers/eigsh.ts';
+export {
+  type DiagonalEstimate,
+  type DiagonalOptions,
+  diagonal,
+  diagonalSync,
+  type TraceEstimate,
+  type TraceOptions,
+  trace,
+  traceSync,
+} from './solvers/estimators.ts';
+export {
+  cg,
+  cgSync,
+  type LinearSolution,
+  type LinearSolverOptions,
+  minres,
+  minresSync,
+  type SolverProgress,
+  type SolverRecord,
+} from './solvers/linear.ts';
+export {
+  type SpectralDensity,
+  type SpectralDensityOptions,
+  spectralDensity,
+  spectralDensitySync,
+} from './solvers/spectral-density.ts';

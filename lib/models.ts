@@ -220,7 +220,7 @@ export class Model {
     params: ParameterVector,
     x: Inputs,
     how: { device: string; chunkSize: number; threads: number; engine: string },
-  ): { request: RawRequest; outputShape: readonly number[]; describe: () => ProductDescription } {
+  ): { request: RawRequest; outputShape: readonly number[]; describe: () => object } {
     const flat = this.toFlat(params, 'params');
     const inputs = this.#checkInputs(x, dtypeOf(flat));
     const outputShape = this.#outputShape(inputs, dtypeOf(flat));
@@ -273,12 +273,4 @@ export class Model {
     }
     return [inputs[0]!.shape[0]!, ...row];
   }
-}
-
-/** What is told of a product to those who listen. */
-export interface ProductDescription {
-  device: string;
-  dtype: DType;
-  parameterCount: number;
-  batch: number;
 }

@@ -4,6 +4,7 @@
  * make it read outside an array.
  */
 import { type BuildRecord, loadAddon } from './load-addon.ts';
+import type { OperatorFunctions, OperatorOperations } from './native-operators.ts';
 
 export type FloatArray = Float32Array | Float64Array;
 export type TypedArray = FloatArray | Int32Array | BigInt64Array;
@@ -77,6 +78,12 @@ export interface GeneratorHandle {
 }
 export interface RegionHandle {
   readonly [brand]: 'region';
+}
+export interface LinearizationHandle {
+  readonly [brand]: 'linearization';
+}
+export interface OperatorHandle {
+  readonly [brand]: 'operator';
 }
 
 /** What every operation on a model at a point takes. */
@@ -152,7 +159,7 @@ export interface RawProfilerOptions {
 }
 
 /** Operations that exist as `name`, which returns a promise and may be stopped, and as `nameSync`. */
-export interface Operations {
+export interface Operations extends OperatorOperations {
   /** Forward pass. */
   forward: { request: RawRequest; result: RawTensor };
   /** Jᵀ(J v) without J. */
@@ -177,7 +184,7 @@ type Synchronous = {
  * Failures are JavaScript errors with a `code`: one of the codes of `errors.ts`, or `ABORTED` when a stop handle
  * was used.
  */
-export interface Addon extends Asynchronous, Synchronous {
+export interface Addon extends Asynchronous, Synchronous, OperatorFunctions {
   info(): RawInfo;
 
   createProgram(program: RawProgram): ProgramHandle;

@@ -1,7 +1,6 @@
 /** Runs operations of the addon: aborts, errors, and news of them for those who listen. */
 import { tracingChannel } from 'node:diagnostics_channel';
 import { ABORTED, fromNative } from './errors.ts';
-import type { ProductDescription } from './models.ts';
 import { addon, type Operations } from './native.ts';
 
 type Name = keyof Operations;
@@ -26,7 +25,7 @@ export async function run<N extends Name>(
   name: N,
   request: Operations[N]['request'],
   signal: AbortSignal | undefined,
-  describe: () => ProductDescription,
+  describe: () => object,
 ): Promise<Operations[N]['result']> {
   signal?.throwIfAborted();
   const call = () => stoppable(name, request, signal);
@@ -38,7 +37,7 @@ export function runSync<N extends Name>(
   name: N,
   request: Operations[N]['request'],
   signal: AbortSignal | undefined,
-  describe: () => ProductDescription,
+  describe: () => object,
 ): Operations[N]['result'] {
   signal?.throwIfAborted();
   const call = () => {

@@ -11,8 +11,13 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   addScheduling(env, exports);
   addProgram(env, exports);
   addProducts(env, exports);
+  addLinearization(env, exports);
+  addOperators(env, exports);
+  addSolvers(env, exports);
+  addCallbackOperator(env, exports);
   addRandom(env, exports);
   addProfiler(env, exports);
+  addModelFiles(env, exports);
   return exports;
 }
 

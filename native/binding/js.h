@@ -44,7 +44,12 @@ void add(Napi::Env env, Napi::Object exports, const char* name, Function functio
 void addInfo(Napi::Env env, Napi::Object exports);
 void addProgram(Napi::Env env, Napi::Object exports);
 void addProducts(Napi::Env env, Napi::Object exports);
+void addLinearization(Napi::Env env, Napi::Object exports);
+void addOperators(Napi::Env env, Napi::Object exports);
+void addSolvers(Napi::Env env, Napi::Object exports);
+void addCallbackOperator(Napi::Env env, Napi::Object exports);
 void addRandom(Napi::Env env, Napi::Object exports);
 void addProfiler(Napi::Env env, Napi::Object exports);
+void addModelFiles(Napi::Env env, Napi::Object exports);
 
 }  // namespace tc::js

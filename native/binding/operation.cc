@@ -11,14 +11,25 @@
 #include "core/threads.h"
 
 namespace tc::js {
-namespace {
 
-struct StopHandle {
-  static constexpr napi_type_tag kTypeTag = {0x6a1f0c44d52e4b10, 0x9d3a7be1f0c25a01};
-  StopToken token;
+struct Job;
+using Task = std::function<void(Napi::Env)>;
+
+/// What one environment (the main thread or a worker) has in flight.
+struct Environment {
+  std::mutex mutex;
+  std::condition_variable idle;
+  std::set<Job*> jobs;     ///< handed to the executor and not yet done
+  size_t undelivered = 0;  ///< promises that JavaScript still waits for; used on its thread only
+  bool closing = false;
+  napi_threadsafe_function tasks = nullptr;
+
+  /// With the mutex held. After the environment began to close, tasks would never run; their
+  /// JavaScript references go with the environment.
+  void post(Task task) {
+    napi_call_threadsafe_function(tasks, new Task(std::move(task)), napi_tsfn_nonblocking);
+  }
 };
-
-struct Environment;
 
 /// An asynchronous operation on its way from JavaScript through an executor thread and back.
 struct Job {
@@ -28,21 +39,18 @@ struct Job {
   at::ThreadLocalState callerState;  ///< so that the profiler of the calling thread sees the work
   Napi::Promise::Deferred deferred;
   Napi::ObjectReference out;
-  at::Tensor result;
+  Result result;
   std::exception_ptr error;
 
   Job(std::shared_ptr<Environment> environment, Prepared prepared, Napi::Env env)
       : environment(std::move(environment)), prepared(std::move(prepared)), deferred(env) {}
 };
 
-/// What one environment (the main thread or a worker) has in flight.
-struct Environment {
-  std::mutex mutex;
-  std::condition_variable idle;
-  std::set<Job*> jobs;     ///< handed to the executor and not yet done
-  size_t undelivered = 0;  ///< promises that JavaScript still waits for; used on its thread only
-  bool closing = false;
-  napi_threadsafe_function completed = nullptr;
+namespace {
+
+struct StopHandle {
+  static constexpr napi_type_tag kTypeTag = {0x6a1f0c44d52e4b10, 0x9d3a7be1f0c25a01};
+  StopToken token;
 };
 
 void run(Job& job) {
@@ -58,31 +66,11 @@ void run(Job& job) {
       nullptr;  // frees the copies of the inputs here rather than on JavaScript's thread
 }
 
-/// On an executor thread.
-void runAndReport(Job* job) {
-  run(*job);
-  const auto environment = job->environment;
-  const std::lock_guard lock(environment->mutex);
-  environment->jobs.erase(job);
-  // While closing, the promise can no longer be settled; the job's JavaScript references go with
-  // the environment.
-  if (environment->closing) {
-    job->result.reset();
-  } else {
-    napi_call_threadsafe_function(environment->completed, job, napi_tsfn_nonblocking);
-  }
-  environment->idle.notify_all();
-}
-
 /// On JavaScript's thread, once the job is done.
-void deliver(napi_env rawEnv, napi_value, void* context, void* data) {
-  auto* environment = static_cast<Environment*>(context);
-  if (rawEnv == nullptr) return;
-  const std::unique_ptr<Job> job(static_cast<Job*>(data));
-  const Napi::Env env(rawEnv);
-  const Napi::HandleScope scope(env);
-  if (--environment->undelivered == 0)
-    napi_unref_threadsafe_function(rawEnv, environment->completed);
+void deliver(Napi::Env env, Job* raw) {
+  const std::unique_ptr<Job> job(raw);
+  Environment& environment = *job->environment;
+  if (--environment.undelivered == 0) napi_unref_threadsafe_function(env, environment.tasks);
   try {
     if (job->error) std::rethrow_exception(job->error);
     const Napi::Value out = job->out.IsEmpty() ? Napi::Value() : job->out.Value();
@@ -91,6 +79,34 @@ void deliver(napi_env rawEnv, napi_value, void* context, void* data) {
     job->deferred.Reject(error.Value());
   } catch (...) {
     job->deferred.Reject(translate(env, std::current_exception()).Value());
+  }
+}
+
+/// On an executor thread.
+void runAndReport(Job* job) {
+  run(*job);
+  const auto environment = job->environment;
+  const std::lock_guard lock(environment->mutex);
+  environment->jobs.erase(job);
+  if (environment->closing) {
+    job->result.reset();  // the promise can no longer be settled
+  } else {
+    environment->post([job](Napi::Env env) { deliver(env, job); });
+  }
+  environment->idle.notify_all();
+}
+
+/// Runs a posted task on JavaScript's thread.
+void runTask(napi_env rawEnv, napi_value, void*, void* data) {
+  if (rawEnv == nullptr) return;
+  const std::unique_ptr<Task> task(static_cast<Task*>(data));
+  const Napi::Env env(rawEnv);
+  try {
+    const Napi::HandleScope scope(env);
+    (*task)(env);
+  } catch (...) {
+    // Tasks tell JavaScript of their failures themselves. This one could not: JavaScript is being
+    // terminated, and nobody is left to be told.
   }
 }
 
@@ -125,7 +141,7 @@ Napi::Value start(const Napi::CallbackInfo& info, const Prepare& prepare) {
     const std::lock_guard lock(environment->mutex);
     environment->jobs.insert(job.get());
   }
-  if (environment->undelivered++ == 0) napi_ref_threadsafe_function(env, environment->completed);
+  if (environment->undelivered++ == 0) napi_ref_threadsafe_function(env, environment->tasks);
   Executor::instance().submit(threads, [raw = job.release()] { runAndReport(raw); });
   return promise;
 }
@@ -138,15 +154,23 @@ Napi::Value runSync(const Napi::CallbackInfo& info, const Prepare& prepare) {
 
 }  // namespace
 
+JsThread::JsThread(Napi::Env env) : environment_(environmentOf(env)) {}
+
+bool JsThread::post(std::function<void(Napi::Env)> task) const {
+  const std::lock_guard lock(environment_->mutex);
+  if (environment_->closing) return false;
+  environment_->post(std::move(task));
+  return true;
+}
+
 void addScheduling(Napi::Env env, Napi::Object exports) {
   const auto environment = std::make_shared<Environment>();
   const Napi::String name = Napi::String::New(env, "torch-curvature");
-  if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr,
-                                      environment.get(), deliver,
-                                      &environment->completed) != napi_ok) {
+  if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, nullptr,
+                                      runTask, &environment->tasks) != napi_ok) {
     throw Napi::Error::New(env);
   }
-  napi_unref_threadsafe_function(env, environment->completed);
+  napi_unref_threadsafe_function(env, environment->tasks);
   env.SetInstanceData(new EnvironmentData(environment));
   napi_add_env_cleanup_hook(env, close, new EnvironmentData(environment));
 

@@ -4,99 +4,11 @@
 #include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
 
+#include "binding/spec.h"
 #include "core/error.h"
 
 namespace tc::js {
 namespace {
-
-using Argument = ProgramSpec::Argument;
-
-ProgramSpec::Refs toRefs(const Napi::Array& list) {
-  ProgramSpec::Refs refs;
-  for (uint32_t i = 0; i < list.Length(); ++i) {
-    const Napi::Value value = list[i];
-    if (value.IsNumber()) {
-      refs.values.emplace_back(value.As<Napi::Number>().Int64Value());
-    } else {
-      refs.values.emplace_back(std::nullopt);
-    }
-  }
-  return refs;
-}
-
-Argument toArgument(Napi::Value value) {
-  if (value.IsNull() || value.IsUndefined()) return std::monostate{};
-  if (value.IsNumber()) return value.As<Napi::Number>().DoubleValue();
-  if (value.IsBoolean()) return value.As<Napi::Boolean>().Value();
-  if (value.IsString()) return value.As<Napi::String>().Utf8Value();
-  if (value.IsArray()) {
-    const auto list = value.As<Napi::Array>();
-    std::vector<double> numbers(list.Length());
-    for (uint32_t i = 0; i < list.Length(); ++i)
-      numbers[i] = Napi::Value(list[i]).ToNumber().DoubleValue();
-    return numbers;
-  }
-  if (value.IsObject()) {
-    const auto object = value.As<Napi::Object>();
-    if (object.Has("ref")) return ProgramSpec::Ref{object.Get("ref").ToNumber().Int64Value()};
-    if (object.Has("refs") && object.Get("refs").IsArray())
-      return toRefs(object.Get("refs").As<Napi::Array>());
-    if (object.Has("float"))
-      return ProgramSpec::Float{object.Get("float").ToNumber().DoubleValue()};
-  }
-  throw Error("ERR_MODEL_LOAD", "a node has an argument of an unknown form");
-}
-
-Napi::Array arrayOf(const Napi::Object& object, const char* key) {
-  const Napi::Value value = object.Get(key);
-  if (!value.IsArray())
-    throw Error("ERR_MODEL_LOAD", std::string("the program lacks its list of ") + key);
-  return value.As<Napi::Array>();
-}
-
-Napi::Object objectAt(const Napi::Array& list, uint32_t i) {
-  const Napi::Value value = list[i];
-  if (!value.IsObject())
-    throw Error("ERR_MODEL_LOAD", "the program has an entry that is no object");
-  return value.As<Napi::Object>();
-}
-
-ProgramSpec::Node toNode(const Napi::Object& object) {
-  ProgramSpec::Node node;
-  node.target = object.Get("target").ToString().Utf8Value();
-  const auto args = arrayOf(object, "args");
-  for (uint32_t i = 0; i < args.Length(); ++i) node.args.push_back(toArgument(args[i]));
-  if (const Napi::Value kwargs = object.Get("kwargs"); kwargs.IsObject()) {
-    const auto record = kwargs.As<Napi::Object>();
-    const auto names = record.GetPropertyNames();
-    for (uint32_t i = 0; i < names.Length(); ++i) {
-      const std::string name = Napi::Value(names[i]).ToString().Utf8Value();
-      node.kwargs.emplace(name, toArgument(record.Get(name)));
-    }
-  }
-  node.outputs = object.Get("outputs").ToNumber().Int64Value();
-  return node;
-}
-
-ProgramSpec toSpec(const Napi::Object& object) {
-  ProgramSpec spec;
-  const auto parameters = arrayOf(object, "parameters");
-  for (uint32_t i = 0; i < parameters.Length(); ++i) {
-    const auto parameter = objectAt(parameters, i);
-    const std::string name = parameter.Get("name").ToString().Utf8Value();
-    spec.parameters.push_back({name, toShape(parameter.Get("shape"), name.c_str())});
-  }
-  spec.inputs = object.Get("inputs").ToNumber().Int64Value();
-  const auto constants = arrayOf(object, "constants");
-  for (uint32_t i = 0; i < constants.Length(); ++i) {
-    spec.constants.push_back(
-        toTensor(Napi::Value(constants[i]), Memory::kCopy, "a constant of the program"));
-  }
-  const auto nodes = arrayOf(object, "nodes");
-  for (uint32_t i = 0; i < nodes.Length(); ++i) spec.nodes.push_back(toNode(objectAt(nodes, i)));
-  spec.output = object.Get("output").ToNumber().Int64Value();
-  return spec;
-}
 
 /// Runs one row of zeros through the program: the shape check that holds for any operator on any
 /// device.
@@ -108,7 +20,7 @@ Napi::Value outputShape(const Napi::CallbackInfo& info) {
   const auto inputs = info[1].As<Napi::Array>();
   int64_t batch = 0;
   for (uint32_t i = 0; i < inputs.Length(); ++i) {
-    const auto input = objectAt(inputs, i);
+    const auto input = Napi::Value(inputs[i]).As<Napi::Object>();
     auto shape = toShape(input.Get("shape"), "x");
     if (shape.empty()) throw Error("ERR_SHAPE_MISMATCH", "x has no batch axis");
     batch = shape[0];
@@ -127,9 +39,13 @@ Napi::Value outputShape(const Napi::CallbackInfo& info) {
   } catch (const c10::NotImplementedError&) {
     throw;
   } catch (const c10::Error& error) {
-    const std::string message = error.what_without_backtrace();
-    throw Error("ERR_SHAPE_MISMATCH",
-                "x does not fit the model: " + message.substr(0, message.find('\n')));
+    const std::string whole = error.what_without_backtrace();
+    const std::string message = whole.substr(0, whole.find('\n'));
+    // libtorch has no error of its own for this.
+    const bool ofDtype = message.find("dtype") != std::string::npos ||
+                         message.find("scalar type") != std::string::npos;
+    throw Error(ofDtype ? "ERR_DTYPE_MISMATCH" : "ERR_SHAPE_MISMATCH",
+                "x does not fit the model: " + message);
   }
   if (shape.empty() || shape[0] != 1) {
     throw Error("ERR_SHAPE_MISMATCH", "the first axis of the model's output is not the batch");

@@ -8,6 +8,24 @@
 
 namespace tc {
 
+thread_local Executor::Worker* Executor::current_ = nullptr;
+
+Executor::Waiting::Waiting() : worker_(current_) {
+  if (worker_ == nullptr) return;
+  Executor& executor = instance();
+  const std::lock_guard lock(executor.mutex_);
+  executor.freeCores_ += worker_->threads;
+  executor.start();
+}
+
+Executor::Waiting::~Waiting() {
+  if (worker_ == nullptr) return;
+  Executor& executor = instance();
+  const std::lock_guard lock(executor.mutex_);
+  executor.freeCores_ -=
+      worker_->threads;  // below zero while what was started meanwhile still runs
+}
+
 Executor& Executor::instance() {
   static auto* executor = new Executor(std::max(availableCores(), defaultThreads()));
   return *executor;
@@ -42,6 +60,7 @@ void Executor::start() {
 }
 
 void Executor::loop(Worker& worker) {
+  current_ = &worker;
   std::unique_lock lock(mutex_);
   for (;;) {
     worker.wake.wait(lock, [&] { return static_cast<bool>(worker.work); });

@@ -20,6 +20,23 @@ class Executor {
   void submit(int threads, std::function<void()> work);
 
  private:
+  struct Worker;
+
+ public:
+  /// While one exists on a thread of the executor, the cores of its work are free for others: for
+  /// work that waits for something the executor may have to compute. Elsewhere it does nothing.
+  class Waiting {
+   public:
+    Waiting();
+    ~Waiting();
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+
+   private:
+    Worker* worker_;
+  };
+
+ private:
   struct Item {
     int threads;
     std::function<void()> work;
@@ -34,6 +51,7 @@ class Executor {
   explicit Executor(int cores);
   void start();  // with mutex_ held
   void loop(Worker& worker);
+  static thread_local Worker* current_;
 
   std::mutex mutex_;
   std::deque<Item> queue_;

@@ -1,108 +1,60 @@
 #include "core/program.h"
 
 #include <ATen/core/jit_type.h>
-#include <c10/util/Exception.h>
 
-#include <cmath>
-
+#include "core/aten.h"
 #include "core/error.h"
+#include "core/functional.h"
+#include "core/slots.h"
 
 namespace tc {
 namespace {
 
-using Argument = ProgramSpec::Argument;
+using Size = ProgramSpec::Size;
 
-c10::OperatorHandle findOperator(const std::string& target) {
-  const auto colon = target.find("::");
-  const auto dot = target.find('.', colon == std::string::npos ? 0 : colon);
-  const std::string name = target.substr(0, dot);
-  const std::string overload = dot == std::string::npos ? "" : target.substr(dot + 1);
-  auto op = c10::Dispatcher::singleton().findSchema({name, overload});
-  if (!op) throw Error("ERR_UNSUPPORTED_OP", "this libtorch has no operator " + target);
-  if (op->schema().is_mutable()) {
-    throw Error("ERR_UNSUPPORTED_OP",
-                target + " changes its inputs in place; export the model in functional form");
-  }
-  return *op;
+int64_t floorDivide(int64_t left, int64_t right) {
+  if (right == 0) throw Error("ERR_SHAPE_MISMATCH", "the model divides by a size that is 0");
+  const int64_t quotient = left / right;
+  return left % right != 0 && (left < 0) != (right < 0) ? quotient - 1 : quotient;
 }
 
-[[noreturn]] void malformed(const std::string& target, const c10::Argument& argument) {
-  throw Error("ERR_MODEL_LOAD", "argument " + argument.name() + " of " + target + " should be " +
-                                    argument.type()->repr_str());
+int64_t evaluate(const Size& size, const std::vector<at::Tensor>& values) {
+  const auto operand = [&](size_t i) { return evaluate(size.operands[i], values); };
+  int64_t result = 0;
+  bool overflow = false;
+  switch (size.kind) {
+    case Size::Kind::kConstant:
+      return size.number;
+    case Size::Kind::kAxis:
+      return values[static_cast<size_t>(size.number)].size(size.axis);
+    case Size::Kind::kAdd:
+      overflow = __builtin_add_overflow(operand(0), operand(1), &result);
+      break;
+    case Size::Kind::kSubtract:
+      overflow = __builtin_sub_overflow(operand(0), operand(1), &result);
+      break;
+    case Size::Kind::kMultiply:
+      overflow = __builtin_mul_overflow(operand(0), operand(1), &result);
+      break;
+    case Size::Kind::kFloorDivide:
+      return floorDivide(operand(0), operand(1));
+  }
+  if (overflow) throw Error("ERR_SHAPE_MISMATCH", "the model computes a size beyond 64 bits");
+  return result;
 }
 
-int64_t toInteger(double number, const std::string& target, const c10::Argument& argument) {
-  constexpr double kLimit = 9007199254740992.0;  // 2^53, beyond which a double is no exact integer
-  if (!(std::trunc(number) == number && std::abs(number) <= kLimit)) malformed(target, argument);
-  return static_cast<int64_t>(number);
-}
-
-/// A constant argument as the type that the operator's schema asks for.
-c10::IValue toConstant(const Argument& value, const c10::TypePtr& type, const std::string& target,
-                       const c10::Argument& argument) {
-  if (const auto optional = type->cast<c10::OptionalType>()) {
-    if (std::holds_alternative<std::monostate>(value)) return c10::IValue();
-    return toConstant(value, optional->getElementType(), target, argument);
+c10::IValue gather(const ProgramSpec::Refs& refs, bool optional,
+                   const std::vector<at::Tensor>& values) {
+  if (!optional) {
+    c10::List<at::Tensor> list;
+    for (const auto& value : refs.values) list.push_back(values[static_cast<size_t>(*value)]);
+    return list;
   }
-  if (const auto* flag = std::get_if<bool>(&value)) {
-    if (type->kind() == c10::TypeKind::BoolType || type->kind() == c10::TypeKind::NumberType)
-      return *flag;
+  c10::List<std::optional<at::Tensor>> list;
+  for (const auto& value : refs.values) {
+    list.push_back(value ? std::optional(values[static_cast<size_t>(*value)]) : std::nullopt);
   }
-  if (const auto* text = std::get_if<std::string>(&value)) {
-    if (type->kind() == c10::TypeKind::StringType) return *text;
-    if (type->kind() == c10::TypeKind::DeviceObjType) return c10::Device(*text);
-  }
-  if (const auto* forced = std::get_if<ProgramSpec::Float>(&value)) {
-    if (type->kind() == c10::TypeKind::FloatType || type->kind() == c10::TypeKind::NumberType)
-      return forced->value;
-  }
-  if (const auto* number = std::get_if<double>(&value)) {
-    switch (type->kind()) {
-      case c10::TypeKind::IntType:
-      case c10::TypeKind::SymIntType:
-        return toInteger(*number, target, argument);
-      case c10::TypeKind::FloatType:
-        return *number;
-      case c10::TypeKind::NumberType:
-        if (std::trunc(*number) == *number) return toInteger(*number, target, argument);
-        return *number;
-      default:
-        break;
-    }
-  }
-  if (const auto* list = std::get_if<std::vector<double>>(&value)) {
-    if (const auto listType = type->cast<c10::ListType>()) {
-      const auto kind = listType->getElementType()->kind();
-      if (kind == c10::TypeKind::IntType || kind == c10::TypeKind::SymIntType) {
-        c10::List<int64_t> result;
-        for (const double element : *list) result.push_back(toInteger(element, target, argument));
-        return result;
-      }
-      if (kind == c10::TypeKind::FloatType) return c10::List<double>(at::ArrayRef<double>(*list));
-      if (kind == c10::TypeKind::BoolType) {
-        c10::List<bool> result;
-        for (const double element : *list) result.push_back(element != 0);
-        return result;
-      }
-    }
-  }
-  malformed(target, argument);
-}
-
-bool takesTensor(const c10::TypePtr& type) {
-  const auto optional = type->cast<c10::OptionalType>();
-  return (optional ? optional->getElementType() : type)->kind() == c10::TypeKind::TensorType;
-}
-
-bool takesTensorList(const c10::TypePtr& type) {
-  const auto optional = type->cast<c10::OptionalType>();
-  const auto list = (optional ? optional->getElementType() : type)->cast<c10::ListType>();
-  return list && takesTensor(list->getElementType());
-}
-
-bool optionalElements(const c10::TypePtr& type) {
-  const auto list = type->cast<c10::ListType>();
-  return list && list->getElementType()->kind() == c10::TypeKind::OptionalType;
+  return list;
 }
 
 }  // namespace
@@ -123,11 +75,13 @@ Program::Program(const ProgramSpec& spec)
   }
   values_ =
       static_cast<int64_t>(parameters_.size()) + inputs_ + static_cast<int64_t>(constants_.size());
-  for (const auto& node : spec.nodes) {
+  int64_t output = spec.output;
+  for (const auto& node : functional(spec.nodes, values_, output)) {
     if (node.outputs < 1) throw Error("ERR_MODEL_LOAD", node.target + " produces no value");
     nodes_.push_back(resolve(node, values_));
     values_ += node.outputs;
   }
+  output_ = output;
   if (output_ < 0 || output_ >= values_)
     throw Error("ERR_MODEL_LOAD", "the program's output is no value of it");
 
@@ -138,69 +92,9 @@ Program::Program(const ProgramSpec& spec)
     needed[static_cast<size_t>(value)] = true;
   };
   for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
-    for (const Slot& slot : node->slots) {
-      if (const auto* ref = std::get_if<ProgramSpec::Ref>(&slot)) use(*node, ref->value);
-      if (const auto* refs = std::get_if<ProgramSpec::Refs>(&slot)) {
-        for (const auto& value : refs->values) {
-          if (value) use(*node, *value);
-        }
-      }
-    }
+    for (const Slot& slot : node->slots)
+      forEachValue(slot, [&](int64_t value) { use(*node, value); });
   }
-}
-
-Program::Node Program::resolve(const ProgramSpec::Node& node, int64_t known) const {
-  Node result{findOperator(node.target), {}, node.outputs, {}};
-  const auto& schema = result.op.schema();
-  if (static_cast<int64_t>(schema.returns().size()) != node.outputs) {
-    throw Error("ERR_MODEL_LOAD",
-                node.target + " returns " + std::to_string(schema.returns().size()) +
-                    " values, the program expects " + std::to_string(node.outputs));
-  }
-  if (node.args.size() > schema.arguments().size()) {
-    throw Error("ERR_MODEL_LOAD", node.target + " is given more arguments than it takes");
-  }
-  const auto checked = [&](int64_t value) {
-    if (value < 0 || value >= known)
-      throw Error("ERR_MODEL_LOAD", node.target + " reads a value before it exists");
-    return value;
-  };
-  size_t used = 0;
-  for (size_t i = 0; i < schema.arguments().size(); ++i) {
-    const auto& argument = schema.arguments()[i];
-    const Argument* given = nullptr;
-    if (i < node.args.size()) {
-      given = &node.args[i];
-    } else if (const auto named = node.kwargs.find(argument.name()); named != node.kwargs.end()) {
-      given = &named->second;
-      ++used;
-    }
-    if (given == nullptr) {
-      if (!argument.default_value()) {
-        throw Error("ERR_MODEL_LOAD", node.target + " lacks its argument " + argument.name());
-      }
-      result.slots.emplace_back(*argument.default_value());
-    } else if (const auto* ref = std::get_if<ProgramSpec::Ref>(given)) {
-      if (!takesTensor(argument.type())) malformed(node.target, argument);
-      result.slots.emplace_back(ProgramSpec::Ref{checked(ref->value)});
-    } else if (const auto* refs = std::get_if<ProgramSpec::Refs>(given)) {
-      if (!takesTensorList(argument.type())) malformed(node.target, argument);
-      for (const auto& value : refs->values) {
-        if (value) {
-          checked(*value);
-        } else if (!optionalElements(argument.type())) {
-          malformed(node.target, argument);
-        }
-      }
-      result.slots.emplace_back(*refs);
-    } else {
-      result.slots.emplace_back(toConstant(*given, argument.type(), node.target, argument));
-    }
-  }
-  if (used != node.kwargs.size()) {
-    throw Error("ERR_MODEL_LOAD", node.target + " is given a named argument that it does not have");
-  }
-  return result;
 }
 
 std::vector<at::Tensor> Program::unflatten(const at::Tensor& flat) const {
@@ -212,6 +106,48 @@ std::vector<at::Tensor> Program::unflatten(const at::Tensor& flat) const {
   return views;
 }
 
+void Program::call(const Node& node, const at::Tensor& leading, std::vector<at::Tensor>& values) {
+  torch::jit::Stack stack;
+  stack.reserve(node.slots.size());
+  for (size_t i = 0; i < node.slots.size(); ++i) {
+    const Slot& slot = node.slots[i];
+    if (const auto* constant = std::get_if<c10::IValue>(&slot)) {
+      stack.push_back(*constant);
+    } else if (const auto* ref = std::get_if<ProgramSpec::Ref>(&slot)) {
+      stack.emplace_back(values[static_cast<size_t>(ref->value)]);
+    } else if (const auto* refs = std::get_if<ProgramSpec::Refs>(&slot)) {
+      stack.push_back(
+          gather(*refs, hasOptionalElements(node.op.schema().arguments()[i].type()), values));
+    } else if (const auto* size = std::get_if<Size>(&slot)) {
+      stack.emplace_back(evaluate(*size, values));
+    } else if (const auto* sizes = std::get_if<ProgramSpec::Sizes>(&slot)) {
+      c10::List<int64_t> list;
+      for (const Size& each : *sizes) list.push_back(evaluate(each, values));
+      stack.emplace_back(std::move(list));
+    } else if (const auto* dtype = std::get_if<ProgramSpec::DtypeOf>(&slot)) {
+      stack.emplace_back(values[static_cast<size_t>(dtype->value)].scalar_type());
+    } else if (std::holds_alternative<ProgramSpec::Precision>(slot)) {
+      stack.emplace_back(leading.scalar_type());
+    } else {
+      stack.emplace_back(leading.device());
+    }
+  }
+  node.op.callBoxed(stack);
+  for (const int64_t value : node.lastUses) values[static_cast<size_t>(value)].reset();
+  if (stack.size() == 1 && stack.front().isTensorList()) {
+    const auto list = stack.front().toTensorVector();
+    if (static_cast<int64_t>(list.size()) < node.outputs) {
+      throw Error("ERR_SHAPE_MISMATCH",
+                  node.op.schema().name() + " gives " + std::to_string(list.size()) +
+                      " tensors, the model expects " + std::to_string(node.outputs));
+    }
+    values.insert(values.end(), list.begin(), list.begin() + node.outputs);
+    return;
+  }
+  for (auto& result : stack)
+    values.push_back(result.isTensor() ? std::move(result).toTensor() : at::Tensor());
+}
+
 at::Tensor Program::run(at::TensorList parameters, at::TensorList inputs,
                         at::TensorList constants) const {
   std::vector<at::Tensor> values;
@@ -219,39 +155,8 @@ at::Tensor Program::run(at::TensorList parameters, at::TensorList inputs,
   values.insert(values.end(), parameters.begin(), parameters.end());
   values.insert(values.end(), inputs.begin(), inputs.end());
   values.insert(values.end(), constants.begin(), constants.end());
-
-  torch::jit::Stack stack;
-  for (const Node& node : nodes_) {
-    stack.clear();
-    for (const Slot& slot : node.slots) {
-      if (const auto* constant = std::get_if<c10::IValue>(&slot)) {
-        stack.push_back(*constant);
-      } else if (const auto* ref = std::get_if<ProgramSpec::Ref>(&slot)) {
-        stack.emplace_back(values[static_cast<size_t>(ref->value)]);
-      } else {
-        const auto& refs = std::get<ProgramSpec::Refs>(slot);
-        const bool optional = optionalElements(
-            node.op.schema().arguments()[static_cast<size_t>(&slot - node.slots.data())].type());
-        if (optional) {
-          c10::List<std::optional<at::Tensor>> list;
-          for (const auto& value : refs.values) {
-            list.push_back(value ? std::optional(values[static_cast<size_t>(*value)])
-                                 : std::nullopt);
-          }
-          stack.emplace_back(std::move(list));
-        } else {
-          c10::List<at::Tensor> list;
-          for (const auto& value : refs.values) list.push_back(values[static_cast<size_t>(*value)]);
-          stack.emplace_back(std::move(list));
-        }
-      }
-    }
-    node.op.callBoxed(stack);
-    for (const int64_t value : node.lastUses) values[static_cast<size_t>(value)].reset();
-    for (auto& result : stack) {
-      values.push_back(result.isTensor() ? std::move(result).toTensor() : at::Tensor());
-    }
-  }
+  const at::Tensor leading = parameters.empty() ? inputs.front() : parameters.front();
+  for (const Node& node : nodes_) call(node, leading, values);
   return values[static_cast<size_t>(output_)];
 }
 

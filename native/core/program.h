@@ -27,9 +27,25 @@ struct ProgramSpec {
   struct Float {
     double value;
   };
+  /// A whole number that is known only when the program runs, because it depends on the sizes of
+  /// values: the batch size in `x.view(batch, -1)`. Whole expressions, as model files have them.
+  struct Size {
+    enum class Kind { kConstant, kAxis, kAdd, kSubtract, kMultiply, kFloorDivide };
+    Kind kind = Kind::kConstant;
+    int64_t number = 0;          ///< the constant, or the value number of kAxis
+    int64_t axis = 0;            ///< of kAxis; negative counts from the end
+    std::vector<Size> operands;  ///< the two of an arithmetic expression
+  };
+  using Sizes = std::vector<Size>;
+  /// The precision of the parameters, where an operator takes a dtype.
+  struct Precision {};
+  /// The dtype of a value.
+  struct DtypeOf {
+    int64_t value;
+  };
   /// The schema of the operator decides what a plain number or list becomes.
   using Argument = std::variant<std::monostate, Ref, Refs, Float, double, bool, std::string,
-                                std::vector<double>>;
+                                std::vector<double>, Size, Sizes, Precision, DtypeOf>;
 
   struct Parameter {
     std::string name;
@@ -39,6 +55,8 @@ struct ProgramSpec {
     std::string target;  ///< `aten::linear`, or with an overload `aten::add.Tensor`
     std::vector<Argument> args;
     std::map<std::string, Argument> kwargs;
+    /// Values it produces: those of the schema, or for an operator that returns a list of tensors
+    /// the first elements of that list.
     int64_t outputs = 1;
   };
 
@@ -60,8 +78,13 @@ class Program {
     int64_t offset;  ///< first element in the flat parameter vector
     int64_t length;
   };
-  /// An argument in the order of the operator's schema: a constant, a value, or a list of values.
-  using Slot = std::variant<c10::IValue, ProgramSpec::Ref, ProgramSpec::Refs>;
+  /// The device of the parameters, where an operator takes a device.
+  struct DeviceOfParameters {};
+  /// An argument in the order of the operator's schema: a constant, a value, a list of values, or
+  /// what is only known when the program runs.
+  using Slot = std::variant<c10::IValue, ProgramSpec::Ref, ProgramSpec::Refs, ProgramSpec::Size,
+                            ProgramSpec::Sizes, ProgramSpec::Precision, ProgramSpec::DtypeOf,
+                            DeviceOfParameters>;
   struct Node {
     c10::OperatorHandle op;
     std::vector<Slot> slots;
@@ -70,7 +93,8 @@ class Program {
   };
 
   /// Looks up and checks every operator. Throws Error: ERR_UNSUPPORTED_OP for an operator that does
-  /// not exist, changes its inputs or is random; ERR_MODEL_LOAD for a malformed program.
+  /// not exist, is random, or changes its inputs and cannot be replaced by one that does not
+  /// (functional.h); ERR_MODEL_LOAD for a malformed program.
   explicit Program(const ProgramSpec& spec);
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
@@ -87,6 +111,10 @@ class Program {
   /// Runs the nodes. `constants` are those of the program in the precision and on the device of the
   /// parameters.
   at::Tensor run(at::TensorList parameters, at::TensorList inputs, at::TensorList constants) const;
+
+  /// Runs one node, appending what it produces to the values before it. `leading` is a tensor whose
+  /// precision and device stand for those of the parameters.
+  static void call(const Node& node, const at::Tensor& leading, std::vector<at::Tensor>& values);
 
  private:
   Node resolve(const ProgramSpec::Node& node, int64_t known) const;

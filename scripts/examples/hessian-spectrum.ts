@@ -4,7 +4,16 @@
  *
  *     npm run example:hessian-spectrum [-- --steps 300 --seed 0 --html hessian-spectrum.html --json FILE]
  */
-import { eigsh, type FloatArray, Generator, hessian, linearize, Model, nn, spectralDensity } from 'torch-curvature';
+import {
+  eigsh,
+  type FloatArray,
+  Generator,
+  hessian,
+  linearize,
+  Model,
+  nn,
+  spectralDensity,
+} from 'torch-curvature';
 import { Adam } from './shared/adam.ts';
 import { parseOptions, save, startBar } from './shared/cli.ts';
 import { page } from './shared/page.ts';
@@ -14,7 +23,13 @@ const CLASSES = 3;
 const LARGEST = 6;
 const options = parseOptions({ steps: '300', seed: '0', html: 'hessian-spectrum.html', json: '' });
 
-const model = Model.sequential([nn.linear(2, 32), nn.tanh(), nn.linear(32, 32), nn.tanh(), nn.linear(32, CLASSES)]);
+const model = Model.sequential([
+  nn.linear(2, 32),
+  nn.tanh(),
+  nn.linear(32, 32),
+  nn.tanh(),
+  nn.linear(32, CLASSES),
+]);
 const generator = new Generator(Number(options.seed));
 const start = model.init({ generator, dtype: 'float64' });
 const noise = generator.randn([ROWS, 2], { dtype: 'float64' }).data;
@@ -76,7 +91,9 @@ bar.stop();
 
 const largest = [...eigenvalues].reverse();
 console.log(`loss ${losses.at(-1)!.toFixed(4)} after ${losses.length} steps, P = ${model.parameterCount}`);
-console.log(`largest eigenvalues${converged ? '' : ' (not converged)'}: ${largest.map((each) => each.toFixed(3)).join(', ')}`);
+console.log(
+  `largest eigenvalues${converged ? '' : ' (not converged)'}: ${largest.map((each) => each.toFixed(3)).join(', ')}`,
+);
 await save(options.json, JSON.stringify({ losses, eigenvalues: largest, converged, params: [...params] }));
 await save(
   options.html,
@@ -86,7 +103,13 @@ await save(
       x: 'eigenvalue',
       y: 'density',
       logarithmic: 'y',
-      curves: [{ name: 'density', x: [...density.grid], y: [...density.density].map((each) => Math.max(each, 1e-6)) }],
+      curves: [
+        {
+          name: 'density',
+          x: [...density.grid],
+          y: [...density.density].map((each) => Math.max(each, 1e-6)),
+        },
+      ],
     },
     {
       title: `The ${LARGEST} largest eigenvalues`,

@@ -35,7 +35,10 @@ const lossAt = async (params: FloatArray) => residuals(await model.forward(param
 async function gradientAt(params: FloatArray) {
   using linearisation = await linearize({ model, params, x });
   const { residual, loss } = residuals(linearisation.output);
-  const gradient = await linearisation.vjp({ data: residual.map((each) => (2 / ROWS) * each), shape: [ROWS, 1] });
+  const gradient = await linearisation.vjp({
+    data: residual.map((each) => (2 / ROWS) * each),
+    shape: [ROWS, 1],
+  });
   return { gradient, loss };
 }
 

@@ -16,12 +16,12 @@ enum class Engine {
   kAutograd,  ///< libtorch's autograd: any program, any device
 };
 
-/// y = f(θ, x) linearised at θ for one chunk of rows: J = ∂y/∂θ as a linear map. The forward pass is
-/// paid once, when the linearisation is made; each product pays its linear part only.
+/// y = f(θ, x) linearised at θ for one chunk of rows: J = ∂y/∂θ as a linear map. The forward pass
+/// is paid once, when the linearisation is made; each product pays its linear part only.
 ///
 /// Vectors over the parameters are flat, [P]; vectors over the outputs have the shape of y. Tensors
-/// are of the precision and on the device of the point's parameters. To be called from one thread at
-/// a time; nothing of it refers to the caller's memory once it is made.
+/// are of the precision and on the device of the point's parameters. To be called from one thread
+/// at a time; nothing of it refers to the caller's memory once it is made.
 class Linearization {
  public:
   virtual ~Linearization() = default;

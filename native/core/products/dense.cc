@@ -8,6 +8,9 @@
 #include <algorithm>
 
 #include "core/device.h"
+#include "core/error.h"
+#include "core/fused/gram.h"
+#include "core/linearization/fused.h"
 #include "core/products/jacobian.h"
 
 namespace tc {
@@ -34,9 +37,9 @@ int64_t sum(int64_t a, int64_t b) {
   return a < 0 || b < 0 || __builtin_add_overflow(a, b, &result) ? -1 : result;
 }
 
-}  // namespace
-
-void addGramUpper(const at::Tensor& jacobian, const at::Tensor& gram, const StopToken& stop) {
+/// F += JᵀJ for the upper triangle, by blocks of columns: half the work of a general product, for
+/// devices that libtorch alone serves.
+void addGramBlocks(const at::Tensor& jacobian, const at::Tensor& gram, const StopToken& stop) {
   const int64_t columns = gram.size(0);
   for (int64_t begin = 0; begin < columns; begin += kGramBlock) {
     stop.poll();
@@ -48,6 +51,7 @@ void addGramUpper(const at::Tensor& jacobian, const at::Tensor& gram, const Stop
   }
 }
 
+/// Copies the upper triangle into the lower one.
 void mirrorUpper(const at::Tensor& gram) {
   const int64_t columns = gram.size(0);
   for (int64_t begin = 0; begin < columns; begin += kGramBlock) {
@@ -59,14 +63,32 @@ void mirrorUpper(const at::Tensor& gram) {
   }
 }
 
+/// Writes J of rows [begin, end) by the fused engine where it can, by vmap elsewhere.
+void writeJacobian(const Point& point, Engine engine, int64_t begin, int64_t end,
+                   const at::Tensor& out, const StopToken& stop) {
+  if (engine != Engine::kAutograd && fusedJacobian(point, begin, end, out)) return;
+  if (engine == Engine::kFused) {
+    throw Error("ERR_UNSUPPORTED_OP",
+                "the fused engine cannot run this model here: " + fusedObstacle(point));
+  }
+  const int64_t outputs = out.size(0) / (end - begin);
+  forEachChunk(end - begin, kVmapRows, stop, [&](int64_t first, int64_t last) {
+    perSampleJacobian(point, begin + first, begin + last,
+                      out.narrow(0, first * outputs, (last - first) * outputs));
+  });
+}
+
+}  // namespace
+
 at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy strategy,
-                       int64_t chunkSize, const StopToken& stop) {
+                       Engine engine, int64_t chunkSize, const StopToken& stop) {
   const int64_t batch = point.batch();
   if (batch == 0) return at::zeros_like(point.params);
   const int64_t columns = point.program->parameterCount();
   const int64_t outputs = outputsPerSample(point);
   const int64_t chunk = chunkSize > 0 ? std::min(chunkSize, batch) : batch;
   const auto itemSize = static_cast<int64_t>(point.params.element_size());
+  const bool onCpu = point.params.device().is_cpu();
   const bool gramian = strategy == DenseStrategy::kGram;
   requireMemory(point.params.device(),
                 sum(product(chunk, outputs, columns, itemSize),
@@ -79,17 +101,17 @@ at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy st
   const at::Tensor result = at::zeros_like(point.params);
   forEachChunk(batch, chunk, stop, [&](int64_t begin, int64_t end) {
     const at::Tensor jacobian = storage.narrow(0, 0, (end - begin) * outputs);
-    forEachChunk(end - begin, kVmapRows, stop, [&](int64_t first, int64_t last) {
-      perSampleJacobian(point, begin + first, begin + last,
-                        jacobian.narrow(0, first * outputs, (last - first) * outputs));
-    });
-    if (gramian) {
-      addGramUpper(jacobian, gram, stop);
+    writeJacobian(point, engine, begin, end, jacobian, stop);
+    if (gramian && onCpu) {
+      fused::addGramUpper(jacobian, gram, stop);
+    } else if (gramian) {
+      addGramBlocks(jacobian, gram, stop);
     } else {
       result.addmv_(jacobian.t(), jacobian.mv(v));
     }
   });
   if (!gramian) return result;
+  if (onCpu) return fused::symmetricMatvec(gram, v);
   mirrorUpper(gram);
   return gram.mv(v);
 }

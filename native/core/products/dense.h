@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/linearization/linearization.h"
 #include "core/point.h"
 
 namespace tc {
@@ -17,13 +18,6 @@ enum class DenseStrategy {
 /// batch do, and F, [P, P], sums over them. Throws Error ERR_OUT_OF_MEMORY, with the estimate,
 /// before it allocates what would not fit.
 at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy strategy,
-                       int64_t chunkSize, const StopToken& stop);
-
-/// F += JᵀJ for the upper triangle, by blocks of columns; a general product would do twice the
-/// work, and libtorch has no symmetric one.
-void addGramUpper(const at::Tensor& jacobian, const at::Tensor& gram, const StopToken& stop);
-
-/// Copies the upper triangle into the lower one.
-void mirrorUpper(const at::Tensor& gram);
+                       Engine engine, int64_t chunkSize, const StopToken& stop);
 
 }  // namespace tc

@@ -3,8 +3,11 @@
 #include <ATen/functorch/BatchedTensorImpl.h>
 #include <ATen/functorch/DynamicLayer.h>
 #include <ATen/functorch/TensorWrapper.h>
+#include <c10/util/Exception.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/grad_mode.h>
+
+#include "core/linearization/kernels.h"
 
 namespace tc {
 namespace {
@@ -48,9 +51,7 @@ void copyUnbatched(const at::Tensor& gradient, const at::Tensor& out) {
   }
 }
 
-}  // namespace
-
-void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out) {
+void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out) {
   const int64_t n = end - begin;
   const auto& parameters = point.program->parameters();
   const int64_t outputs = out.size(0) / n;
@@ -75,7 +76,11 @@ void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at:
     leaf.set_requires_grad(true);
   }
   for (at::Tensor& sample : samples) sample = functorch::makeTensorWrapper(sample, grad.level());
-  const auto y = point.program->run(leaves, samples, point.constants).reshape({-1}).unbind();
+  std::vector<at::Tensor> y;
+  {
+    const DifferentiableKernels kernels(*point.program);
+    y = point.program->run(leaves, samples, point.constants).reshape({-1}).unbind();
+  }
   for (size_t output = 0; output < y.size(); ++output) {
     std::vector<at::Tensor> gradients(leaves.size());
     if (y[output].requires_grad()) {
@@ -93,6 +98,51 @@ void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at:
         target.zero_();
       }
     }
+  }
+}
+
+/// One backward pass for each row and output.
+void jacobianByRows(const Point& point, int64_t begin, int64_t end, const at::Tensor& out) {
+  const int64_t outputs = out.size(0) / (end - begin);
+  std::vector<at::Tensor> leaves = point.program->unflatten(point.params.detach());
+  for (at::Tensor& leaf : leaves) leaf = leaf.detach().requires_grad_();
+  for (int64_t row = begin; row < end; ++row) {
+    const at::AutoGradMode recorded(true);
+    const auto y = point.program->run(leaves, rows(point.inputs, row, row + 1), point.constants)
+                       .reshape({-1})
+                       .unbind();
+    for (int64_t output = 0; output < outputs; ++output) {
+      const at::Tensor target = out.select(0, (row - begin) * outputs + output);
+      const at::Tensor& each = y[static_cast<size_t>(output)];
+      std::vector<at::Tensor> gradients(leaves.size());
+      if (each.requires_grad()) {
+        gradients = torch::autograd::grad({each}, leaves, {}, /*retain_graph=*/output + 1 < outputs,
+                                          /*create_graph=*/false, /*allow_unused=*/true);
+      }
+      for (size_t i = 0; i < leaves.size(); ++i) {
+        const auto& parameter = point.program->parameters()[i];
+        const at::Tensor part = target.narrow(0, parameter.offset, parameter.length);
+        if (gradients[i].defined()) {
+          part.copy_(gradients[i].detach().reshape({-1}));
+        } else {
+          part.zero_();
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out) {
+  try {
+    batchedJacobian(point, begin, end, out);
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const c10::Error&) {
+    // libtorch has no error of its own for an operator that vmap does not know; any other failure
+    // comes back from here.
+    jacobianByRows(point, begin, end, out);
   }
 }
 

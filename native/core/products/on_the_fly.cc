@@ -4,12 +4,31 @@
 #include <ATen/ops/_unpack_dual.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
+#include <variant>
+
 #include "core/dual_level.h"
+#include "core/error.h"
+#include "core/linearization/autograd.h"
+#include "core/linearization/fused.h"
+#include "core/linearization/kernels.h"
 
 namespace tc {
 namespace {
+
+/// Whether forward mode gives the transpose of reverse mode. It ignores the padding row of an
+/// embedding, whose derivative reverse mode says is zero.
+bool forwardModeAgrees(const Program& program) {
+  constexpr size_t kPaddingIdx = 2;
+  return std::ranges::none_of(program.nodes(), [](const Program::Node& node) {
+    if (node.op.schema().name() != "aten::embedding") return false;
+    const auto* padding = std::get_if<c10::IValue>(&node.slots[kPaddingIdx]);
+    return padding != nullptr && padding->isInt() && padding->toInt() >= 0;
+  });
+}
 
 /// Adds Jᵀ(Jv) of some rows to `sum`.
 void accumulate(const Point& point, const std::vector<at::Tensor>& tangents,
@@ -21,7 +40,11 @@ void accumulate(const Point& point, const std::vector<at::Tensor>& tangents,
     leaves[i] = leaves[i].detach().requires_grad_();
     duals.push_back(at::_make_dual(leaves[i], tangents[i], level.index()));
   }
-  const at::Tensor y = point.program->run(duals, inputs, point.constants);
+  at::Tensor y;
+  {
+    const DifferentiableKernels kernels(*point.program);
+    y = point.program->run(duals, inputs, point.constants);
+  }
   const auto [primal, tangent] = at::_unpack_dual(y, level.index());
   if (!tangent.defined() || !primal.requires_grad()) return;  // an output that no parameter reaches
   // The saved activations still carry their tangents; a backward pass that looked at them would
@@ -37,13 +60,29 @@ void accumulate(const Point& point, const std::vector<at::Tensor>& tangents,
 
 }  // namespace
 
-at::Tensor matvecOnTheFly(const Point& point, const at::Tensor& v, int64_t chunkSize,
+at::Tensor matvecOnTheFly(const Point& point, const at::Tensor& v, Engine engine, int64_t chunkSize,
                           const StopToken& stop) {
   at::Tensor result = at::zeros_like(point.params);
+  if (engine != Engine::kAutograd && addFusedMatvec(point, v, result, stop)) return result;
+  if (engine == Engine::kFused) {
+    throw Error("ERR_UNSUPPORTED_OP",
+                "the fused engine cannot run this model here: " + fusedObstacle(point));
+  }
   std::vector<at::Tensor> sum = point.program->unflatten(result);
   const std::vector<at::Tensor> tangents = point.program->unflatten(v);
+  bool forwardMode = forwardModeAgrees(*point.program);
   forEachChunk(point.batch(), chunkSize, stop, [&](int64_t begin, int64_t end) {
-    accumulate(point, tangents, rows(point.inputs, begin, end), sum);
+    const std::vector<at::Tensor> inputs = rows(point.inputs, begin, end);
+    if (forwardMode) {
+      try {
+        accumulate(point, tangents, inputs, sum);
+        return;
+      } catch (const c10::NotImplementedError&) {  // an operator without it, found before any sum
+        forwardMode = false;
+      }
+    }
+    result.add_(
+        linearizeAutograd({point.program, point.params, inputs, point.constants})->matvec(v));
   });
   return result;
 }

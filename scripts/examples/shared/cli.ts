@@ -5,7 +5,10 @@ import { SingleBar } from 'cli-progress';
 /** Options with their defaults, all strings; the empty one means "none". */
 export function parseOptions<Names extends string>(defaults: Record<Names, string>): Record<Names, string> {
   const options = Object.fromEntries(
-    Object.entries<string>(defaults).map(([name, value]) => [name, { type: 'string' as const, default: value }]),
+    Object.entries<string>(defaults).map(([name, value]) => [
+      name,
+      { type: 'string' as const, default: value },
+    ]),
   );
   return parseArgs({ options }).values as Record<Names, string>;
 }

@@ -1,0 +1,306 @@
+/** Matrices of which only products are known. */
+import {
+  type DType,
+  describe,
+  type FloatArray,
+  isFloatArray,
+  type ParameterVector,
+  type Tensor,
+  tensor,
+} from '../arrays.ts';
+import {
+  type ApplyOptions,
+  checkApplyOptions,
+  checkDevice,
+  checkFinite,
+  checkFloats,
+  checkOutputVector,
+  checkVector,
+  positive,
+  record,
+} from '../check.ts';
+import { fromNative, outOfRange, TorchCurvatureError, wrongType } from '../errors.ts';
+import type { Model } from '../models.ts';
+import { addon, type Operations, type OperatorHandle } from '../native.ts';
+import { NativeObject } from '../native-object.ts';
+import { run, runSync } from '../run.ts';
+import { matchingRanges } from './patterns.ts';
+
+/** A vector as operators take them: flat, over parameters also by name, over outputs also as a tensor. */
+export type OperatorVector = ParameterVector | Tensor;
+
+interface Applied {
+  request: Operations['operatorApply']['request'];
+  signal: AbortSignal | undefined;
+}
+
+/** What the rows or columns of an operator stand for. */
+export type Space =
+  | { kind: 'parameters'; model: Model }
+  | { kind: 'outputs'; shape: readonly number[] }
+  | { kind: 'plain' };
+
+/**
+ * A matrix A of [rows, columns], of which only products are known. Operators are immutable; those made of others
+ * (`add`, `scale`, …) stay valid when these are disposed.
+ */
+export class LinearOperator extends NativeObject<OperatorHandle> {
+  readonly shape: readonly [number, number];
+  readonly dtype: DType;
+  readonly device: string;
+  /** Whether A = Aᵀ by construction. */
+  readonly symmetric: boolean;
+  /** Bytes kept for products, besides those of the operators that it is made of. */
+  readonly bytes: number;
+
+  readonly #rows: Space;
+  readonly #columns: Space;
+
+  /** @internal */
+  constructor(handle: OperatorHandle, rows: Space, columns: Space) {
+    super(handle, 'the operator');
+    const info = addon().operatorInfo(handle);
+    this.shape = Object.freeze([info.rows, info.cols] as const);
+    this.dtype = info.float64 ? 'float64' : 'float32';
+    this.device = info.device;
+    this.symmetric = info.symmetric;
+    this.bytes = info.bytes;
+    this.#rows = rows;
+    this.#columns = columns;
+  }
+
+  /** A v, flat. */
+  async matvec(v: OperatorVector, options?: ApplyOptions): Promise<FloatArray> {
+    return this.#run(this.#apply(v, false, options));
+  }
+  /** `matvec` on the calling thread. */
+  matvecSync(v: OperatorVector, options?: ApplyOptions): FloatArray {
+    return this.#runSync(this.#apply(v, false, options));
+  }
+
+  /** Aᵀu, flat. */
+  async rmatvec(u: OperatorVector, options?: ApplyOptions): Promise<FloatArray> {
+    return this.#run(this.#apply(u, true, options));
+  }
+  /** `rmatvec` on the calling thread. */
+  rmatvecSync(u: OperatorVector, options?: ApplyOptions): FloatArray {
+    return this.#runSync(this.#apply(u, true, options));
+  }
+
+  /** A applied to each of k vectors: `vectors` is row-major [k, columns], the result [k, rows]. */
+  async matmat(vectors: FloatArray, k: number, options?: ApplyOptions): Promise<FloatArray> {
+    return this.#run(this.#applyMany(vectors, k, false, options));
+  }
+  /** `matmat` on the calling thread. */
+  matmatSync(vectors: FloatArray, k: number, options?: ApplyOptions): FloatArray {
+    return this.#runSync(this.#applyMany(vectors, k, false, options));
+  }
+
+  /** Aᵀ applied to each of k vectors: `vectors` is row-major [k, rows], the result [k, columns]. */
+  async rmatmat(vectors: FloatArray, k: number, options?: ApplyOptions): Promise<FloatArray> {
+    return this.#run(this.#applyMany(vectors, k, true, options));
+  }
+  /** `rmatmat` on the calling thread. */
+  rmatmatSync(vectors: FloatArray, k: number, options?: ApplyOptions): FloatArray {
+    return this.#runSync(this.#applyMany(vectors, k, true, options));
+  }
+
+  /**
+   * The matrix itself, row-major.
+   *
+   * @throws TorchCurvatureError `ERR_OUT_OF_MEMORY` before it allocates what would not fit
+   */
+  async toDense(options?: Omit<ApplyOptions, 'out'>): Promise<Tensor<FloatArray>> {
+    const { request, signal } = this.#whole(options);
+    return {
+      data: await run('operatorDense', request, signal, () => this.#describe()),
+      shape: [...this.shape],
+    };
+  }
+  /** `toDense` on the calling thread. */
+  toDenseSync(options?: Omit<ApplyOptions, 'out'>): Tensor<FloatArray> {
+    const { request, signal } = this.#whole(options);
+    return {
+      data: runSync('operatorDense', request, signal, () => this.#describe()),
+      shape: [...this.shape],
+    };
+  }
+
+  /** The exact diagonal of a square matrix; `diagonal(op, …)` of the estimators takes fewer products. */
+  async diagonal(options?: Omit<ApplyOptions, 'out'>): Promise<FloatArray> {
+    const { request, signal } = this.#whole(options);
+    return run('operatorDiagonal', request, signal, () => this.#describe());
+  }
+  /** `diagonal` on the calling thread. */
+  diagonalSync(options?: Omit<ApplyOptions, 'out'>): FloatArray {
+    const { request, signal } = this.#whole(options);
+    return runSync('operatorDiagonal', request, signal, () => this.#describe());
+  }
+
+  /** A + B */
+  add(other: LinearOperator): LinearOperator {
+    checkOperator(other, 'other');
+    return this.#combined(() => addon().operatorSum([this.handle, other.handle]));
+  }
+
+  /** c A */
+  scale(c: number): LinearOperator {
+    return this.#combined(() => addon().operatorScale(this.handle, checkFinite(c, 'c')));
+  }
+
+  /** A + λ I for a square A. */
+  damp(lambda: number): LinearOperator {
+    return this.#combined(() => addon().operatorShift(this.handle, checkFinite(lambda, 'lambda')));
+  }
+
+  /** A + λ diag(A) for a square A: damping relative to the scale of each parameter. Computes the diagonal. */
+  async dampRelative(lambda: number): Promise<LinearOperator> {
+    checkFinite(lambda, 'lambda');
+    using scaled = diagonalOperator(
+      (await this.diagonal()).map((each) => lambda * each),
+      { device: this.device },
+    );
+    return this.add(scaled);
+  }
+
+  /** A B */
+  multiply(other: LinearOperator): LinearOperator {
+    checkOperator(other, 'other');
+    const handle = native(() => addon().operatorProduct(this.handle, other.handle));
+    return new LinearOperator(handle, this.#rows, other.#columns);
+  }
+
+  /**
+   * The rows and columns of parameters whose names match one of the patterns, in which `*` stands for any letters:
+   * `['0.*', '*.bias']`. Of an operator between parameters and outputs, only the side of the parameters is cut.
+   */
+  submatrix(patterns: readonly string[]): LinearOperator {
+    const [rows, columns] = this.shape;
+    const ranges = (space: Space, length: number): [number, number][] =>
+      space.kind === 'parameters' ? matchingRanges(patterns, space.model.parameters) : [[0, length]];
+    if (this.#rows.kind !== 'parameters' && this.#columns.kind !== 'parameters') {
+      throw outOfRange('submatrix is for operators over the parameters of a model');
+    }
+    const handle = native(() =>
+      addon().operatorSubmatrix(this.handle, ranges(this.#rows, rows), ranges(this.#columns, columns)),
+    );
+    const cut = (space: Space): Space => (space.kind === 'parameters' ? { kind: 'plain' } : space);
+    return new LinearOperator(handle, cut(this.#rows), cut(this.#columns));
+  }
+
+  /** @internal A vector over the rows (what a right-hand side is), checked and flat. */
+  rowVector(value: OperatorVector, name: string): FloatArray {
+    return this.#flat(value, name, this.#rows, this.shape[0]);
+  }
+
+  protected override release(handle: OperatorHandle): void {
+    addon().operatorDispose(handle);
+  }
+
+  #flat(value: OperatorVector, name: string, space: Space, length: number): FloatArray {
+    if (isFloatArray(value)) return checkVector(value, name, length, this.dtype);
+    if (space.kind === 'parameters') return space.model.toFlat(value as ParameterVector, name, this.dtype);
+    if (space.kind === 'outputs') return checkOutputVector(value, name, space.shape, this.dtype);
+    return checkVector(value, name, length, this.dtype);
+  }
+
+  #apply(value: OperatorVector, transposed: boolean, options: ApplyOptions | undefined) {
+    const [rows, columns] = this.shape;
+    const v = transposed
+      ? this.#flat(value, 'u', this.#rows, rows)
+      : this.#flat(value, 'v', this.#columns, columns);
+    const { signal, ...rest } = checkApplyOptions(options, transposed ? columns : rows, this.dtype);
+    return { request: { operator: this.handle, transposed, v, ...rest }, signal };
+  }
+
+  #applyMany(vectors: FloatArray, k: number, transposed: boolean, options: ApplyOptions | undefined) {
+    if (k !== 0) positive(k, 'k');
+    const [rows, columns] = this.shape;
+    const [from, to] = transposed ? [rows, columns] : [columns, rows];
+    const v = checkVector(vectors, 'vectors', k * from, this.dtype);
+    const { signal, ...rest } = checkApplyOptions(options, k * to, this.dtype);
+    return { request: { operator: this.handle, transposed, v, count: k, ...rest }, signal };
+  }
+
+  #whole(options: Omit<ApplyOptions, 'out'> | undefined) {
+    const { threads, signal } = checkApplyOptions(options, 0, this.dtype);
+    return { request: { operator: this.handle, threads }, signal };
+  }
+
+  #run({ request, signal }: Applied): Promise<FloatArray> {
+    return run('operatorApply', request, signal, () => this.#describe());
+  }
+
+  #runSync({ request, signal }: Applied): FloatArray {
+    return runSync('operatorApply', request, signal, () => this.#describe());
+  }
+
+  #describe() {
+    const { device, dtype, shape } = this;
+    return { device, dtype, shape };
+  }
+
+  #combined(make: () => OperatorHandle): LinearOperator {
+    return new LinearOperator(native(make), this.#rows, this.#columns);
+  }
+}
+
+/** A matrix that exists, as an operator; `symmetric` is the caller's word. The data are copied. */
+export function denseOperator(
+  matrix: Tensor<FloatArray>,
+  { symmetric = false, device = 'cpu' }: { symmetric?: boolean; device?: string } = {},
+): LinearOperator {
+  const { data, shape } = record(matrix, 'matrix') as Tensor;
+  const checked = tensor(checkFloats(data, 'matrix.data'), shape);
+  if (checked.shape.length !== 2)
+    throw outOfRange(`matrix should have two axes, got ${checked.shape.length}`);
+  const handle = native(() => addon().denseOperator(checked, symmetric, checkDevice(device)));
+  return new LinearOperator(handle, { kind: 'plain' }, { kind: 'plain' });
+}
+
+/** diag(d), for example as a preconditioner. The data are copied. */
+export function diagonalOperator(
+  diagonal: FloatArray,
+  { device = 'cpu' }: { device?: string } = {},
+): LinearOperator {
+  const checked = checkFloats(diagonal, 'diagonal');
+  const handle = native(() => addon().diagonalOperator(checked, checkDevice(device)));
+  return new LinearOperator(handle, { kind: 'plain' }, { kind: 'plain' });
+}
+
+/**
+ * Whether two products with the same vector give the same bits: a model that is random, or whose state changes, has no
+ * curvature matrix.
+ */
+export async function checkDeterministic(op: LinearOperator): Promise<boolean> {
+  checkOperator(op, 'op');
+  const length = op.shape[1];
+  const probe = Float64Array.from({ length }, (_, i) => Math.sin(i + 1));
+  const v = op.dtype === 'float64' ? probe : Float32Array.from(probe);
+  const [first, second] = [await op.matvec(v), await op.matvec(v)];
+  return Buffer.from(first.buffer).equals(Buffer.from(second.buffer));
+}
+
+export function checkOperator(value: unknown, name: string): asserts value is LinearOperator {
+  if (!(value instanceof LinearOperator))
+    throw wrongType(`${name} should be a LinearOperator, got ${describe(value)}`);
+}
+
+/** Throws unless the operator is square; `purpose` completes the sentence "… needs a square operator". */
+export function checkSquare(op: LinearOperator, purpose: string): void {
+  checkOperator(op, 'op');
+  const [rows, columns] = op.shape;
+  if (rows === columns) return;
+  throw new TorchCurvatureError(
+    'ERR_SHAPE_MISMATCH',
+    `${purpose} needs a square operator, got [${rows}, ${columns}]`,
+  );
+}
+
+function native<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}

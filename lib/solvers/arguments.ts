@@ -1,0 +1,53 @@
+/** What all solvers and estimators take. */
+import { checkFinite, checkSignal, positive, record } from '../check.ts';
+import { outOfRange } from '../errors.ts';
+import { toSeed } from '../generator.ts';
+import type { OperatorHandle } from '../native.ts';
+import { checkSquare, type LinearOperator } from '../operators/linear-operator.ts';
+
+export interface SolverOptions {
+  /** Intra-op threads. */
+  threads?: number;
+  /** Stops between products; the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** The part of a request that every solver has. */
+export function solverRequest(
+  name: string,
+  op: LinearOperator,
+  options: SolverOptions | undefined,
+): {
+  request: { operator: OperatorHandle; threads: number };
+  signal: AbortSignal | undefined;
+  describe: () => object;
+} {
+  checkSquare(op, name);
+  const { threads, signal } = record(options ?? {}, 'options') as SolverOptions;
+  const { device, dtype, shape } = op;
+  return {
+    request: { operator: op.handle, threads: threads === undefined ? 0 : positive(threads, 'threads', 1024) },
+    signal: checkSignal(signal),
+    describe: () => ({ device, dtype, shape }),
+  };
+}
+
+/** Fields of the options that are given, each checked; the others are left to their defaults. */
+export function given<T extends object>(fields: T): { [Name in keyof T]: Exclude<T[Name], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
+}
+
+export function optionalCount(value: unknown, name: string): number | undefined {
+  return value === undefined ? undefined : positive(value, name);
+}
+
+/** A number of at least 0, or none. */
+export function optionalAmount(value: unknown, name: string): number | undefined {
+  if (value === undefined) return undefined;
+  if (checkFinite(value, name) < 0) throw outOfRange(`${name} should be at least 0, got ${value}`);
+  return value as number;
+}
+
+export function seedOf(value: number | bigint | undefined): bigint {
+  return toSeed(value ?? 0);
+}

@@ -1,0 +1,74 @@
+/** Estimators by products with random vectors. */
+import type { FloatArray } from '../arrays.ts';
+import { checkOneOf, positive } from '../check.ts';
+import type { LinearOperator } from '../operators/linear-operator.ts';
+import { run, runSync } from '../run.ts';
+import { type SolverOptions, seedOf, solverRequest } from './arguments.ts';
+
+export interface TraceOptions extends SolverOptions {
+  /**
+   * `'hutchinson'` (the default): the mean of zᵀA z. `'hutch++'` takes the trace on the dominant subspace exactly, which
+   * for a positive semi-definite operator needs far fewer products for the same error.
+   */
+  method?: 'hutchinson' | 'hutch++';
+  /** Products with the operator; 30 by default. */
+  samples?: number;
+  /** 0 by default. */
+  seed?: number | bigint;
+}
+
+export interface TraceEstimate {
+  estimate: number;
+  /** Of the mean over the random vectors; NaN for fewer than two. */
+  standardError: number;
+  /** Products with the operator. */
+  products: number;
+}
+
+/** The trace of a square operator. */
+export async function trace(op: LinearOperator, options?: TraceOptions): Promise<TraceEstimate> {
+  const { request, signal, describe } = traceRequest(op, options);
+  return run('trace', request, signal, describe);
+}
+/** `trace` on the calling thread. */
+export function traceSync(op: LinearOperator, options?: TraceOptions): TraceEstimate {
+  const { request, signal, describe } = traceRequest(op, options);
+  return runSync('trace', request, signal, describe);
+}
+
+function traceRequest(op: LinearOperator, options: TraceOptions = {}) {
+  const { request, ...rest } = sampledRequest('trace', op, options);
+  const method = checkOneOf(options.method ?? 'hutchinson', ['hutchinson', 'hutch++'] as const, 'method');
+  return { ...rest, request: { ...request, method } };
+}
+
+export interface DiagonalOptions extends SolverOptions {
+  /** Products with the operator; 30 by default. */
+  samples?: number;
+  /** 0 by default. */
+  seed?: number | bigint;
+}
+
+export interface DiagonalEstimate {
+  /** [n] */
+  diagonal: FloatArray;
+  /** [n], of the mean over the random vectors; NaN for fewer than two. */
+  standardError: FloatArray;
+}
+
+/** The diagonal of a square operator, as the mean of z ⊙ A z; the method `op.diagonal()` is exact. */
+export async function diagonal(op: LinearOperator, options?: DiagonalOptions): Promise<DiagonalEstimate> {
+  const { request, signal, describe } = sampledRequest('diagonal', op, options);
+  return run('stochasticDiagonal', request, signal, describe);
+}
+/** `diagonal` on the calling thread. */
+export function diagonalSync(op: LinearOperator, options?: DiagonalOptions): DiagonalEstimate {
+  const { request, signal, describe } = sampledRequest('diagonal', op, options);
+  return runSync('stochasticDiagonal', request, signal, describe);
+}
+
+function sampledRequest(name: string, op: LinearOperator, options: DiagonalOptions = {}) {
+  const { request, ...rest } = solverRequest(name, op, options);
+  const { samples = 30, seed } = options;
+  return { ...rest, request: { ...request, samples: positive(samples, 'samples'), seed: seedOf(seed) } };
+}

@@ -1,0 +1,173 @@
+/** Solvers of A x = b. They run natively on the operator's device: no vector crosses into JavaScript on the way. */
+import { describe, type FloatArray } from '../arrays.ts';
+import { checkVector, positive } from '../check.ts';
+import { wrongType } from '../errors.ts';
+import type { Operations } from '../native.ts';
+import {
+  checkOperator,
+  diagonalOperator,
+  type LinearOperator,
+  type OperatorVector,
+} from '../operators/linear-operator.ts';
+import { run, runSync } from '../run.ts';
+import { given, optionalAmount, optionalCount, type SolverOptions, solverRequest } from './arguments.ts';
+
+export interface LinearSolverOptions extends SolverOptions {
+  /** On ‖b − A x‖ / ‖b‖; 1e-5 by default. */
+  tolerance?: number;
+  /** For each right-hand side; ten times the number of unknowns by default. */
+  maxIterations?: number;
+  /** An approximation of A⁻¹, symmetric positive definite: an operator, or the diagonal of one. */
+  preconditioner?: LinearOperator | FloatArray;
+  /** Where to start, of the shape of b; zero by default. */
+  x0?: FloatArray;
+  /** How many right-hand sides b holds, row-major [k, n]; one by default. */
+  k?: number;
+  /** Called after each iteration. If it throws, the solver ends and the promise rejects with what was thrown. */
+  onIteration?: (progress: SolverProgress) => void;
+}
+
+export interface SolverProgress {
+  iteration: number;
+  residualNorm: number;
+  /** Which right-hand side, from 0. */
+  rightHandSide: number;
+}
+
+/** How one right-hand side ended. Not to converge is a result, no failure. */
+export interface SolverRecord {
+  iterations: number;
+  /** ‖b − A x‖ */
+  residualNorm: number;
+  converged: boolean;
+  /**
+   * `converged`, `maxIterations`, `indefinite` (A, for `cg`, is not positive definite), `nan`, `stagnation` (rounding
+   * keeps the tolerance out of reach), `preconditioner` (it is not positive definite).
+   */
+  reason: string;
+  /** For people; empty when converged. */
+  message: string;
+}
+
+/** Over all right-hand sides: the most iterations, the largest residual, whether all converged. */
+export interface LinearSolution extends SolverRecord {
+  /** Flat, of the length of b. */
+  x: FloatArray;
+  /** One for each right-hand side. */
+  records: SolverRecord[];
+}
+
+/**
+ * Conjugate gradients, for a symmetric positive definite A. A direction p with pᵀA p ≤ 0 shows that A is not: the
+ * solver ends with the reason `'indefinite'`; use `minres` then.
+ *
+ * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when A is not square or b does not fit, `ERR_DTYPE_MISMATCH`
+ */
+export async function cg(
+  op: LinearOperator,
+  b: OperatorVector,
+  options?: LinearSolverOptions,
+): Promise<LinearSolution> {
+  return solve('cg', op, b, options);
+}
+/** `cg` on the calling thread. */
+export function cgSync(op: LinearOperator, b: OperatorVector, options?: LinearSolverOptions): LinearSolution {
+  return solveSync('cg', op, b, options);
+}
+
+/** The minimum-residual method, for a symmetric A, which may be indefinite or singular. */
+export async function minres(
+  op: LinearOperator,
+  b: OperatorVector,
+  options?: LinearSolverOptions,
+): Promise<LinearSolution> {
+  return solve('minres', op, b, options);
+}
+/** `minres` on the calling thread. */
+export function minresSync(
+  op: LinearOperator,
+  b: OperatorVector,
+  options?: LinearSolverOptions,
+): LinearSolution {
+  return solveSync('minres', op, b, options);
+}
+
+async function solve(
+  method: 'cg' | 'minres',
+  op: LinearOperator,
+  b: OperatorVector,
+  options: LinearSolverOptions | undefined,
+): Promise<LinearSolution> {
+  const { request, signal, describe, release } = linearRequest(method, op, b, options);
+  try {
+    return summary(await run(method, request, signal, describe));
+  } finally {
+    release();
+  }
+}
+
+function solveSync(
+  method: 'cg' | 'minres',
+  op: LinearOperator,
+  b: OperatorVector,
+  options: LinearSolverOptions | undefined,
+): LinearSolution {
+  const { request, signal, describe, release } = linearRequest(method, op, b, options);
+  try {
+    return summary(runSync(method, request, signal, describe));
+  } finally {
+    release();
+  }
+}
+
+function linearRequest(
+  method: string,
+  op: LinearOperator,
+  b: OperatorVector,
+  options: LinearSolverOptions = {},
+) {
+  const { request, ...rest } = solverRequest(method, op, options);
+  const { tolerance, maxIterations, preconditioner, x0, k, onIteration } = options;
+  const count = k === undefined ? 1 : positive(k, 'k');
+  const length = count * op.shape[0];
+  if (onIteration !== undefined && typeof onIteration !== 'function') {
+    throw wrongType(`onIteration should be a function, got ${describe(onIteration)}`);
+  }
+  // Checked first: what follows may make an operator that has to be disposed.
+  const fields = {
+    ...request,
+    b: count === 1 ? op.rowVector(b, 'b') : checkVector(b, 'b', length, op.dtype),
+    ...given({
+      tolerance: optionalAmount(tolerance, 'tolerance'),
+      maxIterations: optionalCount(maxIterations, 'maxIterations'),
+      x0: x0 === undefined ? undefined : checkVector(x0, 'x0', length, op.dtype),
+      count: k === undefined ? undefined : count,
+      onIteration:
+        onIteration &&
+        ((rightHandSide: number, iteration: number, residualNorm: number) =>
+          onIteration({ iteration, residualNorm, rightHandSide })),
+    }),
+  };
+  if (preconditioner === undefined) return { ...rest, request: fields, release: () => {} };
+  const owned = ArrayBuffer.isView(preconditioner)
+    ? diagonalOperator(checkVector(preconditioner, 'preconditioner', op.shape[0], op.dtype), {
+        device: op.device,
+      })
+    : undefined;
+  const used = owned ?? preconditioner;
+  checkOperator(used, 'preconditioner');
+  return { ...rest, request: { ...fields, preconditioner: used.handle }, release: () => owned?.dispose() };
+}
+
+function summary({ x, records }: Operations['cg']['result']): LinearSolution {
+  const worst = records.find(({ converged }) => !converged) ?? records[0]!;
+  return {
+    x,
+    iterations: Math.max(...records.map(({ iterations }) => iterations)),
+    residualNorm: Math.max(...records.map(({ residualNorm }) => residualNorm)),
+    converged: worst.converged,
+    reason: worst.reason,
+    message: worst.message,
+    records,
+  };
+}

@@ -1,0 +1,74 @@
+import type { Tensor } from '../arrays.ts';
+import type { LinearOperator } from '../operators/linear-operator.ts';
+import { run, runSync } from '../run.ts';
+import {
+  given,
+  optionalAmount,
+  optionalCount,
+  type SolverOptions,
+  seedOf,
+  solverRequest,
+} from './arguments.ts';
+
+export interface SpectralDensityOptions extends SolverOptions {
+  /** Random start vectors; 10 by default. */
+  probes?: number;
+  /** Lanczos steps for each; 80 by default, at most the size of the operator. */
+  steps?: number;
+  /** 1024 by default. */
+  gridPoints?: number;
+  /** What the grid reaches beyond the eigenvalues found, relative to their span; 0.05 by default. */
+  margin?: number;
+  /** Width of the Gaussians that broaden the density; 1 % of the grid's span by default. */
+  sigma?: number;
+  /** 0 by default. */
+  seed?: number | bigint;
+}
+
+export interface SpectralDensity {
+  /** [gridPoints], ascending. */
+  grid: Float64Array;
+  /** [gridPoints]; integrates to 1 over the real line. */
+  density: Float64Array;
+  /** [probes, steps]: eigenvalues of the tridiagonal matrices, ascending. */
+  nodes: Tensor<Float64Array>;
+  /** [probes, steps]: their weights; each row sums to 1. */
+  weights: Tensor<Float64Array>;
+  /** Products with the operator. */
+  products: number;
+  /** False where the operator gave NaN or infinity; so is then the density. */
+  finite: boolean;
+}
+
+/** The density of the eigenvalues of a symmetric operator, by stochastic Lanczos quadrature. */
+export async function spectralDensity(
+  op: LinearOperator,
+  options?: SpectralDensityOptions,
+): Promise<SpectralDensity> {
+  const { request, signal, describe } = densityRequest(op, options);
+  return run('spectralDensity', request, signal, describe);
+}
+/** `spectralDensity` on the calling thread. */
+export function spectralDensitySync(op: LinearOperator, options?: SpectralDensityOptions): SpectralDensity {
+  const { request, signal, describe } = densityRequest(op, options);
+  return runSync('spectralDensity', request, signal, describe);
+}
+
+function densityRequest(op: LinearOperator, options: SpectralDensityOptions = {}) {
+  const { request, ...rest } = solverRequest('spectralDensity', op, options);
+  const { probes, steps, gridPoints, margin, sigma, seed } = options;
+  return {
+    ...rest,
+    request: {
+      ...request,
+      seed: seedOf(seed),
+      ...given({
+        probes: optionalCount(probes, 'probes'),
+        steps: optionalCount(steps, 'steps'),
+        gridPoints: optionalCount(gridPoints, 'gridPoints'),
+        margin: optionalAmount(margin, 'margin'),
+        sigma: optionalAmount(sigma, 'sigma'),
+      }),
+    },
+  };
+}

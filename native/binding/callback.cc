@@ -1,0 +1,137 @@
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "binding/handles.h"
+#include "binding/operation.h"
+#include "binding/request.h"
+#include "core/device.h"
+#include "core/executor.h"
+#include "core/operators/callback.h"
+
+namespace tc::js {
+namespace {
+
+/// A product on its way: a thread of the executor waits, JavaScript settles.
+class Pending {
+ public:
+  void resolve(at::Tensor result) {
+    settle([&] { result_ = std::move(result); });
+  }
+  void reject(std::exception_ptr error) {
+    settle([&] { error_ = std::move(error); });
+  }
+
+  /// Looks at the stop token now and then: JavaScript may never settle.
+  at::Tensor wait(const StopToken& stop) {
+    const Executor::Waiting cores;  // JavaScript may need them for the product
+    std::unique_lock lock(mutex_);
+    while (!settled_.wait_for(lock, std::chrono::milliseconds(20), [&] { return done_; }))
+      stop.poll();
+    if (error_) std::rethrow_exception(error_);
+    return result_;
+  }
+
+ private:
+  template <typename Body>
+  void settle(Body&& body) {
+    const std::lock_guard lock(mutex_);
+    if (done_) return;
+    body();
+    done_ = true;
+    settled_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable settled_;
+  bool done_ = false;
+  at::Tensor result_;
+  std::exception_ptr error_;
+};
+
+/// A JavaScript function `(vectors, count, transposed) => FloatArray | Promise<FloatArray>`.
+class JsProduct {
+ public:
+  explicit JsProduct(const Napi::Function& function)
+      : thread_(function.Env()), home_(std::this_thread::get_id()) {
+    // References die on JavaScript's thread, or with the environment.
+    function_ = std::shared_ptr<Napi::FunctionReference>(
+        new Napi::FunctionReference(Napi::Persistent(function)),
+        [thread = thread_, home = home_](Napi::FunctionReference* reference) {
+          if (std::this_thread::get_id() == home) {
+            delete reference;
+          } else {
+            thread.post([reference](Napi::Env) { delete reference; });
+          }
+        });
+  }
+
+  at::Tensor operator()(const at::Tensor& vectors, bool transposed, const StopToken& stop) const {
+    if (std::this_thread::get_id() == home_) {
+      throw Error("ERR_INVALID_ARGUMENT",
+                  "an operator that JavaScript computes works in asynchronous calls only");
+    }
+    const auto pending = std::make_shared<Pending>();
+    const bool posted = thread_.post([pending, function = function_, transposed,
+                                      vectors = vectors.cpu()](Napi::Env env) {
+      try {
+        const Napi::Value value =
+            function->Value().Call({toTypedArray(env, vectors),
+                                    Napi::Number::New(env, static_cast<double>(vectors.size(0))),
+                                    Napi::Boolean::New(env, transposed)});
+        settleWith(env, value, pending);
+      } catch (...) {
+        pending->reject(std::current_exception());
+      }
+    });
+    if (!posted) throw Error("ABORTED", "the environment ends");
+    return pending->wait(stop);
+  }
+
+ private:
+  static void settleWith(Napi::Env env, const Napi::Value& value,
+                         const std::shared_ptr<Pending>& pending) {
+    if (!value.IsPromise()) {
+      pending->resolve(toFlat(value, Memory::kCopy, "the product"));
+      return;
+    }
+    const auto resolve = Napi::Function::New(env, [pending](const Napi::CallbackInfo& info) {
+      try {
+        pending->resolve(toFlat(info[0], Memory::kCopy, "the product"));
+      } catch (...) {
+        pending->reject(std::current_exception());
+      }
+    });
+    const auto reject = Napi::Function::New(env, [pending](const Napi::CallbackInfo& info) {
+      pending->reject(std::make_exception_ptr(Napi::Error(info.Env(), info[0])));
+    });
+    value.As<Napi::Object>().Get("then").As<Napi::Function>().Call(value, {resolve, reject});
+  }
+
+  JsThread thread_;
+  std::thread::id home_;
+  std::shared_ptr<Napi::FunctionReference> function_;
+};
+
+Napi::Value create(const Napi::CallbackInfo& info) {
+  const Fields fields(info[0]);
+  if (!fields.get("product").IsFunction())
+    throw Error("ERR_INVALID_ARGUMENT", "product should be a function");
+  const auto options = at::TensorOptions(fields.flag("float64") ? at::kDouble : at::kFloat)
+                           .device(findDevice(fields.text("device")));
+  return wrapShare<OperatorHandle>(
+      info.Env(),
+      callbackOperator(fields.integer("rows"), fields.integer("cols"), options,
+                       fields.flag("symmetric"),
+                       JsProduct(fields.get("product").As<Napi::Function>())),
+      0);
+}
+
+}  // namespace
+
+void addCallbackOperator(Napi::Env env, Napi::Object exports) {
+  add(env, exports, "callbackOperator", create);
+}
+
+}  // namespace tc::js

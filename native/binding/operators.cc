@@ -1,0 +1,245 @@
+#include "binding/handles.h"
+#include "binding/operation.h"
+#include "binding/problem.h"
+#include "core/device.h"
+#include "core/operators/combine.h"
+#include "core/operators/curvature.h"
+#include "core/operators/hessian.h"
+#include "core/operators/matrix.h"
+
+namespace tc::js {
+namespace {
+
+/// What an operator of a model is made from, once taken from JavaScript.
+struct Recipe {
+  std::string kind;
+  LinearizationPtr linearization;  ///< shared with other operators, or null: make one
+  Point point;
+  c10::Device device = c10::kCPU;
+  ChunkOptions options;
+  ProblemFields problem;
+  int64_t mcSamples = 1;
+  uint64_t seed = 0;
+
+  OperatorPtr make(const StopToken& stop) const;
+};
+
+OperatorPtr Recipe::make(const StopToken& stop) const {
+  const Point here = linearization ? linearization->point() : placed(point, device);
+  const RowWeights weights = problem.rowWeights(here);
+  const auto objective = [&] { return problem.objective(here); };
+  const auto notCentred = [&] {
+    if (problem.center) {
+      throw Error("ERR_INVALID_ARGUMENT",
+                  "center is for gramian, jacobian, ntk and the Fisher "
+                  "matrices, not for " +
+                      kind);
+    }
+  };
+  const auto lin = [&] {
+    return linearization ? linearization
+                         : std::make_shared<ChunkedLinearization>(here, options, stop);
+  };
+  if (kind == "gramian") return gramian(lin(), weights);
+  if (kind == "jacobian") return jacobian(lin(), weights);
+  if (kind == "ntk") return ntk(lin(), weights);
+  if (kind == "hessian") {
+    notCentred();
+    return hessian(here, options, objective(), weights, stop);
+  }
+  if (kind == "gaussNewton") {
+    notCentred();
+    const Objective checked = objective();  // before the forward pass
+    return gaussNewton(lin(), checked, weights);
+  }
+  if (kind == "empiricalFisher") {
+    const Objective checked = objective();
+    return empiricalFisher(lin(), checked, weights);
+  }
+  if (kind == "fisher") {
+    const Objective checked = objective();
+    return monteCarloFisher(lin(), checked, weights, mcSamples, seed);
+  }
+  throw Error("ERR_INVALID_ARGUMENT", "there is no operator of the kind '" + kind + "'");
+}
+
+Prepared create(const Napi::CallbackInfo& info, Memory) {
+  const Fields fields(info[0]);
+  Recipe recipe;
+  Prepared prepared;
+  if (fields.has("linearization")) {
+    recipe.linearization = linearizationOf(fields.get("linearization"));
+    recipe.options.chunkSize = fields.integer("chunkSize");
+    prepared.threads = static_cast<int>(fields.integer("threads"));
+  } else {
+    Request request = takeRequest(info, Memory::kCopy);  // what it keeps outlives the call
+    recipe.point = std::move(request.point);
+    recipe.device = request.device;
+    recipe.options = chunkOptions(fields);
+    prepared = std::move(request.prepared);
+  }
+  recipe.kind = fields.text("kind");
+  recipe.problem = problemFields(fields);
+  if (fields.has("mcSamples")) recipe.mcSamples = fields.integer("mcSamples");
+  if (fields.has("seed")) recipe.seed = fields.seed("seed");
+  const bool shared = recipe.linearization != nullptr;
+  prepared.compute = [recipe = std::move(recipe)](const StopToken& stop) {
+    return Result::of(recipe.make(stop));
+  };
+  prepared.deliver = [shared](Napi::Env env, const Result& result, Napi::Value) {
+    const auto& op = result.as<OperatorPtr>();
+    return wrapShare<OperatorHandle>(env, op, shared ? 0 : op->bytes());
+  };
+  return prepared;
+}
+
+Prepared gradient(const Napi::CallbackInfo& info, Memory memory) {
+  Request request = takeRequest(info, memory);
+  request.prepared.compute = [point = std::move(request.point), device = request.device,
+                              options = chunkOptions(request.fields),
+                              problem = problemFields(request.fields)](const StopToken& stop) {
+    const Point here = placed(point, device);
+    LossGradient result =
+        lossGradient(here, options, problem.objective(here), problem.rowWeights(here), stop);
+    return Result::of(LossGradient{result.loss.cpu(), result.gradient.cpu()});
+  };
+  request.prepared.deliver = [](Napi::Env env, const Result& result, Napi::Value out) {
+    const auto& value = result.as<LossGradient>();
+    auto record = Napi::Object::New(env);
+    record.Set("loss", value.loss.item<double>());
+    record.Set("gradient", toTypedArray(env, value.gradient, out));
+    return record;
+  };
+  return std::move(request.prepared);
+}
+
+Prepared apply(const Napi::CallbackInfo& info, Memory memory) {
+  const Fields fields(info[0]);
+  const OperatorPtr op = operatorOf(fields.get("operator"));
+  const bool transposed = fields.flag("transposed");
+  at::Tensor vectors = toFlat(fields.get("v"), memory, "v");
+  if (fields.has("count")) {
+    const int64_t count = fields.integer("count");
+    const int64_t length = transposed ? op->rows() : op->cols();
+    if (count < 0 || vectors.numel() != count * length) {
+      throw Error("ERR_SHAPE_MISMATCH", std::to_string(count) + " vectors should have " +
+                                            std::to_string(length) + " elements each, got " +
+                                            std::to_string(vectors.numel()) + " in all");
+    }
+    vectors = vectors.view({count, length});
+  }
+  Prepared prepared;
+  prepared.threads = static_cast<int>(fields.integer("threads"));
+  if (const Napi::Value out = fields.get("out"); out.IsTypedArray()) prepared.out = out;
+  prepared.compute = [op, transposed, vectors](const StopToken& stop) -> Result {
+    const at::Tensor here = vectors.to(op->options().device());
+    if (here.dim() == 2)
+      return (transposed ? op->rmatmat(here, stop) : op->matmat(here, stop)).cpu();
+    return (transposed ? op->rmatvec(here, stop) : op->matvec(here, stop)).cpu();
+  };
+  prepared.deliver = toTypedArray;
+  return prepared;
+}
+
+using Whole = at::Tensor (LinearOperator::*)(const StopToken&) const;
+
+auto whole(Whole method) {
+  return [method](const Napi::CallbackInfo& info, Memory) {
+    const Fields fields(info[0]);
+    Prepared prepared;
+    prepared.threads = static_cast<int>(fields.integer("threads"));
+    prepared.compute = [op = operatorOf(fields.get("operator")), method](const StopToken& stop) {
+      return ((*op).*method)(stop).cpu();
+    };
+    prepared.deliver = toTypedArray;
+    return prepared;
+  };
+}
+
+Napi::Value describe(const Napi::CallbackInfo& info) {
+  const OperatorPtr& op = operatorOf(info[0]);
+  auto result = Napi::Object::New(info.Env());
+  result.Set("rows", static_cast<double>(op->rows()));
+  result.Set("cols", static_cast<double>(op->cols()));
+  result.Set("float64", op->options().dtype() == at::kDouble);
+  result.Set("device", op->options().device().str());
+  result.Set("symmetric", op->symmetric());
+  result.Set("bytes", static_cast<double>(op->bytes()));
+  return result;
+}
+
+IndexRanges toRanges(Napi::Value value) {
+  if (!value.IsArray()) throw Error("ERR_INVALID_ARGUMENT", "ranges should be a list");
+  const auto list = value.As<Napi::Array>();
+  IndexRanges ranges;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const auto range = toShape(list[i], "a range");
+    if (range.size() != 2) throw Error("ERR_INVALID_ARGUMENT", "a range should be [begin, end]");
+    ranges.emplace_back(range[0], range[1]);
+  }
+  return ranges;
+}
+
+Napi::Value wrapOperator(const Napi::CallbackInfo& info, const OperatorPtr& op, int64_t bytes = 0) {
+  return wrapShare<OperatorHandle>(info.Env(), op, bytes);
+}
+
+at::Tensor floating(const at::Tensor& tensor, const char* name) {
+  if (!tensor.is_floating_point())
+    throw Error("ERR_DTYPE_MISMATCH",
+                std::string(name) + " should be a Float32Array or a Float64Array");
+  return tensor;
+}
+
+void addCombinations(Napi::Env env, Napi::Object exports) {
+  add(env, exports, "operatorSum", [](const Napi::CallbackInfo& info) {
+    if (!info[0].IsArray()) throw Error("ERR_INVALID_ARGUMENT", "operators should be a list");
+    const auto list = info[0].As<Napi::Array>();
+    std::vector<OperatorPtr> terms;
+    for (uint32_t i = 0; i < list.Length(); ++i) terms.push_back(operatorOf(list[i]));
+    return wrapOperator(info, sum(std::move(terms)));
+  });
+  add(env, exports, "operatorScale", [](const Napi::CallbackInfo& info) {
+    return wrapOperator(info, scaled(operatorOf(info[0]), info[1].ToNumber().DoubleValue()));
+  });
+  add(env, exports, "operatorShift", [](const Napi::CallbackInfo& info) {
+    return wrapOperator(info, shifted(operatorOf(info[0]), info[1].ToNumber().DoubleValue()));
+  });
+  add(env, exports, "operatorProduct", [](const Napi::CallbackInfo& info) {
+    return wrapOperator(info, product(operatorOf(info[0]), operatorOf(info[1])));
+  });
+  add(env, exports, "operatorSubmatrix", [](const Napi::CallbackInfo& info) {
+    return wrapOperator(info, submatrix(operatorOf(info[0]), toRanges(info[1]), toRanges(info[2])));
+  });
+  add(env, exports, "denseOperator", [](const Napi::CallbackInfo& info) {
+    const at::Tensor matrix = floating(toTensor(info[0], Memory::kCopy, "matrix"), "matrix");
+    if (matrix.dim() != 2) throw Error("ERR_SHAPE_MISMATCH", "a matrix should have two axes");
+    const auto device = findDevice(info[2].ToString().Utf8Value());
+    const OperatorPtr op = denseOperator(matrix.to(device), info[1].ToBoolean());
+    return wrapOperator(info, op, op->bytes());
+  });
+  add(env, exports, "diagonalOperator", [](const Napi::CallbackInfo& info) {
+    const at::Tensor diagonal = floating(toFlat(info[0], Memory::kCopy, "diagonal"), "diagonal");
+    const auto device = findDevice(info[1].ToString().Utf8Value());
+    const OperatorPtr op = diagonalOperator(diagonal.to(device));
+    return wrapOperator(info, op, op->bytes());
+  });
+}
+
+}  // namespace
+
+void addOperators(Napi::Env env, Napi::Object exports) {
+  addOperation(env, exports, "createOperator", create);
+  addOperation(env, exports, "lossGradient", gradient);
+  addOperation(env, exports, "operatorApply", apply);
+  addOperation(env, exports, "operatorDense", whole(&LinearOperator::toDense));
+  addOperation(env, exports, "operatorDiagonal", whole(&LinearOperator::diagonal));
+  addCombinations(env, exports);
+  add(env, exports, "operatorInfo", describe);
+  add(env, exports, "operatorDispose", [](const Napi::CallbackInfo& info) {
+    unwrap<OperatorHandle>(info[0], "operator")->share.release();
+    return info.Env().Undefined();
+  });
+}
+
+}  // namespace tc::js

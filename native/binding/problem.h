@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+
+#include "binding/request.h"
+#include "core/linearization/chunked.h"
+#include "core/losses/objective.h"
+#include "core/operators/row_weights.h"
+
+namespace tc::js {
+
+/// `engine`, `chunkSize`, `memoryBudget` and `products` of a request.
+ChunkOptions chunkOptions(const Fields& fields);
+
+/// The parts of a problem beyond its point, copied from JavaScript.
+struct ProblemFields {
+  std::string loss;
+  std::string reduction;
+  at::Tensor target;   ///< may be undefined
+  at::Tensor weights;  ///< may be undefined
+  bool center = false;
+
+  /// Throws Error where loss, reduction or target do not fit.
+  Objective objective(const Point& point) const;
+  RowWeights rowWeights(const Point& point) const;
+};
+
+ProblemFields problemFields(const Fields& fields);
+
+}  // namespace tc::js

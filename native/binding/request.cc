@@ -1,0 +1,75 @@
+#include "binding/request.h"
+
+#include "binding/program.h"
+#include "core/device.h"
+#include "core/error.h"
+
+namespace tc::js {
+namespace {
+
+Napi::Object objectOf(Napi::Value value) {
+  if (!value.IsObject()) throw Error("ERR_INVALID_ARGUMENT", "the request should be an object");
+  return value.As<Napi::Object>();
+}
+
+}  // namespace
+
+Fields::Fields(Napi::Value value) : object_(objectOf(value)) {}
+
+bool Fields::has(const char* name) const {
+  const Napi::Value value = get(name);
+  return !value.IsUndefined() && !value.IsNull();
+}
+
+uint64_t Fields::seed(const char* name) const {
+  const Napi::Value value = get(name);
+  if (!value.IsBigInt())
+    throw Error("ERR_INVALID_ARGUMENT", std::string(name) + " should be a bigint");
+  bool lossless = false;
+  return value.As<Napi::BigInt>().Uint64Value(&lossless);
+}
+
+at::Tensor vectorOf(const Request& request, const char* field, Memory memory) {
+  const at::Tensor vector = toFlat(request.fields.get(field), memory, field);
+  if (vector.numel() != request.point.params.numel()) {
+    throw Error("ERR_SHAPE_MISMATCH",
+                std::string(field) + " should have as many elements as params");
+  }
+  if (vector.scalar_type() != request.point.params.scalar_type()) {
+    throw Error("ERR_DTYPE_MISMATCH",
+                std::string(field) + " should be the same kind of array as params");
+  }
+  return vector;
+}
+
+Request takeRequest(const Napi::CallbackInfo& info, Memory memory) {
+  const Fields fields(info[0]);
+  Request request{{}, fields, findDevice(fields.text("device")), fields.integer("chunkSize"), {}};
+  request.point.program = unwrap<ProgramHandle>(fields.get("program"), "program")->program;
+  request.point.params = toFlat(fields.get("params"), memory, "params");
+  if (request.point.params.numel() != request.point.program->parameterCount()) {
+    throw Error("ERR_SHAPE_MISMATCH",
+                "params should have one element for each of the model's parameters");
+  }
+  if (!request.point.params.is_floating_point()) {
+    throw Error("ERR_DTYPE_MISMATCH", "params should be a Float32Array or a Float64Array");
+  }
+  const Napi::Value inputs = fields.get("inputs");
+  if (!inputs.IsArray()) throw Error("ERR_INVALID_ARGUMENT", "inputs should be a list");
+  const auto list = inputs.As<Napi::Array>();
+  if (list.Length() != request.point.program->inputCount()) {
+    throw Error("ERR_SHAPE_MISMATCH", "the model takes another number of inputs");
+  }
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    request.point.inputs.push_back(toTensor(Napi::Value(list[i]), memory, "x"));
+    const at::Tensor& input = request.point.inputs.back();
+    if (input.dim() == 0 || input.size(0) != request.point.inputs.front().size(0)) {
+      throw Error("ERR_SHAPE_MISMATCH", "the first axis of every input should be the batch");
+    }
+  }
+  request.prepared.threads = static_cast<int>(fields.integer("threads"));
+  if (const Napi::Value out = fields.get("out"); out.IsTypedArray()) request.prepared.out = out;
+  return request;
+}
+
+}  // namespace tc::js

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <string>
+
+#include "binding/operation.h"
+#include "core/point.h"
+
+namespace tc::js {
+
+/// The fields of a request object.
+class Fields {
+ public:
+  /// Throws Error ERR_INVALID_ARGUMENT unless the value is an object.
+  explicit Fields(Napi::Value value);
+
+  Napi::Value get(const char* name) const { return object_.Get(name); }
+  bool has(const char* name) const;
+  double number(const char* name) const { return get(name).ToNumber().DoubleValue(); }
+  int64_t integer(const char* name) const { return get(name).ToNumber().Int64Value(); }
+  bool flag(const char* name) const { return get(name).ToBoolean(); }
+  std::string text(const char* name) const { return get(name).ToString().Utf8Value(); }
+  /// A bigint as an unsigned number.
+  uint64_t seed(const char* name) const;
+
+ private:
+  Napi::Object object_;
+};
+
+/// What every operation at a point has in common.
+struct Request {
+  Point point;
+  Fields fields;
+  c10::Device device;
+  int64_t chunkSize;
+  Prepared prepared;
+};
+
+/// Takes `program`, `params`, `inputs`, `device`, `chunkSize`, `threads` and `out` of the first
+/// argument.
+Request takeRequest(const Napi::CallbackInfo& info, Memory memory);
+
+/// The flat vector in `field`, of the length and precision of the parameters.
+at::Tensor vectorOf(const Request& request, const char* field, Memory memory);
+
+}  // namespace tc::js

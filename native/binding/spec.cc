@@ -1,0 +1,255 @@
+#include "binding/spec.h"
+
+#include <iterator>
+#include <string>
+#include <variant>
+
+#include "binding/convert.h"
+#include "core/error.h"
+
+namespace tc::js {
+namespace {
+
+using Argument = ProgramSpec::Argument;
+using Size = ProgramSpec::Size;
+
+ProgramSpec::Refs toRefs(const Napi::Array& list) {
+  ProgramSpec::Refs refs;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Napi::Value value = list[i];
+    if (value.IsNumber()) {
+      refs.values.emplace_back(value.As<Napi::Number>().Int64Value());
+    } else {
+      refs.values.emplace_back(std::nullopt);
+    }
+  }
+  return refs;
+}
+
+constexpr const char* kSizeOperators[] = {"+", "-", "*", "//"};
+constexpr Size::Kind kSizeKinds[] = {Size::Kind::kAdd, Size::Kind::kSubtract, Size::Kind::kMultiply,
+                                     Size::Kind::kFloorDivide};
+constexpr int kSizeDepth = 300;
+
+Size toSize(const Napi::Value& value, int depth) {
+  if (depth < kSizeDepth && value.IsNumber())
+    return {Size::Kind::kConstant, value.As<Napi::Number>().Int64Value(), 0, {}};
+  if (depth < kSizeDepth && value.IsObject()) {
+    const auto object = value.As<Napi::Object>();
+    if (object.Has("sizeOf")) {
+      return {Size::Kind::kAxis,
+              object.Get("sizeOf").ToNumber().Int64Value(),
+              object.Get("axis").ToNumber().Int64Value(),
+              {}};
+    }
+    const std::string name = object.Get("op").ToString().Utf8Value();
+    for (size_t i = 0; i < std::size(kSizeOperators); ++i) {
+      if (name != kSizeOperators[i]) continue;
+      return {kSizeKinds[i],
+              0,
+              0,
+              {toSize(object.Get("left"), depth + 1), toSize(object.Get("right"), depth + 1)}};
+    }
+  }
+  throw Error("ERR_MODEL_LOAD", "a node has a size of an unknown form");
+}
+
+ProgramSpec::Sizes toSizes(const Napi::Array& list) {
+  ProgramSpec::Sizes sizes;
+  for (uint32_t i = 0; i < list.Length(); ++i) sizes.push_back(toSize(list[i], 0));
+  return sizes;
+}
+
+Argument toArgument(Napi::Value value) {
+  if (value.IsNull() || value.IsUndefined()) return std::monostate{};
+  if (value.IsNumber()) return value.As<Napi::Number>().DoubleValue();
+  if (value.IsBoolean()) return value.As<Napi::Boolean>().Value();
+  if (value.IsString()) return value.As<Napi::String>().Utf8Value();
+  if (value.IsArray()) {
+    const auto list = value.As<Napi::Array>();
+    std::vector<double> numbers(list.Length());
+    for (uint32_t i = 0; i < list.Length(); ++i)
+      numbers[i] = Napi::Value(list[i]).ToNumber().DoubleValue();
+    return numbers;
+  }
+  if (value.IsObject()) {
+    const auto object = value.As<Napi::Object>();
+    if (object.Has("ref")) return ProgramSpec::Ref{object.Get("ref").ToNumber().Int64Value()};
+    if (object.Has("refs") && object.Get("refs").IsArray())
+      return toRefs(object.Get("refs").As<Napi::Array>());
+    if (object.Has("float"))
+      return ProgramSpec::Float{object.Get("float").ToNumber().DoubleValue()};
+    if (object.Has("size")) return toSize(object.Get("size"), 0);
+    if (object.Has("sizes") && object.Get("sizes").IsArray())
+      return toSizes(object.Get("sizes").As<Napi::Array>());
+    if (object.Has("precision")) return ProgramSpec::Precision{};
+    if (object.Has("dtypeOf"))
+      return ProgramSpec::DtypeOf{object.Get("dtypeOf").ToNumber().Int64Value()};
+  }
+  throw Error("ERR_MODEL_LOAD", "a node has an argument of an unknown form");
+}
+
+Napi::Array arrayOf(const Napi::Object& object, const char* key) {
+  const Napi::Value value = object.Get(key);
+  if (!value.IsArray())
+    throw Error("ERR_MODEL_LOAD", std::string("the program lacks its list of ") + key);
+  return value.As<Napi::Array>();
+}
+
+Napi::Object objectAt(const Napi::Array& list, uint32_t i) {
+  const Napi::Value value = list[i];
+  if (!value.IsObject())
+    throw Error("ERR_MODEL_LOAD", "the program has an entry that is no object");
+  return value.As<Napi::Object>();
+}
+
+ProgramSpec::Node toNode(const Napi::Object& object) {
+  ProgramSpec::Node node;
+  node.target = object.Get("target").ToString().Utf8Value();
+  const auto args = arrayOf(object, "args");
+  for (uint32_t i = 0; i < args.Length(); ++i) node.args.push_back(toArgument(args[i]));
+  if (const Napi::Value kwargs = object.Get("kwargs"); kwargs.IsObject()) {
+    const auto record = kwargs.As<Napi::Object>();
+    const auto names = record.GetPropertyNames();
+    for (uint32_t i = 0; i < names.Length(); ++i) {
+      const std::string name = Napi::Value(names[i]).ToString().Utf8Value();
+      node.kwargs.emplace(name, toArgument(record.Get(name)));
+    }
+  }
+  node.outputs = object.Get("outputs").ToNumber().Int64Value();
+  return node;
+}
+
+}  // namespace
+
+ProgramSpec toSpec(const Napi::Object& object) {
+  ProgramSpec spec;
+  const auto parameters = arrayOf(object, "parameters");
+  for (uint32_t i = 0; i < parameters.Length(); ++i) {
+    const auto parameter = objectAt(parameters, i);
+    const std::string name = parameter.Get("name").ToString().Utf8Value();
+    spec.parameters.push_back({name, toShape(parameter.Get("shape"), name.c_str())});
+  }
+  spec.inputs = object.Get("inputs").ToNumber().Int64Value();
+  const auto constants = arrayOf(object, "constants");
+  for (uint32_t i = 0; i < constants.Length(); ++i) {
+    spec.constants.push_back(
+        toTensor(Napi::Value(constants[i]), Memory::kCopy, "a constant of the program"));
+  }
+  const auto nodes = arrayOf(object, "nodes");
+  for (uint32_t i = 0; i < nodes.Length(); ++i) spec.nodes.push_back(toNode(objectAt(nodes, i)));
+  spec.output = object.Get("output").ToNumber().Int64Value();
+  return spec;
+}
+
+Napi::Value toRawSize(Napi::Env env, const Size& size) {
+  if (size.kind == Size::Kind::kConstant)
+    return Napi::Number::New(env, static_cast<double>(size.number));
+  const auto object = Napi::Object::New(env);
+  if (size.kind == Size::Kind::kAxis) {
+    object.Set("sizeOf", Napi::Number::New(env, static_cast<double>(size.number)));
+    object.Set("axis", Napi::Number::New(env, static_cast<double>(size.axis)));
+    return object;
+  }
+  for (size_t i = 0; i < std::size(kSizeKinds); ++i) {
+    if (size.kind == kSizeKinds[i]) object.Set("op", kSizeOperators[i]);
+  }
+  object.Set("left", toRawSize(env, size.operands[0]));
+  object.Set("right", toRawSize(env, size.operands[1]));
+  return object;
+}
+
+namespace {
+
+Napi::Value number(Napi::Env env, int64_t value) {
+  return Napi::Number::New(env, static_cast<double>(value));
+}
+
+template <typename List, typename Function>
+Napi::Array mapped(Napi::Env env, const List& list, Function&& function) {
+  const auto array = Napi::Array::New(env, list.size());
+  for (size_t i = 0; i < list.size(); ++i) array.Set(static_cast<uint32_t>(i), function(list[i]));
+  return array;
+}
+
+/// Calls one of its overloads for the kind of argument at hand.
+template <typename... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+template <typename... Functions>
+Overloaded(Functions...) -> Overloaded<Functions...>;
+
+Napi::Value toRawArgument(Napi::Env env, const Argument& argument) {
+  const auto tagged = [&](const char* key, Napi::Value value) -> Napi::Value {
+    const auto object = Napi::Object::New(env);
+    object.Set(key, value);
+    return object;
+  };
+  return std::visit(
+      Overloaded{
+          [&](std::monostate) { return env.Null().As<Napi::Value>(); },
+          [&](const ProgramSpec::Ref& ref) { return tagged("ref", number(env, ref.value)); },
+          [&](const ProgramSpec::Refs& refs) {
+            return tagged("refs", mapped(env, refs.values, [&](const auto& value) {
+                            return value ? number(env, *value) : env.Null().As<Napi::Value>();
+                          }));
+          },
+          [&](const ProgramSpec::Float& value) {
+            return tagged("float", Napi::Number::New(env, value.value));
+          },
+          [&](double value) { return Napi::Number::New(env, value).As<Napi::Value>(); },
+          [&](bool value) { return Napi::Boolean::New(env, value).As<Napi::Value>(); },
+          [&](const std::string& text) { return Napi::String::New(env, text).As<Napi::Value>(); },
+          [&](const std::vector<double>& list) {
+            return mapped(env, list, [&](double value) { return Napi::Number::New(env, value); })
+                .As<Napi::Value>();
+          },
+          [&](const Size& size) { return tagged("size", toRawSize(env, size)); },
+          [&](const ProgramSpec::Sizes& sizes) {
+            return tagged("sizes", mapped(env, sizes,
+                                          [&](const Size& size) { return toRawSize(env, size); }));
+          },
+          [&](ProgramSpec::Precision) {
+            return tagged("precision", Napi::Boolean::New(env, true));
+          },
+          [&](const ProgramSpec::DtypeOf& dtype) {
+            return tagged("dtypeOf", number(env, dtype.value));
+          },
+      },
+      argument);
+}
+
+}  // namespace
+
+Napi::Object toRawProgram(Napi::Env env, const ProgramSpec& spec) {
+  const auto program = Napi::Object::New(env);
+  program.Set("parameters", mapped(env, spec.parameters, [&](const auto& parameter) {
+                const auto object = Napi::Object::New(env);
+                object.Set("name", parameter.name);
+                object.Set("shape", mapped(env, parameter.shape,
+                                           [&](int64_t size) { return number(env, size); }));
+                return object;
+              }));
+  program.Set("inputs", number(env, spec.inputs));
+  program.Set("constants", mapped(env, spec.constants, [&](const at::Tensor& constant) {
+                return toRecord(env, constant);
+              }));
+  program.Set("nodes", mapped(env, spec.nodes, [&](const ProgramSpec::Node& node) {
+                const auto object = Napi::Object::New(env);
+                object.Set("target", node.target);
+                object.Set("args", mapped(env, node.args, [&](const Argument& argument) {
+                             return toRawArgument(env, argument);
+                           }));
+                const auto kwargs = Napi::Object::New(env);
+                for (const auto& [name, argument] : node.kwargs)
+                  kwargs.Set(name, toRawArgument(env, argument));
+                object.Set("kwargs", kwargs);
+                object.Set("outputs", number(env, node.outputs));
+                return object;
+              }));
+  program.Set("output", number(env, spec.output));
+  return program;
+}
+
+}  // namespace tc::js

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace tc::fused {
+
+/// An element-wise function φ with the numbers that PyTorch's operator of that name takes.
+struct Activation {
+  enum class Kind {
+    kIdentity,
+    kTanh,
+    kRelu,
+    kGelu,      ///< x Φ(x)
+    kGeluTanh,  ///< its approximation by tanh
+    kSilu,
+    kSigmoid,
+    kSoftplus,   ///< beta, threshold
+    kElu,        ///< alpha, scale, input_scale
+    kLeakyRelu,  ///< negative_slope
+  };
+  Kind kind = Kind::kIdentity;
+  double first = 0;  ///< the operator's numbers, in the order given above
+  double second = 0;
+  double third = 0;
+};
+
+/// W [out, in] and b [out], where they lie in the flat parameter vector.
+struct Linear {
+  int64_t in;
+  int64_t out;
+  int64_t weight;               ///< offset
+  std::optional<int64_t> bias;  ///< offset
+};
+
+/// One step of a chain, from value v_l to v_{l+1}; each of its three parts may be missing:
+///
+///     v_{l+1} = φ_l(W_l v_l + b_l) + v_{s_l},   s_l ≤ l
+///
+/// The last term is a residual connection from any earlier value.
+struct Layer {
+  std::optional<Linear> linear;
+  Activation activation;
+  std::optional<int64_t> skip;  ///< s_l
+
+  bool activates() const { return activation.kind != Activation::Kind::kIdentity; }
+};
+
+/// A model that the fused engine can run: v_0 is the input of one sample, v_L its output.
+struct Chain {
+  std::vector<Layer> layers;
+  std::vector<int64_t> widths;       ///< of v_0 … v_L
+  std::vector<int64_t> outputShape;  ///< of one sample's output, with as many numbers as v_L
+
+  int64_t size() const { return static_cast<int64_t>(layers.size()); }
+  const Layer& layer(int64_t l) const { return layers[static_cast<size_t>(l)]; }
+  int64_t width(int64_t l) const { return widths[static_cast<size_t>(l)]; }
+  int64_t outputs() const { return widths.back(); }
+};
+
+}  // namespace tc::fused

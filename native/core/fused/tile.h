@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/fused/kernels.h"
+#include "core/fused/plan.h"
+
+namespace tc::fused {
+
+/// Interprets the layers of a chain on one tile of samples. With z_l = W_l v_l + b_l, and with
+/// tangents V of W and c of b, what it computes is
+///
+///     forward     v_{l+1} = φ_l(z_l) + v_{s_l}
+///     tangent     dv_{l+1} = φ'_l ⊙ (V_l v_l + c_l + W_l dv_l) + dv_{s_l}
+///     cotangent   δ_l = φ'_l ⊙ e_{l+1},   e_l = W_lᵀ δ_l + Σ_{m: s_m = l} e_{m+1}
+///     gradient    G_l = Σ_t δ_l[t] v_l[t]ᵀ,   g_l = Σ_t δ_l[t]
+///
+/// The gradient of one output o of one sample with respect to W_l is the outer product
+/// D_l[o] v_lᵀ with D_l[o] = δ_l for the unit cotangent e_L = o, whence for *direct* layers
+///
+///     tangent     dy_o += ⟨D_l[o], V_l v_l + c_l⟩
+///     cotangent   δ_l = Σ_o u_o D_l[o]
+///
+/// without the products with W_l. Both ways add up: tangents of layers from the cut on run through
+/// the chain, those below it reach the output directly.
+///
+/// `kept` and `scratch` are memory for one tile as the plan lays it out; `n` the samples in the
+/// tile, at most plan.tile. Columns beyond the last sample repeat it, and are given no cotangent.
+template <typename T>
+class TileProgram {
+ public:
+  TileProgram(const Plan& plan, const Kernels<T>& kernels, const T* params)
+      : plan_(plan), chain_(plan.chain), kernels_(kernels), params_(params) {}
+
+  /// The forward pass: fills `kept` from inputs x [n][width]. Called before the others.
+  void prepare(const T* x, int64_t n, T* kept, T* scratch) const;
+  /// J v: fills plan.tangent in the scratch memory.
+  void push(const T* v, int64_t n, const T* kept, T* scratch) const;
+  /// gradient += Jᵀu for the u in plan.cotangent of the scratch memory, zero beyond column n.
+  void pull(int64_t n, const T* kept, T* scratch, T* gradient) const;
+  /// gradient += Jᵀ(J v)
+  void pushPull(const T* v, int64_t n, const T* kept, T* scratch, T* gradient) const;
+
+  /// Row sample·outputs + output of `out`, [n·outputs][parameters]: the gradient of that output at
+  /// that sample. For a plan with all layers below the cut.
+  void jacobian(int64_t n, const T* kept, T* scratch, int64_t parameters, T* out) const;
+
+  /// Samples in the columns [width][row], as in a tile, to samples in the rows [n][width].
+  void toRows(int64_t width, int64_t n, const T* columns, T* rows) const {
+    kernels_.transpose(width, n, columns, plan_.row, rows, width);
+  }
+  /// The reverse, for a cotangent: columns beyond n become 0.
+  void toColumns(int64_t width, int64_t n, const T* rows, T* columns) const;
+
+ private:
+  int64_t padded(int64_t n) const {
+    return (n + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes;
+  }
+  T* slot(T* scratch, int64_t l) const { return scratch + plan_.slot[static_cast<size_t>(l)]; }
+  /// φ'_l, in one of the two places
+  template <typename Pointer>
+  Pointer slope(int64_t l, Pointer kept, T* scratch) const {
+    return plan_.isDirect(l) ? scratch + plan_.slope[static_cast<size_t>(l)]
+                             : kept + plan_.keeps(l).slope;
+  }
+  /// Whether e_{l+1} can be multiplied by φ'_l as it is made.
+  bool fusesSlope(int64_t l) const {
+    return chain_.layer(l).activates() && !chain_.layer(l).skip &&
+           !plan_.receives[static_cast<size_t>(l + 1)];
+  }
+  void copy(int64_t width, int64_t n, const T* from, T* to) const;
+  void makeDirect(int64_t first, int64_t output, int64_t n, T* kept, T* scratch) const;
+  /// From e_L in its slot down to layer `lowest`. `place(l)` says where to write φ'_l ⊙ e_{l+1}
+  /// where both are made at once. `visit(l, e, done)` is given e_{l+1}, or δ_l if it is `done`, and
+  /// returns δ_l.
+  template <typename Place, typename Visit>
+  void reverse(int64_t lowest, int64_t n, const T* kept, T* scratch, Place place,
+               Visit visit) const;
+  /// v_l with the samples in the rows, made in the scratch memory where it is not kept.
+  const T* rowsOf(int64_t l, int64_t n, const T* kept, T* scratch) const;
+  void addWeightGradient(int64_t l, int64_t n, const T* delta, const T* kept, T* scratch,
+                         T* gradient) const;
+
+  const Plan& plan_;
+  const Chain& chain_;
+  const Kernels<T>& kernels_;
+  const T* params_;
+};
+
+extern template class TileProgram<float>;
+extern template class TileProgram<double>;
+
+}  // namespace tc::fused

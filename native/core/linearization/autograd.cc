@@ -1,0 +1,90 @@
+#include "core/linearization/autograd.h"
+
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+
+#include "core/error.h"
+#include "core/linearization/graph.h"
+#include "core/linearization/kept_storage.h"
+#include "core/linearization/kernels.h"
+
+namespace tc {
+namespace {
+
+class AutogradLinearization : public Linearization {
+ public:
+  explicit AutogradLinearization(const Point& point) {
+    std::vector<at::Tensor> existing = point.inputs;
+    existing.push_back(point.params);
+    const KeptStorage kept(point.params.device(), existing);
+    const at::AutoGradMode gradients(true);
+    for (const at::Tensor& view : point.program->unflatten(point.params.detach()))
+      leaves_.push_back(view.detach().requires_grad_());
+    at::Tensor y;
+    {
+      const DifferentiableKernels kernels(*point.program);
+      y = point.program->run(leaves_, point.inputs, point.constants);
+    }
+    output_ = y.detach();
+    if (y.requires_grad()) {
+      linearise(y);
+    } else {  // no parameter reaches the output
+      backward_ = KeptGraph({}, leaves_);
+      forward_ = KeptGraph({}, {output_});
+    }
+    y.reset();
+    bytes_ = kept.bytes();
+  }
+
+  const at::Tensor& output() const override { return output_; }
+
+  at::Tensor jvp(const at::Tensor& v) override {
+    std::vector<at::Tensor> tangents;
+    tangents.reserve(leaves_.size());
+    int64_t offset = 0;
+    for (const at::Tensor& leaf : leaves_) {
+      tangents.push_back(v.narrow(0, offset, leaf.numel()).view(leaf.sizes()));
+      offset += leaf.numel();
+    }
+    const at::Tensor tangent = forward_.pull(tangents).front();
+    if (!tangent.defined()) return at::zeros_like(output_);
+    // Views in the program can hand v itself through; results are tensors of their own.
+    return tangent.is_alias_of(v) ? tangent.clone(at::MemoryFormat::Contiguous)
+                                  : tangent.contiguous();
+  }
+
+  at::Tensor vjp(const at::Tensor& u) override {
+    return flattened(backward_.pull({u}), leaves_, length());
+  }
+
+  int64_t bytes() const override { return bytes_; }
+
+ private:
+  void linearise(const at::Tensor& y) {
+    const at::Tensor cotangent = at::zeros_like(output_).requires_grad_();
+    forward_ = KeptGraph(differentiableGradient(y, leaves_, cotangent), {cotangent});
+    backward_ = KeptGraph({y}, leaves_);
+    if (const std::string missing = forward_.missingDerivative(); !missing.empty())
+      throw Error("ERR_UNSUPPORTED_OP", "the model cannot be linearised: the " + missing);
+  }
+
+  int64_t length() const {
+    int64_t total = 0;
+    for (const at::Tensor& leaf : leaves_) total += leaf.numel();
+    return total;
+  }
+
+  std::vector<at::Tensor> leaves_;
+  at::Tensor output_;
+  KeptGraph backward_;  ///< u ↦ Jᵀu
+  KeptGraph forward_;   ///< v ↦ J v
+  int64_t bytes_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Linearization> linearizeAutograd(const Point& point) {
+  return std::make_unique<AutogradLinearization>(point);
+}
+
+}  // namespace tc

@@ -1,0 +1,66 @@
+#pragma once
+
+#include "core/linearization/chunks.h"
+#include "core/linearization/linearization.h"
+
+namespace tc {
+
+/// How a linearisation over the whole batch is cut and kept.
+struct ChunkOptions {
+  Engine engine = Engine::kAuto;
+  int64_t chunkSize = 0;     ///< rows at once; 0: as many as the memory budget allows
+  int64_t memoryBudget = 0;  ///< bytes kept between products; 0: half of what is free
+  int64_t products = 8;      ///< how many products are expected
+};
+
+/// Bytes that may be kept at this point.
+int64_t memoryBudget(const Point& point, const ChunkOptions& options);
+
+/// Rows that are linearised first, to learn what a row costs and whether every operator has the
+/// derivatives that products need.
+int64_t probeRows(const Point& point);
+
+/// Rows at once: what was asked for, or as many as fit the memory budget.
+int64_t chunkRows(const Point& point, const ChunkOptions& options, int64_t bytesPerRow);
+
+/// y = f(θ, x) linearised at θ over the whole batch, in chunks of rows. A chunk's linearisation is
+/// kept while the memory budget lasts and made again in each product beyond it. May be shared by
+/// threads: products are serialised.
+class ChunkedLinearization {
+ public:
+  /// Throws Error ERR_UNSUPPORTED_OP, ERR_SHAPE_MISMATCH (an output whose first axis is not the
+  /// batch), ABORTED.
+  ChunkedLinearization(Point point, const ChunkOptions& options, const StopToken& stop);
+
+  const Point& point() const { return point_; }
+  int64_t parameters() const { return point_.params.numel(); }
+  int64_t batch() const { return point_.batch(); }
+  /// y, [N, …]
+  const at::Tensor& output() const { return output_; }
+
+  /// J v, of the shape of y.
+  at::Tensor jvp(const at::Tensor& v, const StopToken& stop);
+  /// Jᵀu, [P]
+  at::Tensor vjp(const at::Tensor& u, const StopToken& stop);
+  /// Jᵀ(J v), [P]
+  at::Tensor matvec(const at::Tensor& v, const StopToken& stop);
+
+  /// Calls `body(Linearization&, begin, end)` for each chunk of rows.
+  template <typename Body>
+  void forEach(const StopToken& stop, Body&& body) {
+    if (chunks_) chunks_->forEach(stop, std::forward<Body>(body));
+  }
+
+  /// Bytes kept for later products.
+  int64_t bytes() const;
+  /// Chunks there are, and how many of them are kept.
+  size_t size() const { return chunks_ ? chunks_->size() : 0; }
+  size_t kept() const { return chunks_ ? chunks_->kept() : 0; }
+
+ private:
+  Point point_;
+  at::Tensor output_;
+  std::unique_ptr<Chunks<Linearization>> chunks_;  ///< null for an empty batch
+};
+
+}  // namespace tc

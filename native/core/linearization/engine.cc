@@ -1,0 +1,28 @@
+#include "core/linearization/engine.h"
+
+#include "core/error.h"
+#include "core/linearization/autograd.h"
+#include "core/linearization/fused.h"
+
+namespace tc {
+
+Engine findEngine(const std::string& name) {
+  if (name == "auto") return Engine::kAuto;
+  if (name == "fused") return Engine::kFused;
+  if (name == "autograd") return Engine::kAutograd;
+  throw Error("ERR_INVALID_ARGUMENT",
+              "engine should be 'auto', 'fused' or 'autograd', got '" + name + "'");
+}
+
+std::unique_ptr<Linearization> linearize(const Point& point, Engine engine, int64_t products) {
+  if (engine != Engine::kAutograd) {
+    if (auto fused = linearizeFused(point, products)) return fused;
+  }
+  if (engine == Engine::kFused) {
+    throw Error("ERR_UNSUPPORTED_OP",
+                "the fused engine does not cover this model on this device; use engine 'auto'");
+  }
+  return linearizeAutograd(point);
+}
+
+}  // namespace tc

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/linearization/linearization.h"
+#include "core/point.h"
+#include "core/stop.h"
+
+namespace tc {
+
+/// Why the fused engine cannot run `point`, in one clause; empty if it can.
+std::string fusedObstacle(const Point& point);
+
+/// The fused engine's linearisation, tile by tile on the CPU (core/fused/tile.h); null where it
+/// cannot run the point.
+std::unique_ptr<Linearization> linearizeFused(const Point& point, int64_t products);
+
+/// result += Jᵀ(J v) over all rows of the point, in one pass that keeps nothing beyond a tile.
+/// False, and nothing done, where the engine cannot run the point. Throws Error ABORTED.
+bool addFusedMatvec(const Point& point, const at::Tensor& v, const at::Tensor& result,
+                    const StopToken& stop);
+
+/// Writes the per-sample Jacobian of rows [begin, end) of the batch into `out`, [(end −
+/// begin)·outputs, P], contiguous; row sample·outputs + output. False, and nothing done, where the
+/// engine cannot run the point.
+bool fusedJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out);
+
+}  // namespace tc

@@ -1,0 +1,91 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "core/error.h"
+#include "core/losses/loss.h"
+
+namespace tc {
+namespace {
+
+/// PyTorch's default `ignore_index`: such targets contribute nothing and are not counted.
+constexpr int64_t kIgnored = -100;
+
+/// Σ −log softmax(y)[t] over class indices t, as `torch.nn.CrossEntropyLoss`: y is [N, C] with
+/// targets [N], or [N, C, d…] with targets [N, d…].
+class CrossEntropy : public Loss {
+ public:
+  void check(const at::Tensor& y, const at::Tensor& target) const override {
+    if (y.dim() < 2) {
+      throw Error("ERR_SHAPE_MISMATCH",
+                  "cross_entropy needs an output of shape [N, C, ...], the model's is " +
+                      describeShape(y.sizes()));
+    }
+    if (target.scalar_type() != at::kLong && target.scalar_type() != at::kInt) {
+      throw Error("ERR_DTYPE_MISMATCH",
+                  "target should hold class indices (Int32Array or BigInt64Array) for "
+                  "cross_entropy");
+    }
+    auto expected = y.sizes().vec();
+    expected.erase(expected.begin() + 1);
+    if (target.sizes() != at::IntArrayRef(expected)) {
+      throw Error("ERR_SHAPE_MISMATCH", "target should have the shape " + describeShape(expected) +
+                                            " for an output of shape " + describeShape(y.sizes()) +
+                                            ", got " + describeShape(target.sizes()));
+    }
+    const at::Tensor wrong = ((target < 0) | (target >= y.size(1))) & (target != kIgnored);
+    if (wrong.any().item<bool>()) {
+      throw Error("ERR_INVALID_ARGUMENT",
+                  "target has the class " +
+                      std::to_string(target.masked_select(wrong)[0].item<int64_t>()) +
+                      ", the model's output has classes 0 to " + std::to_string(y.size(1) - 1));
+    }
+  }
+
+  int64_t terms(const at::Tensor&, const at::Tensor& target) const override {
+    return (target != kIgnored).sum().item<int64_t>();
+  }
+
+  at::Tensor rowValues(const at::Tensor& y, const at::Tensor& target) const override {
+    return at::cross_entropy_loss(y, target.to(at::kLong), {}, at::Reduction::None, kIgnored)
+        .reshape({y.size(0), -1})
+        .sum(1);
+  }
+
+  at::Tensor gradient(const at::Tensor& y, const at::Tensor& target) const override {
+    const at::Tensor classes = target.to(at::kLong).clamp_min(0).unsqueeze(1);
+    const at::Tensor oneHot = at::zeros_like(y.detach()).scatter_(1, classes, 1);
+    return masked(at::softmax(y, 1) - oneHot, target);
+  }
+
+  at::Tensor hessianProduct(const at::Tensor& y, const at::Tensor& target,
+                            const at::Tensor& u) const override {
+    const at::Tensor p = at::softmax(y, 1);
+    const at::Tensor pu = p * u;
+    return masked(pu - p * pu.sum(1, /*keepdim=*/true), target);
+  }
+
+  at::Tensor sampledGradient(const at::Tensor& y, const at::Tensor& target,
+                             Random& random) const override {
+    auto shape = y.sizes().vec();
+    shape[1] = 1;
+    const at::Tensor draw = random.uniform(shape, 0, 1, y.scalar_type()).to(y.device());
+    const at::Tensor p = at::softmax(y, 1);
+    // The class whose interval of the cumulative distribution the draw falls into.
+    const at::Tensor drawn =
+        (p.cumsum(1) <= draw).sum(1, /*keepdim=*/true).clamp_max(y.size(1) - 1);
+    return masked(p - at::zeros_like(p).scatter_(1, drawn, 1), target);
+  }
+
+ private:
+  static at::Tensor masked(const at::Tensor& values, const at::Tensor& target) {
+    return values * (target != kIgnored).unsqueeze(1).to(values.scalar_type());
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<const Loss> crossEntropy() { return std::make_shared<CrossEntropy>(); }
+
+}  // namespace tc

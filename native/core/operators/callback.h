@@ -1,0 +1,19 @@
+#pragma once
+
+#include <functional>
+
+#include "core/operators/linear_operator.h"
+
+namespace tc {
+
+/// Products that somebody else computes: A applied to each of k vectors, [k, cols] → [k, rows], or
+/// Aᵀ, [k, rows] → [k, cols], where `transposed`. May block; should look at the stop token.
+using ProductFunction =
+    std::function<at::Tensor(const at::Tensor& vectors, bool transposed, const StopToken& stop)>;
+
+/// An operator of any origin. What `product` returns is checked (Error ERR_SHAPE_MISMATCH,
+/// ERR_DTYPE_MISMATCH); `symmetric` is the caller's word.
+OperatorPtr callbackOperator(int64_t rows, int64_t cols, const at::TensorOptions& options,
+                             bool symmetric, ProductFunction product);
+
+}  // namespace tc

@@ -1,0 +1,157 @@
+#include "core/operators/hessian.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <utility>
+
+#include "core/error.h"
+#include "core/linearization/graph.h"
+#include "core/linearization/kept_storage.h"
+#include "core/linearization/kernels.h"
+
+namespace tc {
+namespace {
+
+std::vector<at::Tensor> makeLeaves(const Point& point) {
+  std::vector<at::Tensor> leaves;
+  for (const at::Tensor& view : point.program->unflatten(point.params.detach()))
+    leaves.push_back(view.detach().requires_grad_());
+  return leaves;
+}
+
+at::Tensor runModel(const Point& point, const std::vector<at::Tensor>& leaves, int64_t begin,
+                    int64_t end) {
+  const DifferentiableKernels kernels(*point.program);
+  return point.program->run(leaves, rows(point.inputs, begin, end), point.constants);
+}
+
+/// Of some rows: the gradient of their part of the loss, kept with its graph.
+class GradientGraph {
+ public:
+  GradientGraph(const Point& point, const Objective& objective, const RowWeights& weights,
+                int64_t begin, int64_t end) {
+    std::vector<at::Tensor> existing = point.inputs;
+    existing.push_back(point.params);
+    const KeptStorage kept(point.params.device(), existing);
+    const at::AutoGradMode gradients(true);
+    leaves_ = makeLeaves(point);
+    graph_ = KeptGraph({}, leaves_);
+    const at::Tensor y = runModel(point, leaves_, begin, end);
+    if (y.requires_grad()) {
+      const at::Tensor cotangent = weights.times(
+          objective.loss->gradient(y, objective.targetRows(begin, end)) * objective.scale, begin,
+          end);
+      graph_ = KeptGraph(differentiableGradient(y, leaves_, cotangent), leaves_);
+    }
+    if (const std::string missing = graph_.missingDerivative(); !missing.empty())
+      throw Error("ERR_UNSUPPORTED_OP", "the model has no Hessian: the " + missing);
+    bytes_ = kept.bytes();
+  }
+
+  at::Tensor matvec(const std::vector<at::Tensor>& v, int64_t length) const {
+    return flattened(graph_.pull(v), leaves_, length);
+  }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  std::vector<at::Tensor> leaves_;
+  KeptGraph graph_;
+  int64_t bytes_ = 0;
+};
+
+class Hessian : public LinearOperator {
+ public:
+  Hessian(Point point, const ChunkOptions& options, Objective objective, RowWeights weights,
+          const StopToken& stop)
+      : LinearOperator(point.params.numel(), point.params.numel(), point.params.options()),
+        point_(std::move(point)),
+        objective_(std::move(objective)),
+        weights_(std::move(weights)) {
+    if (point_.batch() == 0) return;
+    const auto make = [this](int64_t begin, int64_t end) {
+      return std::make_unique<GradientGraph>(point_, objective_, weights_, begin, end);
+    };
+    const auto probe = make(0, probeRows(point_));
+    probe->matvec(point_.program->unflatten(at::zeros_like(point_.params)), cols());
+    const int64_t chunk = chunkRows(point_, options, probe->bytes() / probeRows(point_));
+    chunks_ = std::make_unique<Chunks<GradientGraph>>(
+        point_.batch(), chunk, memoryBudget(point_, options), make, stop,
+        [](const GradientGraph&, int64_t, int64_t) {});
+  }
+
+  bool symmetric() const override { return true; }
+  int64_t bytes() const override { return chunks_ ? chunks_->bytes() : 0; }
+
+ protected:
+  at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
+    at::Tensor sum;
+    const auto tangents = point_.program->unflatten(v);
+    if (chunks_) {
+      chunks_->forEach(stop, [&](const GradientGraph& part, int64_t, int64_t) {
+        const at::Tensor product = part.matvec(tangents, cols());
+        sum = sum.defined() ? sum.add_(product) : product;
+      });
+    }
+    return sum.defined() ? sum : at::zeros_like(v);
+  }
+
+ private:
+  Point point_;
+  Objective objective_;
+  RowWeights weights_;
+  std::unique_ptr<Chunks<GradientGraph>> chunks_;  ///< null for an empty batch
+};
+
+}  // namespace
+
+OperatorPtr hessian(Point point, const ChunkOptions& options, Objective objective,
+                    RowWeights weights, const StopToken& stop) {
+  return std::make_shared<Hessian>(std::move(point), options, std::move(objective),
+                                   std::move(weights), stop);
+}
+
+LossGradient lossGradient(const Point& point, const ChunkOptions& options,
+                          const Objective& objective, const RowWeights& weights,
+                          const StopToken& stop) {
+  LossGradient result{at::zeros({}, point.params.options()), at::zeros_like(point.params)};
+  const std::vector<at::Tensor> leaves = makeLeaves(point);
+  const std::vector<at::Tensor> sums = point.program->unflatten(result.gradient);
+  forEachChunk(point.batch(), options.chunkSize, stop, [&](int64_t begin, int64_t end) {
+    const at::Tensor y = [&] {
+      const at::AutoGradMode gradients(true);
+      return runModel(point, leaves, begin, end);
+    }();
+    const at::Tensor target = objective.targetRows(begin, end);
+    const at::Tensor values = objective.loss->rowValues(y.detach(), target);
+    result.loss.add_(weights.times(values, begin, end).sum(), objective.scale);
+    if (!y.requires_grad()) return;
+    const at::Tensor cotangent =
+        weights.times(objective.loss->gradient(y.detach(), target) * objective.scale, begin, end);
+    const auto gradients = torch::autograd::grad({y}, leaves, {cotangent}, /*retain_graph=*/false,
+                                                 /*create_graph=*/false, /*allow_unused=*/true);
+    for (size_t i = 0; i < sums.size(); ++i) {
+      if (gradients[i].defined()) sums[i].add_(gradients[i]);
+    }
+  });
+  return result;
+}
+
+at::Tensor outputLike(const Point& point) {
+  const c10::NoGradGuard noGradients;
+  const at::Tensor y = point.program->run(
+      point.program->unflatten(point.params.detach()),
+      rows(point.inputs, 0, std::min<int64_t>(1, point.batch())), point.constants);
+  if (y.dim() == 0) {
+    throw Error("ERR_SHAPE_MISMATCH", "the first axis of the model's output should be the batch");
+  }
+  auto shape = y.sizes().vec();
+  shape[0] = point.batch();
+  return at::empty({1}, y.options()).expand(shape);
+}
+
+}  // namespace tc

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "core/linearization/chunked.h"
+#include "core/losses/objective.h"
+#include "core/operators/linear_operator.h"
+#include "core/operators/row_weights.h"
+
+namespace tc {
+
+/// The Hessian of L(θ) = scale Σₙ wₙ loss(f(θ, xₙ), tₙ), [P, P]. Each chunk of rows keeps the graph
+/// of its gradient, whose backward pass is the product (Pearlmutter 1994). The gradient enters
+/// through the loss's closed form, which spares the graph of the loss itself. Throws Error
+/// ERR_UNSUPPORTED_OP where an operator cannot be differentiated twice.
+OperatorPtr hessian(Point point, const ChunkOptions& options, Objective objective,
+                    RowWeights weights, const StopToken& stop);
+
+/// L(θ) and ∇L(θ), [P].
+struct LossGradient {
+  at::Tensor loss;  ///< 0-dim
+  at::Tensor gradient;
+};
+LossGradient lossGradient(const Point& point, const ChunkOptions& options,
+                          const Objective& objective, const RowWeights& weights,
+                          const StopToken& stop);
+
+/// A tensor of the shape and kind of the whole batch's output, of no memory: what targets are
+/// checked against before anything large is computed.
+at::Tensor outputLike(const Point& point);
+
+}  // namespace tc

@@ -1,0 +1,62 @@
+#include "core/operators/jacobian.h"
+
+#include <utility>
+
+namespace tc {
+namespace {
+
+class Jacobian : public LinearOperator {
+ public:
+  Jacobian(LinearizationPtr linearization, RowWeights weights)
+      : LinearOperator(linearization->output().numel(), linearization->parameters(),
+                       linearization->point().params.options()),
+        linearization_(std::move(linearization)),
+        weights_(std::move(weights)) {}
+
+  bool symmetric() const override { return false; }
+  int64_t bytes() const override { return linearization_->bytes(); }
+
+ protected:
+  at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
+    const at::Tensor u = linearization_->jvp(v, stop);
+    return weights_.timesRoot(weights_.subtractMean(u)).reshape({-1});
+  }
+  at::Tensor applyTransposed(const at::Tensor& u, const StopToken& stop) const override {
+    const at::Tensor weighted = weights_.timesRoot(u.view(linearization_->output().sizes()));
+    return linearization_->vjp(weights_.subtractMeanTransposed(weighted), stop);
+  }
+
+ private:
+  LinearizationPtr linearization_;
+  RowWeights weights_;
+};
+
+class Ntk : public LinearOperator {
+ public:
+  explicit Ntk(OperatorPtr jacobian)
+      : LinearOperator(jacobian->rows(), jacobian->rows(), jacobian->options()),
+        jacobian_(std::move(jacobian)) {}
+
+  bool symmetric() const override { return true; }
+  int64_t bytes() const override { return jacobian_->bytes(); }
+
+ protected:
+  at::Tensor apply(const at::Tensor& u, const StopToken& stop) const override {
+    return jacobian_->matvec(jacobian_->rmatvec(u, stop), stop);
+  }
+
+ private:
+  OperatorPtr jacobian_;
+};
+
+}  // namespace
+
+OperatorPtr jacobian(LinearizationPtr linearization, RowWeights weights) {
+  return std::make_shared<Jacobian>(std::move(linearization), std::move(weights));
+}
+
+OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights) {
+  return std::make_shared<Ntk>(jacobian(std::move(linearization), std::move(weights)));
+}
+
+}  // namespace tc

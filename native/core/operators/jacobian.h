@@ -1,0 +1,22 @@
+#pragma once
+
+#include <memory>
+
+#include "core/linearization/chunked.h"
+#include "core/operators/linear_operator.h"
+#include "core/operators/output_map.h"
+
+namespace tc {
+
+using LinearizationPtr = std::shared_ptr<ChunkedLinearization>;
+
+/// A = √W (I − 1wᵀ/Σw) J, [N·outputs, P]; J itself without weights and centring.
+OperatorPtr jacobian(LinearizationPtr linearization, RowWeights weights = {});
+
+/// A Aᵀ, [N·outputs, N·outputs]: the neural tangent kernel.
+OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights = {});
+
+/// Jᵀ C J, [P, P]: linearise, apply J, apply C, apply Jᵀ.
+OperatorPtr sandwich(LinearizationPtr linearization, std::unique_ptr<OutputMap> map);
+
+}  // namespace tc

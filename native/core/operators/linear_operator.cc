@@ -1,0 +1,142 @@
+#include "core/operators/linear_operator.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <string>
+
+#include "core/device.h"
+#include "core/error.h"
+
+namespace tc {
+namespace {
+
+/// Unit vectors that are multiplied at once.
+constexpr int64_t kProbeBlock = 64;
+
+void check(const at::Tensor& vectors, int64_t dims, int64_t length,
+           const at::TensorOptions& options) {
+  if (vectors.dim() != dims || vectors.size(-1) != length) {
+    std::string shape;
+    for (const int64_t size : vectors.sizes())
+      shape += (shape.empty() ? "" : ", ") + std::to_string(size);
+    throw Error("ERR_SHAPE_MISMATCH", std::string("the operator takes ") +
+                                          (dims == 1 ? "a vector [" : "vectors [k, ") +
+                                          std::to_string(length) + "], got [" + shape + "]");
+  }
+  if (vectors.scalar_type() != c10::typeMetaToScalarType(options.dtype())) {
+    throw Error("ERR_DTYPE_MISMATCH", std::string("the operator takes vectors of ") +
+                                          at::toString(c10::typeMetaToScalarType(options.dtype())) +
+                                          ", got " + at::toString(vectors.scalar_type()));
+  }
+}
+
+/// Calls `use(block, first)` with blocks of unit vectors, [k, length].
+template <typename Use>
+void forUnitVectors(int64_t length, const at::TensorOptions& options, const StopToken& stop,
+                    Use&& use) {
+  for (int64_t first = 0; first < length; first += kProbeBlock) {
+    stop.poll();
+    const int64_t count = std::min(kProbeBlock, length - first);
+    at::Tensor block = at::zeros({count, length}, options);
+    block.narrow(1, first, count).fill_diagonal_(1);
+    use(block, first);
+  }
+}
+
+}  // namespace
+
+at::Tensor LinearOperator::matvec(const at::Tensor& v, const StopToken& stop) const {
+  stop.poll();
+  check(v, 1, cols_, options_);
+  return apply(v, stop);
+}
+
+at::Tensor LinearOperator::rmatvec(const at::Tensor& u, const StopToken& stop) const {
+  stop.poll();
+  check(u, 1, rows_, options_);
+  return applyTransposed(u, stop);
+}
+
+at::Tensor LinearOperator::matmat(const at::Tensor& vectors, const StopToken& stop) const {
+  stop.poll();
+  check(vectors, 2, cols_, options_);
+  return applyMany(vectors, stop);
+}
+
+at::Tensor LinearOperator::rmatmat(const at::Tensor& vectors, const StopToken& stop) const {
+  stop.poll();
+  check(vectors, 2, rows_, options_);
+  return applyTransposedMany(vectors, stop);
+}
+
+at::Tensor LinearOperator::toDense(const StopToken& stop) const {
+  int64_t bytes = 0;
+  const auto itemSize = static_cast<int64_t>(options_.dtype().itemsize());
+  const bool overflow = __builtin_mul_overflow(rows_, cols_, &bytes) ||
+                        __builtin_mul_overflow(bytes, itemSize, &bytes);
+  requireMemory(options_.device(), overflow ? -1 : bytes, "the operator as a dense matrix");
+  return makeDense(stop);
+}
+
+at::Tensor LinearOperator::diagonal(const StopToken& stop) const {
+  requireSquare(*this, "diagonal");
+  return makeDiagonal(stop);
+}
+
+at::Tensor LinearOperator::applyTransposed(const at::Tensor& u, const StopToken& stop) const {
+  return apply(u, stop);
+}
+
+at::Tensor LinearOperator::applyMany(const at::Tensor& vectors, const StopToken& stop) const {
+  at::Tensor results = at::empty({vectors.size(0), rows_}, options_);
+  for (int64_t i = 0; i < vectors.size(0); ++i) {
+    stop.poll();
+    results[i].copy_(apply(vectors[i], stop));
+  }
+  return results;
+}
+
+at::Tensor LinearOperator::applyTransposedMany(const at::Tensor& vectors,
+                                               const StopToken& stop) const {
+  if (symmetric()) return applyMany(vectors, stop);
+  at::Tensor results = at::empty({vectors.size(0), cols_}, options_);
+  for (int64_t i = 0; i < vectors.size(0); ++i) {
+    stop.poll();
+    results[i].copy_(applyTransposed(vectors[i], stop));
+  }
+  return results;
+}
+
+at::Tensor LinearOperator::makeDense(const StopToken& stop) const {
+  at::Tensor dense = at::empty({rows_, cols_}, options_);
+  if (rows_ < cols_) {
+    forUnitVectors(rows_, options_, stop, [&](const at::Tensor& block, int64_t first) {
+      dense.narrow(0, first, block.size(0)).copy_(applyTransposedMany(block, stop));
+    });
+  } else {
+    forUnitVectors(cols_, options_, stop, [&](const at::Tensor& block, int64_t first) {
+      dense.narrow(1, first, block.size(0)).copy_(applyMany(block, stop).t());
+    });
+  }
+  return dense;
+}
+
+at::Tensor LinearOperator::makeDiagonal(const StopToken& stop) const {
+  at::Tensor result = at::empty({rows_}, options_);
+  forUnitVectors(rows_, options_, stop, [&](const at::Tensor& block, int64_t first) {
+    result.narrow(0, first, block.size(0))
+        .copy_(applyMany(block, stop).narrow(1, first, block.size(0)).diagonal());
+  });
+  return result;
+}
+
+void requireSquare(const LinearOperator& op, const char* purpose) {
+  if (op.rows() == op.cols()) return;
+  throw Error("ERR_SHAPE_MISMATCH",
+              std::string(purpose) + " needs a square operator, this one is " +
+                  std::to_string(op.rows()) + " by " + std::to_string(op.cols()));
+}
+
+}  // namespace tc

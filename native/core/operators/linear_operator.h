@@ -1,0 +1,72 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "core/stop.h"
+
+namespace tc {
+
+/// A matrix A, [rows, cols], of which only products are known. Vectors are flat tensors of its
+/// precision on its device; several vectors are the rows of a matrix. Immutable and safe to share
+/// between threads: an operator that cannot compute two products at once serialises them itself.
+///
+/// Every public function checks shape, precision and device (Error ERR_SHAPE_MISMATCH,
+/// ERR_DTYPE_MISMATCH), looks at the stop token, and returns a tensor of its own.
+class LinearOperator {
+ public:
+  virtual ~LinearOperator() = default;
+  LinearOperator(const LinearOperator&) = delete;
+  LinearOperator& operator=(const LinearOperator&) = delete;
+
+  int64_t rows() const { return rows_; }
+  int64_t cols() const { return cols_; }
+  at::TensorOptions options() const { return options_; }
+  /// Whether A = Aᵀ by construction.
+  virtual bool symmetric() const = 0;
+
+  /// A v: [cols] → [rows]
+  at::Tensor matvec(const at::Tensor& v, const StopToken& stop) const;
+  /// Aᵀu: [rows] → [cols]
+  at::Tensor rmatvec(const at::Tensor& u, const StopToken& stop) const;
+  /// V Aᵀ: [k, cols] → [k, rows], A applied to each of k vectors
+  at::Tensor matmat(const at::Tensor& vectors, const StopToken& stop) const;
+  /// U A: [k, rows] → [k, cols], Aᵀ applied to each of k vectors
+  at::Tensor rmatmat(const at::Tensor& vectors, const StopToken& stop) const;
+
+  /// A as a matrix, [rows, cols], by products with unit vectors unless the operator knows better.
+  /// Throws Error ERR_OUT_OF_MEMORY before it allocates what would not fit.
+  at::Tensor toDense(const StopToken& stop) const;
+  /// The exact diagonal of a square A, [rows]. Throws Error ERR_SHAPE_MISMATCH.
+  at::Tensor diagonal(const StopToken& stop) const;
+
+  /// Bytes that it keeps for its products, besides those of operators that it is made of.
+  virtual int64_t bytes() const { return 0; }
+
+ protected:
+  LinearOperator(int64_t rows, int64_t cols, const at::TensorOptions& options)
+      : rows_(rows), cols_(cols), options_(options) {}
+
+  // What the public functions call once the arguments were checked.
+  virtual at::Tensor apply(const at::Tensor& v, const StopToken& stop) const = 0;
+  /// A symmetric operator need not have it.
+  virtual at::Tensor applyTransposed(const at::Tensor& u, const StopToken& stop) const;
+  virtual at::Tensor applyMany(const at::Tensor& vectors, const StopToken& stop) const;
+  virtual at::Tensor applyTransposedMany(const at::Tensor& vectors, const StopToken& stop) const;
+  virtual at::Tensor makeDense(const StopToken& stop) const;
+  virtual at::Tensor makeDiagonal(const StopToken& stop) const;
+
+ private:
+  int64_t rows_;
+  int64_t cols_;
+  at::TensorOptions options_;
+};
+
+using OperatorPtr = std::shared_ptr<const LinearOperator>;
+
+/// Throws Error ERR_SHAPE_MISMATCH unless the operator is square.
+void requireSquare(const LinearOperator& op, const char* purpose);
+
+}  // namespace tc

@@ -1,0 +1,113 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/util/Exception.h>
+
+#include <optional>
+#include <utility>
+
+#include "core/device.h"
+#include "core/linearization/kernels.h"
+#include "core/operators/jacobian.h"
+#include "core/products/jacobian.h"
+
+namespace tc {
+namespace {
+
+/// Bytes of per-sample Jacobians that the exact diagonal makes at once, and the size of one row's
+/// up to which making them is better than products with unit vectors.
+constexpr int64_t kJacobianBytes = int64_t{64} << 20;
+constexpr int64_t kMaxRowBytes = int64_t{512} << 20;
+constexpr int64_t kMaxOutputs = 256;
+
+class Sandwich : public LinearOperator {
+ public:
+  Sandwich(LinearizationPtr linearization, std::unique_ptr<OutputMap> map)
+      : LinearOperator(linearization->parameters(), linearization->parameters(),
+                       linearization->point().params.options()),
+        linearization_(std::move(linearization)),
+        map_(std::move(map)) {}
+
+  bool symmetric() const override { return true; }
+  int64_t bytes() const override { return linearization_->bytes() + map_->bytes(); }
+
+ protected:
+  at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
+    if (map_->identity()) return linearization_->matvec(v, stop);
+    if (!map_->local()) {
+      const at::Tensor u = linearization_->jvp(v, stop);
+      return linearization_->vjp(map_->apply(u, 0, linearization_->batch()), stop);
+    }
+    at::Tensor sum;
+    linearization_->forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
+      const at::Tensor product = part.vjp(map_->apply(part.jvp(v), begin, end));
+      sum = sum.defined() ? sum.add_(product) : product;
+    });
+    return sum.defined() ? sum : at::zeros_like(v);
+  }
+
+  at::Tensor makeDiagonal(const StopToken& stop) const override {
+    if (map_->local() && linearization_->batch() > 0) {
+      if (auto diagonal = fromPerSampleJacobians(stop)) return *diagonal;
+    }
+    return LinearOperator::makeDiagonal(stop);
+  }
+
+ private:
+  /// Σₙ diag(JₙᵀCₙJₙ) from materialised Jacobians Jₙ, [outputs, P], of some rows at a time; nothing
+  /// where that does not pay or an operator cannot be batched (recurrent layers).
+  std::optional<at::Tensor> fromPerSampleJacobians(const StopToken& stop) const {
+    const int64_t batch = linearization_->batch();
+    const at::Tensor& y = linearization_->output();
+    const int64_t outputs = y.numel() / batch;
+    const auto rowBytes =
+        static_cast<double>(outputs) * static_cast<double>(cols()) * y.element_size();
+    if (outputs > kMaxOutputs || rowBytes > static_cast<double>(kMaxRowBytes)) return {};
+    const auto rows = std::clamp<int64_t>(
+        static_cast<int64_t>(static_cast<double>(kJacobianBytes) / rowBytes), 1, 512);
+    at::Tensor diagonal = at::zeros_like(linearization_->point().params);
+    const DifferentiableKernels kernels(*linearization_->point().program);
+    try {
+      forEachChunk(batch, rows, stop, [&](int64_t begin, int64_t end) {
+        const int64_t n = end - begin;
+        at::Tensor jacobian = at::empty({n * outputs, cols()}, options());
+        perSampleJacobian(linearization_->point(), begin, end, jacobian);
+        jacobian = jacobian.view({n, outputs, cols()});
+        const at::Tensor mapped =
+            map_->identity() ? jacobian : at::matmul(block(y, begin, end), jacobian);
+        diagonal.add_((mapped * jacobian).sum({0, 1}));
+      });
+    } catch (const c10::OutOfMemoryError&) {
+      throw;
+    } catch (const c10::Error&) {
+      return {};
+    }
+    return diagonal;
+  }
+
+  /// C of rows [begin, end) as matrices, [n, outputs, outputs].
+  at::Tensor block(const at::Tensor& y, int64_t begin, int64_t end) const {
+    const at::Tensor part = y.narrow(0, begin, end - begin);
+    const int64_t outputs = part.numel() / (end - begin);
+    std::vector<at::Tensor> columns;
+    for (int64_t output = 0; output < outputs; ++output) {
+      const at::Tensor unit = at::zeros_like(part, at::MemoryFormat::Contiguous);
+      unit.view({end - begin, outputs}).select(1, output).fill_(1);
+      columns.push_back(map_->apply(unit, begin, end).reshape({end - begin, outputs}));
+    }
+    return at::stack(columns, 2);
+  }
+
+  LinearizationPtr linearization_;
+  std::unique_ptr<OutputMap> map_;
+};
+
+}  // namespace
+
+OperatorPtr sandwich(LinearizationPtr linearization, std::unique_ptr<OutputMap> map) {
+  return std::make_shared<Sandwich>(std::move(linearization), std::move(map));
+}
+
+}  // namespace tc

@@ -1,0 +1,69 @@
+#include "core/solvers/krylov.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/zeros.h>
+
+#include <cmath>
+#include <limits>
+
+#include "core/device.h"
+#include "core/solvers/solver.h"
+
+namespace tc {
+namespace {
+
+/// What remains of a vector counts as rounding up to this many units of its precision.
+constexpr double kNothingLeft = 32;
+
+/// Takes the first `count` basis vectors out of w and returns the coefficients.
+at::Tensor project(const at::Tensor& vectors, int64_t count, at::Tensor& w) {
+  const at::Tensor basis = vectors.narrow(0, 0, count);
+  at::Tensor total;
+  for (int pass = 0; pass < 2; ++pass) {
+    const at::Tensor coefficients = at::matmul(basis, w);
+    w = w - at::matmul(coefficients, basis);
+    total = pass == 0 ? coefficients : total + coefficients;
+  }
+  return total;
+}
+
+}  // namespace
+
+KrylovBasis::KrylovBasis(const LinearOperator& a, int64_t m) {
+  const auto itemSize = static_cast<int64_t>(a.options().dtype().itemsize());
+  int64_t bytes = 0;
+  const bool overflow = __builtin_mul_overflow((m + 1) * itemSize, a.rows(), &bytes);
+  requireMemory(a.options().device(), overflow ? -1 : bytes, "the Lanczos basis");
+  vectors = at::empty({m + 1, a.rows()}, a.options());
+  projected = at::zeros({m, m}, at::kDouble);
+}
+
+bool KrylovBasis::extend(const LinearOperator& a, int64_t j, const StopToken& stop) {
+  at::Tensor w = a.matvec(vectors[j], stop);
+  const double length = normOf(w);
+  if (!std::isfinite(length)) return false;
+  const at::Tensor column = project(vectors, j + 1, w).to(at::kCPU, at::kDouble);
+  projected.narrow(0, 0, j + 1).select(1, j).copy_(column);
+  projected.narrow(1, 0, j + 1).select(0, j).copy_(column);
+  next = normOf(w);
+  if (next <= length * kNothingLeft * epsilonOf(w)) {
+    next = 0;
+  } else {
+    vectors[j + 1].copy_(w / next);
+  }
+  return true;
+}
+
+bool KrylovBasis::insert(const at::Tensor& vector, int64_t count) {
+  at::Tensor w = vector;
+  const double length = normOf(w);
+  if (count > 0) project(vectors, count, w);
+  const double left = normOf(w);
+  if (!(left > length * kNothingLeft * epsilonOf(w))) return false;
+  vectors[count].copy_(w / left);
+  return true;
+}
+
+}  // namespace tc

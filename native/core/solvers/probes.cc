@@ -1,0 +1,14 @@
+#include "core/solvers/probes.h"
+
+#include <ATen/TensorOperators.h>
+
+namespace tc {
+
+at::Tensor Probes::rademacher() {
+  const at::Tensor draw = random_.uniform({n_}, 0, 1, dtype());
+  return ((draw < 0.5).to(dtype()) * 2 - 1).to(options_.device());
+}
+
+at::Tensor Probes::normal() { return random_.normal({n_}, 0, 1, dtype()).to(options_.device()); }
+
+}  // namespace tc

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/operators/linear_operator.h"
+
+namespace tc {
+
+/// Called after each iteration on the thread that solves; `false` ends the solver.
+using OnIteration =
+    std::function<bool(int64_t rightHandSide, int64_t iteration, double residualNorm)>;
+
+/// What `cg` and `minres` have in common; names and defaults as in SciPy.
+struct SolverOptions {
+  double tolerance = 1e-5;    ///< on ‖b − A x‖ / ‖b‖
+  int64_t maxIterations = 0;  ///< for each right-hand side; 0: ten times the number of unknowns
+  OperatorPtr
+      preconditioner;       ///< an approximation of A⁻¹, symmetric positive definite; may be null
+  at::Tensor x0;            ///< start, of the shape of b; may be undefined (zero)
+  OnIteration onIteration;  ///< may be empty
+};
+
+/// How one right-hand side ended.
+struct SolverRecord {
+  int64_t iterations = 0;
+  double residualNorm = 0;  ///< ‖b − A x‖
+  bool converged = false;
+  /// `converged`, `maxIterations`, `indefinite` (a direction with pᵀAp ≤ 0: the matrix is not
+  /// positive definite), `nan`, `stagnation` (rounding keeps the tolerance out of reach), `stopped`
+  /// (by the callback), `preconditioner` (it is not positive definite).
+  std::string reason;
+  std::string message;  ///< for people; empty when converged
+};
+
+struct SolverResult {
+  at::Tensor x;  ///< of the shape of b: [n] or [k, n]
+  std::vector<SolverRecord> records;
+};
+
+/// Solves one right-hand side, [n], from the start x, which it updates.
+using SolveOne = std::function<SolverRecord(const at::Tensor& b, at::Tensor& x, int64_t index)>;
+
+/// Checks the arguments and calls `solve` for each right-hand side. Throws Error
+/// ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_INVALID_ARGUMENT, and ABORTED through the operator.
+SolverResult solveEach(const LinearOperator& a, const at::Tensor& b, const SolverOptions& options,
+                       const SolveOne& solve);
+
+int64_t iterationLimit(const LinearOperator& a, const SolverOptions& options);
+
+/// ‖x‖ and ⟨x, y⟩ as numbers.
+double normOf(const at::Tensor& x);
+double dotOf(const at::Tensor& x, const at::Tensor& y);
+/// Distance from 1 to the next number in the tensor's precision.
+double epsilonOf(const at::Tensor& tensor);
+
+}  // namespace tc

@@ -1,0 +1,76 @@
+#include "core/solvers/spectral_density.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/linalg_eigh.h>
+#include <ATen/ops/linspace.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+#include "core/solvers/krylov.h"
+#include "core/solvers/probes.h"
+
+namespace tc {
+namespace {
+
+/// The Gaussians' sum on the grid, a probe at a time to bound the memory.
+at::Tensor broaden(const at::Tensor& grid, const at::Tensor& nodes, const at::Tensor& weights,
+                   double sigma) {
+  constexpr double kRootTwoPi = 2.5066282746310002;
+  at::Tensor density = at::zeros_like(grid);
+  for (int64_t probe = 0; probe < nodes.size(0); ++probe) {
+    const at::Tensor distance = (grid.unsqueeze(1) - nodes[probe].unsqueeze(0)) / sigma;
+    density.add_((distance.square().mul_(-0.5).exp_() * weights[probe]).sum(1));
+  }
+  return density.div_(static_cast<double>(nodes.size(0)) * sigma * kRootTwoPi);
+}
+
+}  // namespace
+
+SpectralDensity spectralDensity(const LinearOperator& a, const SpectralDensityOptions& options,
+                                const StopToken& stop) {
+  requireSquare(a, "spectralDensity");
+  if (options.probes < 1 || options.steps < 1 || options.gridPoints < 2)
+    throw Error("ERR_INVALID_ARGUMENT",
+                "probes and steps should be positive, gridPoints at least 2");
+  const int64_t steps = std::min(options.steps, a.rows());
+  SpectralDensity result;
+  // An invariant subspace ends a probe early; its unused nodes have weight zero.
+  result.nodes = at::zeros({options.probes, steps}, at::kDouble);
+  result.weights = at::zeros({options.probes, steps}, at::kDouble);
+  Probes probes(a, options.seed);
+  KrylovBasis basis(a, steps);
+  for (int64_t probe = 0; probe < options.probes && result.finite; ++probe) {
+    basis.projected.zero_();
+    basis.insert(probes.rademacher(), 0);
+    int64_t size = 0;
+    do {
+      result.finite = basis.extend(a, size++, stop);
+      ++result.products;
+    } while (result.finite && size < steps && basis.next > 0);
+    if (!result.finite) break;
+    const auto [values, vectors] =
+        at::linalg_eigh(basis.projected.narrow(0, 0, size).narrow(1, 0, size));
+    result.nodes[probe].fill_(values[-1].item<double>()).narrow(0, 0, size).copy_(values);
+    result.weights[probe].narrow(0, 0, size).copy_(vectors[0].square());
+  }
+  const double low = result.nodes.min().item<double>();
+  const double high = result.nodes.max().item<double>();
+  const double span = high > low ? high - low : std::max(std::abs(high), 1.0);
+  result.grid = at::linspace(low - options.margin * span, high + options.margin * span,
+                             options.gridPoints, at::kDouble);
+  if (!result.finite) {
+    result.density = at::full_like(result.grid, std::numeric_limits<double>::quiet_NaN());
+    return result;
+  }
+  const double sigma = options.sigma > 0 ? options.sigma : span * (1 + 2 * options.margin) / 100;
+  result.density = broaden(result.grid, result.nodes, result.weights, sigma);
+  return result;
+}
+
+}  // namespace tc

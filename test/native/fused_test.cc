@@ -1,0 +1,322 @@
+// The fused engine against libtorch's autograd in float64.
+#include "core/linearization/fused.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "core/fused/kernels.h"
+#include "fused_programs.h"
+
+namespace tc::testing {
+namespace {
+
+using fused::Isa;
+using Ref = ProgramSpec::Ref;
+
+/// PyTorch initialises weights and biases within ± 1 / √fan-in.
+constexpr double kDefaultGain = 1;
+constexpr double kSingleTolerance = 1e-6;
+constexpr double kDoubleTolerance = 1e-13;
+
+/// Few rows give few numbers, whose rounding errors no norm evens out.
+constexpr int64_t kFewRows = 16;
+
+double tolerance(const Point& point) {
+  const double factor = point.batch() < kFewRows ? 2 : 1;
+  return factor * (point.params.scalar_type() == at::kFloat ? kSingleTolerance : kDoubleTolerance);
+}
+
+/// A random tangent with a part in the range of Jᵀ: without it J v of a few rows may cancel to a
+/// number as small as its rounding errors.
+at::Tensor randomTangent(const Point& point) {
+  const Point exact = inDouble(point);
+  const at::Tensor y = exact.program->run(exact.program->unflatten(exact.params), exact.inputs, {});
+  const at::Tensor range = referenceVjp(exact, at::randn_like(y));
+  const at::Tensor tangent = at::randn_like(exact.params) + range / range.square().mean().sqrt();
+  return tangent.to(point.params.scalar_type());
+}
+
+/// The error of `result` must be below the tolerance, or, where rounding the inputs alone makes
+/// more than that, not above the error of autograd in the same precision.
+void checkClose(const Point& point, const at::Tensor& result, const at::Tensor& exact,
+                const at::Tensor& autograd) {
+  CHECK(relativeError(result, exact) <=
+        std::max(tolerance(point), 4 * relativeError(autograd, exact)));
+}
+
+/// Runs `body` with every instruction set of this processor.
+template <typename Body>
+void forEachIsa(Body&& body) {
+  const Isa before = fused::activeIsa();
+  for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512}) {
+    if (!fused::forceIsa(isa)) continue;
+    CAPTURE(static_cast<int>(isa));
+    body();
+  }
+  fused::forceIsa(before);
+}
+
+class Threads {
+ public:
+  explicit Threads(int threads) : before_(at::get_num_threads()) { at::set_num_threads(threads); }
+  ~Threads() { at::set_num_threads(before_); }
+
+ private:
+  int before_;
+};
+
+/// All products of the engine at `point`, for few and for many expected products.
+void checkProducts(const Point& point) {
+  const Point exact = inDouble(point);
+  const auto options = point.params.options();
+  const at::Tensor v = randomTangent(point);
+  const at::Tensor jv = referenceJvp(exact, v.to(at::kDouble));
+  const at::Tensor u = at::randn(jv.sizes(), options);
+  const at::Tensor jtu = referenceVjp(exact, u.to(at::kDouble));
+  const at::Tensor jtjv = referenceVjp(exact, jv);
+  const auto forward = [](const Point& p) {
+    return p.program->run(p.program->unflatten(p.params), p.inputs, {});
+  };
+  const at::Tensor y = forward(exact);
+  const at::Tensor autogradJv = referenceJvp(point, v);
+  const at::Tensor autogradJtu = referenceVjp(point, u);
+  const at::Tensor autogradJtjv = referenceVjp(point, autogradJv);
+  for (const int64_t products : {1, 1000}) {
+    CAPTURE(products);
+    const auto linear = linearizeFused(point, products);
+    REQUIRE_MESSAGE(linear, fusedObstacle(point));
+    CHECK(linear->output().sizes() == y.sizes());
+    CHECK(linear->jvp(v).sizes() == y.sizes());
+    checkClose(point, linear->output(), y, forward(point));
+    checkClose(point, linear->jvp(v), jv, autogradJv);
+    checkClose(point, linear->vjp(u), jtu, autogradJtu);
+    checkClose(point, linear->matvec(v), jtjv, autogradJtjv);
+    CHECK(at::equal(linear->matvec(v), linear->matvec(v)));
+  }
+  const at::Tensor sum = at::zeros_like(point.params);
+  REQUIRE(addFusedMatvec(point, v, sum, StopToken()));
+  checkClose(point, sum, jtjv, autogradJtjv);
+}
+
+/// in → width → width → out with one activation
+std::shared_ptr<const Program> network(const ActivationCall& activation, int64_t in, int64_t width,
+                                       int64_t out) {
+  ProgramBuilder builder;
+  const auto activate = [&](int64_t value) {
+    std::vector<ProgramSpec::Argument> arguments{Ref{value}};
+    arguments.insert(arguments.end(), activation.arguments.begin(), activation.arguments.end());
+    return builder.call(activation.target, arguments);
+  };
+  int64_t value = activate(builder.linear(builder.input(), in, width));
+  value = activate(builder.linear(value, width, width));
+  return builder.build(builder.linear(value, width, out));
+}
+
+const ActivationCall& tanhCall() { return activations().front(); }
+
+}  // namespace
+
+TEST_CASE("fused products agree with autograd for every activation") {
+  std::mt19937 random(1);
+  forEachIsa([&] {
+    for (const auto& activation : activations()) {
+      for (const double gain : {0.02, 1.5, 12.0}) {  // nearly linear, curved, saturated
+        for (const auto dtype : {at::kFloat, at::kDouble}) {
+          CAPTURE(activation.target);
+          CAPTURE(gain);
+          CAPTURE(at::toString(dtype));
+          checkProducts(randomPoint(network(activation, 4, 24, 2), 70, 4, dtype, random, gain));
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("fused products agree with autograd for odd widths, batches and outputs") {
+  std::mt19937 random(2);
+  forEachIsa([&] {
+    for (const int64_t width : {1, 3, 4, 5, 7, 63, 65, 257}) {
+      for (const int64_t batch : {1, 2, 17, 300}) {
+        for (const int64_t outputs : {1, 3}) {
+          for (const int threads : {1, 2}) {
+            CAPTURE(width);
+            CAPTURE(batch);
+            CAPTURE(outputs);
+            CAPTURE(threads);
+            const Threads scope(threads);
+            const auto program = network(tanhCall(), 1 + batch % 7, width, outputs);
+            const auto dtype = width % 2 == 0 ? at::kDouble : at::kFloat;
+            checkProducts(
+                randomPoint(program, batch, inputWidth(*program), dtype, random, kDefaultGain));
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("fused products agree with autograd for random chains") {
+  std::mt19937 random(3);
+  forEachIsa([&] {
+    for (int trial = 0; trial < 250; ++trial) {
+      const auto program = randomChain(random);
+      const auto dtype = trial % 2 == 0 ? at::kFloat : at::kDouble;
+      const Threads scope(1 + trial / 2 % 2);
+      const auto batch = static_cast<int64_t>(1 + random() % 700);
+      CAPTURE(trial);
+      CAPTURE(batch);
+      checkProducts(randomPoint(program, batch, inputWidth(*program), dtype, random, kDefaultGain));
+    }
+  });
+}
+
+TEST_CASE("fused per-sample Jacobians have autograd's rows") {
+  std::mt19937 random(4);
+  forEachIsa([&] {
+    for (int trial = 0; trial < 30; ++trial) {
+      const auto program = randomChain(random);
+      const auto dtype = trial % 2 == 0 ? at::kFloat : at::kDouble;
+      const Point point = randomPoint(program, 40, inputWidth(*program), dtype, random);
+      const at::Tensor v = at::randn_like(point.params);
+      const at::Tensor jv = referenceJvp(inDouble(point), v.to(at::kDouble)).narrow(0, 3, 30);
+      const at::Tensor jacobian = at::full({jv.numel(), v.numel()}, NAN, point.params.options());
+      REQUIRE(fusedJacobian(point, 3, 33, jacobian));
+      CAPTURE(trial);
+      CHECK(relativeError(jacobian.to(at::kDouble).mv(v.to(at::kDouble)), jv.flatten()) <=
+            tolerance(point));
+    }
+  });
+}
+
+TEST_CASE("parameters that several layers share get the sum of their gradients") {
+  std::mt19937 random(5);
+  ProgramBuilder builder;
+  builder.parameter({3});  // one that nothing reads
+  const int64_t weight = builder.parameter({6, 6});
+  int64_t value = builder.call("aten::linear", {Ref{builder.input()}, Ref{weight}});
+  value = builder.call("aten::tanh", {Ref{value}});
+  value = builder.call("aten::linear", {Ref{value}, Ref{weight}});
+  const Point point = randomPoint(builder.build(value), 20, 6, at::kDouble, random);
+  const auto linear = linearizeFused(point, 1);
+  REQUIRE(linear);
+  const at::Tensor v = at::randn_like(point.params);
+  const at::Tensor unused = point.params.narrow(0, 0, 3);
+  Point exact = point;  // autograd refuses a parameter that nothing reads
+  const at::Tensor jv = referenceJvp(exact, v);
+  CHECK(relativeError(linear->jvp(v), jv) <= kDoubleTolerance);
+  CHECK(relativeError(linear->vjp(jv), referenceVjp(exact, jv)) <= kDoubleTolerance);
+  const at::Tensor jacobian = at::full({jv.numel(), v.numel()}, NAN, v.options());
+  REQUIRE(fusedJacobian(point, 0, 20, jacobian));
+  CHECK(relativeError(jacobian.mv(v), jv.flatten()) <= kDoubleTolerance);
+}
+
+TEST_CASE("no rows give zeros, and a zero tangent gives zero") {
+  std::mt19937 random(6);
+  const auto program = network(tanhCall(), 4, 9, 2);
+  const Point empty = randomPoint(program, 0, 4, at::kFloat, random);
+  const auto none = linearizeFused(empty, 1);
+  const at::Tensor v = at::ones_like(empty.params);
+  CHECK(none->jvp(v).sizes() == at::IntArrayRef({0, 2}));
+  CHECK(at::equal(none->matvec(v), at::zeros_like(v)));
+  CHECK(at::equal(none->vjp(none->output()), at::zeros_like(v)));
+  const Point point = randomPoint(program, 33, 4, at::kFloat, random);
+  const auto linear = linearizeFused(point, 1);
+  CHECK(at::equal(linear->matvec(at::zeros_like(v)), at::zeros_like(v)));
+}
+
+TEST_CASE("NaN reaches what depends on it, and nothing else") {
+  std::mt19937 random(7);
+  forEachIsa([&] {
+    for (const auto& activation : activations()) {
+      CAPTURE(activation.target);
+      const auto program = network(activation, 4, 9, 2);
+      const Point point = randomPoint(program, 40, 4, at::kFloat, random);
+      point.inputs[0][5].fill_(std::numeric_limits<float>::quiet_NaN());
+      for (const int64_t products : {1, 1000}) {
+        const auto linear = linearizeFused(point, products);
+        const at::Tensor v = at::ones_like(point.params);
+        const at::Tensor bad = at::isnan(linear->jvp(v)).any(1);
+        CHECK(bad.sum().item<int64_t>() == 1);
+        CHECK(bad[5].item<bool>());
+        CHECK(at::isnan(linear->output()).any(1).sum().item<int64_t>() == 1);
+        CHECK(at::isnan(linear->vjp(at::ones_like(linear->output()))).any().item<bool>());
+      }
+    }
+  });
+}
+
+TEST_CASE("a linearisation does not refer to the caller's memory") {
+  std::mt19937 random(8);
+  const Point point = randomPoint(network(tanhCall(), 4, 9, 2), 33, 4, at::kFloat, random);
+  const auto linear = linearizeFused(point, 1);
+  const at::Tensor v = at::ones_like(point.params);
+  const at::Tensor before = linear->matvec(v);
+  point.params.fill_(7);
+  point.inputs[0].fill_(7);
+  CHECK(at::equal(linear->matvec(v), before));
+}
+
+/// linear → tanh → linear as torch.export decomposes it, around `shape` of the hidden value.
+template <typename Reshape>
+Point decomposed(std::mt19937& random, Reshape&& reshape) {
+  ProgramBuilder builder;
+  const int64_t w0 = builder.parameter({12, 5});
+  const int64_t b0 = builder.parameter({12});
+  const int64_t w1 = builder.parameter({3, 12});
+  const int64_t b1 = builder.parameter({3});
+  int64_t value = builder.call(
+      "aten::addmm", {Ref{b0}, Ref{builder.input()}, Ref{builder.call("aten::t", {Ref{w0}})}});
+  value = reshape(builder, builder.call("aten::tanh", {Ref{value}}));
+  value = builder.call(
+      "aten::mm",
+      {Ref{value}, Ref{builder.call("aten::permute", {Ref{w1}, std::vector<double>{1, 0}})}});
+  value = builder.call("aten::add.Tensor", {Ref{value}, Ref{b1}});
+  return randomPoint(builder.build(value), 21, 5, at::kDouble, random);
+}
+
+TEST_CASE("decomposed linear layers and changes of shape are recognised") {
+  std::mt19937 random(10);
+  using Builder = ProgramBuilder;
+  checkProducts(decomposed(random, [](Builder& b, int64_t value) {
+    value = b.call("aten::unsqueeze", {Ref{value}, 1.0});
+    value = b.call("aten::dropout", {Ref{value}, 0.5, false});
+    value = b.call("aten::view", {Ref{value}, std::vector<double>{-1, 3, 4}});
+    return b.call("aten::flatten.using_ints", {Ref{value}, 1.0, -1.0});
+  }));
+}
+
+TEST_CASE("what is not a chain is left to autograd, with a reason") {
+  std::mt19937 random(11);
+  using Builder = ProgramBuilder;
+  const auto obstacle = [&](auto&& reshape) { return fusedObstacle(decomposed(random, reshape)); };
+  CHECK(obstacle([](Builder& b, int64_t value) {
+          return b.call("aten::layer_norm", {Ref{value}, std::vector<double>{12}});
+        }).find("aten::layer_norm") != std::string::npos);
+  CHECK(obstacle([](Builder& b, int64_t value) {
+          return b.call("aten::add.Tensor", {Ref{value}, Ref{value}, 1.0});
+        }).empty());
+  CHECK_FALSE(obstacle([](Builder& b, int64_t value) {
+                return b.call("aten::mul.Tensor", {Ref{value}, Ref{value}});
+              }).empty());
+  CHECK_FALSE(obstacle([](Builder& b, int64_t value) {
+                value = b.call("aten::view", {Ref{value}, std::vector<double>{7, 36}});
+                return b.call("aten::view", {Ref{value}, std::vector<double>{21, 12}});
+              }).empty());
+}
+
+TEST_CASE("a stop is heard") {
+  std::mt19937 random(9);
+  const Point point = randomPoint(network(tanhCall(), 4, 9, 2), 33, 4, at::kFloat, random);
+  const StopToken stop;
+  stop.request();
+  const at::Tensor v = at::ones_like(point.params);
+  CHECK_THROWS_AS(addFusedMatvec(point, v, at::zeros_like(v), stop), Error);
+}
+
+}  // namespace tc::testing

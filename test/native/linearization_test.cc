@@ -1,0 +1,253 @@
+#include "core/error.h"
+#include "core/linearization/autograd.h"
+#include "core/linearization/chunked.h"
+#include "core/linearization/engine.h"
+#include "core/linearization/kept_storage.h"
+#include "core/linearization/kernels.h"
+#include "models.h"
+
+// After libtorch, whose logging macros have the same names.
+#include <doctest/doctest.h>
+
+using namespace tc;
+using namespace tc::test;
+
+namespace {
+
+const StopToken kNever;
+
+ChunkOptions autogradIn(int64_t chunkSize, int64_t memoryBudget = 0) {
+  return {Engine::kAutograd, chunkSize, memoryBudget, 8};
+}
+
+std::string codeOf(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("a linearisation applies J and its transpose") {
+  for (const Model& model : models()) {
+    CAPTURE(model.name);
+    const at::Tensor jacobian = jacobianByRows(model.point);
+    const auto linearization = linearizeAutograd(model.point);
+    const at::Tensor y = runModel(model.point, model.point.params);
+    CHECK(difference(linearization->output(), y) < 1e-14);
+    for (uint64_t seed = 0; seed < 3; ++seed) {  // again and again from the same graph
+      const at::Tensor v = randomLike(model.point.params, seed);
+      const at::Tensor u = randomLike(y, seed + 10);
+      const at::Tensor jv = linearization->jvp(v);
+      const at::Tensor ju = linearization->vjp(u);
+      CHECK((jv.sizes() == y.sizes()));
+      CHECK(difference(jv.reshape(-1), jacobian.mv(v)) < 1e-12);
+      CHECK(difference(ju, jacobian.t().mv(u.reshape(-1))) < 1e-12);
+      CHECK(difference(linearization->matvec(v), jacobian.t().mv(jacobian.mv(v))) < 1e-12);
+      const double left = (jv * u).sum().item<double>();
+      CHECK(left == doctest::Approx(v.dot(ju).item<double>()).epsilon(1e-12));
+    }
+  }
+}
+
+TEST_CASE("J agrees with finite differences of the program") {
+  for (const Model& model : models()) {
+    CAPTURE(model.name);
+    const at::Tensor v = randomLike(model.point.params, 4);
+    const double h = 1e-6;
+    const at::Tensor slope = (runModel(model.point, model.point.params + v * h) -
+                              runModel(model.point, model.point.params - v * h)) /
+                             (2 * h);
+    CHECK(difference(linearizeAutograd(model.point)->jvp(v), slope) < 1e-7);
+  }
+}
+
+TEST_CASE("chunks, kept or made again, change nothing") {
+  for (const Model& model : models()) {
+    CAPTURE(model.name);
+    const at::Tensor v = randomLike(model.point.params, 1);
+    ChunkedLinearization whole(model.point, autogradIn(0), kNever);
+    const at::Tensor u = randomLike(whole.output(), 2);
+    CHECK(whole.size() == 1);
+    for (const int64_t budget : {0, 1}) {
+      for (const int64_t chunkSize : {1, 3, 4}) {
+        ChunkedLinearization chunked(model.point, autogradIn(chunkSize, budget), kNever);
+        CHECK(chunked.kept() == (budget == 0 ? chunked.size() : 0));
+        CHECK(difference(chunked.output(), whole.output()) < 1e-13);
+        CHECK(difference(chunked.jvp(v, kNever), whole.jvp(v, kNever)) < 1e-13);
+        CHECK(difference(chunked.vjp(u, kNever), whole.vjp(u, kNever)) < 1e-13);
+        CHECK(difference(chunked.matvec(v, kNever), whole.matvec(v, kNever)) < 1e-13);
+      }
+    }
+  }
+}
+
+TEST_CASE("the memory budget decides how many chunks are kept") {
+  const Model model = models().front();
+  const int64_t one = linearizeAutograd([&] {
+                        Point part = model.point;
+                        part.inputs = rows(part.inputs, 0, 2);
+                        return part;
+                      }())
+                          ->bytes();
+  CHECK(one > 0);
+  ChunkedLinearization chunked(model.point, autogradIn(2, 2 * one), kNever);
+  CHECK(chunked.size() == 4);
+  CHECK(chunked.kept() >= 2);
+  CHECK(chunked.kept() < 4);
+}
+
+TEST_CASE("rows at once follow from the budget") {
+  Builder b;
+  const Point point{b.build(b.linear(b.input(), 3, 2)),
+                    at::zeros({8}, at::kDouble),
+                    {at::zeros({1000, 3}, at::kDouble)},
+                    {}};
+  CHECK(chunkRows(point, autogradIn(0, 1'000'000), 100) == 1000);
+  CHECK(chunkRows(point, autogradIn(0, 100'000), 100) == 125);
+  CHECK(chunkRows(point, autogradIn(0, 1), 100) == 1);
+  CHECK(chunkRows(point, autogradIn(300, 1), 100) == 300);
+}
+
+TEST_CASE("a linearisation frees its memory") {
+  for (const Model& model : models()) {
+    CAPTURE(model.name);
+    std::vector<at::Tensor> existing = model.point.inputs;
+    existing.push_back(model.point.params);
+    const KeptStorage kept(at::kCPU, existing);
+    auto linearization = linearizeAutograd(model.point);
+    linearization->matvec(randomLike(model.point.params, 0));
+    CHECK(kept.bytes() > 0);
+    linearization.reset();
+    CHECK(kept.bytes() == 0);
+  }
+}
+
+TEST_CASE("an output that no parameter reaches has a zero Jacobian") {
+  Builder b;
+  b.parameter({4});
+  const Point point{b.build(b.call("aten::tanh", {b.input()})),
+                    at::ones({4}, at::kDouble),
+                    {at::ones({3, 2}, at::kDouble)},
+                    {}};
+  const auto linearization = linearizeAutograd(point);
+  CHECK(linearization->jvp(at::ones({4}, at::kDouble)).abs().max().item<double>() == 0);
+  CHECK(linearization->vjp(at::ones({3, 2}, at::kDouble)).abs().max().item<double>() == 0);
+}
+
+TEST_CASE("products are tensors of their own even where the program hands a parameter through") {
+  Builder b;
+  const Point point{b.build(b.call("aten::unsqueeze", {b.parameter({4}), 0.0})),
+                    at::ones({4}, at::kDouble),
+                    {at::ones({1, 2}, at::kDouble)},
+                    {}};
+  const at::Tensor v = at::ones({4}, at::kDouble);
+  linearizeAutograd(point)->jvp(v).zero_();
+  CHECK(v.sum().item<double>() == 4);
+}
+
+TEST_CASE("an empty batch gives zero products") {
+  Model model = models().front();
+  model.point.inputs = rows(model.point.inputs, 0, 0);
+  ChunkedLinearization empty(model.point, autogradIn(0), kNever);
+  CHECK((empty.output().sizes() == at::IntArrayRef({0, 2})));
+  CHECK(empty.matvec(model.point.params, kNever).abs().sum().item<double>() == 0);
+}
+
+TEST_CASE("float32 is linearised in float32") {
+  Model model = models().front();
+  model.point.params = model.point.params.to(at::kFloat);
+  model.point.inputs[0] = model.point.inputs[0].to(at::kFloat);
+  const at::Tensor v = randomLike(model.point.params, 1);
+  const at::Tensor product = linearizeAutograd(model.point)->matvec(v);
+  CHECK((product.scalar_type() == at::kFloat));
+  const at::Tensor jacobian = jacobianByRows(model.point);
+  CHECK(difference(product, jacobian.t().mv(jacobian.mv(v))) < 1e-5);
+}
+
+TEST_CASE("every engine gives the same products, or says that it cannot") {
+  for (const Model& model : models()) {
+    CAPTURE(model.name);
+    const at::Tensor v = randomLike(model.point.params, 1);
+    const at::Tensor expected = linearizeAutograd(model.point)->matvec(v);
+    CHECK(difference(linearize(model.point, Engine::kAuto, 8)->matvec(v), expected) < 1e-12);
+    const bool recurrent = model.name == "lstm";
+    if (recurrent) {
+      CHECK(codeOf([&] { linearize(model.point, Engine::kFused, 8); }) == "ERR_UNSUPPORTED_OP");
+    }
+  }
+  CHECK((findEngine("fused") == Engine::kFused));
+  CHECK(codeOf([] { findEngine("fast"); }) == "ERR_INVALID_ARGUMENT");
+}
+
+TEST_CASE("kernels that can be differentiated are asked for while they are needed") {
+  for (const Model& model : models()) {
+    CAPTURE(model.name);
+    const auto flash = [] { return at::globalContext().userEnabledFlashSDP(); };
+    const auto mkldnn = [] { return at::globalContext().userEnabledMkldnn(); };
+    const bool flashBefore = flash();
+    const bool mkldnnBefore = mkldnn();
+    {
+      const DifferentiableKernels outer(*model.point.program);
+      {
+        const DifferentiableKernels inner(*model.point.program);
+        CHECK(flash() == (flashBefore && model.name != "attention"));
+      }
+      CHECK(flash() == (flashBefore && model.name != "attention"));
+      CHECK(mkldnn() == (mkldnnBefore && model.name != "lstm"));
+    }
+    CHECK(flash() == flashBefore);
+    CHECK(mkldnn() == mkldnnBefore);
+  }
+}
+
+TEST_CASE("an operator without derivatives is named") {
+  const auto linearise = [](const std::string& name,
+                            const std::function<ProgramSpec::Ref(Builder&)>& call) {
+    Builder b;
+    const Point point{b.build(call(b)),
+                      randomLike(at::zeros({16}, at::kDouble), 1),
+                      {randomLike(at::zeros({4, 3}, at::kDouble), 2)},
+                      {}};
+    try {
+      ChunkedLinearization(point, autogradIn(0), kNever);
+      FAIL("no error");
+    } catch (const Error& error) {
+      CAPTURE(error.what());
+      CHECK(error.code() == "ERR_UNSUPPORTED_OP");
+      CHECK(std::string(error.what()).find(name) != std::string::npos);
+    }
+  };
+  // Known when the graph is built.
+  linearise("segment_reduce", [](Builder& b) {
+    const auto y = b.linear(b.input(), 3, 4);
+    const auto lengths = b.call("aten::ones", {std::vector<double>{4}, 4.0});
+    return b.call("aten::segment_reduce", {y, std::string("sum"), lengths});
+  });
+  // Known when the graph is run.
+  linearise("igamma", [](Builder& b) {
+    const auto y = b.call("aten::exp", {b.linear(b.input(), 3, 4)});
+    return b.call("aten::special_gammainc", {y, y});
+  });
+}
+
+TEST_CASE("a stop ends work between chunks") {
+  const StopToken stop;
+  const Model model = models().front();
+  ChunkedLinearization chunked(model.point, autogradIn(2), stop);
+  stop.request();
+  CHECK(codeOf([&] { chunked.matvec(model.point.params, stop); }) == "ABORTED");
+  CHECK(codeOf([&] { ChunkedLinearization(model.point, autogradIn(2), stop); }) == "ABORTED");
+}
+
+TEST_CASE("an output without a batch axis is refused") {
+  Builder b;
+  const auto total = b.call("aten::sum", {b.linear(b.input(), 3, 2)});
+  const Point point{
+      b.build(total), at::ones({8}, at::kDouble), {at::ones({5, 3}, at::kDouble)}, {}};
+  CHECK(codeOf([&] { ChunkedLinearization(point, autogradIn(0), kNever); }) ==
+        "ERR_SHAPE_MISMATCH");
+}
