@@ -4,6 +4,7 @@ import { checkOneOf, checkOptions, checkVector, type ProductOptions, record } fr
 import { wrongType } from './errors.ts';
 import { type Inputs, Model } from './models.ts';
 import type { RawDenseRequest, RawProductRequest } from './native.ts';
+import { batchesOf, isStreamed, type StreamedProblem } from './operators/streamed.ts';
 import { run, runSync } from './run.ts';
 
 /** A model at its parameters, with data. */
@@ -26,16 +27,18 @@ export interface DenseOptions extends ProductOptions {
  * Jᵀ(J v) without J: one forward pass of dual tensors θ + εv gives J v, one backward pass of that gives the product.
  * Memory grows with the activations of `chunkSize` rows, not with rows × parameters.
  *
+ * @param problem data as one tensor, or a stream of batches, whose products add up
  * @param v a tangent over the parameters
  * @returns a flat array of the length and kind of the parameters: `options.out` where given
  * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH`, `ERR_DTYPE_MISMATCH`, `ERR_DEVICE_UNAVAILABLE`,
  * `ERR_OUT_OF_MEMORY`, `ERR_UNSUPPORTED_OP`; the reason of `options.signal`
  */
 export async function matvecOnTheFly(
-  problem: Problem,
+  problem: Problem | StreamedProblem,
   v: ParameterVector,
   options?: ProductOptions,
 ): Promise<FloatArray> {
+  if (isStreamed(problem)) return streamedProduct(problem, v, options);
   const { request, signal, describe } = productRequest(problem, v, options);
   return run('matvecOnTheFly', request, signal, describe);
 }
@@ -70,6 +73,24 @@ export function matvecDenseSync(problem: Problem, v: ParameterVector, options?: 
   return runSync('matvecDense', request, signal, describe);
 }
 
+async function streamedProduct(
+  { model, params, batches }: StreamedProblem,
+  v: ParameterVector,
+  options: ProductOptions = {},
+): Promise<FloatArray> {
+  checkProblem({ model });
+  const flat = model.toFlat(params, 'params').slice();
+  const tangent = model.toFlat(v, 'v', dtypeOf(flat)).slice();
+  const { out, ...rest } = record(options, 'options') as ProductOptions;
+  const result =
+    out === undefined ? flat.map(() => 0) : checkVector(out, 'out', flat.length, dtypeOf(flat)).fill(0);
+  for await (const { x } of batchesOf(batches)) {
+    const part = await matvecOnTheFly({ model, params: flat, x }, tangent, rest);
+    for (let i = 0; i < result.length; i++) result[i]! += part[i]!;
+  }
+  return result;
+}
+
 function denseRequest(problem: Problem, v: ParameterVector, options: DenseOptions | undefined) {
   const { request, ...rest } = productRequest(problem, v, options);
   const strategy = checkOneOf(options?.strategy ?? 'gram', STRATEGIES, 'strategy');
@@ -91,7 +112,7 @@ function productRequest(problem: Problem, v: ParameterVector, options: ProductOp
 }
 
 /** A problem with a model in it; the rest is checked with the model. */
-export function checkProblem<P extends Problem>(problem: P): P {
+export function checkProblem<P extends { model: Model }>(problem: P): P {
   record(problem, 'problem');
   if (!(problem.model instanceof Model)) {
     throw wrongType('problem.model should come from Model.sequential or Model.load');

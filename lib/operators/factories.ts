@@ -1,9 +1,10 @@
 /** The curvature operators of a model. Each copies what it needs: changing parameters or data later changes nothing. */
-import type { FloatArray } from '../arrays.ts';
+import { dtypeOf, type FloatArray, floatArray } from '../arrays.ts';
 import { checkOptions, positive, record } from '../check.ts';
+import { outOfRange, wrongType } from '../errors.ts';
 import { toSeed } from '../generator.ts';
 import { Linearization, type LinearizeOptions, linearizeRequest } from '../linearize.ts';
-import type { Model } from '../models.ts';
+import { Model } from '../models.ts';
 import type { Operations } from '../native.ts';
 import type { Problem } from '../products.ts';
 import { run, runSync } from '../run.ts';
@@ -15,6 +16,17 @@ import {
   type WeightOptions,
   weightFields,
 } from './problem.ts';
+
+import {
+  type Batch,
+  batchesOf,
+  type CountOf,
+  isStreamed,
+  rowsOf,
+  type StreamedProblem,
+  streamedOperator,
+  termsOf,
+} from './streamed.ts';
 
 export type OperatorOptions = LinearizeOptions & WeightOptions;
 export type CentredOperatorOptions = LinearizeOptions & CenterOptions;
@@ -31,9 +43,10 @@ export interface FisherOptions extends LinearizeOptions, CenterOptions {
  * stochastic reconfiguration. Takes a problem, or a linearisation, which it then shares.
  */
 export async function gramian(
-  problem: Problem | Linearization,
+  problem: Problem | StreamedProblem | Linearization,
   options?: CentredOperatorOptions,
 ): Promise<LinearOperator> {
+  if (isStreamed(problem)) return ofStream(problem, options, undefined, (each) => gramian(each, options));
   return create(ofModel('gramian', problem, options));
 }
 export function gramianSync(
@@ -72,7 +85,11 @@ export function ntkSync(problem: Problem | Linearization, options?: CentredOpera
 }
 
 /** The Hessian of the loss by the parameters, [P, P]. */
-export async function hessian(problem: LossProblem, options?: OperatorOptions): Promise<LinearOperator> {
+export async function hessian(
+  problem: LossProblem | StreamedProblem,
+  options?: OperatorOptions,
+): Promise<LinearOperator> {
+  if (isStreamed(problem)) return ofStream(problem, options, termsOf, (each) => hessian(each, options));
   return create(ofLoss('hessian', problem, options));
 }
 export function hessianSync(problem: LossProblem, options?: OperatorOptions): LinearOperator {
@@ -80,7 +97,11 @@ export function hessianSync(problem: LossProblem, options?: OperatorOptions): Li
 }
 
 /** Jᵀ H J with H the Hessian of the loss by the outputs, [P, P]. */
-export async function gaussNewton(problem: LossProblem, options?: OperatorOptions): Promise<LinearOperator> {
+export async function gaussNewton(
+  problem: LossProblem | StreamedProblem,
+  options?: OperatorOptions,
+): Promise<LinearOperator> {
+  if (isStreamed(problem)) return ofStream(problem, options, termsOf, (each) => gaussNewton(each, options));
   return create(ofLoss('gaussNewton', problem, options));
 }
 export function gaussNewtonSync(problem: LossProblem, options?: OperatorOptions): LinearOperator {
@@ -89,9 +110,11 @@ export function gaussNewtonSync(problem: LossProblem, options?: OperatorOptions)
 
 /** The mean over rows (or, for `reduction: 'sum'`, the sum) of g gᵀ with g the gradient of a row's own loss, [P, P]. */
 export async function empiricalFisher(
-  problem: LossProblem,
+  problem: LossProblem | StreamedProblem,
   options?: CentredOperatorOptions,
 ): Promise<LinearOperator> {
+  if (isStreamed(problem))
+    return ofStream(problem, options, rowsOf, (each) => empiricalFisher(each, options));
   return create(ofLoss('empiricalFisher', problem, options));
 }
 export function empiricalFisherSync(problem: LossProblem, options?: CentredOperatorOptions): LinearOperator {
@@ -102,7 +125,17 @@ export function empiricalFisherSync(problem: LossProblem, options?: CentredOpera
  * The Fisher matrix by Monte Carlo, [P, P]: as `empiricalFisher`, with targets drawn from the distribution that the
  * model itself predicts. Its expectation is `gaussNewton`. The target of the problem gives only its shape.
  */
-export async function fisher(problem: LossProblem, options?: FisherOptions): Promise<LinearOperator> {
+export async function fisher(
+  problem: LossProblem | StreamedProblem,
+  options?: FisherOptions,
+): Promise<LinearOperator> {
+  if (isStreamed(problem)) {
+    const { seed } = sampling(options);
+    // Draws of their own for each batch.
+    return ofStream(problem, options, rowsOf, (each, index) =>
+      fisher(each, { ...options, seed: seed + BigInt(index) }),
+    );
+  }
   return create(ofLoss('fisher', problem, options, sampling(options)));
 }
 export function fisherSync(problem: LossProblem, options?: FisherOptions): LinearOperator {
@@ -111,9 +144,10 @@ export function fisherSync(problem: LossProblem, options?: FisherOptions): Linea
 
 /** The loss at the parameters, and its gradient by them (flat, P). */
 export async function lossAndGradient(
-  problem: LossProblem,
+  problem: LossProblem | StreamedProblem,
   options?: OperatorOptions,
 ): Promise<{ loss: number; gradient: FloatArray }> {
+  if (isStreamed(problem)) return streamedGradient(problem, options);
   const { request, signal, describe } = lossRequest(problem, options);
   return run('lossGradient', request, signal, describe);
 }
@@ -124,6 +158,54 @@ export function lossAndGradientSync(
 ): { loss: number; gradient: FloatArray } {
   const { request, signal, describe } = lossRequest(problem, options);
   return runSync('lossGradient', request, signal, describe);
+}
+
+/** The operator of a stream, from that of each batch. `share` is how a batch counts in the mean of a loss. */
+async function ofStream(
+  problem: StreamedProblem,
+  options: CentredOperatorOptions | undefined,
+  share: CountOf | undefined,
+  make: (problem: LossProblem, index: number) => Promise<LinearOperator>,
+): Promise<LinearOperator> {
+  const { params, dtype, device } = streamed(problem, options);
+  const counted = problem.reduction === 'sum' ? undefined : share;
+  return streamedOperator(problem, { dtype, device }, counted, (batch, index) =>
+    make(ofBatch(problem, batch, params), index),
+  );
+}
+
+async function streamedGradient(problem: StreamedProblem, options: OperatorOptions | undefined) {
+  const { params, dtype } = streamed(problem, options);
+  const gradient = floatArray(dtype, params.length);
+  let [loss, total] = [0, 0];
+  for await (const batch of batchesOf(problem.batches)) {
+    const part = await lossAndGradient(ofBatch(problem, batch, params), options);
+    const count = problem.reduction === 'sum' ? 1 : termsOf(batch);
+    // A batch without terms has no mean of its own.
+    if (count === 0) continue;
+    loss += count * part.loss;
+    for (let i = 0; i < gradient.length; i++) gradient[i]! += count * part.gradient[i]!;
+    total += count;
+  }
+  if (problem.reduction === 'sum') return { loss, gradient };
+  return { loss: loss / total, gradient: gradient.map((each) => each / total) as FloatArray };
+}
+
+/** The problem of one batch. The checks of a loss find a target that is missing. */
+function ofBatch({ batches: _, ...rest }: StreamedProblem, batch: Batch, params: FloatArray): LossProblem {
+  return { ...rest, ...batch, params } as LossProblem;
+}
+
+/** The parameters of a streamed problem, copied as those of any operator are. */
+function streamed({ model, params }: StreamedProblem, options: CentredOperatorOptions | undefined) {
+  if (!(model instanceof Model))
+    throw wrongType('problem.model should come from Model.sequential or Model.load');
+  const { device } = checkOptions(options);
+  if (options?.weights !== undefined || options?.center) {
+    throw outOfRange('weights and center are of all rows at once, which a stream of batches does not have');
+  }
+  const flat = model.toFlat(params, 'params').slice();
+  return { params: flat, dtype: dtypeOf(flat), device };
 }
 
 interface Recipe {

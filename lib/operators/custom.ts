@@ -1,0 +1,61 @@
+import { type DType, describe, type FloatArray } from '../arrays.ts';
+import { checkDevice, checkDType, positive, record } from '../check.ts';
+import { outOfRange, wrongType } from '../errors.ts';
+import { addon } from '../native.ts';
+import { LinearOperator, type Space } from './linear-operator.ts';
+
+/** Products that JavaScript computes. */
+export interface CustomOperator {
+  /** [rows, columns] */
+  shape: readonly [number, number];
+  /** `'float32'` by default. */
+  dtype?: DType;
+  /** Where solvers keep their vectors; `'cpu'` by default. */
+  device?: string;
+  /** The caller's word that A = Aᵀ; `rmatmat` is then not needed. */
+  symmetric?: boolean;
+  /** A applied to each of k vectors: `vectors` is row-major [k, columns], the result [k, rows]. */
+  matmat(vectors: FloatArray, k: number): FloatArray | Promise<FloatArray>;
+  /** Aᵀ applied to each of k vectors: `vectors` is row-major [k, rows], the result [k, columns]. */
+  rmatmat?(vectors: FloatArray, k: number): FloatArray | Promise<FloatArray>;
+}
+
+/**
+ * An operator of any origin, for the solvers and to combine with others. It works in asynchronous calls only; what its
+ * functions throw or reject with rejects those.
+ */
+export function customOperator(custom: CustomOperator): LinearOperator {
+  return makeCustom(custom, { kind: 'plain' }, { kind: 'plain' });
+}
+
+/** Used inside the package: a custom operator whose rows and columns stand for something. */
+export function makeCustom(custom: CustomOperator, rows: Space, columns: Space): LinearOperator {
+  const {
+    shape,
+    dtype,
+    device,
+    symmetric = false,
+    matmat,
+    rmatmat,
+  } = record(custom, 'the operator') as CustomOperator;
+  if (!Array.isArray(shape) || shape.length !== 2) {
+    throw wrongType(`shape should be [rows, columns], got ${describe(shape)}`);
+  }
+  const [height, width] = shape.map((size) => positive(size, 'a size of shape')) as [number, number];
+  if (symmetric && height !== width)
+    throw outOfRange(`a symmetric operator is square, got [${height}, ${width}]`);
+  if (typeof matmat !== 'function') throw wrongType(`matmat should be a function, got ${describe(matmat)}`);
+  const handle = addon().callbackOperator({
+    rows: height,
+    cols: width,
+    float64: checkDType(dtype) === 'float64',
+    device: checkDevice(device),
+    symmetric: Boolean(symmetric),
+    product(vectors, count, transposed) {
+      if (!transposed) return matmat.call(custom, vectors, count);
+      if (rmatmat === undefined) throw wrongType('the operator has no rmatmat, and is not symmetric');
+      return rmatmat.call(custom, vectors, count);
+    },
+  });
+  return new LinearOperator(handle, rows, columns);
+}
