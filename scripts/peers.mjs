@@ -13,7 +13,7 @@ import { CURVES, TABLE } from './peers/cases.mjs';
 import { peersPage } from './peers/page.mjs';
 import { measurePeak, productFlops } from './peers/peak.mjs';
 import { pythonWithPeers } from './peers/python.mjs';
-import { race, ratios } from './peers/race.mjs';
+import { costs, race, ratios } from './peers/race.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -46,7 +46,7 @@ for (const threads of threadCounts) {
   for (const each of cases) {
     for (const dtype of each.dtypes.filter((dtype) => dtypes.includes(dtype))) {
       const outcome = await race(each, { dtype, threads, rounds: Number(values.rounds), python });
-      races.push({ ...outcome, ratios: ratios(outcome.results) });
+      races.push({ ...outcome, ratios: ratios(outcome.results), costs: costs(outcome.results) });
       report(races.at(-1));
     }
   }
@@ -65,7 +65,7 @@ function chooseCases() {
   return all.filter(({ name }) => values.case.includes(name));
 }
 
-function report({ name, widths, batch, parameters, dtype, threads, versions, results, ratios }) {
+function report({ name, widths, batch, parameters, dtype, threads, versions, results, ratios, costs }) {
   const described = Object.entries(versions).map(([peer, version]) => `${peer} ${version}`);
   console.log(
     `\n${name}: P = ${parameters}, batch ${batch}, ${dtype}, ${threads} thread(s); ${described.join(', ')}`,
@@ -87,6 +87,9 @@ function report({ name, widths, batch, parameters, dtype, threads, versions, res
     ]);
   }
   console.log(table.toString());
+  console.log(
+    `Cost of a product linearised once, in gradients: ${costs.ours.toFixed(2)} (PyTorch: ${costs.torch.toFixed(2)})`,
+  );
 }
 
 /** What a product by the plain chain rule would need, as a share of the peak; other ways of computing may pass 100 %. */

@@ -49,7 +49,8 @@ function curve(axis, widths, batch) {
 
 /**
  * The ways of each peer, and how often each runs in a round: dense takes long, the others do not.
- * `against` is the way of ours that a ratio is made with.
+ * `against` is the way of ours that a ratio is made with. `gradient` is that of the mean of the squared outputs by
+ * autograd, forward and backward: what a product is measured in.
  */
 export const WAYS = [
   { peer: 'ours', way: 'oneShot', title: 'torch-curvature, one shot' },
@@ -59,6 +60,8 @@ export const WAYS = [
   { peer: 'torch', way: 'composition', title: 'PyTorch, jvp+vjp', against: 'oneShot' },
   { peer: 'torch', way: 'seed', title: "PyTorch, the seed thread's way", against: 'oneShot' },
   { peer: 'torch', way: 'linearised', title: 'PyTorch, linearised once', against: 'linearised' },
+  { peer: 'ours', way: 'gradient', title: 'torch-curvature, one gradient' },
+  { peer: 'torch', way: 'gradient', title: 'PyTorch, one gradient', against: 'gradient' },
   { peer: 'ours', way: 'dense', title: 'torch-curvature, dense', dense: true },
   { peer: 'torch', way: 'dense', title: 'PyTorch, dense', against: 'dense', dense: true },
 ];

@@ -1,7 +1,15 @@
 /** This package's side, speaking the protocol of `peer.py`. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { info, linearize, Model, matvecDenseSync, matvecOnTheFlySync, nn } from 'torch-curvature';
+import {
+  info,
+  linearize,
+  lossAndGradientSync,
+  Model,
+  matvecDenseSync,
+  matvecOnTheFlySync,
+  nn,
+} from 'torch-curvature';
 
 let ways = {};
 
@@ -44,8 +52,12 @@ async function makeExperiment({ case: each, folder, dtype, threads }) {
   const problem = { model, params: read('params'), x: { data: read('x'), shape: each.xShape } };
   const v = read('v');
   const options = { threads };
+  const { shape } = model.forwardSync(problem.params, problem.x);
+  const zeros = { data: new Kind(shape.reduce((a, b) => a * b, 1)), shape };
+  const squares = { ...problem, loss: 'mse', target: zeros };
   let kept;
   return {
+    gradient: () => lossAndGradientSync(squares, { ...options, engine: 'autograd' }).gradient,
     dense: () => matvecDenseSync(problem, v, options),
     oneShot: () => matvecOnTheFlySync(problem, v, options),
     linearised() {

@@ -23,7 +23,7 @@ const TURN_MS = 60;
  * @property {number} minMs
  * @property {number} medianMs
  * @property {number} peakBytes how much one product raised the peak resident memory of a fresh process
- * @property {number} difference from our one-shot product, relative to its largest element
+ * @property {number} difference from our one-shot product (or gradient), relative to its largest element
  */
 
 /**
@@ -52,14 +52,15 @@ export async function race(each, { dtype, threads, rounds, python }) {
     for (const { peer } of ways) workers[peer] ??= await start(peer);
 
     const results = [];
-    const reference = await product(workers.ours, 'oneShot', folder);
+    const references = {
+      product: await product(workers.ours, 'oneShot', folder),
+      gradient: await product(workers.ours, 'gradient', folder),
+    };
     for (const way of ways) {
       const result = await product(workers[way.peer], way.way, folder);
-      const difference = relativeDifference(result, reference);
+      const difference = relativeDifference(result, references[way.way] ?? references.product);
       if (!(difference <= TOLERANCES[dtype])) {
-        throw new Error(
-          `${each.name}, ${dtype}: ${way.title} differs from our one-shot product by ${difference}`,
-        );
+        throw new Error(`${each.name}, ${dtype}: ${way.title} differs from ours by ${difference}`);
       }
       const fresh = await start(way.peer);
       const { bytes } = await fresh.ask({ memoryOf: way.way });
@@ -152,4 +153,12 @@ export function ratios(results) {
   return results
     .filter(({ against }) => against !== undefined)
     .map(({ title, against, minMs }) => ({ title, ratio: ours(against).minMs / minMs }));
+}
+
+/** Cost of a product that was linearised, in gradients, of us and of PyTorch. */
+export function costs(results) {
+  const time = (peer, way) => results.find((result) => result.peer === peer && result.way === way).minMs;
+  return Object.fromEntries(
+    ['ours', 'torch'].map((peer) => [peer, time(peer, 'linearised') / time(peer, 'gradient')]),
+  );
 }

@@ -3,6 +3,7 @@
     dense         the per-sample Jacobian by vmap(jacrev), then JᵀJ, then its product with v: the seed thread's script
     seed          torch.func.linearize and the vjp of what it gives, anew for each product: the thread's on-the-fly way
     composition   torch.func.jvp, and its tangent through torch.func.vjp
+    gradient      of the mean of the squared outputs, by autograd: what the cost of a product is compared with
     linearised    torch.func.linearize and torch.func.vjp kept; a product applies both
 """
 
@@ -65,13 +66,19 @@ def make_experiment(request):
         _, pull = vjp(on_batch, params)
         return flatten(pull(tangent)[0])
 
+    leaves = {name: p.clone().requires_grad_() for name, p in params.items()}
+
+    def gradient():
+        loss = forward(leaves, x).square().mean()
+        return flatten(dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())))))
+
     kept = Lazy(lambda: (linearize(on_batch, params)[1], vjp(on_batch, params)[1]))
 
     def linearised():
         push, pull = kept()
         return flatten(pull(push(v))[0])
 
-    ways = {"dense": dense, "seed": seed, "composition": composition, "linearised": linearised}
+    ways = {"dense": dense, "gradient": gradient, "seed": seed, "composition": composition, "linearised": linearised}
     return ways, {"PyTorch": torch.__version__}
 
 

@@ -1,7 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { dump, parse } from 'npyjs';
 import { describe, expect, it } from 'vitest';
+import { relativeError } from '../models.ts';
 import { run, temporaryFolder } from './run.ts';
 
 type Data = Parameters<typeof dump>[0];
@@ -74,6 +76,20 @@ it('reads what NumPy pads to 64 bytes', async () => {
   const { matvec, result } = await files({ 'v.npy': bytes });
   expect((await matvec('--params', 'params.npy')).code).toBe(0);
   expect([...((await result()).data as Float32Array)]).toEqual(PRODUCT);
+});
+
+it.each(['mlp.pt2', 'mlp.pt'])("takes %s with the file's own parameters", async (name) => {
+  const file = fileURLToPath(new URL(`../fixtures/models/${name}`, import.meta.url));
+  const expected = JSON.parse(await readFile(file.replace(/\.pt2?$/, '.json'), 'utf8'));
+  const [x] = expected.inputs;
+  const { matvec, result } = await files({
+    'x.npy': npy(Float64Array.from(x.data), x.shape),
+    'v.npy': npy(Float64Array.from(expected.v), [expected.v.length]),
+  });
+  expect(await matvec('--model', file)).toEqual({ code: 0, stdout: '', stderr: '' });
+  const { data, dtype } = await result();
+  expect(dtype).toBe('f8');
+  expect(relativeError(data as Float64Array, expected.product)).toBeLessThan(1e-10);
 });
 
 describe('refuses in one line', () => {
