@@ -96,7 +96,7 @@ describe('installed into a fresh project', () => {
   it('types check, as an ES module and as CommonJS', { timeout: 60_000 }, async () => {
     await cp(join(project, 'typed.mts'), join(project, 'typed.cts'));
     const tsc = join(ROOT, 'node_modules/.bin/tsc');
-    const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', ''];
+    const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext'];
     await run(tsc, [...options, '--lib', 'es2022,esnext.disposable,dom', 'typed.mts', 'typed.cts'], {
       cwd: project,
     });
