@@ -5,10 +5,12 @@ import type { FloatArray, TypedArray } from './native.ts';
 
 export type { FloatArray, TypedArray };
 
+/** Precision of parameters, vectors over them, and results. */
 export type DType = 'float32' | 'float64';
 
 /** Row-major data with its shape. */
 export interface Tensor<Data extends TypedArray = TypedArray> {
+  /** Its length is the product of the sizes. */
   readonly data: Data;
   readonly shape: readonly number[];
 }

@@ -13,6 +13,10 @@ import {
 import { outOfRange, TorchCurvatureError, wrongType } from './errors.ts';
 
 export const ENGINES = ['auto', 'fused', 'autograd'] as const;
+/**
+ * Which implementation computes: `'autograd'` takes any model, `'fused'` chains of linear layers and element-wise functions
+ * on the CPU, `'auto'` the faster one that can.
+ */
 export type Engine = (typeof ENGINES)[number];
 
 /** Options that all products share. */

@@ -22,11 +22,13 @@ export const ERROR_CODES = {
   ERR_LIBTORCH: 'any other failure inside libtorch',
 } as const;
 
+/** The `code` of an error; stable, unlike messages. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** An error with a stable code. Wrong arguments give a `TypeError` or a `RangeError` with a `code` instead. */
 export class TorchCurvatureError extends Error {
   override readonly name = 'TorchCurvatureError';
+  /** Says what kind of failure this is. */
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {

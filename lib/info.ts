@@ -1,5 +1,6 @@
 import { addon, libtorchRecord, type RawInfo } from './native.ts';
 
+/** What the package runs on. */
 export interface Info extends RawInfo {
   /** Folder of the libtorch in use. */
   libtorchPath: string;

@@ -14,6 +14,7 @@ import { NativeObject } from './native-object.ts';
 import { checkProblem, type Problem } from './products.ts';
 import { run, runSync } from './run.ts';
 
+/** How to linearise. */
 export interface LinearizeOptions {
   /** `'cpu'` (the default), `'cuda'` or `'cuda:N'`. */
   device?: string;
@@ -25,16 +26,21 @@ export interface LinearizeOptions {
   products?: number;
   /** Intra-op threads of the set-up and, unless told otherwise, of each product. */
   threads?: number;
+  /** `'auto'` by default. */
   engine?: Engine;
+  /** Stops the set-up between chunks; it rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
 /** The model linearised at its parameters for a batch: J = ∂y/∂θ as a linear map, at the price of one forward pass. */
 export class Linearization extends NativeObject<LinearizationHandle> {
+  /** Of the parameters, vectors and results. */
   readonly dtype: DType;
+  /** Where it is kept and computes. */
   readonly device: string;
   /** Shape of the outputs y, [batch, …]. */
   readonly outputShape: readonly number[];
+  /** P, the length of tangents. */
   readonly parameterCount: number;
   /** Bytes kept for products. */
   readonly bytes: number;

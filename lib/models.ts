@@ -25,17 +25,22 @@ import { run, runSync } from './run.ts';
 
 /** A parameter and its place in the flat vector. */
 export interface Parameter {
+  /** As in `named_parameters()`. */
   readonly name: string;
   readonly shape: readonly number[];
+  /** Where it begins in the flat vector. */
   readonly offset: number;
+  /** How many elements it has there. */
   readonly length: number;
 }
 
+/** Of `Model.init`. */
 export interface InitOptions {
   /** As in `torch.manual_seed(seed)`; 0 by default. */
   seed?: number | bigint;
   /** Draws from this generator instead, and moves it on. */
   generator?: Generator;
+  /** `'float32'` by default; for a model from a file that of its own parameters. */
   dtype?: DType;
 }
 
@@ -54,6 +59,7 @@ export interface ModelOrigin {
 export class Model {
   /** In the order of PyTorch's `named_parameters()`, which is the order of flat vectors. */
   readonly parameters: readonly Parameter[];
+  /** P, the length of flat vectors over the parameters. */
   readonly parameterCount: number;
   /** The parameters a model file brings, flat; undefined for a list of layers. */
   readonly initialParameters: FloatArray | undefined;

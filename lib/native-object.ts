@@ -22,6 +22,7 @@ export abstract class NativeObject<Handle> implements Disposable {
     return this.#handle;
   }
 
+  /** Whether `dispose` was called. */
   get disposed(): boolean {
     return this.#handle === undefined;
   }
@@ -33,6 +34,7 @@ export abstract class NativeObject<Handle> implements Disposable {
     this.#handle = undefined;
   }
 
+  /** What the end of a `using` block calls. */
   [Symbol.dispose](): void {
     this.dispose();
   }

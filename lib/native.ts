@@ -6,7 +6,9 @@
 import { type BuildRecord, loadAddon } from './load-addon.ts';
 import type { OperatorFunctions, OperatorOperations } from './native-operators.ts';
 
+/** A flat vector. */
 export type FloatArray = Float32Array | Float64Array;
+/** What tensors hold: floating numbers, or integers for embeddings and class targets. */
 export type TypedArray = FloatArray | Int32Array | BigInt64Array;
 
 /** Row-major data with its shape. */
@@ -121,7 +123,9 @@ export interface RawInfo {
   cpuCapability: string;
   /** Default number of intra-op threads. */
   threads: number;
+  /** Whether the addon was compiled with CUDA. */
   cudaCompiled: boolean;
+  /** Names of the CUDA devices that can be used here. */
   cudaDevices: readonly string[];
 }
 

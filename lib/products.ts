@@ -9,6 +9,7 @@ import { run, runSync } from './run.ts';
 
 /** A model at its parameters, with data. */
 export interface Problem {
+  /** From `Model.sequential` or `Model.load`. */
   model: Model;
   /** Flat, or one array for each parameter by name. Their kind decides the precision of everything else. */
   params: ParameterVector;
@@ -18,6 +19,7 @@ export interface Problem {
 
 export const STRATEGIES = ['gram', 'jacobian'] as const;
 
+/** Of `matvecDense`. */
 export interface DenseOptions extends ProductOptions {
   /** `'gram'` (the default) builds F = JᵀJ and multiplies; `'jacobian'` stops at J and computes Jᵀ(J v). */
   strategy?: (typeof STRATEGIES)[number];

@@ -9,6 +9,7 @@ import { profileTable } from './profiler/table.ts';
 
 export type { ProfileRow };
 
+/** What to record. */
 export interface ProfileOptions {
   /** What to record: `'cpu'` (the default), `'cuda'`, or both. */
   activities?: readonly ('cpu' | 'cuda')[];
@@ -20,6 +21,7 @@ export interface ProfileOptions {
   withFlops?: boolean;
 }
 
+/** Of `KeyAverages.table`. */
 export interface TableOptions {
   /** PyTorch's key names: `cpu_time_total`, `self_cpu_memory_usage`, `cuda_time_total`, `flops`, … */
   sortBy?: string;

@@ -6,10 +6,13 @@ function elementwise(kind: string, target: string, ...args: readonly CallArgumen
   return { kind, emit: (scope, x) => scope.call(target, x, ...args) };
 }
 
+/** The hyperbolic tangent. */
 export const tanh = (): Layer => elementwise('tanh', 'aten::tanh');
+/** max(x, 0) */
 export const relu = (): Layer => elementwise('relu', 'aten::relu');
 /** x·σ(x) */
 export const silu = (): Layer => elementwise('silu', 'aten::silu');
+/** σ(x) = 1/(1 + exp(−x)) */
 export const sigmoid = (): Layer => elementwise('sigmoid', 'aten::sigmoid');
 
 /** x·Φ(x), or its approximation by tanh. */

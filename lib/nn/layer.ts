@@ -9,6 +9,7 @@ import type { ProgramBuilder, Value } from './program-builder.ts';
 export interface Layer {
   /** The layer's name in `nn`, for error messages. */
   readonly kind: string;
+  /** Adds the layer to a program whose value `x` it takes; returns the value of its output. */
   emit(scope: Scope, x: Value): Value;
 }
 

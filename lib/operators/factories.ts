@@ -28,9 +28,12 @@ import {
   termsOf,
 } from './streamed.ts';
 
+/** Of operators over outputs or a loss: how to linearise, and weights of the rows. */
 export type OperatorOptions = LinearizeOptions & WeightOptions;
+/** As `OperatorOptions`, for operators that may also be centred over the rows. */
 export type CentredOperatorOptions = LinearizeOptions & CenterOptions;
 
+/** Of `fisher`: how its targets are drawn. */
 export interface FisherOptions extends LinearizeOptions, CenterOptions {
   /** Targets drawn for each row; 1 by default. */
   mcSamples?: number;
@@ -49,6 +52,7 @@ export async function gramian(
   if (isStreamed(problem)) return ofStream(problem, options, undefined, (each) => gramian(each, options));
   return create(ofModel('gramian', problem, options));
 }
+/** `gramian` on the calling thread. */
 export function gramianSync(
   problem: Problem | Linearization,
   options?: CentredOperatorOptions,
@@ -66,6 +70,7 @@ export async function jacobian(
 ): Promise<LinearOperator> {
   return create(ofModel('jacobian', problem, options));
 }
+/** `jacobian` on the calling thread. */
 export function jacobianSync(
   problem: Problem | Linearization,
   options?: CentredOperatorOptions,
@@ -80,6 +85,7 @@ export async function ntk(
 ): Promise<LinearOperator> {
   return create(ofModel('ntk', problem, options));
 }
+/** `ntk` on the calling thread. */
 export function ntkSync(problem: Problem | Linearization, options?: CentredOperatorOptions): LinearOperator {
   return createSync(ofModel('ntk', problem, options));
 }
@@ -92,6 +98,7 @@ export async function hessian(
   if (isStreamed(problem)) return ofStream(problem, options, termsOf, (each) => hessian(each, options));
   return create(ofLoss('hessian', problem, options));
 }
+/** `hessian` on the calling thread. */
 export function hessianSync(problem: LossProblem, options?: OperatorOptions): LinearOperator {
   return createSync(ofLoss('hessian', problem, options));
 }
@@ -104,6 +111,7 @@ export async function gaussNewton(
   if (isStreamed(problem)) return ofStream(problem, options, termsOf, (each) => gaussNewton(each, options));
   return create(ofLoss('gaussNewton', problem, options));
 }
+/** `gaussNewton` on the calling thread. */
 export function gaussNewtonSync(problem: LossProblem, options?: OperatorOptions): LinearOperator {
   return createSync(ofLoss('gaussNewton', problem, options));
 }
@@ -117,6 +125,7 @@ export async function empiricalFisher(
     return ofStream(problem, options, rowsOf, (each) => empiricalFisher(each, options));
   return create(ofLoss('empiricalFisher', problem, options));
 }
+/** `empiricalFisher` on the calling thread. */
 export function empiricalFisherSync(problem: LossProblem, options?: CentredOperatorOptions): LinearOperator {
   return createSync(ofLoss('empiricalFisher', problem, options));
 }
@@ -138,6 +147,7 @@ export async function fisher(
   }
   return create(ofLoss('fisher', problem, options, sampling(options)));
 }
+/** `fisher` on the calling thread. */
 export function fisherSync(problem: LossProblem, options?: FisherOptions): LinearOperator {
   return createSync(ofLoss('fisher', problem, options, sampling(options)));
 }

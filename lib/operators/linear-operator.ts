@@ -45,8 +45,11 @@ export type Space =
  * (`add`, `scale`, …) stay valid when these are disposed.
  */
 export class LinearOperator extends NativeObject<OperatorHandle> {
+  /** [rows, columns] */
   readonly shape: readonly [number, number];
+  /** Of vectors and results. */
   readonly dtype: DType;
+  /** Where it computes. */
   readonly device: string;
   /** Whether A = Aᵀ by construction. */
   readonly symmetric: boolean;
@@ -254,6 +257,9 @@ export function denseOperator(
   const checked = tensor(checkFloats(data, 'matrix.data'), shape);
   if (checked.shape.length !== 2)
     throw outOfRange(`matrix should have two axes, got ${checked.shape.length}`);
+  const [rows, columns] = checked.shape;
+  if (symmetric && rows !== columns)
+    throw outOfRange(`a symmetric operator is square, got [${rows}, ${columns}]`);
   const handle = native(() => addon().denseOperator(checked, symmetric, checkDevice(device)));
   return new LinearOperator(handle, { kind: 'plain' }, { kind: 'plain' });
 }

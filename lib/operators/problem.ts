@@ -6,10 +6,12 @@ import type { Problem } from '../products.ts';
 
 /** The losses of PyTorch that have a closed-form Hessian by the outputs. */
 export const LOSSES = ['mse', 'cross_entropy', 'bce_with_logits'] as const;
+/** Losses, with PyTorch's names and meanings: squared error, `CrossEntropyLoss` and `BCEWithLogitsLoss`. */
 export type Loss = (typeof LOSSES)[number];
 
 /** A problem whose outputs are compared with targets. */
 export interface LossProblem extends Problem {
+  /** Compares the outputs with `target`. */
   loss: Loss;
   /** As in PyTorch: the mean of all terms (the default), or their sum. */
   reduction?: 'mean' | 'sum';

@@ -6,7 +6,9 @@ import { makeCustom } from './custom.ts';
 import type { LinearOperator } from './linear-operator.ts';
 import type { LossProblem } from './problem.ts';
 
+/** A part of the data. */
 export interface Batch {
+  /** The first axis is the batch, of any size. */
   x: Inputs;
   /** For operators of a loss. */
   target?: Tensor;
@@ -22,7 +24,9 @@ export type BatchSource = Batches | (() => Batches | Promise<Batches>);
 
 /** A problem whose data are a stream of batches. */
 export interface StreamedProblem extends Omit<LossProblem, 'x' | 'target' | 'loss'> {
+  /** Gone through once for each product. */
   batches: BatchSource;
+  /** For operators of a loss. */
   loss?: LossProblem['loss'];
 }
 

@@ -5,7 +5,9 @@ import type { RawProfileRow } from '../native.ts';
 
 /** All calls of one operator or region. Times in microseconds, memory in bytes; `self…` leaves out nested calls. */
 export interface ProfileRow {
+  /** Of the operator, `aten::mm`, or of the region. */
   readonly name: string;
+  /** How often it was called. */
   readonly count: number;
   readonly selfCpuTimeTotal: number;
   readonly cpuTimeTotal: number;
@@ -15,6 +17,7 @@ export interface ProfileRow {
   readonly selfCpuMemoryUsage: number;
   readonly deviceMemoryUsage: number;
   readonly selfDeviceMemoryUsage: number;
+  /** Floating-point operations, where counted; 0 elsewhere. */
   readonly flops: number;
   /** Shapes of the inputs, when these were recorded; rows are then separate for each. */
   readonly inputShapes?: readonly (readonly number[])[];

@@ -11,6 +11,7 @@ import {
   solverRequest,
 } from './arguments.ts';
 
+/** Of `eigsh`. */
 export interface EigshOptions extends SolverOptions {
   /** How many; 6 by default. */
   k?: number;
@@ -26,6 +27,7 @@ export interface EigshOptions extends SolverOptions {
   seed?: number | bigint;
 }
 
+/** What `eigsh` found. Not to converge is a result, no failure. */
 export interface Eigenpairs {
   /** [k], ascending. */
   eigenvalues: FloatArray;
@@ -35,9 +37,11 @@ export interface Eigenpairs {
   residualNorms: FloatArray;
   /** Products with the operator. */
   iterations: number;
+  /** Whether all pairs are within the tolerance. */
   converged: boolean;
   /** `converged`, `maxIterations` or `nan`. */
   reason: string;
+  /** For people; empty when converged. */
   message: string;
 }
 

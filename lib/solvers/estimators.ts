@@ -5,6 +5,7 @@ import type { LinearOperator } from '../operators/linear-operator.ts';
 import { run, runSync } from '../run.ts';
 import { type SolverOptions, seedOf, solverRequest } from './arguments.ts';
 
+/** Of `trace`. */
 export interface TraceOptions extends SolverOptions {
   /**
    * `'hutchinson'` (the default): the mean of zᵀA z. `'hutch++'` takes the trace on the dominant subspace exactly, which
@@ -17,6 +18,7 @@ export interface TraceOptions extends SolverOptions {
   seed?: number | bigint;
 }
 
+/** An estimate of a trace. */
 export interface TraceEstimate {
   estimate: number;
   /** Of the mean over the random vectors; NaN for fewer than two. */
@@ -42,6 +44,7 @@ function traceRequest(op: LinearOperator, options: TraceOptions = {}) {
   return { ...rest, request: { ...request, method } };
 }
 
+/** Of `diagonal`. */
 export interface DiagonalOptions extends SolverOptions {
   /** Products with the operator; 30 by default. */
   samples?: number;
@@ -49,6 +52,7 @@ export interface DiagonalOptions extends SolverOptions {
   seed?: number | bigint;
 }
 
+/** An estimate of a diagonal. */
 export interface DiagonalEstimate {
   /** [n] */
   diagonal: FloatArray;

@@ -1,7 +1,7 @@
 /** Solvers of A x = b. They run natively on the operator's device: no vector crosses into JavaScript on the way. */
 import { describe, type FloatArray } from '../arrays.ts';
 import { checkVector, positive } from '../check.ts';
-import { wrongType } from '../errors.ts';
+import { TorchCurvatureError, wrongType } from '../errors.ts';
 import type { Operations } from '../native.ts';
 import {
   checkOperator,
@@ -12,6 +12,7 @@ import {
 import { run, runSync } from '../run.ts';
 import { given, optionalAmount, optionalCount, type SolverOptions, solverRequest } from './arguments.ts';
 
+/** Of `cg` and `minres`. */
 export interface LinearSolverOptions extends SolverOptions {
   /** On ‖b − A x‖ / ‖b‖; 1e-5 by default. */
   tolerance?: number;
@@ -27,8 +28,11 @@ export interface LinearSolverOptions extends SolverOptions {
   onIteration?: (progress: SolverProgress) => void;
 }
 
+/** What `onIteration` is told. */
 export interface SolverProgress {
+  /** From 1. */
   iteration: number;
+  /** ‖b − A x‖, as the method carries it along. */
   residualNorm: number;
   /** Which right-hand side, from 0. */
   rightHandSide: number;
@@ -36,9 +40,11 @@ export interface SolverProgress {
 
 /** How one right-hand side ended. Not to converge is a result, no failure. */
 export interface SolverRecord {
+  /** Steps of the method. */
   iterations: number;
   /** ‖b − A x‖ */
   residualNorm: number;
+  /** Whether the tolerance was reached. */
   converged: boolean;
   /**
    * `converged`, `maxIterations`, `indefinite` (A, for `cg`, is not positive definite), `nan`, `stagnation` (rounding
@@ -156,6 +162,12 @@ function linearRequest(
     : undefined;
   const used = owned ?? preconditioner;
   checkOperator(used, 'preconditioner');
+  if (used.dtype !== op.dtype) {
+    throw new TorchCurvatureError(
+      'ERR_DTYPE_MISMATCH',
+      `preconditioner should be ${op.dtype} as the operator is, got ${used.dtype}`,
+    );
+  }
   return { ...rest, request: { ...fields, preconditioner: used.handle }, release: () => owned?.dispose() };
 }
 

@@ -10,6 +10,7 @@ import {
   solverRequest,
 } from './arguments.ts';
 
+/** Of `spectralDensity`. */
 export interface SpectralDensityOptions extends SolverOptions {
   /** Random start vectors; 10 by default. */
   probes?: number;
@@ -25,14 +26,15 @@ export interface SpectralDensityOptions extends SolverOptions {
   seed?: number | bigint;
 }
 
+/** A density over the real line, and what it was made of. */
 export interface SpectralDensity {
   /** [gridPoints], ascending. */
   grid: Float64Array;
   /** [gridPoints]; integrates to 1 over the real line. */
   density: Float64Array;
-  /** [probes, steps]: eigenvalues of the tridiagonal matrices, ascending. */
+  /** Eigenvalues of the tridiagonal matrices, ascending; [probes, steps]. */
   nodes: Tensor<Float64Array>;
-  /** [probes, steps]: their weights; each row sums to 1. */
+  /** Weights of the nodes, [probes, steps]; each row sums to 1. */
   weights: Tensor<Float64Array>;
   /** Products with the operator. */
   products: number;

@@ -1,100 +1,120 @@
 /**
- * Regression with the natural gradient: each step solves (JᵀJ/N + λI) d = ∇L with conjugate gradients, never building J.
- * Compared with Adam from the same start, for as long as the natural gradient took.
+ * Regression with the natural gradient: each step solves (2/N JᵀJ + λI) d = ∇L with conjugate gradients, without ever
+ * building J. Compared with Adam from the same start, for as long as the natural gradient took.
  *
- *     npm run example:natural-gradient [-- --steps 60 --seed 0 --html natural-gradient.html --json FILE]
+ *     npm run example:natural-gradient [-- --steps 150 --rate 0.01 --seed 0 --threads 1 --html FILE --json FILE]
  */
-import { cg, type FloatArray, Generator, gramian, linearize, Model, nn, type Tensor } from 'torch-curvature';
+import { cg, type FloatArray, Generator, gramian, lossAndGradient, Model, nn } from 'torch-curvature';
 import { Adam } from './shared/adam.ts';
-import { parseOptions, save, startBar } from './shared/cli.ts';
-import { type Curve, page } from './shared/page.ts';
+import { parseOptions, save, startBar, wholeNumber } from './shared/cli.ts';
+import { page } from './shared/page.ts';
 
 const ROWS = 1024;
-const options = parseOptions({ steps: '60', seed: '0', html: 'natural-gradient.html', json: '' });
+const options = parseOptions({
+  steps: '150',
+  /** Adam's: of 0.001, 0.003, 0.01 and 0.03 the one that gets furthest here. */
+  rate: '0.01',
+  seed: '0',
+  /** A product of this size takes a tenth of a millisecond, too little to share. */
+  threads: '1',
+  html: 'build/natural-gradient.html',
+  json: '',
+});
+const threads = wholeNumber(options.threads, 'threads');
+const steps = wholeNumber(options.steps, 'steps');
 
 const model = Model.sequential([nn.linear(2, 32), nn.tanh(), nn.linear(32, 32), nn.tanh(), nn.linear(32, 1)]);
-const generator = new Generator(Number(options.seed));
+const generator = new Generator(wholeNumber(options.seed, 'seed', 0));
 const start = model.init({ generator, dtype: 'float64' });
 const x = generator.uniform([ROWS, 2], { low: -1, high: 1, dtype: 'float64' });
-const target = Float64Array.from({ length: ROWS }, (_, row) => truth(x.data[2 * row]!, x.data[2 * row + 1]!));
+const target = {
+  data: Float64Array.from({ length: ROWS }, (_, row) => truth(x.data[2 * row]!, x.data[2 * row + 1]!)),
+  shape: [ROWS, 1],
+};
 
 /** The function to learn: waves that bend. */
 function truth(a: number, b: number): number {
   return Math.sin(4 * a + 2 * b * b) * Math.cos(3 * b);
 }
 
-/** Residuals y − t, and the mean of their squares. */
-function residuals({ data }: Tensor<FloatArray>): { residual: Float64Array; loss: number } {
-  const residual = target.map((value, row) => data[row]! - value);
-  return { residual, loss: residual.reduce((sum, each) => sum + each * each, 0) / ROWS };
+const problemAt = (params: FloatArray) => ({ model, params, x, target, loss: 'mse' }) as const;
+
+async function lossAt(params: FloatArray): Promise<number> {
+  const { data } = await model.forward(params, x, { threads });
+  return target.data.reduce((sum, value, row) => sum + (data[row]! - value) ** 2, 0) / ROWS;
 }
 
-const lossAt = async (params: FloatArray) => residuals(await model.forward(params, x)).loss;
+/** How the loss went down over time. */
+class Curve {
+  readonly seconds: number[] = [];
+  readonly losses: number[] = [];
+  readonly name: string;
+  readonly #begin = performance.now();
 
-/** The gradient of the loss, (2/N) Jᵀ r, beside the loss itself. */
-async function gradientAt(params: FloatArray) {
-  using linearisation = await linearize({ model, params, x });
-  const { residual, loss } = residuals(linearisation.output);
-  const gradient = await linearisation.vjp({
-    data: residual.map((each) => (2 / ROWS) * each),
-    shape: [ROWS, 1],
-  });
-  return { gradient, loss };
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get elapsed(): number {
+    return (performance.now() - this.#begin) / 1000;
+  }
+
+  add(loss: number): void {
+    this.seconds.push(this.elapsed);
+    this.losses.push(loss);
+  }
 }
 
-async function naturalGradient(steps: number): Promise<Curve> {
+async function naturalGradient(): Promise<Curve> {
   const bar = startBar('natural gradient', steps);
-  const curve: Curve = { name: 'natural gradient', seconds: [], losses: [] };
-  const begin = performance.now();
-  let params: FloatArray = start.slice();
+  const curve = new Curve('natural gradient');
+  let params: FloatArray = start;
   let damping = 1e-2;
   for (let step = 0; step < steps; step++) {
-    const { gradient, loss } = await gradientAt(params);
-    curve.seconds.push((performance.now() - begin) / 1000);
-    curve.losses.push(loss);
-    // Twice the mean of the per-sample J Jᵀ is the Gauss-Newton matrix of the mean of squares.
-    using fisher = (await gramian({ model, params, x })).scale(2 / ROWS);
-    for (;;) {
+    const { loss, gradient } = await lossAndGradient(problemAt(params), { threads });
+    curve.add(loss);
+    bar.update(step, { note: loss.toExponential(2) });
+    // 2/N JᵀJ is the Gauss-Newton matrix of the mean of squares.
+    using squares = await gramian(problemAt(params), { threads });
+    using fisher = squares.scale(2 / ROWS);
+    // As Levenberg and Marquardt: a step that does not help is tried again, shorter and closer to the gradient's.
+    for (; damping < 1e6; damping *= 4) {
       using damped = fisher.damp(damping);
-      const { x: direction } = await cg(damped, gradient, { tolerance: 1e-4, maxIterations: 200 });
+      const { x: direction } = await cg(damped, gradient, { tolerance: 1e-3, maxIterations: 200, threads });
       const candidate = params.map((each, i) => each - direction[i]!);
       if ((await lossAt(candidate)) < loss) {
         params = candidate;
-        damping = Math.max(damping / 3, 1e-12);
         break;
       }
-      damping *= 4;
-      if (damping > 1e6) break;
     }
-    bar.update(step + 1, { loss: loss.toExponential(2) });
+    damping = Math.max(damping / 3, 1e-12);
   }
+  curve.add(await lossAt(params));
+  bar.update(steps);
   bar.stop();
-  curve.seconds.push((performance.now() - begin) / 1000);
-  curve.losses.push(await lossAt(params));
   return curve;
 }
 
 async function adam(seconds: number): Promise<Curve> {
-  const bar = startBar('Adam, as long', Math.ceil(seconds * 1000));
-  const curve: Curve = { name: 'Adam', seconds: [], losses: [] };
-  const optimiser = new Adam(start.slice(), 3e-3);
-  const begin = performance.now();
-  for (let elapsed = 0; elapsed < seconds; elapsed = (performance.now() - begin) / 1000) {
-    const { gradient, loss } = await gradientAt(optimiser.params);
-    curve.seconds.push(elapsed);
-    curve.losses.push(loss);
+  const bar = startBar('Adam, as long', seconds);
+  const curve = new Curve('Adam');
+  const optimiser = new Adam(start, Number(options.rate));
+  while (curve.elapsed < seconds) {
+    const { loss, gradient } = await lossAndGradient(problemAt(optimiser.params), { threads });
+    curve.add(loss);
+    bar.update(curve.elapsed, { note: loss.toExponential(2) });
     optimiser.step(gradient);
-    bar.update(Math.floor(elapsed * 1000), { loss: loss.toExponential(2) });
   }
+  bar.update(seconds);
   bar.stop();
   return curve;
 }
 
-const natural = await naturalGradient(Number(options.steps));
+const natural = await naturalGradient();
 const plain = await adam(natural.seconds.at(-1)!);
 for (const { name, seconds, losses } of [natural, plain]) {
   const time = `${seconds.at(-1)!.toFixed(1)} s, ${losses.length - 1} steps`;
-  console.log(`${name.padEnd(16)} loss ${losses.at(-1)!.toExponential(2)} after ${time}`);
+  console.log(`${name.padEnd(16)} lowest loss ${Math.min(...losses).toExponential(2)} in ${time}`);
 }
 await save(options.json, JSON.stringify({ natural, adam: plain }));
 await save(

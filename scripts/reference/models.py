@@ -375,6 +375,13 @@ REFUSED = {
         True,
         "mixed",
     ),
+    # Scripted, these keep PyTorch's own branches on what they are given.
+    "scripted-norms": (Normalised, floats(2, 6), ("script",), True, torch.float64),
+    "scripted-attention": (Attention, floats(3, 8), ("script",), True, torch.float64),
+    "scripted-transformer": (Transformer, floats(4, 3), ("script",), True, torch.float64),
+    "scripted-lstm": (lambda: Recurrent(nn.LSTM), floats(4, 3), ("script",), True, torch.float64),
+    "scripted-gru": (lambda: Recurrent(nn.GRU), floats(4, 3), ("script",), True, torch.float64),
+    "scripted-rnn": (lambda: Recurrent(nn.RNN), floats(4, 3), ("script",), True, torch.float64),
 }
 
 

@@ -24,12 +24,8 @@ constexpr double kDefaultGain = 1;
 constexpr double kSingleTolerance = 1e-6;
 constexpr double kDoubleTolerance = 1e-13;
 
-/// Few rows give few numbers, whose rounding errors no norm evens out.
-constexpr int64_t kFewRows = 16;
-
 double tolerance(const Point& point) {
-  const double factor = point.batch() < kFewRows ? 2 : 1;
-  return factor * (point.params.scalar_type() == at::kFloat ? kSingleTolerance : kDoubleTolerance);
+  return point.params.scalar_type() == at::kFloat ? kSingleTolerance : kDoubleTolerance;
 }
 
 /// A random tangent with a part in the range of Jᵀ: without it J v of a few rows may cancel to a

@@ -2,6 +2,7 @@ import type { FloatArray } from 'torch-curvature';
 
 /** Kingma & Ba, "Adam: a method for stochastic optimization" (2015), with the usual constants. */
 export class Adam {
+  /** A copy of those it began with, which each step moves. */
   readonly params: FloatArray;
   readonly #rate: number;
   readonly #first: Float64Array;
@@ -9,7 +10,7 @@ export class Adam {
   #steps = 0;
 
   constructor(params: FloatArray, rate: number) {
-    this.params = params;
+    this.params = params.slice();
     this.#rate = rate;
     this.#first = new Float64Array(params.length);
     this.#second = new Float64Array(params.length);

@@ -1,8 +1,9 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
 
-/** Options with their defaults, all strings; the empty one means "none". */
+/** Options with their defaults, all strings; the empty one means "none". Wrong usage ends the process. */
 export function parseOptions<Names extends string>(defaults: Record<Names, string>): Record<Names, string> {
   const options = Object.fromEntries(
     Object.entries<string>(defaults).map(([name, value]) => [
@@ -10,24 +11,41 @@ export function parseOptions<Names extends string>(defaults: Record<Names, strin
       { type: 'string' as const, default: value },
     ]),
   );
-  return parseArgs({ options }).values as Record<Names, string>;
+  try {
+    return parseArgs({ options }).values as Record<Names, string>;
+  } catch (error) {
+    return wrongUsage((error as Error).message);
+  }
+}
+
+/** A whole number of at least `least`. */
+export function wholeNumber(text: string, name: string, least = 1): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  return wrongUsage(`--${name} should be a whole number of at least ${least}, got ${text}`);
+}
+
+function wrongUsage(message: string): never {
+  console.error(message);
+  process.exit(2);
 }
 
 /** A progress bar on the terminal; nothing elsewhere. */
-export function startBar(title: string, total: number): SingleBar {
+export function startBar(title: string, total: number, note = ''): SingleBar {
   const bar = new SingleBar({
-    format: `${title.padEnd(16)} {bar} {percentage} %  {loss}`,
+    format: `${title.padEnd(16)} {bar} {percentage} %  {note}`,
     stream: process.stderr,
     barsize: 30,
     hideCursor: true,
     noTTYOutput: false,
   });
-  bar.start(total, 0, { loss: '' });
+  bar.start(total, 0, { note });
   return bar;
 }
 
 export async function save(file: string, content: string): Promise<void> {
   if (file === '') return;
+  await mkdir(dirname(file), { recursive: true });
   await writeFile(file, content);
   console.log(`Written: ${file}`);
 }
