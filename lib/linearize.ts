@@ -158,11 +158,11 @@ export function linearizeSync(problem: Problem, options?: LinearizeOptions): Lin
 }
 
 /** Used inside the package: the request of anything that linearises. */
-export function linearizeRequest(problem: Problem, options: LinearizeOptions = {}) {
+export function linearizeRequest(problem: Problem, options?: LinearizeOptions) {
   const { signal, ...how } = checkOptions(options);
   const { model, params, x } = checkProblem(problem);
   const { request, outputShape, describe } = model.request(params, x, how);
-  const { memoryBudget, products } = options;
+  const { memoryBudget, products } = options ?? {};
   return {
     request: {
       ...request,

@@ -78,12 +78,12 @@ export function matvecDenseSync(problem: Problem, v: ParameterVector, options?: 
 async function streamedProduct(
   { model, params, batches }: StreamedProblem,
   v: ParameterVector,
-  options: ProductOptions = {},
+  options: ProductOptions | undefined,
 ): Promise<FloatArray> {
   checkProblem({ model });
   const flat = model.toFlat(params, 'params').slice();
   const tangent = model.toFlat(v, 'v', dtypeOf(flat)).slice();
-  const { out, ...rest } = record(options, 'options') as ProductOptions;
+  const { out, ...rest } = record(options ?? {}, 'options') as ProductOptions;
   const result =
     out === undefined ? flat.map(() => 0) : checkVector(out, 'out', flat.length, dtypeOf(flat)).fill(0);
   for await (const { x } of batchesOf(batches)) {

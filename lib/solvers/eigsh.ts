@@ -60,9 +60,9 @@ export function eigshSync(op: LinearOperator, options?: EigshOptions): Eigenpair
   return runSync('eigsh', request, signal, describe);
 }
 
-function eigshRequest(op: LinearOperator, options: EigshOptions = {}) {
+function eigshRequest(op: LinearOperator, options: EigshOptions | undefined) {
   const { request, ...rest } = solverRequest('eigsh', op, options);
-  const { k = 6, which = 'LM', tolerance, maxIterations, basis, seed } = options;
+  const { k = 6, which = 'LM', tolerance, maxIterations, basis, seed } = options ?? {};
   return {
     ...rest,
     request: {

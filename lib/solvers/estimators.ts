@@ -38,9 +38,9 @@ export function traceSync(op: LinearOperator, options?: TraceOptions): TraceEsti
   return runSync('trace', request, signal, describe);
 }
 
-function traceRequest(op: LinearOperator, options: TraceOptions = {}) {
+function traceRequest(op: LinearOperator, options: TraceOptions | undefined) {
   const { request, ...rest } = sampledRequest('trace', op, options);
-  const method = checkOneOf(options.method ?? 'hutchinson', ['hutchinson', 'hutch++'] as const, 'method');
+  const method = checkOneOf(options?.method ?? 'hutchinson', ['hutchinson', 'hutch++'] as const, 'method');
   return { ...rest, request: { ...request, method } };
 }
 
@@ -71,8 +71,8 @@ export function diagonalSync(op: LinearOperator, options?: DiagonalOptions): Dia
   return runSync('stochasticDiagonal', request, signal, describe);
 }
 
-function sampledRequest(name: string, op: LinearOperator, options: DiagonalOptions = {}) {
+function sampledRequest(name: string, op: LinearOperator, options: DiagonalOptions | undefined) {
   const { request, ...rest } = solverRequest(name, op, options);
-  const { samples = 30, seed } = options;
+  const { samples = 30, seed } = options ?? {};
   return { ...rest, request: { ...request, samples: positive(samples, 'samples'), seed: seedOf(seed) } };
 }

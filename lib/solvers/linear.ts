@@ -130,10 +130,10 @@ function linearRequest(
   method: string,
   op: LinearOperator,
   b: OperatorVector,
-  options: LinearSolverOptions = {},
+  options: LinearSolverOptions | undefined,
 ) {
   const { request, ...rest } = solverRequest(method, op, options);
-  const { tolerance, maxIterations, preconditioner, x0, k, onIteration } = options;
+  const { tolerance, maxIterations, preconditioner, x0, k, onIteration } = options ?? {};
   const count = k === undefined ? 1 : positive(k, 'k');
   const length = count * op.shape[0];
   if (onIteration !== undefined && typeof onIteration !== 'function') {

@@ -56,9 +56,9 @@ export function spectralDensitySync(op: LinearOperator, options?: SpectralDensit
   return runSync('spectralDensity', request, signal, describe);
 }
 
-function densityRequest(op: LinearOperator, options: SpectralDensityOptions = {}) {
+function densityRequest(op: LinearOperator, options: SpectralDensityOptions | undefined) {
   const { request, ...rest } = solverRequest('spectralDensity', op, options);
-  const { probes, steps, gridPoints, margin, sigma, seed } = options;
+  const { probes, steps, gridPoints, margin, sigma, seed } = options ?? {};
   return {
     ...rest,
     request: {

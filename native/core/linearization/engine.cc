@@ -6,6 +6,11 @@
 
 namespace tc {
 
+void refuseFused(const Point& point) {
+  throw Error("ERR_UNSUPPORTED_OP",
+              "the fused engine cannot run this model here: " + fusedObstacle(point));
+}
+
 Engine findEngine(const std::string& name) {
   if (name == "auto") return Engine::kAuto;
   if (name == "fused") return Engine::kFused;
@@ -18,10 +23,7 @@ std::unique_ptr<Linearization> linearize(const Point& point, Engine engine, int6
   if (engine != Engine::kAutograd) {
     if (auto fused = linearizeFused(point, products)) return fused;
   }
-  if (engine == Engine::kFused) {
-    throw Error("ERR_UNSUPPORTED_OP",
-                "the fused engine does not cover this model on this device; use engine 'auto'");
-  }
+  if (engine == Engine::kFused) refuseFused(point);
   return linearizeAutograd(point);
 }
 

@@ -8,8 +8,8 @@
 #include <algorithm>
 
 #include "core/device.h"
-#include "core/error.h"
 #include "core/fused/gram.h"
+#include "core/linearization/engine.h"
 #include "core/linearization/fused.h"
 #include "core/products/jacobian.h"
 
@@ -67,10 +67,7 @@ void mirrorUpper(const at::Tensor& gram) {
 void writeJacobian(const Point& point, Engine engine, int64_t begin, int64_t end,
                    const at::Tensor& out, const StopToken& stop) {
   if (engine != Engine::kAutograd && fusedJacobian(point, begin, end, out)) return;
-  if (engine == Engine::kFused) {
-    throw Error("ERR_UNSUPPORTED_OP",
-                "the fused engine cannot run this model here: " + fusedObstacle(point));
-  }
+  if (engine == Engine::kFused) refuseFused(point);
   const int64_t outputs = out.size(0) / (end - begin);
   forEachChunk(end - begin, kVmapRows, stop, [&](int64_t first, int64_t last) {
     perSampleJacobian(point, begin + first, begin + last,

@@ -11,8 +11,8 @@
 #include <variant>
 
 #include "core/dual_level.h"
-#include "core/error.h"
 #include "core/linearization/autograd.h"
+#include "core/linearization/engine.h"
 #include "core/linearization/fused.h"
 #include "core/linearization/kernels.h"
 
@@ -64,10 +64,7 @@ at::Tensor matvecOnTheFly(const Point& point, const at::Tensor& v, Engine engine
                           const StopToken& stop) {
   at::Tensor result = at::zeros_like(point.params);
   if (engine != Engine::kAutograd && addFusedMatvec(point, v, result, stop)) return result;
-  if (engine == Engine::kFused) {
-    throw Error("ERR_UNSUPPORTED_OP",
-                "the fused engine cannot run this model here: " + fusedObstacle(point));
-  }
+  if (engine == Engine::kFused) refuseFused(point);
   std::vector<at::Tensor> sum = point.program->unflatten(result);
   const std::vector<at::Tensor> tangents = point.program->unflatten(v);
   bool forwardMode = forwardModeAgrees(*point.program);

@@ -60,6 +60,7 @@ SolverRecord solve(const LinearOperator& a, const at::Tensor& b, at::Tensor& x, 
   const double target = options.tolerance * normOf(b);
   const int64_t limit = iterationLimit(a, options);
   const double negligible = 100 * epsilonOf(b);
+  const double flat = std::sqrt(epsilonOf(b));
   SolverRecord record;
   const auto end = [&](bool converged, const char* reason, std::string message) {
     record.converged = converged;
@@ -77,15 +78,16 @@ SolverRecord solve(const LinearOperator& a, const at::Tensor& b, at::Tensor& x, 
       return end(false, "nan",
                  "the right-hand side, the start or the operator holds NaN or infinity");
     if (record.residualNorm <= target) return end(true, "converged", "");
+    const bool progress = record.residualNorm < bestNorm / 2;
+    if (record.residualNorm > bestNorm) {
+      x.copy_(best);
+      record.residualNorm = bestNorm;
+    }
     if (record.iterations >= limit) {
       return end(false, "maxIterations",
                  "no convergence within " + std::to_string(limit) + " iterations");
     }
-    if (!(record.residualNorm < bestNorm / 2)) {
-      if (record.residualNorm > bestNorm) {
-        x.copy_(best);
-        record.residualNorm = bestNorm;
-      }
+    if (!progress) {
       return end(false, "stagnation",
                  "the residual no longer falls: the system has no solution (the operator is "
                  "singular), or rounding keeps the tolerance out of reach");
@@ -121,7 +123,9 @@ SolverRecord solve(const LinearOperator& a, const at::Tensor& b, at::Tensor& x, 
       deltaBar = -cosine * lanczos.betaNext;
       const double gamma = std::hypot(gammaBar, lanczos.betaNext);
       scaleOfA = std::max({scaleOfA, std::abs(lanczos.alpha), lanczos.betaNext});
-      if (gamma <= scaleOfA * negligible) break;  // singular: x is the least-squares solution
+      // ‖A r‖/‖r‖ of the residual so far (Paige & Saunders): x is then the least-squares solution of
+      // a singular system, and further steps only add rounding. Beyond it the outer loop tries again.
+      if (std::hypot(gammaBar, deltaBar) <= scaleOfA * flat) break;
       cosine = gammaBar / gamma;
       sine = lanczos.betaNext / gamma;
       const double phi = cosine * phiBar;
