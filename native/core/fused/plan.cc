@@ -8,10 +8,9 @@
 namespace tc::fused {
 namespace {
 
-/// Bytes that the widest value of a tile should occupy, and limits for T.
-constexpr int64_t kTileBytes = 128 * 1024;
-constexpr int64_t kMostSamples = 512;
-constexpr int64_t kFewestSamples = 256;
+/// T, about: enough samples to share the reading of W and the writing of its gradient, few enough
+/// for the values of narrow layers to stay in the first two caches. The optimum is flat.
+constexpr int64_t kTileSamples = 256;
 /// From this width on, samples-in-rows copies are made anew in each product: that costs it at most
 /// some percent, and keeping them costs as much memory as the values themselves.
 constexpr int64_t kWideLayer = 192;
@@ -26,13 +25,11 @@ int64_t widest(const Chain& chain) {
   return *std::max_element(chain.widths.begin(), chain.widths.end());
 }
 
-int64_t tileSize(const Chain& chain, const Workload& workload) {
-  const int64_t fitting = kTileBytes / (widest(chain) * workload.elementSize);
-  const int64_t most = std::clamp(fitting, kFewestSamples, kMostSamples);
+int64_t tileSize(const Workload& workload) {
   // Every thread gets the same number of tiles.
   const int64_t threads = std::max(1, workload.threads);
   const int64_t share = (workload.batch + threads - 1) / threads;
-  const int64_t tilesEach = std::max<int64_t>(1, (share + most / 2) / most);
+  const int64_t tilesEach = std::max<int64_t>(1, (share + kTileSamples / 2) / kTileSamples);
   return std::max(workload.lanes, roundUp((share + tilesEach - 1) / tilesEach, workload.lanes));
 }
 
@@ -114,7 +111,7 @@ Plan makePlan(const Chain& chain, const Workload& workload, int64_t cut) {
   Plan plan{};
   plan.chain = chain;
   plan.cut = cut;
-  plan.tile = tileSize(chain, workload);
+  plan.tile = tileSize(workload);
   plan.tiles = (workload.batch + plan.tile - 1) / plan.tile;
   const auto stride = [&](int64_t n) {
     return workload.elementSize == 4 ? rowStride<float>(n) : rowStride<double>(n);

@@ -123,8 +123,9 @@ SolverRecord solve(const LinearOperator& a, const at::Tensor& b, at::Tensor& x, 
       deltaBar = -cosine * lanczos.betaNext;
       const double gamma = std::hypot(gammaBar, lanczos.betaNext);
       scaleOfA = std::max({scaleOfA, std::abs(lanczos.alpha), lanczos.betaNext});
-      // ‖A r‖/‖r‖ of the residual so far (Paige & Saunders): x is then the least-squares solution of
-      // a singular system, and further steps only add rounding. Beyond it the outer loop tries again.
+      // ‖A r‖/‖r‖ of the residual so far (Paige & Saunders): x is then the least-squares solution
+      // of a singular system, and further steps only add rounding. Beyond it the outer loop tries
+      // again.
       if (std::hypot(gammaBar, deltaBar) <= scaleOfA * flat) break;
       cosine = gammaBar / gamma;
       sine = lanczos.betaNext / gamma;
