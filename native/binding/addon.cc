@@ -1,5 +1,6 @@
 #include "binding/js.h"
 #include "binding/operation.h"
+#include "core/memory.h"
 #include "core/threads.h"
 
 namespace tc::js {
@@ -7,6 +8,7 @@ namespace {
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   defaultThreads();  // read before anything changes it
+  keepFreedMemory();
   addInfo(env, exports);
   addScheduling(env, exports);
   addProgram(env, exports);

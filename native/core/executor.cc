@@ -1,12 +1,20 @@
 #include "core/executor.h"
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 #include <utility>
 
 #include "core/threads.h"
 
 namespace tc {
+
+namespace {
+
+/// How long an idle worker keeps its OpenMP threads for the next piece of work.
+constexpr std::chrono::milliseconds kKeepThreads(50);
+
+}  // namespace
 
 thread_local Executor::Worker* Executor::current_ = nullptr;
 
@@ -62,8 +70,14 @@ void Executor::start() {
 void Executor::loop(Worker& worker) {
   current_ = &worker;
   std::unique_lock lock(mutex_);
+  const auto hasWork = [&] { return static_cast<bool>(worker.work); };
   for (;;) {
-    worker.wake.wait(lock, [&] { return static_cast<bool>(worker.work); });
+    if (!worker.wake.wait_for(lock, kKeepThreads, hasWork)) {
+      lock.unlock();
+      releaseThreads();
+      lock.lock();
+      worker.wake.wait(lock, hasWork);
+    }
     auto work = std::exchange(worker.work, nullptr);
     lock.unlock();
     work();

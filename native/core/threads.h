@@ -9,6 +9,11 @@ int defaultThreads();
 /// Cores that this process may run on.
 int availableCores();
 
+/// Ends the OpenMP threads that work for the calling thread; the next parallel region starts them
+/// anew. While a process has more of them than cores, those that wait are put to sleep at once, and
+/// regions of other threads, however short, have to wake theirs each time.
+void releaseThreads();
+
 /// Sets libtorch's intra-op threads of the calling thread; 0 means the default. libtorch's setting
 /// does not reach threads that already used it, so every piece of work makes its own scope.
 class ThreadScope {

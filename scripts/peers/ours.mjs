@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import {
   info,
-  linearize,
+  linearizeSync,
   lossAndGradientSync,
   Model,
   matvecDenseSync,
@@ -25,7 +25,7 @@ async function answer(request) {
   }
   if ('memoryOf' in request) {
     const before = peakResidentBytes();
-    await ways[request.memoryOf]();
+    ways[request.memoryOf]();
     return { bytes: peakResidentBytes() - before };
   }
   const run = ways[request.run];
@@ -33,9 +33,7 @@ async function answer(request) {
   let result;
   for (let i = 0; i < request.times; i++) {
     const start = performance.now();
-    const product = run();
-    // The only way that is a promise is the first run of a linearisation, which is not a product's cost.
-    result = product instanceof Promise ? await product : product;
+    result = run();
     ms.push(performance.now() - start);
   }
   if (request.result) writeFileSync(request.result, Float64Array.from(result));
@@ -61,11 +59,8 @@ async function makeExperiment({ case: each, folder, dtype, threads }) {
     dense: () => matvecDenseSync(problem, v, options),
     oneShot: () => matvecOnTheFlySync(problem, v, options),
     linearised() {
-      if (kept !== undefined) return kept.matvecSync(v);
-      return linearize(problem, options).then((linearisation) => {
-        kept = linearisation;
-        return kept.matvecSync(v);
-      });
+      kept ??= linearizeSync(problem, options);
+      return kept.matvecSync(v);
     },
   };
 }

@@ -2,8 +2,10 @@
 
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
 
 #include "core/error.h"
+#include "core/linearization/forward_mode.h"
 #include "core/linearization/graph.h"
 #include "core/linearization/kept_storage.h"
 #include "core/linearization/kernels.h"
@@ -27,7 +29,13 @@ class AutogradLinearization : public Linearization {
     }
     output_ = y.detach();
     if (y.requires_grad()) {
-      linearise(y);
+      backward_ = KeptGraph({y}, leaves_);
+      if (forwardModeIsCheaper(*point.program) && forwardModeAgrees(*point.program)) {
+        dual_ = point;
+        y_ = y;
+      } else {
+        keepForward(y);
+      }
     } else {  // no parameter reaches the output
       backward_ = KeptGraph({}, leaves_);
       forward_ = KeptGraph({}, {output_});
@@ -46,7 +54,7 @@ class AutogradLinearization : public Linearization {
       tangents.push_back(v.narrow(0, offset, leaf.numel()).view(leaf.sizes()));
       offset += leaf.numel();
     }
-    const at::Tensor tangent = forward_.pull(tangents).front();
+    const at::Tensor tangent = push(tangents);
     if (!tangent.defined()) return at::zeros_like(output_);
     // Views in the program can hand v itself through; results are tensors of their own.
     return tangent.is_alias_of(v) ? tangent.clone(at::MemoryFormat::Contiguous)
@@ -60,12 +68,25 @@ class AutogradLinearization : public Linearization {
   int64_t bytes() const override { return bytes_; }
 
  private:
-  void linearise(const at::Tensor& y) {
+  void keepForward(const at::Tensor& y) {
+    const at::AutoGradMode gradients(true);
     const at::Tensor cotangent = at::zeros_like(output_).requires_grad_();
     forward_ = KeptGraph(differentiableGradient(y, leaves_, cotangent), {cotangent});
-    backward_ = KeptGraph({y}, leaves_);
     if (const std::string missing = forward_.missingDerivative(); !missing.empty())
       throw Error("ERR_UNSUPPORTED_OP", "the model cannot be linearised: the " + missing);
+  }
+
+  at::Tensor push(const std::vector<at::Tensor>& tangents) {
+    if (dual_.program) {
+      try {
+        return pushForward(dual_, tangents);
+      } catch (const c10::NotImplementedError&) {  // some operator lacks forward mode
+        dual_ = {};
+        keepForward(y_);
+        y_.reset();
+      }
+    }
+    return forward_.pull(tangents).front();
   }
 
   int64_t length() const {
@@ -77,7 +98,9 @@ class AutogradLinearization : public Linearization {
   std::vector<at::Tensor> leaves_;
   at::Tensor output_;
   KeptGraph backward_;  ///< u ↦ Jᵀu
-  KeptGraph forward_;   ///< v ↦ J v
+  KeptGraph forward_;   ///< v ↦ J v, unless that is
+  Point dual_;          ///< by forward mode at this point
+  at::Tensor y_;        ///< with its graph, should forward mode turn out not to exist
   int64_t bytes_ = 0;
 };
 

@@ -7,28 +7,15 @@
 #include <c10/util/Exception.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <algorithm>
-#include <variant>
-
 #include "core/dual_level.h"
 #include "core/linearization/autograd.h"
 #include "core/linearization/engine.h"
+#include "core/linearization/forward_mode.h"
 #include "core/linearization/fused.h"
 #include "core/linearization/kernels.h"
 
 namespace tc {
 namespace {
-
-/// Whether forward mode gives the transpose of reverse mode. It ignores the padding row of an
-/// embedding, whose derivative reverse mode says is zero.
-bool forwardModeAgrees(const Program& program) {
-  constexpr size_t kPaddingIdx = 2;
-  return std::ranges::none_of(program.nodes(), [](const Program::Node& node) {
-    if (node.op.schema().name() != "aten::embedding") return false;
-    const auto* padding = std::get_if<c10::IValue>(&node.slots[kPaddingIdx]);
-    return padding != nullptr && padding->isInt() && padding->toInt() >= 0;
-  });
-}
 
 /// Adds Jᵀ(Jv) of some rows to `sum`.
 void accumulate(const Point& point, const std::vector<at::Tensor>& tangents,
