@@ -125,36 +125,39 @@ at::Tensor multiplyUpper(const at::Tensor& upper, const at::Tensor& v) {
   constexpr int64_t kDeal = 16;
   const int64_t workers =
       std::clamp<int64_t>(at::get_num_threads(), 1, std::max<int64_t>(1, columns / kDeal));
-  const at::Tensor sums = at::zeros({workers, columns}, v.options());
+  // In double precision: each element of the result is a long sum with much cancellation.
+  const at::Tensor sums = at::zeros({workers, columns}, v.options().dtype(at::kDouble));
   const T* const f = upper.const_data_ptr<T>();
   const T* const x = v.const_data_ptr<T>();
-  T* const base = sums.mutable_data_ptr<T>();
+  double* const base = sums.mutable_data_ptr<double>();
   forkJoin(workers, [&](int64_t worker) {
-    T* const y = base + worker * columns;
+    double* const y = base + worker * columns;
     for (int64_t deal = worker * kDeal; deal < columns; deal += workers * kDeal) {
       for (int64_t i = deal; i < std::min(columns, deal + kDeal); ++i) {
         const T* const row = f + i * columns;
-        const T left = x[i];
+        const double left = x[i];
         constexpr int64_t kSums = 32;  // independent sums, for the compiler's vectors
-        T dot[kSums] = {};
+        double dot[kSums] = {};
         int64_t j = i + 1;
         for (; j + kSums <= columns; j += kSums) {
           for (int64_t s = 0; s < kSums; ++s) {
-            dot[s] += row[j + s] * x[j + s];
-            y[j + s] += row[j + s] * left;
+            const double element = row[j + s];
+            dot[s] += element * x[j + s];
+            y[j + s] += element * left;
           }
         }
-        T sum = row[i] * left;
+        double sum = row[i] * left;
         for (; j < columns; ++j) {
-          sum += row[j] * x[j];
-          y[j] += row[j] * left;
+          const double element = row[j];
+          sum += element * x[j];
+          y[j] += element * left;
         }
         for (int64_t s = 0; s < kSums; ++s) sum += dot[s];
         y[i] += sum;
       }
     }
   });
-  return sums.sum(0);
+  return sums.sum(0).to(v.scalar_type());
 }
 
 }  // namespace
