@@ -56,6 +56,15 @@ export function outOfRange(message: string): Coded<RangeError> {
 /** How the addon says that a stop handle was used; callers see the signal's reason instead. */
 export const ABORTED = 'ABORTED';
 
+/** Calls the addon, throwing what a caller should see of its errors. */
+export function translated<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
 /** The error a caller sees for one that the addon threw. */
 export function fromNative(error: unknown): unknown {
   if (!(error instanceof Error)) return error;

@@ -13,7 +13,7 @@ import {
   type Tensor,
 } from './arrays.ts';
 import { checkDType, checkOptions, checkTensor, checkVector, type ProductOptions, record } from './check.ts';
-import { fromNative, TorchCurvatureError, wrongType } from './errors.ts';
+import { TorchCurvatureError, translated, wrongType } from './errors.ts';
 import { Generator } from './generator.ts';
 import { type FileSource, readModelFile } from './model-files/index.ts';
 import { addon, type ProgramHandle, type RawProgram, type RawRequest } from './native.ts';
@@ -85,11 +85,7 @@ export class Model {
     this.initialParameters = initialParameters;
     this.#initialisers = initialisers;
     this.#inputCount = program.inputs;
-    try {
-      this.#handle = addon().createProgram(program);
-    } catch (error) {
-      throw fromNative(error);
-    }
+    this.#handle = translated(() => addon().createProgram(program));
   }
 
   /**
@@ -268,13 +264,11 @@ export class Model {
       inputs.map(({ data, shape }) => `${data.constructor.name}${shape.slice(1)}`).join(';') + dtype;
     let row = this.#outputShapes.get(key);
     if (row === undefined) {
-      try {
-        row = addon()
+      row = translated(() =>
+        addon()
           .outputShape(this.#handle, inputs, dtype === 'float64')
-          .slice(1);
-      } catch (error) {
-        throw fromNative(error);
-      }
+          .slice(1),
+      );
       this.#outputShapes.set(key, row);
     }
     return [inputs[0]!.shape[0]!, ...row];

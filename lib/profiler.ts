@@ -2,7 +2,7 @@
 import { types } from 'node:util';
 import { describe } from './arrays.ts';
 import { checkOneOf, positive, record } from './check.ts';
-import { fromNative, outOfRange, wrongType } from './errors.ts';
+import { outOfRange, translated, wrongType } from './errors.ts';
 import { addon, type RawProfile, type RawProfilerOptions } from './native.ts';
 import { type ProfileRow, sorted } from './profiler/rows.ts';
 import { profileTable } from './profiler/table.ts';
@@ -94,7 +94,7 @@ export class Profile {
   /** Writes a Chrome trace, which `chrome://tracing` and Perfetto open. */
   exportChromeTrace(path: string): void {
     if (typeof path !== 'string') throw wrongType(`path should be a string, got ${describe(path)}`);
-    native(() => this.#raw.save(path));
+    translated(() => this.#raw.save(path));
   }
 }
 
@@ -110,13 +110,13 @@ export async function profile<T>(
 ): Promise<{ result: Awaited<T>; profile: Profile }> {
   if (typeof body !== 'function') throw wrongType(`profile expects a function, got ${describe(body)}`);
   const chosen = checkOptions(options);
-  native(() => addon().profilerStart(chosen));
+  translated(() => addon().profilerStart(chosen));
   let raw: RawProfile;
   let result: Awaited<T>;
   try {
     result = await body();
   } finally {
-    raw = native(() => addon().profilerStop());
+    raw = translated(() => addon().profilerStop());
   }
   return { result, profile: new Profile(raw, chosen) };
 }
@@ -161,12 +161,4 @@ function checkOptions(options: ProfileOptions): RawProfilerOptions {
     profileMemory: Boolean(profileMemory),
     withFlops: Boolean(withFlops),
   };
-}
-
-function native<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw fromNative(error);
-  }
 }

@@ -1,6 +1,6 @@
 /** Runs operations of the addon: aborts, errors, and news of them for those who listen. */
 import { tracingChannel } from 'node:diagnostics_channel';
-import { ABORTED, fromNative } from './errors.ts';
+import { ABORTED, fromNative, translated } from './errors.ts';
 import { addon, type Operations } from './native.ts';
 
 type Name = keyof Operations;
@@ -40,13 +40,7 @@ export function runSync<N extends Name>(
   describe: () => object,
 ): Operations[N]['result'] {
   signal?.throwIfAborted();
-  const call = () => {
-    try {
-      return addon()[`${name}Sync`](request as never) as Operations[N]['result'];
-    } catch (error) {
-      throw fromNative(error);
-    }
-  };
+  const call = () => translated(() => addon()[`${name}Sync`](request as never) as Operations[N]['result']);
   return listened() ? channel.traceSync(call, { operation: `${name}Sync`, ...describe() }) : call();
 }
 

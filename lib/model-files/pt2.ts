@@ -1,6 +1,6 @@
 /** Models that `torch.export.save` wrote. */
 import { floatArray } from '../arrays.ts';
-import { fromNative } from '../errors.ts';
+import { translated } from '../errors.ts';
 import { addon, type FloatArray, type RawProgram, type RawTensor } from '../native.ts';
 import { damaged, unsupported } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, tagged } from './json.ts';
@@ -211,11 +211,7 @@ function freeBatch(program: RawProgram, inputs: readonly ExportedInput[], flat: 
       throw damaged(`the input ${name} has the impossible shape [${exportedShape}]`);
     return { data: exampleData(dtype, count, name, flat), shape: exportedShape };
   });
-  try {
-    program.nodes = addon().freeBatch(program, examples, flat instanceof Float64Array);
-  } catch (error) {
-    throw fromNative(error);
-  }
+  program.nodes = translated(() => addon().freeBatch(program, examples, flat instanceof Float64Array));
 }
 
 function exampleData(dtype: string, count: number, name: string, flat: FloatArray) {

@@ -1,5 +1,5 @@
 /** Models that `torch.jit.save` wrote. */
-import { fromNative } from '../errors.ts';
+import { translated } from '../errors.ts';
 import { addon } from '../native.ts';
 import { unsupported } from './failure.ts';
 import type { LoadedModel } from './loaded-model.ts';
@@ -29,12 +29,8 @@ export function readTorchScript(archive: Archive, bytes: Uint8Array): LoadedMode
   }
   const [, root] = MAIN.exec(archive.names.find((name) => MAIN.test(name))!)!;
   for (const part of ['data', 'constants']) checkStorages(archive, root!, part);
-  try {
-    const { program, parameters, frozen } = addon().loadTorchScript(bytes);
-    return { kind: 'torchscript', program, initialParameters: parameters, frozen };
-  } catch (error) {
-    throw fromNative(error);
-  }
+  const { program, parameters, frozen } = translated(() => addon().loadTorchScript(bytes));
+  return { kind: 'torchscript', program, initialParameters: parameters, frozen };
 }
 
 /** libtorch reads as many elements of a storage as the pickle says, also where the file has fewer. */

@@ -1,6 +1,6 @@
 import { type DType, describe, type FloatArray } from '../arrays.ts';
 import { checkDevice, checkDType, positive, record } from '../check.ts';
-import { outOfRange, wrongType } from '../errors.ts';
+import { outOfRange, translated, wrongType } from '../errors.ts';
 import { addon } from '../native.ts';
 import { LinearOperator, type Space } from './linear-operator.ts';
 
@@ -45,17 +45,18 @@ export function makeCustom(custom: CustomOperator, rows: Space, columns: Space):
   if (symmetric && height !== width)
     throw outOfRange(`a symmetric operator is square, got [${height}, ${width}]`);
   if (typeof matmat !== 'function') throw wrongType(`matmat should be a function, got ${describe(matmat)}`);
-  const handle = addon().callbackOperator({
+  const description = {
     rows: height,
     cols: width,
     float64: checkDType(dtype) === 'float64',
     device: checkDevice(device),
     symmetric: Boolean(symmetric),
-    product(vectors, count, transposed) {
+    product(vectors: FloatArray, count: number, transposed: boolean) {
       if (!transposed) return matmat.call(custom, vectors, count);
       if (rmatmat === undefined) throw wrongType('the operator has no rmatmat, and is not symmetric');
       return rmatmat.call(custom, vectors, count);
     },
-  });
+  };
+  const handle = translated(() => addon().callbackOperator(description));
   return new LinearOperator(handle, rows, columns);
 }

@@ -19,7 +19,7 @@ import {
   positive,
   record,
 } from '../check.ts';
-import { fromNative, outOfRange, TorchCurvatureError, wrongType } from '../errors.ts';
+import { outOfRange, TorchCurvatureError, translated, wrongType } from '../errors.ts';
 import type { Model } from '../models.ts';
 import { addon, type Operations, type OperatorHandle } from '../native.ts';
 import { NativeObject } from '../native-object.ts';
@@ -169,7 +169,7 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
   /** A B */
   multiply(other: LinearOperator): LinearOperator {
     checkOperator(other, 'other');
-    const handle = native(() => addon().operatorProduct(this.handle, other.handle));
+    const handle = translated(() => addon().operatorProduct(this.handle, other.handle));
     return new LinearOperator(handle, this.#rows, other.#columns);
   }
 
@@ -184,7 +184,7 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
     if (this.#rows.kind !== 'parameters' && this.#columns.kind !== 'parameters') {
       throw outOfRange('submatrix is for operators over the parameters of a model');
     }
-    const handle = native(() =>
+    const handle = translated(() =>
       addon().operatorSubmatrix(this.handle, ranges(this.#rows, rows), ranges(this.#columns, columns)),
     );
     const cut = (space: Space): Space => (space.kind === 'parameters' ? { kind: 'plain' } : space);
@@ -244,7 +244,7 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
   }
 
   #combined(make: () => OperatorHandle): LinearOperator {
-    return new LinearOperator(native(make), this.#rows, this.#columns);
+    return new LinearOperator(translated(make), this.#rows, this.#columns);
   }
 }
 
@@ -260,7 +260,7 @@ export function denseOperator(
   const [rows, columns] = checked.shape;
   if (symmetric && rows !== columns)
     throw outOfRange(`a symmetric operator is square, got [${rows}, ${columns}]`);
-  const handle = native(() => addon().denseOperator(checked, symmetric, checkDevice(device)));
+  const handle = translated(() => addon().denseOperator(checked, symmetric, checkDevice(device)));
   return new LinearOperator(handle, { kind: 'plain' }, { kind: 'plain' });
 }
 
@@ -270,7 +270,7 @@ export function diagonalOperator(
   { device = 'cpu' }: { device?: string } = {},
 ): LinearOperator {
   const checked = checkFloats(diagonal, 'diagonal');
-  const handle = native(() => addon().diagonalOperator(checked, checkDevice(device)));
+  const handle = translated(() => addon().diagonalOperator(checked, checkDevice(device)));
   return new LinearOperator(handle, { kind: 'plain' }, { kind: 'plain' });
 }
 
@@ -301,12 +301,4 @@ export function checkSquare(op: LinearOperator, purpose: string): void {
     'ERR_SHAPE_MISMATCH',
     `${purpose} needs a square operator, got [${rows}, ${columns}]`,
   );
-}
-
-function native<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw fromNative(error);
-  }
 }
