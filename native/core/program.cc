@@ -57,6 +57,52 @@ c10::IValue gather(const ProgramSpec::Refs& refs, bool optional,
   return list;
 }
 
+torch::jit::Stack arguments(const Program::Node& node, const at::Tensor& leading,
+                            const std::vector<at::Tensor>& values) {
+  torch::jit::Stack stack;
+  stack.reserve(node.slots.size());
+  for (size_t i = 0; i < node.slots.size(); ++i) {
+    const Program::Slot& slot = node.slots[i];
+    if (const auto* constant = std::get_if<c10::IValue>(&slot)) {
+      stack.push_back(*constant);
+    } else if (const auto* ref = std::get_if<ProgramSpec::Ref>(&slot)) {
+      stack.emplace_back(values[static_cast<size_t>(ref->value)]);
+    } else if (const auto* refs = std::get_if<ProgramSpec::Refs>(&slot)) {
+      stack.push_back(
+          gather(*refs, hasOptionalElements(node.op.schema().arguments()[i].type()), values));
+    } else if (const auto* size = std::get_if<Size>(&slot)) {
+      stack.emplace_back(evaluate(*size, values));
+    } else if (const auto* sizes = std::get_if<ProgramSpec::Sizes>(&slot)) {
+      c10::List<int64_t> list;
+      for (const Size& each : *sizes) list.push_back(evaluate(each, values));
+      stack.emplace_back(std::move(list));
+    } else if (const auto* dtype = std::get_if<ProgramSpec::DtypeOf>(&slot)) {
+      stack.emplace_back(values[static_cast<size_t>(dtype->value)].scalar_type());
+    } else if (std::holds_alternative<ProgramSpec::Precision>(slot)) {
+      stack.emplace_back(leading.scalar_type());
+    } else {
+      stack.emplace_back(leading.device());
+    }
+  }
+  return stack;
+}
+
+/// Appends what the node's operator left on the stack.
+void append(const Program::Node& node, torch::jit::Stack stack, std::vector<at::Tensor>& values) {
+  if (stack.size() == 1 && stack.front().isTensorList()) {
+    const auto list = stack.front().toTensorVector();
+    if (static_cast<int64_t>(list.size()) < node.outputs) {
+      throw Error("ERR_SHAPE_MISMATCH",
+                  node.op.schema().name() + " gives " + std::to_string(list.size()) +
+                      " tensors, the model expects " + std::to_string(node.outputs));
+    }
+    values.insert(values.end(), list.begin(), list.begin() + node.outputs);
+    return;
+  }
+  for (auto& result : stack)
+    values.push_back(result.isTensor() ? std::move(result).toTensor() : at::Tensor());
+}
+
 }  // namespace
 
 Program::Program(const ProgramSpec& spec)
@@ -106,57 +152,25 @@ std::vector<at::Tensor> Program::unflatten(const at::Tensor& flat) const {
   return views;
 }
 
-void Program::call(const Node& node, const at::Tensor& leading, std::vector<at::Tensor>& values) {
-  torch::jit::Stack stack;
-  stack.reserve(node.slots.size());
-  for (size_t i = 0; i < node.slots.size(); ++i) {
-    const Slot& slot = node.slots[i];
-    if (const auto* constant = std::get_if<c10::IValue>(&slot)) {
-      stack.push_back(*constant);
-    } else if (const auto* ref = std::get_if<ProgramSpec::Ref>(&slot)) {
-      stack.emplace_back(values[static_cast<size_t>(ref->value)]);
-    } else if (const auto* refs = std::get_if<ProgramSpec::Refs>(&slot)) {
-      stack.push_back(
-          gather(*refs, hasOptionalElements(node.op.schema().arguments()[i].type()), values));
-    } else if (const auto* size = std::get_if<Size>(&slot)) {
-      stack.emplace_back(evaluate(*size, values));
-    } else if (const auto* sizes = std::get_if<ProgramSpec::Sizes>(&slot)) {
-      c10::List<int64_t> list;
-      for (const Size& each : *sizes) list.push_back(evaluate(each, values));
-      stack.emplace_back(std::move(list));
-    } else if (const auto* dtype = std::get_if<ProgramSpec::DtypeOf>(&slot)) {
-      stack.emplace_back(values[static_cast<size_t>(dtype->value)].scalar_type());
-    } else if (std::holds_alternative<ProgramSpec::Precision>(slot)) {
-      stack.emplace_back(leading.scalar_type());
-    } else {
-      stack.emplace_back(leading.device());
-    }
-  }
+void Program::call(const Node& node, const at::Tensor& leading, std::vector<at::Tensor>& values,
+                   const Observer& observer) {
+  torch::jit::Stack stack = arguments(node, leading, values);
+  const torch::jit::Stack seen = observer ? stack : torch::jit::Stack();
   node.op.callBoxed(stack);
   for (const int64_t value : node.lastUses) values[static_cast<size_t>(value)].reset();
-  if (stack.size() == 1 && stack.front().isTensorList()) {
-    const auto list = stack.front().toTensorVector();
-    if (static_cast<int64_t>(list.size()) < node.outputs) {
-      throw Error("ERR_SHAPE_MISMATCH",
-                  node.op.schema().name() + " gives " + std::to_string(list.size()) +
-                      " tensors, the model expects " + std::to_string(node.outputs));
-    }
-    values.insert(values.end(), list.begin(), list.begin() + node.outputs);
-    return;
-  }
-  for (auto& result : stack)
-    values.push_back(result.isTensor() ? std::move(result).toTensor() : at::Tensor());
+  append(node, std::move(stack), values);
+  if (observer) observer(node, seen, values);
 }
 
-at::Tensor Program::run(at::TensorList parameters, at::TensorList inputs,
-                        at::TensorList constants) const {
+at::Tensor Program::run(at::TensorList parameters, at::TensorList inputs, at::TensorList constants,
+                        const Observer& observer) const {
   std::vector<at::Tensor> values;
   values.reserve(static_cast<size_t>(values_));
   values.insert(values.end(), parameters.begin(), parameters.end());
   values.insert(values.end(), inputs.begin(), inputs.end());
   values.insert(values.end(), constants.begin(), constants.end());
   const at::Tensor leading = parameters.empty() ? inputs.front() : parameters.front();
-  for (const Node& node : nodes_) call(node, leading, values);
+  for (const Node& node : nodes_) call(node, leading, values, observer);
   return values[static_cast<size_t>(output_)];
 }
 

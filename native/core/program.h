@@ -3,8 +3,10 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
+#include <ATen/core/stack.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -108,13 +110,20 @@ class Program {
   /// Views of the flat vector `[P]`, one for each parameter, in order.
   std::vector<at::Tensor> unflatten(const at::Tensor& flat) const;
 
+  /// Is told of a node, of the arguments it was called with, in the order of its schema, and of the
+  /// values after it.
+  using Observer = std::function<void(const Node& node, const torch::jit::Stack& arguments,
+                                      const std::vector<at::Tensor>& values)>;
+
   /// Runs the nodes. `constants` are those of the program in the precision and on the device of the
   /// parameters.
-  at::Tensor run(at::TensorList parameters, at::TensorList inputs, at::TensorList constants) const;
+  at::Tensor run(at::TensorList parameters, at::TensorList inputs, at::TensorList constants,
+                 const Observer& observer = {}) const;
 
   /// Runs one node, appending what it produces to the values before it. `leading` is a tensor whose
   /// precision and device stand for those of the parameters.
-  static void call(const Node& node, const at::Tensor& leading, std::vector<at::Tensor>& values);
+  static void call(const Node& node, const at::Tensor& leading, std::vector<at::Tensor>& values,
+                   const Observer& observer = {});
 
  private:
   Node resolve(const ProgramSpec::Node& node, int64_t known) const;

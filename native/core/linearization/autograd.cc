@@ -4,11 +4,13 @@
 #include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
 
+#include <optional>
+
 #include "core/error.h"
-#include "core/linearization/forward_mode.h"
 #include "core/linearization/graph.h"
 #include "core/linearization/kept_storage.h"
 #include "core/linearization/kernels.h"
+#include "core/linearization/tangent_program.h"
 
 namespace tc {
 namespace {
@@ -22,16 +24,25 @@ class AutogradLinearization : public Linearization {
     const at::AutoGradMode gradients(true);
     for (const at::Tensor& view : point.program->unflatten(point.params.detach()))
       leaves_.push_back(view.detach().requires_grad_());
-    at::Tensor y;
-    {
-      const DifferentiableKernels kernels(*point.program);
-      y = point.program->run(leaves_, point.inputs, point.constants);
-    }
+    const DifferentiableKernels kernels(*point.program);
+    TangentProgram tangents;
+    bool known = true;  // every operator has a derivative in forward mode
+    at::Tensor y =
+        point.program->run(leaves_, point.inputs, point.constants,
+                           [&](const Program::Node& node, const torch::jit::Stack& arguments,
+                               const std::vector<at::Tensor>& values) {
+                             try {
+                               if (known) tangents.record(node, arguments, values);
+                             } catch (const c10::NotImplementedError&) {
+                               known = false;
+                             }
+                           });
     output_ = y.detach();
     if (y.requires_grad()) {
       backward_ = KeptGraph({y}, leaves_);
-      if (forwardModeIsCheaper(*point.program) && forwardModeAgrees(*point.program)) {
-        dual_ = point;
+      if (known) {
+        tangents_ = std::move(tangents);
+        program_ = point.program;
         y_ = y;
       } else {
         keepForward(y);
@@ -77,11 +88,12 @@ class AutogradLinearization : public Linearization {
   }
 
   at::Tensor push(const std::vector<at::Tensor>& tangents) {
-    if (dual_.program) {
+    if (tangents_) {
       try {
-        return pushForward(dual_, tangents);
+        const DifferentiableKernels kernels(*program_);
+        return tangents_->push(tangents, program_->output());
       } catch (const c10::NotImplementedError&) {  // some operator lacks forward mode
-        dual_ = {};
+        tangents_.reset();
         keepForward(y_);
         y_.reset();
       }
@@ -97,10 +109,11 @@ class AutogradLinearization : public Linearization {
 
   std::vector<at::Tensor> leaves_;
   at::Tensor output_;
-  KeptGraph backward_;  ///< u ↦ Jᵀu
-  KeptGraph forward_;   ///< v ↦ J v, unless that is
-  Point dual_;          ///< by forward mode at this point
-  at::Tensor y_;        ///< with its graph, should forward mode turn out not to exist
+  KeptGraph backward_;                      ///< u ↦ Jᵀu
+  std::optional<TangentProgram> tangents_;  ///< v ↦ J v, or where an operator has no forward mode
+  KeptGraph forward_;                       ///< the same as the backward pass of Jᵀ
+  std::shared_ptr<const Program> program_;
+  at::Tensor y_;  ///< with its graph, should forward mode turn out not to exist
   int64_t bytes_ = 0;
 };
 

@@ -8,11 +8,11 @@ namespace tc {
 
 /// Linearises with libtorch's autograd: any program, device and precision.
 ///
-/// The gradient g(u) = Jᵀu is built once with a graph of its own; it is linear in u, so that its
-/// backward pass is v ↦ J v (the "double-backward trick"). For programs with convolutions J v is a
-/// forward pass of dual tensors instead, which costs less. Throws Error ERR_UNSUPPORTED_OP, naming
-/// the operator, where the backward of one has no derivative; some operators say so only in the
-/// first product. (libtorch has no operator that lacks this derivative and has a forward-mode one.)
+/// Jᵀu is the backward pass of a graph that is kept, J v a program of the operators' derivatives
+/// (tangent_program.h). For an operator without forward mode J v is instead the backward pass of
+/// the gradient g(u) = Jᵀu, which is linear in u (the "double-backward trick"). Throws Error
+/// ERR_UNSUPPORTED_OP, naming the operator, where that does not exist either; some operators say so
+/// only in the first product.
 ///
 /// Keeps references to the point's tensors, whose contents must stay as they are.
 std::unique_ptr<Linearization> linearizeAutograd(const Point& point);
