@@ -1,7 +1,10 @@
 #include "core/linearization/engine.h"
 
+#include <utility>
+
 #include "core/error.h"
 #include "core/linearization/autograd.h"
+#include "core/linearization/cuda_graph.h"
 #include "core/linearization/fused.h"
 
 namespace tc {
@@ -24,6 +27,8 @@ std::unique_ptr<Linearization> linearize(const Point& point, Engine engine, int6
     if (auto fused = linearizeFused(point, products)) return fused;
   }
   if (engine == Engine::kFused) refuseFused(point);
+  if (auto recorder = cudaGraphs(point.params.device(), products))
+    return recorded(std::move(recorder), [&] { return linearizeAutograd(point); });
   return linearizeAutograd(point);
 }
 

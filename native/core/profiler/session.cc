@@ -10,6 +10,7 @@
 
 #include "core/device.h"
 #include "core/error.h"
+#include "core/linearization/cuda_graph.h"
 #include "core/profiler/aggregate.h"
 #include "core/profiler/events.h"
 #include "core/profiler/trace.h"
@@ -45,6 +46,7 @@ std::set<ActivityType> activities(const ProfilerOptions& options) {
 }
 
 void synchronizeDevices() {
+  const auto lock = withoutCaptures();
   const auto& hooks = at::detail::getCUDAHooks();
   for (size_t device = 0; device < cudaDevices().size(); ++device)
     hooks.deviceSynchronize(static_cast<c10::DeviceIndex>(device));
