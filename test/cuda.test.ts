@@ -1,7 +1,21 @@
 /** On a GPU: the same numbers as on the CPU. Skipped, saying so, where there is none. */
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { info, matvecDense, matvecOnTheFly, matvecOnTheFlySync, profile } from '../lib/index.ts';
-import { MODEL_CASES, problemOf, relativeError, toFloat32 } from './models.ts';
+import {
+  type FloatArray,
+  info,
+  type Linearization,
+  linearize,
+  linearizeSync,
+  Model,
+  matvecDense,
+  matvecOnTheFly,
+  matvecOnTheFlySync,
+  profile,
+} from '../lib/index.ts';
+import { addon } from '../lib/native.ts';
+import { FOLDER, modelFiles } from './model-files/fixtures.ts';
+import { MODEL_CASES, problemOf, relativeError, tensorOf, toFloat32, vector } from './models.ts';
 
 const { cudaDevices, cudaCompiled } = info();
 const absent = cudaDevices.length === 0;
@@ -46,6 +60,141 @@ describe.skipIf(absent)(`CUDA${reason}`, () => {
     await expect(matvecOnTheFly(problemOf(each), Float64Array.from(each.v), options)).rejects.toThrow(
       expect.objectContaining({ code: 'ERR_DEVICE_UNAVAILABLE' }),
     );
+  });
+});
+
+/** More products of each kind than are taken before a graph is captured, so that the last ones replay it. */
+const TIMES = 6;
+
+/** Products of every kind, each with another vector. */
+async function products(lin: Linearization, salt = 0): Promise<FloatArray[]> {
+  const results: FloatArray[] = [];
+  for (let time = 0; time < TIMES; time++) {
+    const v = vector(lin.parameterCount, salt + time);
+    const u = vector(
+      lin.outputShape.reduce((a, b) => a * b, 1),
+      salt + time + 0.5,
+    );
+    results.push((await lin.jvp(v)).data, await lin.vjp(u), await lin.matvec(v));
+  }
+  return results;
+}
+
+function expectSame(results: readonly FloatArray[], expected: readonly FloatArray[]) {
+  expect(results.length).toBe(expected.length);
+  for (const [i, result] of results.entries())
+    expect(relativeError(result, expected[i]!)).toBeLessThan(1e-11);
+}
+
+// The CPU takes the same tests, so that they are known to hold where there is no GPU to run them on.
+describe.each(['cpu', 'cuda'])('products taken again and again', (device) => {
+  const skipped = device === 'cuda' && absent;
+  const options = { device, engine: 'autograd' } as const;
+
+  describe.skipIf(skipped)(`on ${device}${skipped ? reason : ''}`, () => {
+    it.each(MODEL_CASES.map((each) => [each.name, each] as const))(
+      'are those of a new linearisation: %s',
+      async (_, each) => {
+        const problem = problemOf(each);
+        using reference = linearizeSync(problem, { engine: 'autograd' });
+        const expected = await products(reference);
+        for (const how of [{}, { chunkSize: 2 }, { chunkSize: 2, memoryBudget: 1 }, { products: 1 }]) {
+          using lin = await linearize(problem, { ...options, ...how });
+          expectSame(await products(lin), expected);
+          expect(relativeError(lin.output.data, each.y.data)).toBeLessThan(1e-11);
+        }
+      },
+    );
+
+    it.each(modelFiles().filter(({ file }) => file.endsWith('.pt2')))(
+      'are those of a new linearisation: $file',
+      async ({ file, expected }) => {
+        const model = await Model.load(join(FOLDER, file));
+        const inputs = expected.inputs.map(({ dtype, ...stored }) =>
+          tensorOf({ ...stored, integer: dtype === 'int64' }),
+        );
+        const problem = { model, params: Float64Array.from(expected.params), x: inputs };
+        using reference = linearizeSync(problem, { engine: 'autograd' });
+        using lin = linearizeSync(problem, options);
+        expectSame(await products(lin), await products(reference));
+      },
+    );
+
+    it('do not change each other, in two linearisations used in turn', () => {
+      const cases = MODEL_CASES.slice(0, 2);
+      const pairs = cases.map((each) => [linearizeSync(problemOf(each), options), each] as const);
+      const taken: { result: FloatArray; expected: FloatArray }[] = [];
+      for (let time = 0; time < TIMES; time++) {
+        for (const [lin, each] of pairs) {
+          const v = vector(lin.parameterCount, time);
+          taken.push({ result: lin.matvecSync(v), expected: matvecOnTheFlySync(problemOf(each), v) });
+        }
+      }
+      for (const [lin] of pairs) lin.dispose();
+      for (const { result, expected } of taken) expect(relativeError(result, expected)).toBeLessThan(1e-11);
+    });
+
+    it('may be taken at once from several linearisations, made and disposed of meanwhile', async () => {
+      const rounds = Array.from({ length: 12 }, async (_, round) => {
+        const problem = problemOf(MODEL_CASES[round % MODEL_CASES.length]!);
+        using reference = await linearize(problem, { engine: 'autograd' });
+        using lin = await linearize(problem, options);
+        const v = vector(lin.parameterCount, round);
+        const [first, second, direct] = await Promise.all([
+          products(lin, round),
+          products(lin, round + 100),
+          matvecOnTheFly(problem, v, { device }),
+        ]);
+        expectSame(first, await products(reference, round));
+        expectSame(second, await products(reference, round + 100));
+        expect(relativeError(direct, await reference.matvec(v))).toBeLessThan(1e-11);
+      });
+      await Promise.all(rounds);
+    });
+
+    it('work for an operator whose derivative waits for the device', () => {
+      // The derivative of a product of elements looks for zeros among them.
+      const program = addon().createProgram({
+        parameters: [{ name: 'weight', shape: [2, 3] }],
+        inputs: 1,
+        constants: [],
+        nodes: [
+          { target: 'aten::linear', args: [{ ref: 1 }, { ref: 0 }], outputs: 1 },
+          { target: 'aten::prod.dim_int', args: [{ ref: 2 }, 1, true], outputs: 1 },
+        ],
+        output: 3,
+      });
+      const request = {
+        program,
+        params: vector(6, 1),
+        inputs: [{ data: vector(12, 2), shape: [4, 3] }],
+        chunkSize: 0,
+        threads: 0,
+        engine: 'autograd',
+      };
+      const [lin, reference] = [device, 'cpu'].map((device) => addon().linearizeSync({ ...request, device }));
+      for (let time = 0; time < TIMES; time++) {
+        const v = vector(6, time);
+        const [result, expected] = [lin!, reference!].map((linearization) =>
+          addon().linearizationApplySync({ linearization, product: 'matvec', v, threads: 0 }),
+        );
+        expect(relativeError(result!, expected!)).toBeLessThan(1e-11);
+      }
+      for (const linearization of [lin!, reference!]) addon().linearizationDispose(linearization);
+    });
+
+    // The CPU's is other processes' as well.
+    it.skipIf(device === 'cpu')('give their memory back', async () => {
+      const problem = problemOf(MODEL_CASES[0]!);
+      const cycle = async () => {
+        using lin = linearizeSync(problem, options);
+        await products(lin);
+      };
+      for (let time = 0; time < 3; time++) await cycle();
+      const before = addon().availableMemory(device);
+      for (let time = 0; time < 30; time++) await cycle();
+      expect(addon().availableMemory(device)).toBeGreaterThan(before - 100e6);
+    });
   });
 });
 
