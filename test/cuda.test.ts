@@ -120,11 +120,13 @@ describe.each(['cpu', 'cuda'])('products taken again and again', (device) => {
       },
     );
 
-    it('do not change each other, in two linearisations used in turn', () => {
+    it('do not change each other, in two linearisations used in turn while others come and go', async () => {
       const cases = MODEL_CASES.slice(0, 2);
       const pairs = cases.map((each) => [linearizeSync(problemOf(each), options), each] as const);
       const taken: { result: FloatArray; expected: FloatArray }[] = [];
       for (let time = 0; time < TIMES; time++) {
+        using other = linearizeSync(problemOf(cases[time % 2]!), options);
+        await products(other, time);
         for (const [lin, each] of pairs) {
           const v = vector(lin.parameterCount, time);
           taken.push({ result: lin.matvecSync(v), expected: matvecOnTheFlySync(problemOf(each), v) });

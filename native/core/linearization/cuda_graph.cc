@@ -25,6 +25,11 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+// Declared here because its header needs those of cuBLAS, cuSPARSE and cuSOLVER.
+namespace at::cuda {
+TORCH_CUDA_CPP_API void clearCublasWorkspacesForStream(cudaStream_t stream);
+}  // namespace at::cuda
 #endif
 
 namespace tc {
@@ -159,7 +164,17 @@ class CudaRecorder : public Recorder {
     return result;
   }
 
+  /// libtorch keeps a workspace of cuBLAS for each stream, and drops those of the side stream with
+  /// every graph of it. So that no other graph is left with a dangling one, each captures one that
+  /// comes from the pool, and is given back to it as all memory there.
   bool capture(Recording& recording, const Function& function, const at::Tensor& input) {
+    at::cuda::clearCublasWorkspacesForStream(side_->stream);
+    const bool captured = captureFrom(recording, function, input);
+    at::cuda::clearCublasWorkspacesForStream(side_->stream);
+    return captured;
+  }
+
+  bool captureFrom(Recording& recording, const Function& function, const at::Tensor& input) {
     const c10::cuda::CUDAStreamGuard guard(side_->stream);
     bool capturing = false;
     try {
