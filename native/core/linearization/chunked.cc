@@ -1,14 +1,37 @@
 #include "core/linearization/chunked.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
+#include <string>
+
 #include "core/device.h"
 #include "core/error.h"
 
 namespace tc {
+namespace {
+
+/// Throws where the first rows come out otherwise with more rows beside them, as from a mean over
+/// the batch: a sum over chunks of rows would depend on how they are cut. The tolerance is wide, as
+/// kernels for other sizes round otherwise and a model may amplify that.
+void requireIndependentRows(const at::Tensor& few, const at::Tensor& more) {
+  const at::Tensor same = more.narrow(0, 0, few.size(0));
+  const at::Tensor scale = same.abs().max();
+  const at::Tensor apart = (same - few).abs().max();
+  if ((apart > scale * 0.01).item<bool>()) {  // false for NaN
+    throw Error("ERR_UNSUPPORTED_OP",
+                "the rows of the model's output depend on one another: the first " +
+                    std::to_string(few.size(0)) +
+                    " change when the batch has more rows, so it cannot be cut in chunks");
+  }
+}
+
+}  // namespace
+
 int64_t memoryBudget(const Point& point, const ChunkOptions& options) {
   return options.memoryBudget > 0 ? options.memoryBudget
                                   : availableMemory(point.params.device()) / 2;
@@ -52,6 +75,8 @@ ChunkedLinearization::ChunkedLinearization(Point point, const ChunkOptions& opti
           throw Error("ERR_SHAPE_MISMATCH",
                       "the first axis of the model's output should be the batch");
         }
+        if (begin == 0 && end > probeRows(point_) && y.numel() > 0)
+          requireIndependentRows(probe->output(), y);
         if (end - begin == batch) {
           output_ = y;
           return;

@@ -28,8 +28,8 @@ int64_t chunkRows(const Point& point, const ChunkOptions& options, int64_t bytes
 /// threads: products are serialised.
 class ChunkedLinearization {
  public:
-  /// Throws Error ERR_UNSUPPORTED_OP, ERR_SHAPE_MISMATCH (an output whose first axis is not the
-  /// batch), ABORTED.
+  /// Throws Error ERR_UNSUPPORTED_OP (also for rows that depend on one another, where that shows in
+  /// the first of them), ERR_SHAPE_MISMATCH (an output whose first axis is not the batch), ABORTED.
   ChunkedLinearization(Point point, const ChunkOptions& options, const StopToken& stop);
 
   const Point& point() const { return point_; }
