@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/memory.h"
 
 namespace tc::js {
 namespace {
@@ -119,6 +120,7 @@ Napi::Value toTypedArray(Napi::Env env, const at::Tensor& tensor, Napi::Value ou
     return out;
   }
   auto buffer = Napi::ArrayBuffer::New(env, plain.nbytes());
+  preferLargePages(buffer.Data(), plain.nbytes());
   if (plain.nbytes() > 0) std::memcpy(buffer.Data(), plain.const_data_ptr(), plain.nbytes());
   napi_value array = nullptr;
   if (napi_create_typedarray(env, type, static_cast<size_t>(plain.numel()), buffer, 0, &array) !=

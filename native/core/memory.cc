@@ -1,9 +1,13 @@
 #include "core/memory.h"
 
+#include <cstdint>
 #include <cstdlib>
 
 #ifdef __GLIBC__
 #include <malloc.h>
+#endif
+#ifdef __linux__
+#include <sys/mman.h>
 #endif
 
 namespace tc {
@@ -19,6 +23,26 @@ void keepFreedMemory() {
   mallopt(M_MMAP_THRESHOLD, kLargestFromHeap);
   mallopt(M_TRIM_THRESHOLD, kKept);
 #endif
+}
+
+void preferLargePages(void* data, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  constexpr size_t kWorthwhile = 4 << 20;
+  constexpr uintptr_t kPage = 2 << 20;
+  if (bytes < kWorthwhile) return;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + kPage - 1) / kPage * kPage;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + bytes) / kPage * kPage;
+  // A kernel without them says no, which changes nothing.
+  madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+  (void)data;
+  (void)bytes;
+#endif
+}
+
+at::Tensor preferLargePages(at::Tensor tensor) {
+  if (tensor.is_cpu()) preferLargePages(tensor.mutable_data_ptr(), tensor.nbytes());
+  return tensor;
 }
 
 }  // namespace tc

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
+#include <cstddef>
+
 namespace tc {
 
 /// Lets the C library keep what products free, up to some 256 MiB, for the next ones. By default
@@ -7,5 +11,11 @@ namespace tc {
 /// take as long as the computation. Does nothing where the user has set its tunables
 /// (MALLOC_TRIM_THRESHOLD_, MALLOC_MMAP_THRESHOLD_), or with another C library.
 void keepFreedMemory();
+
+/// Asks the kernel for large pages where memory, a few MiB of it or more, is about to be written
+/// for the first time: by small pages, vectors of ten million parameters take longer to be mapped
+/// than to be computed. Contents stay.
+void preferLargePages(void* data, size_t bytes);
+at::Tensor preferLargePages(at::Tensor tensor);
 
 }  // namespace tc

@@ -1,5 +1,7 @@
 // The fused engine against libtorch's autograd in float64.
 #include "core/linearization/fused.h"
+#include "core/fused/plan.h"
+#include "core/fused/recognise.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -95,9 +97,9 @@ void checkProducts(const Point& point) {
     checkClose(point, linear->matvec(v), jtjv, autogradJtjv);
     CHECK(at::equal(linear->matvec(v), linear->matvec(v)));
   }
-  const at::Tensor sum = at::zeros_like(point.params);
-  REQUIRE(addFusedMatvec(point, v, sum, StopToken()));
-  checkClose(point, sum, jtjv, autogradJtjv);
+  const auto oneShot = fusedMatvec(point, v, StopToken());
+  REQUIRE(oneShot);
+  checkClose(point, *oneShot, jtjv, autogradJtjv);
 }
 
 /// in → width → width → out with one activation
@@ -186,6 +188,46 @@ TEST_CASE("fused per-sample Jacobians have autograd's rows") {
       CAPTURE(trial);
       CHECK(relativeError(jacobian.to(at::kDouble).mv(v.to(at::kDouble)), jv.flatten()) <=
             tolerance(point));
+    }
+  });
+}
+
+TEST_CASE("threads share the rows of gradients that are larger than the batch") {
+  std::mt19937 random(7);
+  const auto chain = [](bool tied, bool bias, int64_t in, int64_t width, int64_t outputs) {
+    ProgramBuilder builder;
+    if (!bias) builder.parameter({5});  // one that nothing reads
+    const int64_t hidden = builder.parameter({width, width});
+    int64_t value = builder.call("aten::tanh", {Ref{builder.linear(builder.input(), in, width)}});
+    for (int i = 0; i < 2; ++i) {
+      const int64_t weight = tied ? hidden : i == 0 ? hidden : builder.parameter({width, width});
+      const int64_t z = builder.call("aten::linear", {Ref{value}, Ref{weight}});
+      value =
+          builder.call("aten::add.Tensor", {Ref{builder.call("aten::silu", {Ref{z}})}, Ref{value}});
+    }
+    return builder.build(builder.linear(value, width, outputs, bias));
+  };
+  forEachIsa([&] {
+    for (const int threads : {2, 3, 4}) {
+      for (const int64_t batch : {33, 70}) {
+        for (const bool tied : {false, true}) {
+          for (const int64_t outputs : {1, 20}) {
+            const Threads scope(threads);
+            const auto dtype = batch == 33 ? at::kDouble : at::kFloat;
+            const Point point = randomPoint(chain(tied, outputs == 1, 21, 203, outputs), batch, 21,
+                                            dtype, random, kDefaultGain);
+            const auto found = fused::recognise(*point.program, point.inputs.front().sizes().vec());
+            REQUIRE(found.chain);
+            const fused::Workload load{batch, 1, threads, 16, point.params.element_size(), 1 << 28};
+            CHECK(fused::makePlan(*found.chain, load, 0).sharesRows);
+            CAPTURE(threads);
+            CAPTURE(batch);
+            CAPTURE(tied);
+            CAPTURE(outputs);
+            checkProducts(point);
+          }
+        }
+      }
     }
   });
 }
@@ -312,7 +354,7 @@ TEST_CASE("a stop is heard") {
   const StopToken stop;
   stop.request();
   const at::Tensor v = at::ones_like(point.params);
-  CHECK_THROWS_AS(addFusedMatvec(point, v, at::zeros_like(v), stop), Error);
+  CHECK_THROWS_AS(fusedMatvec(point, v, stop), Error);
 }
 
 }  // namespace tc::testing

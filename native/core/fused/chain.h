@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace tc::fused {
@@ -57,6 +58,12 @@ struct Chain {
   const Layer& layer(int64_t l) const { return layers[static_cast<size_t>(l)]; }
   int64_t width(int64_t l) const { return widths[static_cast<size_t>(l)]; }
   int64_t outputs() const { return widths.back(); }
+
+  /// [begin, end) of the parameters that each weight and each bias takes, in the order of begin.
+  /// Layers may share some, and leave others out.
+  std::vector<std::pair<int64_t, int64_t>> parameterRanges() const;
+  /// Whether each of `parameters` parameters belongs to exactly one weight or bias.
+  bool usesEachOnce(int64_t parameters) const;
 };
 
 }  // namespace tc::fused

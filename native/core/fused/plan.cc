@@ -39,6 +39,19 @@ double weights(const Layer& layer) {
              : 0;
 }
 
+/// Whether the threads' sums would take more memory than what sharing rows does.
+bool sharesRows(const Chain& chain, const Workload& workload, int64_t tiles) {
+  int64_t values = 0;
+  int64_t parameters = 0;
+  for (const Layer& layer : chain.layers) {
+    if (!layer.linear) continue;
+    values += layer.linear->in + layer.linear->out;
+    parameters += layer.linear->in * layer.linear->out;
+  }
+  const int64_t sums = std::min<int64_t>(workload.threads, tiles) - 1;
+  return workload.batch * values < sums * parameters;
+}
+
 /// activity[l]: v_l depends on a parameter of a layer ≥ cut
 std::vector<bool> activity(const Chain& chain, int64_t cut) {
   std::vector<bool> active{false};
@@ -127,6 +140,7 @@ Plan makePlan(const Chain& chain, const Workload& workload, int64_t cut) {
     }
   }
 
+  plan.sharesRows = sharesRows(chain, workload, plan.tiles);
   int64_t size = 0;
   const auto take = [&](int64_t elements) {
     const int64_t offset = size;
@@ -143,7 +157,7 @@ Plan makePlan(const Chain& chain, const Workload& workload, int64_t cut) {
     if (layer.linear) {
       kept.value = take(chain.width(l) * plan.row);
       const int64_t transposed = plan.tile * plan.stride.back();
-      if (plan.byProduct.back() > 0 && chain.width(l + 1) < kWideLayer) {
+      if (plan.byProduct.back() > 0 && chain.width(l + 1) < kWideLayer && !plan.sharesRows) {
         kept.rows = take(transposed);
       } else {
         rowsSize = std::max(rowsSize, transposed);
@@ -172,6 +186,18 @@ Plan makePlan(const Chain& chain, const Workload& workload, int64_t cut) {
   plan.cotangent = take(chain.outputs() * plan.row);
   plan.tangent = take(chain.outputs() * plan.row);
   plan.scratchSize = size;
+
+  size = 0;
+  plan.samples = stride(plan.tiles * plan.tile);
+  for (int64_t l = 0; plan.sharesRows && l < chain.size(); ++l) {
+    const auto index = static_cast<size_t>(l);
+    plan.shared.emplace_back();
+    if (!chain.layer(l).linear) continue;
+    plan.shared.back() = {take(chain.width(l + 1) * plan.samples),
+                          take(plan.byProduct[index] > 0 ? workload.batch * plan.stride[index] : 0),
+                          take((chain.width(l) - plan.byProduct[index]) * plan.samples)};
+  }
+  plan.sharedSize = size;
   return plan;
 }
 

@@ -24,6 +24,11 @@ struct Workload {
 /// registers hold samples, any width is as good as another, and W and a tangent V of W are read
 /// where they lie in the flat vector. `row` elements lie from one row to the next.
 ///
+/// A thread adds up the gradients of its tiles in a vector of its own. Where that vector is larger
+/// than the cotangents δ_l and values v_l of the whole batch, the plan *shares rows* instead: the
+/// tiles leave those in memory that all threads see, and then each thread makes its rows of every
+/// gradient, from all samples at once.
+///
 /// Layers from `cut` on keep φ'_l and use the chain rule. Layers below it are *direct*: they keep
 /// D_l[o] = ∂y_o/∂z_l, z_l = W_l v_l + b_l, for each output o, which saves the products with W_l in
 /// both directions: see TileProgram.
@@ -63,6 +68,17 @@ struct Plan {
   /// How many columns of the gradient of W_l are a product with `rows`; the rest, too few for a
   /// vector, and the few rows of narrow outputs are sums over the columns of v_l.
   std::vector<int64_t> byProduct;
+
+  bool sharesRows;
+  int64_t samples;  ///< elements from one row of the shared matrices [..][batch] to the next
+  /// Where a linear layer's part of the shared memory begins.
+  struct Shared {
+    int64_t delta;   ///< δ_l [out][batch]
+    int64_t rows;    ///< v_l [batch][in], `stride`; the first `byProduct` columns of it
+    int64_t values;  ///< v_l [in − byProduct][batch], the others
+  };
+  std::vector<Shared> shared;
+  int64_t sharedSize;
 
   const Kept& keeps(int64_t l) const { return kept[static_cast<size_t>(l)]; }
   bool isActive(int64_t l) const { return active[static_cast<size_t>(l)]; }

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <utility>
-#include <vector>
+
+#include "core/fused/parallel.h"
 
 namespace tc::fused {
 
@@ -220,7 +221,72 @@ void TileProgram<T>::addWeightGradient(int64_t l, int64_t n, const T* delta, con
 }
 
 template <typename T>
-void TileProgram<T>::pull(int64_t n, const T* kept, T* scratch, T* gradient) const {
+void TileProgram<T>::share(int64_t l, int64_t n, const T* delta, const T* kept,
+                           const Target& target) const {
+  const auto index = static_cast<size_t>(l);
+  const Linear& linear = *chain_.layer(l).linear;
+  const Plan::Shared& to = plan_.shared[index];
+  const auto columns = [&](int64_t width, const T* from, T* matrix) {
+    for (int64_t i = 0; i < width; ++i) {
+      std::copy_n(from + i * plan_.row, padded(n), matrix + i * plan_.samples + target.first);
+    }
+  };
+  columns(linear.out, delta, target.shared + to.delta);
+  const int64_t full = plan_.byProduct[index];
+  const T* const value = kept + plan_.keeps(l).value;
+  kernels_.transpose(full, n, value, plan_.row,
+                     target.shared + to.rows + target.first * plan_.stride[index],
+                     plan_.stride[index]);
+  columns(linear.in - full, value + full * plan_.row, target.shared + to.values);
+}
+
+template <typename T>
+void TileProgram<T>::pullRows(int64_t index, int64_t workers, int64_t batch, const T* shared,
+                              T* gradient, bool overwrites) const {
+  for (int64_t l = 0; l < chain_.size(); ++l) {
+    const auto& linear = chain_.layer(l).linear;
+    if (!linear) continue;
+    const Plan::Shared& from = plan_.shared[static_cast<size_t>(l)];
+    const Share rows(linear->out, index, workers);
+    const T* const delta = shared + from.delta + rows.begin * plan_.samples;
+    T* const weight = gradient + linear->weight + rows.begin * linear->in;
+    const int64_t full = plan_.byProduct[static_cast<size_t>(l)];
+    if (full > 0) {
+      Product<T> g;
+      g.m = rows.end - rows.begin, g.n = full, g.k = batch;
+      g.a = delta, g.aRow = plan_.samples;
+      g.b = shared + from.rows, g.bRow = plan_.stride[static_cast<size_t>(l)];
+      g.c = weight, g.cRow = linear->in;
+      g.accumulate = !overwrites;
+      kernels_.product(g);
+    }
+    if (full < linear->in) {
+      for (int64_t i = 0; overwrites && i < rows.end - rows.begin; ++i)
+        std::fill_n(weight + i * linear->in + full, linear->in - full, T(0));
+      kernels_.outerSum(rows.end - rows.begin, linear->in - full, padded(batch), delta,
+                        plan_.samples, shared + from.values, plan_.samples, weight + full,
+                        linear->in);
+    }
+    if (linear->bias) {
+      T* const bias = gradient + *linear->bias + rows.begin;
+      if (overwrites) std::fill_n(bias, rows.end - rows.begin, T(0));
+      kernels_.rowSums(rows.end - rows.begin, padded(batch), plan_.samples, delta, bias);
+    }
+  }
+}
+
+template <typename T>
+void TileProgram<T>::useDelta(int64_t l, int64_t n, const T* delta, const T* kept, T* scratch,
+                              const Target& target) const {
+  if (plan_.sharesRows) {
+    share(l, n, delta, kept, target);
+  } else {
+    addWeightGradient(l, n, delta, kept, scratch, target.gradient);
+  }
+}
+
+template <typename T>
+void TileProgram<T>::pull(int64_t n, const T* kept, T* scratch, const Target& target) const {
   const int64_t columns = padded(n);
   const int64_t row = plan_.row;
   const T* const u = scratch + plan_.cotangent;
@@ -235,9 +301,9 @@ void TileProgram<T>::pull(int64_t n, const T* kept, T* scratch, T* gradient) con
             kernels_.multiply(chain_.width(l + 1), columns, row, kept + plan_.keeps(l).slope, e, e);
           }
           if (const auto& linear = chain_.layer(l).linear) {
-            addWeightGradient(l, n, e, kept, scratch, gradient);
-            if (linear->bias) {
-              kernels_.rowSums(linear->out, columns, row, e, gradient + *linear->bias);
+            useDelta(l, n, e, kept, scratch, target);
+            if (linear->bias && !plan_.sharesRows) {
+              kernels_.rowSums(linear->out, columns, row, e, target.gradient + *linear->bias);
             }
           }
           return e;
@@ -247,14 +313,16 @@ void TileProgram<T>::pull(int64_t n, const T* kept, T* scratch, T* gradient) con
     if (!plan_.isDirect(l)) continue;
     const Linear& linear = *chain_.layer(l).linear;
     T* const delta = scratch + plan_.delta;
+    const bool sums = linear.bias && !plan_.sharesRows;
     kernels_.weighted(chain_.outputs(), linear.out, columns, row, u, kept + plan_.keeps(l).direct,
-                      linear.out * row, delta, linear.bias ? gradient + *linear.bias : nullptr);
-    addWeightGradient(l, n, delta, kept, scratch, gradient);
+                      linear.out * row, delta, sums ? target.gradient + *linear.bias : nullptr);
+    useDelta(l, n, delta, kept, scratch, target);
   }
 }
 
 template <typename T>
-void TileProgram<T>::pushPull(const T* v, int64_t n, const T* kept, T* scratch, T* gradient) const {
+void TileProgram<T>::pushPull(const T* v, int64_t n, const T* kept, T* scratch,
+                              const Target& target) const {
   push(v, n, kept, scratch);
   const int64_t row = plan_.row;
   for (int64_t o = 0; o < chain_.outputs(); ++o) {
@@ -262,7 +330,7 @@ void TileProgram<T>::pushPull(const T* v, int64_t n, const T* kept, T* scratch, 
     std::copy_n(scratch + plan_.tangent + o * row, n, u);
     std::fill(u + n, u + padded(n), T(0));
   }
-  pull(n, kept, scratch, gradient);
+  pull(n, kept, scratch, target);
 }
 
 template <typename T>
@@ -271,14 +339,7 @@ void TileProgram<T>::jacobian(int64_t n, const T* kept, T* scratch, int64_t para
   const int64_t outputs = chain_.outputs();
   // Parameters in the order of their offsets: those that no layer reads have zero gradients, those
   // that several layers share have sums.
-  std::vector<std::pair<int64_t, int64_t>> written;  // [begin, end)
-  for (const Layer& layer : chain_.layers) {
-    if (!layer.linear) continue;
-    const auto& [in, width, weight, bias] = *layer.linear;
-    written.emplace_back(weight, weight + in * width);
-    if (bias) written.emplace_back(*bias, *bias + width);
-  }
-  std::sort(written.begin(), written.end());
+  auto written = chain_.parameterRanges();
   const bool shared = std::adjacent_find(written.begin(), written.end(), [](auto& a, auto& b) {
                         return b.first < a.second;
                       }) != written.end();

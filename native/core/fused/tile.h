@@ -24,6 +24,9 @@ namespace tc::fused {
 /// without the products with W_l. Both ways add up: tangents of layers from the cut on run through
 /// the chain, those below it reach the output directly.
 ///
+/// Where plan.sharesRows, G and g are not made tile by tile, but row by row once all tiles have
+/// left δ and v in the shared memory.
+///
 /// `kept` and `scratch` are memory for one tile as the plan lays it out; `n` the samples in the
 /// tile, at most plan.tile. Columns beyond the last sample repeat it, and are given no cotangent.
 template <typename T>
@@ -36,10 +39,21 @@ class TileProgram {
   void prepare(const T* x, int64_t n, T* kept, T* scratch) const;
   /// J v: fills plan.tangent in the scratch memory.
   void push(const T* v, int64_t n, const T* kept, T* scratch) const;
-  /// gradient += Jᵀu for the u in plan.cotangent of the scratch memory, zero beyond column n.
-  void pull(int64_t n, const T* kept, T* scratch, T* gradient) const;
-  /// gradient += Jᵀ(J v)
-  void pushPull(const T* v, int64_t n, const T* kept, T* scratch, T* gradient) const;
+  /// What becomes of a tile's δ: `gradient` += Jᵀu or, where rows are shared, the `shared` memory's
+  /// columns from `first` on, the tile's first sample in the batch.
+  struct Target {
+    T* gradient;
+    T* shared;
+    int64_t first;
+  };
+  /// For the u in plan.cotangent of the scratch memory, zero beyond column n.
+  void pull(int64_t n, const T* kept, T* scratch, const Target& target) const;
+  /// For u = J v
+  void pushPull(const T* v, int64_t n, const T* kept, T* scratch, const Target& target) const;
+  /// gradient += Jᵀu, or = if it `overwrites`, the share of worker `index` of `workers`, for the
+  /// `batch` samples whose tiles have filled the shared memory.
+  void pullRows(int64_t index, int64_t workers, int64_t batch, const T* shared, T* gradient,
+                bool overwrites) const;
 
   /// Row sample·outputs + output of `out`, [n·outputs][parameters]: the gradient of that output at
   /// that sample. For a plan with all layers below the cut.
@@ -78,8 +92,12 @@ class TileProgram {
                Visit visit) const;
   /// v_l with the samples in the rows, made in the scratch memory where it is not kept.
   const T* rowsOf(int64_t l, int64_t n, const T* kept, T* scratch) const;
+  /// What the tile has to do for the gradients of layer l once it has δ_l.
+  void useDelta(int64_t l, int64_t n, const T* delta, const T* kept, T* scratch,
+                const Target& target) const;
   void addWeightGradient(int64_t l, int64_t n, const T* delta, const T* kept, T* scratch,
                          T* gradient) const;
+  void share(int64_t l, int64_t n, const T* delta, const T* kept, const Target& target) const;
 
   const Plan& plan_;
   const Chain& chain_;

@@ -2,7 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/empty_like.h>
 
 #include <algorithm>
 #include <limits>
@@ -15,6 +15,7 @@
 #include "core/fused/plan.h"
 #include "core/fused/recognise.h"
 #include "core/fused/tile.h"
+#include "core/memory.h"
 
 namespace tc {
 namespace {
@@ -51,6 +52,8 @@ fused::Workload workload(const Point& point, int64_t batch, int64_t products, in
 /// The tiles of a batch, dealt out to threads; each works with scratch memory of its own.
 template <typename T>
 class Tiles {
+  using Target = typename fused::TileProgram<T>::Target;
+
  public:
   Tiles(const Plan& plan, int64_t batch, const at::TensorOptions& options)
       : plan_(plan),
@@ -64,7 +67,7 @@ class Tiles {
   template <typename Body>
   void run(int64_t extra, Body&& body) const {
     const int64_t size = plan_.scratchSize + extra;
-    const at::Tensor memory = at::empty({workers_ * size}, options_);
+    const at::Tensor memory = preferLargePages(at::empty({workers_ * size}, options_));
     T* const scratch = memory.mutable_data_ptr<T>();
     fused::forkJoin(workers_, [&](int64_t worker) {
       const Share share(plan_.tiles, worker, workers_);
@@ -75,13 +78,30 @@ class Tiles {
     });
   }
 
-  /// sum += Σ over the tiles of what body(tile, first sample, samples, scratch, gradient) adds to
-  /// `gradient`: each thread sums its own tiles in order, then the threads' sums are added in
-  /// order, so that the same number of threads gives the same bits.
+  /// Jᵀu [parameters], where body(tile, first sample, samples, scratch, target) makes each tile's
+  /// part for `target`. The order of all sums depends on the number of threads alone, so that the
+  /// same number gives the same bits.
   template <typename Body>
-  void sum(int64_t extra, T* total, int64_t parameters, Body&& body) const {
+  at::Tensor sum(const fused::TileProgram<T>& program, int64_t extra, int64_t parameters,
+                 Body&& body) const {
+    const at::Tensor result = preferLargePages(at::empty({parameters}, options_));
+    T* const total = result.mutable_data_ptr<T>();
+    if (plan_.sharesRows) {
+      const at::Tensor memory = preferLargePages(at::empty({plan_.sharedSize}, options_));
+      T* const shared = memory.mutable_data_ptr<T>();
+      run(extra, [&](int64_t, int64_t tile, int64_t first, int64_t n, T* scratch) {
+        body(tile, first, n, scratch, Target{nullptr, shared, first});
+      });
+      const bool overwrites = plan_.chain.usesEachOnce(parameters);
+      if (!overwrites) result.zero_();
+      fused::forkJoin(workers_, [&](int64_t worker) {
+        program.pullRows(worker, workers_, batch_, shared, total, overwrites);
+      });
+      return result;
+    }
+    result.zero_();
     at::Tensor others;
-    if (workers_ > 1) others = at::empty({(workers_ - 1) * parameters}, options_);
+    if (workers_ > 1) others = preferLargePages(at::empty({(workers_ - 1) * parameters}, options_));
     T* const partial = workers_ > 1 ? others.mutable_data_ptr<T>() : nullptr;
     std::vector<char> started(static_cast<size_t>(workers_) * 64);  // a cache line for each
     run(extra, [&](int64_t worker, int64_t tile, int64_t first, int64_t n, T* scratch) {
@@ -89,7 +109,7 @@ class Tiles {
       char& mine = started[static_cast<size_t>(worker) * 64];
       if (worker > 0 && mine == 0) std::fill_n(gradient, parameters, T(0));
       mine = 1;
-      body(tile, first, n, scratch, gradient);
+      body(tile, first, n, scratch, Target{gradient, nullptr, first});
     });
     const int64_t adders = parameters < kParallelSum ? 1 : workers_;
     fused::forkJoin(adders, [&](int64_t adder) {
@@ -99,6 +119,7 @@ class Tiles {
         for (int64_t i = share.begin; i < share.end; ++i) total[i] += gradient[i];
       }
     });
+    return result;
   }
 
  private:
@@ -110,14 +131,16 @@ class Tiles {
 
 template <typename T>
 class FusedLinearization final : public Linearization {
+  using Target = typename fused::TileProgram<T>::Target;
+
  public:
   FusedLinearization(const Point& point, const Chain& chain, int64_t products)
       : kernels_(fused::kernels<T>()),
         batch_(point.batch()),
-        params_(point.params.clone()),
+        params_(preferLargePages(at::empty_like(point.params)).copy_(point.params)),
         plan_(makePlan(point, chain, products)),
         program_(plan_, kernels_, params_.const_data_ptr<T>()) {
-    kept_ = at::empty({plan_.tiles * plan_.keptSize}, params_.options());
+    kept_ = preferLargePages(at::empty({plan_.tiles * plan_.keptSize}, params_.options()));
     output_ = emptyOutput();
     const at::Tensor inputs = point.inputs.front().contiguous();
     const T* const x = inputs.const_data_ptr<T>();
@@ -147,25 +170,21 @@ class FusedLinearization final : public Linearization {
   at::Tensor vjp(const at::Tensor& u) override {
     const at::Tensor cotangent = u.contiguous();
     const T* const weights = cotangent.const_data_ptr<T>();
-    at::Tensor result = at::zeros_like(params_);
-    tiles().sum(0, result.mutable_data_ptr<T>(), params_.numel(),
-                [&](int64_t tile, int64_t first, int64_t n, T* scratch, T* gradient) {
-                  program_.toColumns(outputs(), n, weights + first * outputs(),
-                                     scratch + plan_.cotangent);
-                  program_.pull(n, kept(tile), scratch, gradient);
-                });
-    return result;
+    return tiles().sum(
+        program_, 0, params_.numel(),
+        [&](int64_t tile, int64_t first, int64_t n, T* scratch, const Target& target) {
+          program_.toColumns(outputs(), n, weights + first * outputs(), scratch + plan_.cotangent);
+          program_.pull(n, kept(tile), scratch, target);
+        });
   }
 
   at::Tensor matvec(const at::Tensor& v) override {
     const at::Tensor tangent = v.contiguous();
     const T* const direction = tangent.const_data_ptr<T>();
-    at::Tensor result = at::zeros_like(params_);
-    tiles().sum(0, result.mutable_data_ptr<T>(), params_.numel(),
-                [&](int64_t tile, int64_t, int64_t n, T* scratch, T* gradient) {
-                  program_.pushPull(direction, n, kept(tile), scratch, gradient);
-                });
-    return result;
+    return tiles().sum(program_, 0, params_.numel(),
+                       [&](int64_t tile, int64_t, int64_t n, T* scratch, const Target& target) {
+                         program_.pushPull(direction, n, kept(tile), scratch, target);
+                       });
   }
 
   int64_t bytes() const override {
@@ -196,8 +215,8 @@ class FusedLinearization final : public Linearization {
 };
 
 template <typename T>
-void addMatvec(const Point& point, const Chain& chain, const at::Tensor& v,
-               const at::Tensor& result, const StopToken& stop) {
+at::Tensor matvec(const Point& point, const Chain& chain, const at::Tensor& v,
+                  const StopToken& stop) {
   const auto& kernels = fused::kernels<T>();
   const auto load = workload(point, point.batch(), /*products=*/1, kernels.lanes,
                              std::numeric_limits<int64_t>::max());
@@ -208,15 +227,18 @@ void addMatvec(const Point& point, const Chain& chain, const at::Tensor& v,
   const T* const direction = tangent.const_data_ptr<T>();
   const T* const x = inputs.const_data_ptr<T>();
   const fused::TileProgram<T> program(plan, kernels, params.const_data_ptr<T>());
-  Tiles<T>(plan, point.batch(), params.options())
-      .sum(plan.keptSize, result.mutable_data_ptr<T>(), params.numel(),
-           [&](int64_t, int64_t first, int64_t n, T* scratch, T* gradient) {
-             if (stop.requested()) return;
-             T* const kept = scratch + plan.scratchSize;
-             program.prepare(x + first * chain.width(0), n, kept, scratch);
-             program.pushPull(direction, n, kept, scratch, gradient);
-           });
+  const at::Tensor product =
+      Tiles<T>(plan, point.batch(), params.options())
+          .sum(program, plan.keptSize, params.numel(),
+               [&](int64_t, int64_t first, int64_t n, T* scratch,
+                   const typename fused::TileProgram<T>::Target& target) {
+                 if (stop.requested()) return;
+                 T* const kept = scratch + plan.scratchSize;
+                 program.prepare(x + first * chain.width(0), n, kept, scratch);
+                 program.pushPull(direction, n, kept, scratch, target);
+               });
   stop.poll();
+  return product;
 }
 
 template <typename T>
@@ -253,16 +275,12 @@ std::unique_ptr<Linearization> linearizeFused(const Point& point, int64_t produc
   return std::make_unique<FusedLinearization<double>>(point, *found.chain, products);
 }
 
-bool addFusedMatvec(const Point& point, const at::Tensor& v, const at::Tensor& result,
-                    const StopToken& stop) {
+std::optional<at::Tensor> fusedMatvec(const Point& point, const at::Tensor& v,
+                                      const StopToken& stop) {
   const auto found = recognise(point);
-  if (!found.chain) return false;
-  if (point.params.scalar_type() == at::kFloat) {
-    addMatvec<float>(point, *found.chain, v, result, stop);
-  } else {
-    addMatvec<double>(point, *found.chain, v, result, stop);
-  }
-  return true;
+  if (!found.chain) return std::nullopt;
+  return point.params.scalar_type() == at::kFloat ? matvec<float>(point, *found.chain, v, stop)
+                                                  : matvec<double>(point, *found.chain, v, stop);
 }
 
 bool fusedJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/linearization/linearization.h"
@@ -19,10 +20,11 @@ std::string fusedObstacle(const Point& point);
 /// cannot run the point.
 std::unique_ptr<Linearization> linearizeFused(const Point& point, int64_t products);
 
-/// result += Jᵀ(J v) over all rows of the point, in one pass that keeps nothing beyond a tile.
-/// False, and nothing done, where the engine cannot run the point. Throws Error ABORTED.
-bool addFusedMatvec(const Point& point, const at::Tensor& v, const at::Tensor& result,
-                    const StopToken& stop);
+/// Jᵀ(J v) over all rows of the point, in one pass that keeps nothing beyond a tile (or, where the
+/// plan shares rows, beyond the layers' values and cotangents); empty where the engine cannot run
+/// the point. Throws Error ABORTED.
+std::optional<at::Tensor> fusedMatvec(const Point& point, const at::Tensor& v,
+                                      const StopToken& stop);
 
 /// Writes the per-sample Jacobian of rows [begin, end) of the batch into `out`, [(end −
 /// begin)·outputs, P], contiguous; row sample·outputs + output. False, and nothing done, where the

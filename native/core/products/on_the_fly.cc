@@ -43,9 +43,11 @@ void accumulate(const Point& point, std::vector<at::Tensor> tangents,
 
 at::Tensor matvecOnTheFly(const Point& point, const at::Tensor& v, Engine engine, int64_t chunkSize,
                           const StopToken& stop) {
-  at::Tensor result = at::zeros_like(point.params);
-  if (engine != Engine::kAutograd && addFusedMatvec(point, v, result, stop)) return result;
+  if (engine != Engine::kAutograd) {
+    if (const auto product = fusedMatvec(point, v, stop)) return *product;
+  }
   if (engine == Engine::kFused) refuseFused(point);
+  at::Tensor result = at::zeros_like(point.params);
   std::vector<at::Tensor> sum = point.program->unflatten(result);
   const std::vector<at::Tensor> tangents = point.program->unflatten(v);
   bool forwardMode = true;
