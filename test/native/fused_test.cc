@@ -4,7 +4,6 @@
 #include "core/fused/recognise.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -14,12 +13,16 @@
 
 #include "core/fused/kernels.h"
 #include "fused_programs.h"
+#include "random/program_text.h"
+#include "random/random_programs.h"
+#include "scoped_threads.h"
 
 namespace tc::testing {
 namespace {
 
 using fused::Isa;
 using Ref = ProgramSpec::Ref;
+using test::Threads;
 
 /// PyTorch initialises weights and biases within ± 1 / √fan-in.
 constexpr double kDefaultGain = 1;
@@ -59,15 +62,6 @@ void forEachIsa(Body&& body) {
   }
   fused::forceIsa(before);
 }
-
-class Threads {
- public:
-  explicit Threads(int threads) : before_(at::get_num_threads()) { at::set_num_threads(threads); }
-  ~Threads() { at::set_num_threads(before_); }
-
- private:
-  int before_;
-};
 
 /// All products of the engine at `point`, for few and for many expected products.
 void checkProducts(const Point& point) {
@@ -160,18 +154,21 @@ TEST_CASE("fused products agree with autograd for odd widths, batches and output
 }
 
 TEST_CASE("fused products agree with autograd for random chains") {
-  std::mt19937 random(3);
-  forEachIsa([&] {
-    for (int trial = 0; trial < 250; ++trial) {
-      const auto program = randomChain(random);
-      const auto dtype = trial % 2 == 0 ? at::kFloat : at::kDouble;
-      const Threads scope(1 + trial / 2 % 2);
-      const auto batch = static_cast<int64_t>(1 + random() % 700);
-      CAPTURE(trial);
-      CAPTURE(batch);
-      checkProducts(randomPoint(program, batch, inputWidth(*program), dtype, random, kDefaultGain));
-    }
-  });
+  const test::Seeds which = test::seeds(1, 2000);
+  for (uint64_t seed = which.first; seed < which.first + which.count; ++seed) {
+    std::mt19937 random(static_cast<uint32_t>(seed));
+    const auto program = randomChain(random);
+    const auto dtype = seed % 2 == 0 ? at::kFloat : at::kDouble;
+    const Threads scope(static_cast<int>(1 + seed / 2 % 2));
+    const auto batch = static_cast<int64_t>(1 + random() % (seed % 8 == 0 ? 700 : 40));
+    const Point point =
+        randomPoint(program, batch, inputWidth(*program), dtype, random, kDefaultGain);
+    CAPTURE(seed);
+    CAPTURE(batch);
+    const std::string text = test::programText(point);
+    CAPTURE(text);
+    forEachIsa([&] { checkProducts(point); });
+  }
 }
 
 TEST_CASE("fused per-sample Jacobians have autograd's rows") {

@@ -122,6 +122,11 @@ Ref Builder::parameter(std::vector<int64_t> shape) {
   return {index};
 }
 
+Ref Builder::constant(const at::Tensor& data) {
+  spec_.constants.push_back(data);
+  return {kConstant + static_cast<int64_t>(spec_.constants.size()) - 1};
+}
+
 Ref Builder::call(const std::string& target, std::vector<Argument> args, int64_t outputs) {
   spec_.nodes.push_back({target, std::move(args), {}, outputs});
   const Ref first{kNode + values_};
@@ -135,20 +140,26 @@ Ref Builder::linear(Ref x, int64_t in, int64_t out) {
   return call("aten::linear", {x, weight, bias});
 }
 
-std::shared_ptr<const Program> Builder::build(Ref output) {
-  const auto parameters = static_cast<int64_t>(spec_.parameters.size());
+std::shared_ptr<const Program> Builder::build(Ref output) const {
+  ProgramSpec spec = spec_;
+  const auto parameters = static_cast<int64_t>(spec.parameters.size());
+  const auto constants = static_cast<int64_t>(spec.constants.size());
   const auto renumber = [&](int64_t& value) {
     if (value >= kNode) {
-      value += parameters + spec_.inputs - kNode;
+      value += parameters + spec.inputs + constants - kNode;
+    } else if (value >= kConstant) {
+      value += parameters + spec.inputs - kConstant;
     } else if (value >= kInput) {
       value += parameters - kInput;
     }
   };
-  for (auto& node : spec_.nodes) {
+  for (auto& node : spec.nodes) {
     for (Argument& argument : node.args) {
       if (auto* ref = std::get_if<Ref>(&argument)) renumber(ref->value);
       if (auto* refs = std::get_if<ProgramSpec::Refs>(&argument)) {
-        for (auto& value : refs->values) renumber(*value);
+        for (auto& value : refs->values) {
+          if (value) renumber(*value);
+        }
       }
       if (auto* sizes = std::get_if<ProgramSpec::Sizes>(&argument)) {
         for (auto& size : *sizes) {
@@ -158,8 +169,8 @@ std::shared_ptr<const Program> Builder::build(Ref output) {
     }
   }
   renumber(output.value);
-  spec_.output = output.value;
-  return std::make_shared<const Program>(spec_);
+  spec.output = output.value;
+  return std::make_shared<const Program>(spec);
 }
 
 std::vector<Model> models() {

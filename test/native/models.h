@@ -18,14 +18,16 @@ class Builder {
 
   ProgramSpec::Ref input(int64_t i = 0) const { return {kInput + i}; }
   ProgramSpec::Ref parameter(std::vector<int64_t> shape);
+  ProgramSpec::Ref constant(const at::Tensor& data);
   /// Adds a call and returns its first value.
   ProgramSpec::Ref call(const std::string& target, std::vector<Argument> args, int64_t outputs = 1);
   ProgramSpec::Ref linear(ProgramSpec::Ref x, int64_t in, int64_t out);
 
-  std::shared_ptr<const Program> build(ProgramSpec::Ref output);
+  std::shared_ptr<const Program> build(ProgramSpec::Ref output) const;
 
-  /// Value numbers while the numbers of parameters and inputs are still open.
+  /// Value numbers while the numbers of parameters, inputs and constants are still open.
   static constexpr int64_t kInput = 1'000;
+  static constexpr int64_t kConstant = 1'500;
   static constexpr int64_t kNode = 2'000;
 
  private:

@@ -143,6 +143,7 @@ std::vector<Case> cases() {
       {"aten::addbmm", {numbers({4, 3}), numbers({2, 4, 6}), numbers({2, 6, 3}), 1.0, 2.0}},
       {"aten::addmv", {numbers({4}), x(), numbers({6}), 1.0, 2.0}},
       {"aten::addcmul", {x(), numbers({6}), numbers({4, 1}), 0.5}},
+      {"aten::addcmul", {x(), numbers({6}), numbers({1}), 0.5}},
       {"aten::mul.Tensor", {x(), numbers({4, 1})}},
       {"aten::mul.Tensor", {numbers({}), x()}},
       {"aten::matmul", {numbers({2, 1, 3, 6}), numbers({4, 6, 5})}},

@@ -1,17 +1,22 @@
 #include <ATen/ops/_make_dual.h>
 #include <ATen/ops/_unpack_dual.h>
 
-#include "core/dual_level.h"
 #include "core/linearization/pushforwards/pushforward.h"
 
 namespace tc {
+
+at::Tensor makeDual(const at::Tensor& primal, const at::Tensor& tangent, const DualLevel& level) {
+  // libtorch lays the tangent out like the primal, which must not be expanded for that.
+  const bool dense = primal.is_non_overlapping_and_dense();
+  return at::_make_dual(dense ? primal : primal.contiguous(), tangent, level.index());
+}
 
 Pushforward withDuals(const Call& call) {
   return [again = Replaced(call), active = call.active](const Tangents& tangents) {
     const DualLevel level;
     std::vector<at::Tensor> duals;
     for (size_t i = 0; i < active.size(); ++i)
-      duals.push_back(at::_make_dual(active[i].primal, tangents[i], level.index()));
+      duals.push_back(makeDual(active[i].primal, tangents[i], level));
     Tangents results = again.call(active, duals);
     for (at::Tensor& result : results) {
       if (result.defined()) result = std::get<1>(at::_unpack_dual(result, level.index()));

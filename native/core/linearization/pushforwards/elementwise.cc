@@ -2,7 +2,6 @@
 // primals.
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/_make_dual.h>
 #include <ATen/ops/_unpack_dual.h>
 #include <ATen/ops/addcmul.h>
 #include <ATen/ops/mul.h>
@@ -11,7 +10,6 @@
 #include <ATen/ops/tanh_backward.h>
 #include <ATen/ops/threshold_backward.h>
 
-#include "core/dual_level.h"
 #include "core/linearization/pushforwards/pushforward.h"
 
 namespace tc {
@@ -21,7 +19,7 @@ namespace {
 at::Tensor partial(const Replaced& call, const Call::Active& of) {
   const DualLevel level;
   const at::Tensor ones = at::ones_like(of.primal);
-  const at::Tensor dual = at::_make_dual(of.primal, ones, level.index());
+  const at::Tensor dual = makeDual(of.primal, ones, level);
   const at::Tensor result = call.call(of, dual).front();
   const at::Tensor tangent = std::get<1>(at::_unpack_dual(result, level.index()));
   return tangent.defined() && !tangent._is_zerotensor() ? tangent : at::Tensor();

@@ -45,7 +45,8 @@ Rule product(Product shape) {
       again.set(shape.term,
                 optional ? c10::IValue() : zeroLike(call.arguments[shape.term].toTensor()));
     }
-    return [again, factors, term, active = call.active](const Tangents& tangents) -> Tangents {
+    return [again, factors, term, active = call.active,
+            shape = call.results.front().sizes().vec()](const Tangents& tangents) -> Tangents {
       at::Tensor sum;
       for (const size_t factor : factors) {
         std::vector<Call::Active> places = {active[factor]};
@@ -57,7 +58,7 @@ Rule product(Product shape) {
         const at::Tensor each = again.call(places, values).front();
         sum = sum.defined() ? sum.add_(each) : each;
       }
-      return {sum};
+      return {sum.expand(shape)};  // to which the term alone may have broadcast the result
     };
   };
 }

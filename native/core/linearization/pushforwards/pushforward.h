@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "core/dual_level.h"
 #include "core/program.h"
 
 namespace tc {
@@ -67,6 +68,9 @@ Pushforward elementwise(const Call& call);
 /// Any operator with forward-mode derivatives: computes it again with dual numbers in each product.
 /// The product throws c10::NotImplementedError for one without.
 Pushforward withDuals(const Call& call);
+
+/// A dual number of any primal.
+at::Tensor makeDual(const at::Tensor& primal, const at::Tensor& tangent, const DualLevel& level);
 
 /// By the first table that has the operator, else by its kind. Throws c10::NotImplementedError
 /// where that takes a forward-mode derivative that does not exist.

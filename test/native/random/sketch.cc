@@ -1,0 +1,167 @@
+#include "sketch.h"
+
+#include <utility>
+
+#include "core/linearization/kernels.h"
+#include "core/random.h"
+
+namespace tc::test {
+namespace {
+
+constexpr int64_t kLargestPartner = 200;
+constexpr double kLargestValue = 6;
+
+}  // namespace
+
+Sketch::Sketch(uint64_t seed) : random_(seed), builder_(3) {
+  const int64_t batch = between(1, 4);
+  const std::vector<Shape> shapes = {
+      {batch, between(1, 6)}, {batch, between(1, 3), 3}, {batch, between(1, 2), 4, 4}};
+  for (const Shape& shape : shapes) {
+    inputs_.push_back(normal(shape));
+    keep({builder_.input(static_cast<int64_t>(inputs_.size()) - 1), inputs_.back()});
+  }
+  parameter({shapes[1][1], 3});
+  keep(parameter(shapes[0]));
+}
+
+int64_t Sketch::below(int64_t count) {
+  return static_cast<int64_t>(random_() % static_cast<uint64_t>(count));
+}
+int64_t Sketch::between(int64_t low, int64_t high) { return low + below(high - low + 1); }
+double Sketch::uniform(double low, double high) {
+  return low + (high - low) * static_cast<double>(random_() >> 11U) * 0x1p-53;
+}
+bool Sketch::chance(double probability) { return uniform(0, 1) < probability; }
+
+double Sketch::written(int64_t axis, int64_t dim) {
+  return static_cast<double>(chance(0.3) ? axis - dim : axis);
+}
+
+Sketch::Value Sketch::parameter(const Shape& shape) {
+  parameters_.push_back(normal(shape) * 0.7);
+  const Value value{builder_.parameter(shape), parameters_.back()};
+  keep(value);
+  return value;
+}
+
+Sketch::Value Sketch::constant(const at::Tensor& data) {
+  constants_.push_back(data);
+  return {builder_.constant(data), data};
+}
+
+std::vector<Sketch::Value> Sketch::calls(const std::string& target, std::vector<Argument> arguments,
+                                         int64_t outputs) {
+  const ProgramSpec::Ref first = builder_.call(target, std::move(arguments), outputs);
+  const auto program = builder_.build(first);
+  std::vector<at::Tensor> values;
+  for (const auto* part : {&parameters_, &inputs_, &constants_, &results_})
+    values.insert(values.end(), part->begin(), part->end());
+  const DifferentiableKernels kernels(*program);
+  Program::call(program->nodes().back(), inputs_.front(), values);
+  std::vector<Value> results;
+  for (int64_t i = 0; i < outputs; ++i) {
+    const at::Tensor& data = values[values.size() - static_cast<size_t>(outputs - i)];
+    results.push_back({{first.value + i}, data});
+    results_.push_back(data);
+    if (data.defined() && data.is_floating_point() && data.numel() > 0) keep(results.back());
+  }
+  return results;
+}
+
+Sketch::Value Sketch::first(const std::string& target, std::vector<Argument> arguments,
+                            int64_t outputs) {
+  const size_t before = pool_.size();
+  const Value result = calls(target, std::move(arguments), outputs).front();
+  pool_.erase(pool_.begin() + static_cast<int64_t>(before) + 1, pool_.end());
+  return result;
+}
+
+Sketch::Value Sketch::call(const std::string& target, std::vector<Argument> arguments) {
+  return calls(target, std::move(arguments), 1).front();
+}
+
+Sketch::Value Sketch::subject() { return chance(0.65) ? pool_.back() : pick(pool_); }
+
+Sketch::Value Sketch::factor(const Shape& shape) {
+  if (chance(0.4)) {
+    std::vector<Value> fitting;
+    for (const Value& value : pool_) {
+      if (value.data.sizes() == at::IntArrayRef(shape)) fitting.push_back(value);
+    }
+    if (!fitting.empty()) return pick(fitting);
+  }
+  return chance(0.6) ? parameter(shape) : constant(normal(shape));
+}
+
+Sketch::Value Sketch::partner(const Value& x) {
+  Shape shape = x.shape();
+  switch (below(5)) {
+    case 0:
+      break;
+    case 1:
+      shape.clear();
+      break;
+    case 2:
+      shape.erase(shape.begin(), shape.begin() + below(x.dim() + 1));
+      break;
+    case 3:
+      for (int64_t& size : shape) {
+        if (chance(0.5)) size = 1;
+      }
+      break;
+    default:  // the larger of the two
+      for (int64_t& size : shape) {
+        if (size == 1 && chance(0.5)) size = 2;
+      }
+      if (x.dim() < 4 && chance(0.5)) shape.insert(shape.begin(), between(1, 2));
+      break;
+  }
+  const Value other = factor(shape);
+  return other.numel() <= kLargestPartner ? other : factor({});
+}
+
+Sketch::Value Sketch::ofRank(Value x, int64_t rank) {
+  if (rank == 0) return call("aten::mean", {x.ref});
+  while (x.dim() < rank)
+    x = call("aten::unsqueeze", {x.ref, written(below(x.dim() + 1), x.dim() + 1)});
+  if (x.dim() > rank) {
+    const int64_t begin = below(rank);
+    const int64_t end = begin + x.dim() - rank;
+    x = call("aten::flatten.using_ints", {x.ref, written(begin, x.dim()), written(end, x.dim())});
+  }
+  return x;
+}
+
+Sketch::Value Sketch::positive(const Value& x) {
+  const Value smooth =
+      chance(0.5) ? call("aten::softplus", {x.ref}) : call("aten::square", {x.ref});
+  return call("aten::add.Scalar", {smooth.ref, 0.5});
+}
+
+Sketch::Value Sketch::indices(const Shape& shape, int64_t limit) {
+  at::Tensor drawn = at::empty(shape, at::kLong);
+  for (int64_t i = 0; i < drawn.numel(); ++i) drawn.view({-1})[i] = below(limit);
+  return constant(drawn);
+}
+
+Sketch::Value Sketch::bounded(const Value& x) {
+  if (x.data.abs().max().item<double>() <= kLargestValue) return x;
+  return chance(0.5) ? call("aten::tanh", {x.ref})
+                     : call("aten::mul.Tensor", {x.ref, ProgramSpec::Float{0.02}});
+}
+
+Point Sketch::finish() {
+  const Value output = chance(0.9) ? pool_.back() : pick(pool_);
+  std::vector<at::Tensor> flat;
+  for (const at::Tensor& each : parameters_) flat.push_back(each.reshape({-1}));
+  return {builder_.build(output.ref), at::cat(flat), inputs_, constants_};
+}
+
+at::Tensor Sketch::normal(const Shape& shape) {
+  return Random(random_()).normal(shape, 0, 1, at::kDouble);
+}
+
+void Sketch::keep(const Value& value) { pool_.push_back(value); }
+
+}  // namespace tc::test
