@@ -26,7 +26,7 @@ export interface DenseOptions extends ProductOptions {
 }
 
 /**
- * Jᵀ(J v) without J: one forward pass of dual tensors θ + εv gives J v, one backward pass of that gives the product.
+ * Jᵀ(J v) without J: one forward pass that takes tangents along gives J v, one backward pass of that gives the product.
  * Memory grows with the activations of `chunkSize` rows, not with rows × parameters.
  *
  * @param problem data as one tensor, or a stream of batches, whose products add up
