@@ -189,21 +189,36 @@ TEST_CASE("fused per-sample Jacobians have autograd's rows") {
   });
 }
 
+namespace {
+
+/// Three wide layers, two of them in residual blocks, the same weight in both if `tied`.
+std::shared_ptr<const Program> wideChain(bool tied, bool bias, int64_t in, int64_t width,
+                                         int64_t outputs) {
+  ProgramBuilder builder;
+  if (!bias) builder.parameter({5});  // one that nothing reads
+  const int64_t first = builder.parameter({width, width});
+  const int64_t second = tied ? first : builder.parameter({width, width});
+  int64_t value = builder.call("aten::tanh", {Ref{builder.linear(builder.input(), in, width)}});
+  for (const int64_t weight : {first, second}) {
+    const int64_t z = builder.call("aten::linear", {Ref{value}, Ref{weight}});
+    value =
+        builder.call("aten::add.Tensor", {Ref{builder.call("aten::silu", {Ref{z}})}, Ref{value}});
+  }
+  return builder.build(builder.linear(value, width, outputs, bias));
+}
+
+fused::Plan planOf(const Point& point) {
+  const auto found = fused::recognise(*point.program, point.inputs.front().sizes().vec());
+  REQUIRE(found.chain);
+  const fused::Workload load{
+      point.batch(), 1, at::get_num_threads(), 16, point.params.element_size(), 1 << 28};
+  return fused::makePlan(*found.chain, load, 0);
+}
+
+}  // namespace
+
 TEST_CASE("threads share the rows of gradients that are larger than the batch") {
   std::mt19937 random(7);
-  const auto chain = [](bool tied, bool bias, int64_t in, int64_t width, int64_t outputs) {
-    ProgramBuilder builder;
-    if (!bias) builder.parameter({5});  // one that nothing reads
-    const int64_t hidden = builder.parameter({width, width});
-    int64_t value = builder.call("aten::tanh", {Ref{builder.linear(builder.input(), in, width)}});
-    for (int i = 0; i < 2; ++i) {
-      const int64_t weight = tied ? hidden : i == 0 ? hidden : builder.parameter({width, width});
-      const int64_t z = builder.call("aten::linear", {Ref{value}, Ref{weight}});
-      value =
-          builder.call("aten::add.Tensor", {Ref{builder.call("aten::silu", {Ref{z}})}, Ref{value}});
-    }
-    return builder.build(builder.linear(value, width, outputs, bias));
-  };
   forEachIsa([&] {
     for (const int threads : {2, 3, 4}) {
       for (const int64_t batch : {33, 70}) {
@@ -211,12 +226,9 @@ TEST_CASE("threads share the rows of gradients that are larger than the batch") 
           for (const int64_t outputs : {1, 20}) {
             const Threads scope(threads);
             const auto dtype = batch == 33 ? at::kDouble : at::kFloat;
-            const Point point = randomPoint(chain(tied, outputs == 1, 21, 203, outputs), batch, 21,
-                                            dtype, random, kDefaultGain);
-            const auto found = fused::recognise(*point.program, point.inputs.front().sizes().vec());
-            REQUIRE(found.chain);
-            const fused::Workload load{batch, 1, threads, 16, point.params.element_size(), 1 << 28};
-            CHECK(fused::makePlan(*found.chain, load, 0).sharesRows);
+            const Point point = randomPoint(wideChain(tied, outputs == 1, 21, 203, outputs), batch,
+                                            21, dtype, random, kDefaultGain);
+            CHECK(planOf(point).sharesRows());
             CAPTURE(threads);
             CAPTURE(batch);
             CAPTURE(tied);
@@ -227,6 +239,17 @@ TEST_CASE("threads share the rows of gradients that are larger than the batch") 
       }
     }
   });
+}
+
+TEST_CASE("and they do so in several rounds") {
+  std::mt19937 random(8);
+  const Threads scope(2);
+  const Point point =
+      randomPoint(wideChain(false, true, 5, 680, 1), 801, 5, at::kFloat, random, kDefaultGain);
+  const fused::Plan plan = planOf(point);
+  CHECK(plan.sharesRows());
+  CHECK(plan.tiles > plan.roundTiles);
+  checkProducts(point);
 }
 
 TEST_CASE("parameters that several layers share get the sum of their gradients") {

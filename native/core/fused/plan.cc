@@ -39,8 +39,9 @@ double weights(const Layer& layer) {
              : 0;
 }
 
-/// Whether the threads' sums would take more memory than what sharing rows does.
-bool sharesRows(const Chain& chain, const Workload& workload, int64_t tiles) {
+/// Tiles whose cotangents and values take about twice the memory that sums of the threads' own
+/// would, in whole turns of all threads; 0 if that is less than one turn.
+int64_t tilesInRound(const Chain& chain, const Workload& workload, int64_t tile, int64_t tiles) {
   int64_t values = 0;
   int64_t parameters = 0;
   for (const Layer& layer : chain.layers) {
@@ -48,8 +49,9 @@ bool sharesRows(const Chain& chain, const Workload& workload, int64_t tiles) {
     values += layer.linear->in + layer.linear->out;
     parameters += layer.linear->in * layer.linear->out;
   }
-  const int64_t sums = std::min<int64_t>(workload.threads, tiles) - 1;
-  return workload.batch * values < sums * parameters;
+  const int64_t workers = std::min<int64_t>(workload.threads, tiles);
+  if (workers < 2) return 0;
+  return 2 * (workers - 1) * parameters / (workers * tile * values) * workers;
 }
 
 /// activity[l]: v_l depends on a parameter of a layer ≥ cut
@@ -140,7 +142,7 @@ Plan makePlan(const Chain& chain, const Workload& workload, int64_t cut) {
     }
   }
 
-  plan.sharesRows = sharesRows(chain, workload, plan.tiles);
+  plan.roundTiles = std::min(tilesInRound(chain, workload, plan.tile, plan.tiles), plan.tiles);
   int64_t size = 0;
   const auto take = [&](int64_t elements) {
     const int64_t offset = size;
@@ -157,7 +159,7 @@ Plan makePlan(const Chain& chain, const Workload& workload, int64_t cut) {
     if (layer.linear) {
       kept.value = take(chain.width(l) * plan.row);
       const int64_t transposed = plan.tile * plan.stride.back();
-      if (plan.byProduct.back() > 0 && chain.width(l + 1) < kWideLayer && !plan.sharesRows) {
+      if (plan.byProduct.back() > 0 && chain.width(l + 1) < kWideLayer && !plan.sharesRows()) {
         kept.rows = take(transposed);
       } else {
         rowsSize = std::max(rowsSize, transposed);
@@ -188,14 +190,15 @@ Plan makePlan(const Chain& chain, const Workload& workload, int64_t cut) {
   plan.scratchSize = size;
 
   size = 0;
-  plan.samples = stride(plan.tiles * plan.tile);
-  for (int64_t l = 0; plan.sharesRows && l < chain.size(); ++l) {
+  plan.samples = stride(plan.roundTiles * plan.tile);
+  for (int64_t l = 0; plan.sharesRows() && l < chain.size(); ++l) {
     const auto index = static_cast<size_t>(l);
     plan.shared.emplace_back();
     if (!chain.layer(l).linear) continue;
-    plan.shared.back() = {take(chain.width(l + 1) * plan.samples),
-                          take(plan.byProduct[index] > 0 ? workload.batch * plan.stride[index] : 0),
-                          take((chain.width(l) - plan.byProduct[index]) * plan.samples)};
+    plan.shared.back() = {
+        take(chain.width(l + 1) * plan.samples),
+        take(plan.byProduct[index] > 0 ? plan.roundTiles * plan.tile * plan.stride[index] : 0),
+        take((chain.width(l) - plan.byProduct[index]) * plan.samples)};
   }
   plan.sharedSize = size;
   return plan;

@@ -24,10 +24,10 @@ struct Workload {
 /// registers hold samples, any width is as good as another, and W and a tangent V of W are read
 /// where they lie in the flat vector. `row` elements lie from one row to the next.
 ///
-/// A thread adds up the gradients of its tiles in a vector of its own. Where that vector is larger
-/// than the cotangents δ_l and values v_l of the whole batch, the plan *shares rows* instead: the
-/// tiles leave those in memory that all threads see, and then each thread makes its rows of every
-/// gradient, from all samples at once.
+/// A thread adds up the gradients of its tiles in a vector of its own. Where such vectors are large
+/// compared to cotangents δ_l and values v_l, the plan *shares rows* instead: the tiles of a round
+/// leave those in memory that all threads see, and then each thread makes its rows of every
+/// gradient, from all samples of the round at once.
 ///
 /// Layers from `cut` on keep φ'_l and use the chain rule. Layers below it are *direct*: they keep
 /// D_l[o] = ∂y_o/∂z_l, z_l = W_l v_l + b_l, for each output o, which saves the products with W_l in
@@ -69,18 +69,19 @@ struct Plan {
   /// vector, and the few rows of narrow outputs are sums over the columns of v_l.
   std::vector<int64_t> byProduct;
 
-  bool sharesRows;
-  int64_t samples;  ///< elements from one row of the shared matrices [..][batch] to the next
+  int64_t roundTiles;  ///< tiles in a round; 0: rows are not shared
+  int64_t samples;     ///< elements from one row of the matrices [..][round] to the next
   /// Where a linear layer's part of the shared memory begins.
   struct Shared {
-    int64_t delta;   ///< δ_l [out][batch]
-    int64_t rows;    ///< v_l [batch][in], `stride`; the first `byProduct` columns of it
-    int64_t values;  ///< v_l [in − byProduct][batch], the others
+    int64_t delta;   ///< δ_l [out][round]
+    int64_t rows;    ///< v_l [round][in], `stride`; the first `byProduct` columns of it
+    int64_t values;  ///< v_l [in − byProduct][round], the others
   };
   std::vector<Shared> shared;
   int64_t sharedSize;
 
   const Kept& keeps(int64_t l) const { return kept[static_cast<size_t>(l)]; }
+  bool sharesRows() const { return roundTiles > 0; }
   bool isActive(int64_t l) const { return active[static_cast<size_t>(l)]; }
   bool isDirect(int64_t l) const { return l < cut && chain.layer(l).linear.has_value(); }
 };

@@ -241,7 +241,7 @@ void TileProgram<T>::share(int64_t l, int64_t n, const T* delta, const T* kept,
 }
 
 template <typename T>
-void TileProgram<T>::pullRows(int64_t index, int64_t workers, int64_t batch, const T* shared,
+void TileProgram<T>::pullRows(int64_t index, int64_t workers, int64_t n, const T* shared,
                               T* gradient, bool overwrites) const {
   for (int64_t l = 0; l < chain_.size(); ++l) {
     const auto& linear = chain_.layer(l).linear;
@@ -253,7 +253,7 @@ void TileProgram<T>::pullRows(int64_t index, int64_t workers, int64_t batch, con
     const int64_t full = plan_.byProduct[static_cast<size_t>(l)];
     if (full > 0) {
       Product<T> g;
-      g.m = rows.end - rows.begin, g.n = full, g.k = batch;
+      g.m = rows.end - rows.begin, g.n = full, g.k = n;
       g.a = delta, g.aRow = plan_.samples;
       g.b = shared + from.rows, g.bRow = plan_.stride[static_cast<size_t>(l)];
       g.c = weight, g.cRow = linear->in;
@@ -263,14 +263,13 @@ void TileProgram<T>::pullRows(int64_t index, int64_t workers, int64_t batch, con
     if (full < linear->in) {
       for (int64_t i = 0; overwrites && i < rows.end - rows.begin; ++i)
         std::fill_n(weight + i * linear->in + full, linear->in - full, T(0));
-      kernels_.outerSum(rows.end - rows.begin, linear->in - full, padded(batch), delta,
-                        plan_.samples, shared + from.values, plan_.samples, weight + full,
-                        linear->in);
+      kernels_.outerSum(rows.end - rows.begin, linear->in - full, padded(n), delta, plan_.samples,
+                        shared + from.values, plan_.samples, weight + full, linear->in);
     }
     if (linear->bias) {
       T* const bias = gradient + *linear->bias + rows.begin;
       if (overwrites) std::fill_n(bias, rows.end - rows.begin, T(0));
-      kernels_.rowSums(rows.end - rows.begin, padded(batch), plan_.samples, delta, bias);
+      kernels_.rowSums(rows.end - rows.begin, padded(n), plan_.samples, delta, bias);
     }
   }
 }
@@ -278,7 +277,7 @@ void TileProgram<T>::pullRows(int64_t index, int64_t workers, int64_t batch, con
 template <typename T>
 void TileProgram<T>::useDelta(int64_t l, int64_t n, const T* delta, const T* kept, T* scratch,
                               const Target& target) const {
-  if (plan_.sharesRows) {
+  if (plan_.sharesRows()) {
     share(l, n, delta, kept, target);
   } else {
     addWeightGradient(l, n, delta, kept, scratch, target.gradient);
@@ -302,7 +301,7 @@ void TileProgram<T>::pull(int64_t n, const T* kept, T* scratch, const Target& ta
           }
           if (const auto& linear = chain_.layer(l).linear) {
             useDelta(l, n, e, kept, scratch, target);
-            if (linear->bias && !plan_.sharesRows) {
+            if (linear->bias && !plan_.sharesRows()) {
               kernels_.rowSums(linear->out, columns, row, e, target.gradient + *linear->bias);
             }
           }
@@ -313,7 +312,7 @@ void TileProgram<T>::pull(int64_t n, const T* kept, T* scratch, const Target& ta
     if (!plan_.isDirect(l)) continue;
     const Linear& linear = *chain_.layer(l).linear;
     T* const delta = scratch + plan_.delta;
-    const bool sums = linear.bias && !plan_.sharesRows;
+    const bool sums = linear.bias && !plan_.sharesRows();
     kernels_.weighted(chain_.outputs(), linear.out, columns, row, u, kept + plan_.keeps(l).direct,
                       linear.out * row, delta, sums ? target.gradient + *linear.bias : nullptr);
     useDelta(l, n, delta, kept, scratch, target);

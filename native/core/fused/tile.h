@@ -24,8 +24,8 @@ namespace tc::fused {
 /// without the products with W_l. Both ways add up: tangents of layers from the cut on run through
 /// the chain, those below it reach the output directly.
 ///
-/// Where plan.sharesRows, G and g are not made tile by tile, but row by row once all tiles have
-/// left δ and v in the shared memory.
+/// Where the plan shares rows, G and g are not made tile by tile, but row by row once all tiles of
+/// a round have left δ and v in the shared memory.
 ///
 /// `kept` and `scratch` are memory for one tile as the plan lays it out; `n` the samples in the
 /// tile, at most plan.tile. Columns beyond the last sample repeat it, and are given no cotangent.
@@ -40,7 +40,7 @@ class TileProgram {
   /// J v: fills plan.tangent in the scratch memory.
   void push(const T* v, int64_t n, const T* kept, T* scratch) const;
   /// What becomes of a tile's δ: `gradient` += Jᵀu or, where rows are shared, the `shared` memory's
-  /// columns from `first` on, the tile's first sample in the batch.
+  /// columns from `first` on, the tile's first sample in the round.
   struct Target {
     T* gradient;
     T* shared;
@@ -51,8 +51,8 @@ class TileProgram {
   /// For u = J v
   void pushPull(const T* v, int64_t n, const T* kept, T* scratch, const Target& target) const;
   /// gradient += Jᵀu, or = if it `overwrites`, the share of worker `index` of `workers`, for the
-  /// `batch` samples whose tiles have filled the shared memory.
-  void pullRows(int64_t index, int64_t workers, int64_t batch, const T* shared, T* gradient,
+  /// `n` samples of a round, whose tiles have filled the shared memory.
+  void pullRows(int64_t index, int64_t workers, int64_t n, const T* shared, T* gradient,
                 bool overwrites) const;
 
   /// Row sample·outputs + output of `out`, [n·outputs][parameters]: the gradient of that output at

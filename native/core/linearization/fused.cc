@@ -63,19 +63,11 @@ class Tiles {
 
   int64_t workers() const { return workers_; }
 
-  /// body(worker, tile, first sample, samples, scratch), with `extra` elements more of scratch.
+  /// body(worker, tile, first sample, samples, scratch) for every tile, with `extra` elements more
+  /// of scratch.
   template <typename Body>
   void run(int64_t extra, Body&& body) const {
-    const int64_t size = plan_.scratchSize + extra;
-    const at::Tensor memory = preferLargePages(at::empty({workers_ * size}, options_));
-    T* const scratch = memory.mutable_data_ptr<T>();
-    fused::forkJoin(workers_, [&](int64_t worker) {
-      const Share share(plan_.tiles, worker, workers_);
-      for (int64_t tile = share.begin; tile < share.end; ++tile) {
-        const int64_t first = tile * plan_.tile;
-        body(worker, tile, first, std::min(plan_.tile, batch_ - first), scratch + worker * size);
-      }
-    });
+    run(0, plan_.tiles, scratchMemory(extra), body);
   }
 
   /// Jᵀu [parameters], where body(tile, first sample, samples, scratch, target) makes each tile's
@@ -86,17 +78,24 @@ class Tiles {
                  Body&& body) const {
     const at::Tensor result = preferLargePages(at::empty({parameters}, options_));
     T* const total = result.mutable_data_ptr<T>();
-    if (plan_.sharesRows) {
+    const at::Tensor scratch = scratchMemory(extra);
+    if (plan_.sharesRows()) {
+      bool overwrites = plan_.chain.usesEachOnce(parameters);
+      if (!overwrites) result.zero_();
       const at::Tensor memory = preferLargePages(at::empty({plan_.sharedSize}, options_));
       T* const shared = memory.mutable_data_ptr<T>();
-      run(extra, [&](int64_t, int64_t tile, int64_t first, int64_t n, T* scratch) {
-        body(tile, first, n, scratch, Target{nullptr, shared, first});
-      });
-      const bool overwrites = plan_.chain.usesEachOnce(parameters);
-      if (!overwrites) result.zero_();
-      fused::forkJoin(workers_, [&](int64_t worker) {
-        program.pullRows(worker, workers_, batch_, shared, total, overwrites);
-      });
+      for (int64_t begin = 0; begin < plan_.tiles; begin += plan_.roundTiles) {
+        const int64_t end = std::min(plan_.tiles, begin + plan_.roundTiles);
+        const int64_t start = begin * plan_.tile;
+        run(begin, end, scratch, [&](int64_t, int64_t tile, int64_t first, int64_t n, T* own) {
+          body(tile, first, n, own, Target{nullptr, shared, first - start});
+        });
+        const int64_t samples = std::min(batch_, end * plan_.tile) - start;
+        fused::forkJoin(workers_, [&](int64_t worker) {
+          program.pullRows(worker, workers_, samples, shared, total, overwrites);
+        });
+        overwrites = false;
+      }
       return result;
     }
     result.zero_();
@@ -104,13 +103,14 @@ class Tiles {
     if (workers_ > 1) others = preferLargePages(at::empty({(workers_ - 1) * parameters}, options_));
     T* const partial = workers_ > 1 ? others.mutable_data_ptr<T>() : nullptr;
     std::vector<char> started(static_cast<size_t>(workers_) * 64);  // a cache line for each
-    run(extra, [&](int64_t worker, int64_t tile, int64_t first, int64_t n, T* scratch) {
-      T* const gradient = worker == 0 ? total : partial + (worker - 1) * parameters;
-      char& mine = started[static_cast<size_t>(worker) * 64];
-      if (worker > 0 && mine == 0) std::fill_n(gradient, parameters, T(0));
-      mine = 1;
-      body(tile, first, n, scratch, Target{gradient, nullptr, first});
-    });
+    run(0, plan_.tiles, scratch,
+        [&](int64_t worker, int64_t tile, int64_t first, int64_t n, T* own) {
+          T* const gradient = worker == 0 ? total : partial + (worker - 1) * parameters;
+          char& mine = started[static_cast<size_t>(worker) * 64];
+          if (worker > 0 && mine == 0) std::fill_n(gradient, parameters, T(0));
+          mine = 1;
+          body(tile, first, n, own, Target{gradient, nullptr, first});
+        });
     const int64_t adders = parameters < kParallelSum ? 1 : workers_;
     fused::forkJoin(adders, [&](int64_t adder) {
       const Share share(parameters, adder, adders);
@@ -123,6 +123,24 @@ class Tiles {
   }
 
  private:
+  at::Tensor scratchMemory(int64_t extra) const {
+    return preferLargePages(at::empty({workers_, plan_.scratchSize + extra}, options_));
+  }
+
+  /// The tiles [begin, end), dealt out to all threads.
+  template <typename Body>
+  void run(int64_t begin, int64_t end, const at::Tensor& scratch, Body&& body) const {
+    T* const memory = scratch.mutable_data_ptr<T>();
+    fused::forkJoin(workers_, [&](int64_t worker) {
+      const Share share(end - begin, worker, workers_);
+      for (int64_t tile = begin + share.begin; tile < begin + share.end; ++tile) {
+        const int64_t first = tile * plan_.tile;
+        body(worker, tile, first, std::min(plan_.tile, batch_ - first),
+             memory + worker * scratch.size(1));
+      }
+    });
+  }
+
   const Plan& plan_;
   int64_t batch_;
   at::TensorOptions options_;
