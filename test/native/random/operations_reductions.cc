@@ -1,6 +1,4 @@
-// Operators that make one number of many: sums, extremes, norms, scans and pools. Without
-// logcumsumexp, whose backward pass in libtorch takes the logarithm of the cotangent and so has no
-// derivative where that is 0.
+// Operators that make one number of many: sums, extremes, norms, scans and pools.
 #include "operations.h"
 
 namespace tc::test {
@@ -66,11 +64,18 @@ const std::vector<Operation>& reductionOperations() {
       overAll("aten::max"),
       overAxis("aten::max.dim", {false}, 2),
       overAxis("aten::min.dim", {true}, 2),
-      overAxis("aten::median.dim", {}, 2),
+      {"aten::median.dim",
+       [](Sketch& s, Value x) -> Result {
+         if (x.dim() < 1) return {};
+         // PyTorch's kernel for the CPU misreads expanded tensors (seen with 2.13).
+         x = s.call("aten::contiguous", {x.ref});
+         return s.calls("aten::median.dim", {x.ref, s.written(s.axis(x), x.dim())}, 2).front();
+       }},
       overAxis("aten::sort", {true}, 2),
       overAxis("aten::prod.dim_int", {true}),
       overAxis("aten::cumsum"),
       overAxis("aten::cumprod"),
+      overAxis("aten::logcumsumexp"),
       {"topk",
        [](Sketch& s, Value x) -> Result {
          if (x.dim() < 1) return {};

@@ -1,5 +1,7 @@
 #include "sketch.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/linearization/kernels.h"
@@ -41,6 +43,7 @@ double Sketch::written(int64_t axis, int64_t dim) {
 Sketch::Value Sketch::parameter(const Shape& shape) {
   parameters_.push_back(normal(shape) * 0.7);
   const Value value{builder_.parameter(shape), parameters_.back()};
+  reached_.insert(value.ref.value);
   keep(value);
   return value;
 }
@@ -52,6 +55,8 @@ Sketch::Value Sketch::constant(const at::Tensor& data) {
 
 std::vector<Sketch::Value> Sketch::calls(const std::string& target, std::vector<Argument> arguments,
                                          int64_t outputs) {
+  const bool reached =
+      std::ranges::any_of(arguments, [this](const Argument& each) { return reaches(each); });
   const ProgramSpec::Ref first = builder_.call(target, std::move(arguments), outputs);
   const auto program = builder_.build(first);
   std::vector<at::Tensor> values;
@@ -63,6 +68,7 @@ std::vector<Sketch::Value> Sketch::calls(const std::string& target, std::vector<
   for (int64_t i = 0; i < outputs; ++i) {
     const at::Tensor& data = values[values.size() - static_cast<size_t>(outputs - i)];
     results.push_back({{first.value + i}, data});
+    if (reached) reached_.insert(first.value + i);
     results_.push_back(data);
     if (data.defined() && data.is_floating_point() && data.numel() > 0) keep(results.back());
   }
@@ -151,8 +157,20 @@ Sketch::Value Sketch::bounded(const Value& x) {
                      : call("aten::mul.Tensor", {x.ref, ProgramSpec::Float{0.02}});
 }
 
+bool Sketch::reaches(const Argument& argument) const {
+  if (const auto* ref = std::get_if<ProgramSpec::Ref>(&argument))
+    return reached_.contains(ref->value);
+  const auto* refs = std::get_if<ProgramSpec::Refs>(&argument);
+  return refs != nullptr && std::ranges::any_of(refs->values, [this](const auto& value) {
+           return value && reached_.contains(*value);
+         });
+}
+
 Point Sketch::finish() {
-  const Value output = chance(0.9) ? pool_.back() : pick(pool_);
+  std::vector<Value> reached;
+  std::ranges::copy_if(pool_, std::back_inserter(reached),
+                       [this](const Value& value) { return reached_.contains(value.ref.value); });
+  const Value output = chance(0.9) ? reached.back() : pick(pool_);
   std::vector<at::Tensor> flat;
   for (const at::Tensor& each : parameters_) flat.push_back(each.reshape({-1}));
   return {builder_.build(output.ref), at::cat(flat), inputs_, constants_};

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -65,12 +66,13 @@ class Sketch {
   /// `x`, or something smaller where it is large.
   Value bounded(const Value& x);
 
-  /// The program whose result is one of the last values.
+  /// The program whose result is one of the last values, most often one that parameters reach.
   Point finish();
 
  private:
   at::Tensor normal(const Shape& shape);
   void keep(const Value& value);
+  bool reaches(const Argument& argument) const;
 
   std::mt19937_64 random_;
   Builder builder_;
@@ -78,7 +80,8 @@ class Sketch {
   std::vector<at::Tensor> inputs_;
   std::vector<at::Tensor> constants_;
   std::vector<at::Tensor> results_;
-  std::vector<Value> pool_;  ///< floating-point values, in order
+  std::vector<Value> pool_;    ///< floating-point values, in order
+  std::set<int64_t> reached_;  ///< numbers of the values that depend on parameters
 };
 
 }  // namespace tc::test
