@@ -83,7 +83,7 @@ Pushforward fullyConnected(const Call& call) {
     if (at.b && !at.w && !at.x) return {tangents[*at.b].expand(shape)};
     const auto add = [&](const at::Tensor& left, const at::Tensor& right) {
       if (sum.defined()) {
-        sum.addmm_(left, right);
+        at::addmm_out(sum, sum, left, right);  // whose operations a profile counts, unlike addmm_'s
       } else {
         sum = at.b ? at::addmm(tangents[*at.b], left, right) : at::mm(left, right);
       }
