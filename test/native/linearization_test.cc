@@ -157,6 +157,21 @@ TEST_CASE("an empty batch gives zero products") {
   CHECK(empty.matvec(model.point.params, kNever).abs().sum().item<double>() == 0);
 }
 
+TEST_CASE("complex numbers may occur on the way") {
+  Builder b;
+  const ProgramSpec::Ref z = b.call("aten::view_as_complex", {b.parameter({3, 2})});
+  const ProgramSpec::Ref w = b.call("aten::sin", {b.call("aten::mul.Tensor", {z, z})});
+  const Point point{b.build(b.call("aten::abs", {w})),
+                    randomLike(at::zeros({6}, at::kDouble), 1),
+                    {at::zeros({3, 1}, at::kDouble)},
+                    {}};
+  const auto linearization = linearizeAutograd(point);
+  const at::Tensor jacobian = jacobianByRows(point);
+  const at::Tensor v = randomLike(point.params, 2);
+  CHECK(difference(linearization->jvp(v), jacobian.mv(v)) < 1e-13);
+  CHECK(difference(linearization->matvec(v), jacobian.t().mv(jacobian.mv(v))) < 1e-13);
+}
+
 TEST_CASE("rows that depend on one another are refused") {
   const auto point = [](const char* reduction, int64_t batch) {
     Builder b;

@@ -43,6 +43,13 @@ const Call::Active* Call::find(size_t argument) const {
 bool Call::only(size_t argument) const { return active.size() == 1 && find(argument) != nullptr; }
 
 Pushforward pushforward(const Call& call) {
+  // Derivatives by complex numbers need not be numbers, as that of |z|, and kernels for transposes
+  // conjugate.
+  const auto isComplex = [](const at::Tensor& each) { return each.defined() && each.is_complex(); };
+  if (std::ranges::any_of(call.results, isComplex) ||
+      std::ranges::any_of(call.active, isComplex, &Call::Active::primal)) {
+    return withDuals(call);
+  }
   if (const Rule* rule = find(call.op)) {
     if (Pushforward known = (*rule)(call)) return known;
   }
