@@ -1,10 +1,14 @@
 #include "core/solvers/solver.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/dot.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <cmath>
 #include <limits>
+#include <string_view>
+#include <utility>
 
 #include "core/error.h"
 
@@ -33,25 +37,70 @@ void checkArguments(const LinearOperator& a, const at::Tensor& b, const SolverOp
     throw Error("ERR_INVALID_ARGUMENT", "tolerance should not be negative");
 }
 
-}  // namespace
-
-SolverResult solveEach(const LinearOperator& a, const at::Tensor& b, const SolverOptions& options,
-                       const SolveOne& solve) {
-  checkArguments(a, b, options);
-  SolverResult result{options.x0.defined() ? options.x0.clone() : at::zeros_like(b), {}};
-  if (b.dim() == 1) {
-    result.records.push_back(solve(b, result.x, 0));
-    return result;
+Ending solveOne(System& system, const at::Tensor& b, const char* stagnation, const Sweep& sweep) {
+  SolverRecord& record = system.record;
+  at::Tensor& x = system.x;
+  at::Tensor r = system.options.x0.defined() ? b - system.a.matvec(x, system.stop) : b.clone();
+  at::Tensor best = x;
+  double bestNorm = std::numeric_limits<double>::infinity();
+  while (true) {
+    record.residualNorm = normOf(r);
+    if (!std::isfinite(record.residualNorm)) {
+      return {"nan", "the right-hand side, the start or the operator holds NaN or infinity"};
+    }
+    if (record.residualNorm <= system.target) return {"converged", ""};
+    const bool progresses = record.residualNorm < bestNorm / 2;
+    if (record.residualNorm > bestNorm) {
+      x.copy_(best);
+      record.residualNorm = bestNorm;
+    }
+    if (record.iterations >= system.limit) {
+      return {"maxIterations",
+              "no convergence within " + std::to_string(system.limit) + " iterations"};
+    }
+    if (!progresses) return {"stagnation", stagnation};
+    best = x.clone();
+    bestNorm = record.residualNorm;
+    if (auto ending = sweep(system, r)) return *ending;
+    r = b - system.a.matvec(x, system.stop);
   }
-  for (int64_t i = 0; i < b.size(0); ++i) {
-    at::Tensor x = result.x[i];
-    result.records.push_back(solve(b[i], x, i));
-  }
-  return result;
 }
 
-int64_t iterationLimit(const LinearOperator& a, const SolverOptions& options) {
-  return options.maxIterations > 0 ? options.maxIterations : 10 * a.rows();
+}  // namespace
+
+at::Tensor System::precondition(const at::Tensor& r) const {
+  return options.preconditioner ? options.preconditioner->matvec(r, stop) : r;
+}
+
+std::optional<Ending> System::advance(double residualNorm) {
+  record.residualNorm = residualNorm;
+  ++record.iterations;
+  if (options.onIteration && !options.onIteration(index, record.iterations, residualNorm))
+    return Ending{"stopped", "stopped by onIteration"};
+  if (!std::isfinite(residualNorm)) return Ending{"nan", "the iteration gave NaN or infinity"};
+  return std::nullopt;
+}
+
+SolverResult solveBySweeps(const LinearOperator& a, const at::Tensor& b,
+                           const SolverOptions& options, const StopToken& stop,
+                           const char* stagnation, const Sweep& sweep) {
+  checkArguments(a, b, options);
+  const int64_t limit = options.maxIterations > 0 ? options.maxIterations : 10 * a.rows();
+  SolverResult result{options.x0.defined() ? options.x0.clone() : at::zeros_like(b), {}};
+  const auto solve = [&](const at::Tensor& one, const at::Tensor& x, int64_t index) {
+    System system{a, options, stop, index, options.tolerance * normOf(one), limit, x, {}};
+    Ending ending = solveOne(system, one, stagnation, sweep);
+    system.record.converged = std::string_view(ending.reason) == "converged";
+    system.record.reason = ending.reason;
+    system.record.message = std::move(ending.message);
+    result.records.push_back(std::move(system.record));
+  };
+  if (b.dim() == 1) {
+    solve(b, result.x, 0);
+  } else {
+    for (int64_t i = 0; i < b.size(0); ++i) solve(b[i], result.x[i], i);
+  }
+  return result;
 }
 
 double normOf(const at::Tensor& x) { return at::linalg_vector_norm(x).item<double>(); }

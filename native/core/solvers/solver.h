@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,15 +43,41 @@ struct SolverResult {
   std::vector<SolverRecord> records;
 };
 
-/// Solves one right-hand side, [n], from the start x, which it updates.
-using SolveOne = std::function<SolverRecord(const at::Tensor& b, at::Tensor& x, int64_t index)>;
+/// What an iteration reports when it cannot go on: the reason and the message of its record.
+struct Ending {
+  const char* reason;
+  std::string message;
+};
 
-/// Checks the arguments and calls `solve` for each right-hand side. Throws Error
-/// ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_INVALID_ARGUMENT, and ABORTED through the operator.
-SolverResult solveEach(const LinearOperator& a, const at::Tensor& b, const SolverOptions& options,
-                       const SolveOne& solve);
+/// One right-hand side b, [n], on its way to x.
+struct System {
+  const LinearOperator& a;
+  const SolverOptions& options;
+  const StopToken& stop;
+  int64_t index;  ///< of the right-hand side
+  double target;  ///< the ‖b − A x‖ that is small enough
+  int64_t limit;  ///< the most iterations
+  at::Tensor x;   ///< so far; updated in place
+  SolverRecord record;
 
-int64_t iterationLimit(const LinearOperator& a, const SolverOptions& options);
+  bool goesOn() const { return record.residualNorm > target && record.iterations < limit; }
+  /// M r, with the preconditioner M.
+  at::Tensor precondition(const at::Tensor& r) const;
+  /// One iteration more, after which ‖b − A x‖ is this, as the recurrence has it.
+  std::optional<Ending> advance(double residualNorm);
+};
+
+/// Improves x by a recurrence that begins with the residual r = b − A x, while the system goes on
+/// and the recurrence does.
+using Sweep = std::function<std::optional<Ending>(System&, at::Tensor r)>;
+
+/// Solves for each right-hand side by sweeps: once, and again from the true residual where the
+/// recurrence has drifted from it, as long as that halves it; `stagnation` says why it may not.
+/// Throws Error ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_INVALID_ARGUMENT, and ABORTED through
+/// the operator.
+SolverResult solveBySweeps(const LinearOperator& a, const at::Tensor& b,
+                           const SolverOptions& options, const StopToken& stop,
+                           const char* stagnation, const Sweep& sweep);
 
 /// ‖x‖ and ⟨x, y⟩ as numbers.
 double normOf(const at::Tensor& x);
