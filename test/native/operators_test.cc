@@ -93,9 +93,10 @@ std::string codeOf(const std::function<void()>& body) {
 
 TEST_CASE("products are linear, adjoint to each other and those of the dense matrix") {
   for (const Model& model : models()) {
-    for (const auto& [name, op] : operators(model, 0)) {
+    for (const auto& each : operators(model, 0)) {
+      const auto& op = each.second;
       CAPTURE(model.name);
-      CAPTURE(name);
+      CAPTURE(each.first);
       const at::Tensor dense = op->toDense(kNever);
       const at::Tensor v = randomLike(at::zeros({op->cols()}, op->options()), 1);
       const at::Tensor w = randomLike(v, 2);

@@ -11,8 +11,6 @@ using Argument = Sketch::Argument;
 using Refs = ProgramSpec::Refs;
 using List = std::vector<double>;
 
-const Argument kNone = std::monostate();
-
 /// A scale and a shift for each channel, a scale alone, or nothing. Not a shift alone: the backward
 /// pass of libtorch's group norm fails then (seen with 2.13).
 struct Affine {
