@@ -199,24 +199,26 @@ void TileProgram<T>::push(const T* v, int64_t n, const T* kept, T* scratch) cons
 }
 
 template <typename T>
-void TileProgram<T>::addWeightGradient(int64_t l, int64_t n, const T* delta, const T* kept,
-                                       T* scratch, T* gradient) const {
+void TileProgram<T>::weightGradient(int64_t l, const Samples& samples, int64_t first, int64_t last,
+                                    T* gradient, bool overwrites) const {
   const Linear& linear = *chain_.layer(l).linear;
-  const T* const value = kept + plan_.keeps(l).value;
-  T* const weight = gradient + linear.weight;
+  T* const weight = gradient + linear.weight + first * linear.in;
+  const T* const delta = samples.delta + first * samples.row;
   const int64_t full = plan_.byProduct[static_cast<size_t>(l)];
   if (full > 0) {
     Product<T> g;
-    g.m = linear.out, g.n = full, g.k = n;
-    g.a = delta, g.aRow = plan_.row;
-    g.b = rowsOf(l, n, kept, scratch), g.bRow = plan_.stride[static_cast<size_t>(l)];
+    g.m = last - first, g.n = full, g.k = samples.n;
+    g.a = delta, g.aRow = samples.row;
+    g.b = samples.rows, g.bRow = plan_.stride[static_cast<size_t>(l)];
     g.c = weight, g.cRow = linear.in;
-    g.accumulate = true;
+    g.accumulate = !overwrites;
     kernels_.product(g);
   }
   if (full < linear.in) {
-    kernels_.outerSum(linear.out, linear.in - full, padded(n), delta, plan_.row,
-                      value + full * plan_.row, plan_.row, weight + full, linear.in);
+    for (int64_t i = 0; overwrites && i < last - first; ++i)
+      std::fill_n(weight + i * linear.in + full, linear.in - full, T(0));
+    kernels_.outerSum(last - first, linear.in - full, padded(samples.n), delta, samples.row,
+                      samples.values, samples.row, weight + full, linear.in);
   }
 }
 
@@ -248,28 +250,14 @@ void TileProgram<T>::pullRows(int64_t index, int64_t workers, int64_t n, const T
     if (!linear) continue;
     const Plan::Shared& from = plan_.shared[static_cast<size_t>(l)];
     const Share rows(linear->out, index, workers);
-    const T* const delta = shared + from.delta + rows.begin * plan_.samples;
-    T* const weight = gradient + linear->weight + rows.begin * linear->in;
-    const int64_t full = plan_.byProduct[static_cast<size_t>(l)];
-    if (full > 0) {
-      Product<T> g;
-      g.m = rows.end - rows.begin, g.n = full, g.k = n;
-      g.a = delta, g.aRow = plan_.samples;
-      g.b = shared + from.rows, g.bRow = plan_.stride[static_cast<size_t>(l)];
-      g.c = weight, g.cRow = linear->in;
-      g.accumulate = !overwrites;
-      kernels_.product(g);
-    }
-    if (full < linear->in) {
-      for (int64_t i = 0; overwrites && i < rows.end - rows.begin; ++i)
-        std::fill_n(weight + i * linear->in + full, linear->in - full, T(0));
-      kernels_.outerSum(rows.end - rows.begin, linear->in - full, padded(n), delta, plan_.samples,
-                        shared + from.values, plan_.samples, weight + full, linear->in);
-    }
+    const T* const delta = shared + from.delta;
+    weightGradient(l, {n, delta, shared + from.rows, shared + from.values, plan_.samples},
+                   rows.begin, rows.end, gradient, overwrites);
     if (linear->bias) {
       T* const bias = gradient + *linear->bias + rows.begin;
       if (overwrites) std::fill_n(bias, rows.end - rows.begin, T(0));
-      kernels_.rowSums(rows.end - rows.begin, padded(n), plan_.samples, delta, bias);
+      kernels_.rowSums(rows.end - rows.begin, padded(n), plan_.samples,
+                       delta + rows.begin * plan_.samples, bias);
     }
   }
 }
@@ -279,9 +267,13 @@ void TileProgram<T>::useDelta(int64_t l, int64_t n, const T* delta, const T* kep
                               const Target& target) const {
   if (plan_.sharesRows()) {
     share(l, n, delta, kept, target);
-  } else {
-    addWeightGradient(l, n, delta, kept, scratch, target.gradient);
+    return;
   }
+  const int64_t full = plan_.byProduct[static_cast<size_t>(l)];
+  const T* const rows = full > 0 ? rowsOf(l, n, kept, scratch) : nullptr;
+  const T* const values = kept + plan_.keeps(l).value + full * plan_.row;
+  weightGradient(l, {n, delta, rows, values, plan_.row}, 0, chain_.width(l + 1), target.gradient,
+                 /*overwrites=*/false);
 }
 
 template <typename T>

@@ -95,8 +95,18 @@ class TileProgram {
   /// What the tile has to do for the gradients of layer l once it has δ_l.
   void useDelta(int64_t l, int64_t n, const T* delta, const T* kept, T* scratch,
                 const Target& target) const;
-  void addWeightGradient(int64_t l, int64_t n, const T* delta, const T* kept, T* scratch,
-                         T* gradient) const;
+  /// δ_l and v_l of n samples, as a gradient needs them; matrices with the samples in the columns
+  /// have `row` elements from one row to the next.
+  struct Samples {
+    int64_t n;
+    const T* delta;   ///< δ_l [out][n]
+    const T* rows;    ///< v_l [n][in], `stride`; the first `byProduct` columns of it
+    const T* values;  ///< v_l [in − byProduct][n], the others
+    int64_t row;
+  };
+  /// Rows [first, last) of G_l, added to those of the gradient, or = if it `overwrites`.
+  void weightGradient(int64_t l, const Samples& samples, int64_t first, int64_t last, T* gradient,
+                      bool overwrites) const;
   void share(int64_t l, int64_t n, const T* delta, const T* kept, const Target& target) const;
 
   const Plan& plan_;

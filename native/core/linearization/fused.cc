@@ -61,8 +61,6 @@ class Tiles {
         options_(options),
         workers_(std::clamp<int64_t>(at::get_num_threads(), 1, std::max<int64_t>(1, plan.tiles))) {}
 
-  int64_t workers() const { return workers_; }
-
   /// body(worker, tile, first sample, samples, scratch) for every tile, with `extra` elements more
   /// of scratch.
   template <typename Body>
