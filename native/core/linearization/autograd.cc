@@ -17,13 +17,12 @@ namespace {
 
 class AutogradLinearization : public Linearization {
  public:
-  explicit AutogradLinearization(const Point& point) {
+  explicit AutogradLinearization(const Point& point)
+      : program_(point.program), leaves_(leavesAt(point)) {
     std::vector<at::Tensor> existing = point.inputs;
     existing.push_back(point.params);
     const KeptStorage kept(point.params.device(), existing);
     const at::AutoGradMode gradients(true);
-    for (const at::Tensor& view : point.program->unflatten(point.params.detach()))
-      leaves_.push_back(view.detach().requires_grad_());
     const DifferentiableKernels kernels(*point.program);
     TangentProgram tangents;
     bool known = true;  // every operator has a derivative in forward mode
@@ -42,7 +41,6 @@ class AutogradLinearization : public Linearization {
       backward_ = KeptGraph({y}, leaves_);
       if (known) {
         tangents_ = std::move(tangents);
-        program_ = point.program;
         y_ = y;
       } else {
         keepForward(y);
@@ -58,14 +56,7 @@ class AutogradLinearization : public Linearization {
   const at::Tensor& output() const override { return output_; }
 
   at::Tensor jvp(const at::Tensor& v) override {
-    std::vector<at::Tensor> tangents;
-    tangents.reserve(leaves_.size());
-    int64_t offset = 0;
-    for (const at::Tensor& leaf : leaves_) {
-      tangents.push_back(v.narrow(0, offset, leaf.numel()).view(leaf.sizes()));
-      offset += leaf.numel();
-    }
-    const at::Tensor tangent = push(tangents);
+    const at::Tensor tangent = push(program_->unflatten(v));
     if (!tangent.defined()) return at::zeros_like(output_);
     // Views in the program can hand v itself through; results are tensors of their own.
     return tangent.is_alias_of(v) ? tangent.clone(at::MemoryFormat::Contiguous)
@@ -73,7 +64,7 @@ class AutogradLinearization : public Linearization {
   }
 
   at::Tensor vjp(const at::Tensor& u) override {
-    return flattened(backward_.pull({u}), leaves_, length());
+    return flattened(backward_.pull({u}), leaves_, program_->parameterCount());
   }
 
   int64_t bytes() const override { return bytes_; }
@@ -90,7 +81,6 @@ class AutogradLinearization : public Linearization {
   at::Tensor push(const std::vector<at::Tensor>& tangents) {
     if (tangents_) {
       try {
-        const DifferentiableKernels kernels(*program_);
         return tangents_->push(tangents, program_->output());
       } catch (const c10::NotImplementedError&) {  // some operator lacks forward mode
         tangents_.reset();
@@ -101,18 +91,12 @@ class AutogradLinearization : public Linearization {
     return forward_.pull(tangents).front();
   }
 
-  int64_t length() const {
-    int64_t total = 0;
-    for (const at::Tensor& leaf : leaves_) total += leaf.numel();
-    return total;
-  }
-
+  std::shared_ptr<const Program> program_;
   std::vector<at::Tensor> leaves_;
   at::Tensor output_;
   KeptGraph backward_;                      ///< u ↦ Jᵀu
   std::optional<TangentProgram> tangents_;  ///< v ↦ J v, or where an operator has no forward mode
   KeptGraph forward_;                       ///< the same as the backward pass of Jᵀ
-  std::shared_ptr<const Program> program_;
   at::Tensor y_;  ///< with its graph, should forward mode turn out not to exist
   int64_t bytes_ = 0;
 };

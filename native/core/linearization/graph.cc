@@ -35,6 +35,12 @@ std::vector<at::Tensor> namingOperators(Body&& body) {
 
 }  // namespace
 
+std::vector<at::Tensor> leavesAt(const Point& point) {
+  std::vector<at::Tensor> leaves = point.program->unflatten(point.params);
+  for (at::Tensor& leaf : leaves) leaf = leaf.detach().requires_grad_();
+  return leaves;
+}
+
 Edge edgeOf(const at::Tensor& tensor) {
   if (!tensor.defined() || !tensor.requires_grad()) return {};
   return torch::autograd::impl::gradient_edge(tensor);

@@ -6,7 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "core/point.h"
+
 namespace tc {
+
+/// The parameters of the point as tensors that gradients are taken by, in order: views of the flat
+/// vector.
+std::vector<at::Tensor> leavesAt(const Point& point);
 
 /// The edge of a tensor in the autograd graph; invalid for a tensor that needs no gradient.
 torch::autograd::Edge edgeOf(const at::Tensor& tensor);

@@ -17,13 +17,6 @@
 namespace tc {
 namespace {
 
-std::vector<at::Tensor> makeLeaves(const Point& point) {
-  std::vector<at::Tensor> leaves;
-  for (const at::Tensor& view : point.program->unflatten(point.params.detach()))
-    leaves.push_back(view.detach().requires_grad_());
-  return leaves;
-}
-
 at::Tensor runModel(const Point& point, const std::vector<at::Tensor>& leaves, int64_t begin,
                     int64_t end) {
   const DifferentiableKernels kernels(*point.program);
@@ -39,7 +32,7 @@ class GradientGraph {
     existing.push_back(point.params);
     const KeptStorage kept(point.params.device(), existing);
     const at::AutoGradMode gradients(true);
-    leaves_ = makeLeaves(point);
+    leaves_ = leavesAt(point);
     graph_ = KeptGraph({}, leaves_);
     const at::Tensor y = runModel(point, leaves_, begin, end);
     if (y.requires_grad()) {
@@ -119,7 +112,7 @@ LossGradient lossGradient(const Point& point, const ChunkOptions& options,
                           const Objective& objective, const RowWeights& weights,
                           const StopToken& stop) {
   LossGradient result{at::zeros({}, point.params.options()), at::zeros_like(point.params)};
-  const std::vector<at::Tensor> leaves = makeLeaves(point);
+  const std::vector<at::Tensor> leaves = leavesAt(point);
   const std::vector<at::Tensor> sums = point.program->unflatten(result.gradient);
   forEachChunk(point.batch(), options.chunkSize, stop, [&](int64_t begin, int64_t end) {
     const at::Tensor y = [&] {

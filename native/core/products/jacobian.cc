@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include "core/linearization/graph.h"
 #include "core/linearization/kernels.h"
 
 namespace tc {
@@ -104,8 +105,7 @@ void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::T
 /// One backward pass for each row and output.
 void jacobianByRows(const Point& point, int64_t begin, int64_t end, const at::Tensor& out) {
   const int64_t outputs = out.size(0) / (end - begin);
-  std::vector<at::Tensor> leaves = point.program->unflatten(point.params.detach());
-  for (at::Tensor& leaf : leaves) leaf = leaf.detach().requires_grad_();
+  const std::vector<at::Tensor> leaves = leavesAt(point);
   for (int64_t row = begin; row < end; ++row) {
     const at::AutoGradMode recorded(true);
     const auto y = point.program->run(leaves, rows(point.inputs, row, row + 1), point.constants)

@@ -7,6 +7,7 @@
 #include "core/linearization/autograd.h"
 #include "core/linearization/engine.h"
 #include "core/linearization/fused.h"
+#include "core/linearization/graph.h"
 #include "core/linearization/kernels.h"
 #include "core/linearization/tangent_program.h"
 
@@ -18,8 +19,7 @@ namespace {
 /// before it adds anything, for an operator without forward mode.
 void accumulate(const Point& point, std::vector<at::Tensor> tangents,
                 std::vector<at::Tensor>& sum) {
-  std::vector<at::Tensor> leaves = point.program->unflatten(point.params);
-  for (at::Tensor& leaf : leaves) leaf = leaf.detach().requires_grad_();
+  const std::vector<at::Tensor> leaves = leavesAt(point);
   const DifferentiableKernels kernels(*point.program);
   const at::Tensor y =
       point.program->run(leaves, point.inputs, point.constants,
