@@ -49,12 +49,23 @@ Switches<2> recurrent = {{
 }  // namespace
 
 DifferentiableKernels::DifferentiableKernels(const Program& program) {
-  for (const auto& node : program.nodes()) {
-    const std::string_view name = node.op.schema().name();
-    attention_ = attention_ || name == "aten::scaled_dot_product_attention";
-    recurrent_ = recurrent_ || name == "aten::lstm" || name == "aten::gru" ||
-                 name == "aten::rnn_tanh" || name == "aten::rnn_relu";
-  }
+  for (const auto& node : program.nodes()) consider(node.op);
+  acquire();
+}
+
+DifferentiableKernels::DifferentiableKernels(const c10::OperatorHandle& op) {
+  consider(op);
+  acquire();
+}
+
+void DifferentiableKernels::consider(const c10::OperatorHandle& op) {
+  const std::string_view name = op.schema().name();
+  attention_ = attention_ || name == "aten::scaled_dot_product_attention";
+  recurrent_ = recurrent_ || name == "aten::lstm" || name == "aten::gru" ||
+               name == "aten::rnn_tanh" || name == "aten::rnn_relu";
+}
+
+void DifferentiableKernels::acquire() const {
   if (attention_) attention.acquire();
   if (recurrent_) recurrent.acquire();
 }

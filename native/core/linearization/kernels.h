@@ -14,11 +14,16 @@ namespace tc {
 class DifferentiableKernels {
  public:
   explicit DifferentiableKernels(const Program& program);
+  /// For calls of one operator.
+  explicit DifferentiableKernels(const c10::OperatorHandle& op);
   ~DifferentiableKernels();
   DifferentiableKernels(const DifferentiableKernels&) = delete;
   DifferentiableKernels& operator=(const DifferentiableKernels&) = delete;
 
  private:
+  void consider(const c10::OperatorHandle& op);
+  void acquire() const;
+
   bool attention_ = false;
   bool recurrent_ = false;
 };

@@ -1,5 +1,6 @@
 #include "core/linearization/tangent_program.h"
 
+#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -37,8 +38,7 @@ std::optional<TangentStep> TangentStep::at(const Program::Node& node,
                             int64_t value) {
     if (!reached(tensor)) return;
     call.active.push_back({argument, element, tensor.detach()});
-    step.from_.push_back(value);
-    step.zeros_.push_back(zerosLike(tensor));
+    step.from_.push_back({value, tensor.sizes().vec(), tensor.options()});
   };
   for (size_t i = 0; i < arguments.size(); ++i) {
     if (const auto* ref = std::get_if<ProgramSpec::Ref>(&node.slots[i]))
@@ -60,9 +60,10 @@ void TangentStep::run(std::vector<at::Tensor>& tangents) const {
   if (tangents.size() < to_ + results_) tangents.resize(to_ + results_);
   Tangents arguments;
   arguments.reserve(from_.size());
-  for (size_t i = 0; i < from_.size(); ++i) {
-    const at::Tensor& tangent = tangents[static_cast<size_t>(from_[i])];
-    arguments.push_back(tangent.defined() ? tangent : zeros_[i]);
+  for (const From& from : from_) {
+    const at::Tensor& tangent = tangents[static_cast<size_t>(from.value)];
+    arguments.push_back(tangent.defined() ? tangent
+                                          : at::zeros({}, from.options).expand(from.sizes));
   }
   for (const int64_t value : lastUses_) {
     if (static_cast<size_t>(value) < tangents.size()) tangents[static_cast<size_t>(value)].reset();

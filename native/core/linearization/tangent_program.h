@@ -26,9 +26,14 @@ class TangentStep {
   void run(std::vector<at::Tensor>& tangents) const;
 
  private:
-  std::vector<int64_t> from_;      ///< value numbers of the arguments that have tangents
-  std::vector<at::Tensor> zeros_;  ///< of their shapes
-  size_t to_ = 0;                  ///< value number of the first result
+  /// An argument that has a tangent.
+  struct From {
+    int64_t value;
+    std::vector<int64_t> sizes;
+    at::TensorOptions options;
+  };
+  std::vector<From> from_;
+  size_t to_ = 0;  ///< value number of the first result
   size_t results_ = 0;
   Pushforward pushforward_;
   std::vector<int64_t> lastUses_;

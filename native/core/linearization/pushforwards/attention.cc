@@ -20,8 +20,7 @@ Pushforward scaledDotProduct(const Call& call) {
   const at::Tensor q = arguments[kQuery].toTensor();
   const at::Tensor k = arguments[kKey].toTensor();
   const at::Tensor v = arguments[kValue].toTensor();
-  const auto mask =
-      arguments[kMask].isTensor() ? std::optional(arguments[kMask].toTensor()) : std::nullopt;
+  const auto mask = arguments[kMask].toOptional<at::Tensor>();
   const double scale = arguments[kScale].isDouble()
                            ? arguments[kScale].toDouble()
                            : 1 / std::sqrt(static_cast<double>(q.size(-1)));

@@ -1,6 +1,7 @@
 #include <ATen/ops/_make_dual.h>
 #include <ATen/ops/_unpack_dual.h>
 
+#include "core/linearization/kernels.h"
 #include "core/linearization/pushforwards/pushforward.h"
 
 namespace tc {
@@ -12,7 +13,8 @@ at::Tensor makeDual(const at::Tensor& primal, const at::Tensor& tangent, const D
 }
 
 Pushforward withDuals(const Call& call) {
-  return [again = Replaced(call), active = call.active](const Tangents& tangents) {
+  return [again = Replaced(call), op = call.op, active = call.active](const Tangents& tangents) {
+    const DifferentiableKernels kernels(op);
     const DualLevel level;
     std::vector<at::Tensor> duals;
     for (size_t i = 0; i < active.size(); ++i)

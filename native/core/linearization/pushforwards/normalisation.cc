@@ -18,11 +18,6 @@
 namespace tc {
 namespace {
 
-std::optional<at::Tensor> tensorAt(const Call& call, size_t argument) {
-  const c10::IValue& value = call.arguments[argument];
-  return value.isTensor() ? std::optional(value.toTensor()) : std::nullopt;
-}
-
 /// ẏ = w ⊙ L(ẋ) + x̂ ⊙ ẇ + ḃ
 struct Affine {
   size_t weight;  ///< the argument w; x is argument 0
@@ -39,7 +34,7 @@ Pushforward affine(const Call& call, Affine parts, std::function<at::Tensor(cons
   std::vector<size_t> arguments;
   for (const Call::Active& each : call.active) arguments.push_back(each.argument);
   if (call.find(parts.weight) == nullptr) parts.normalised.reset();
-  auto w = tensorAt(call, parts.weight);
+  auto w = call.arguments[parts.weight].toOptional<at::Tensor>();
   if (w) w = w->view(parts.shape);
   return [parts, arguments, l = std::move(l), w,
           shape = call.results.front().sizes().vec()](const Tangents& tangents) -> Tangents {
@@ -111,8 +106,8 @@ Pushforward instanceNorm(const Call& call) {
 
 /// By the running mean and variance, which are constants.
 Pushforward batchNorm(const Call& call) {
-  const auto mean = tensorAt(call, 3);
-  const auto variance = tensorAt(call, 4);
+  const auto mean = call.arguments[3].toOptional<at::Tensor>();
+  const auto variance = call.arguments[4].toOptional<at::Tensor>();
   const bool training = call.arguments[5].toBool();
   if (training || !mean || !variance) return {};
   const at::Tensor x = call.arguments[0].toTensor();
