@@ -1,5 +1,5 @@
 /** The examples do what they claim. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import { expect, it, onTestFinished } from 'vitest';
 import { hessian, type LossProblem, Model, nn, type Tensor } from '../lib/index.ts';
+import { chromiumPath } from './chromium.ts';
 
 const SCRIPT = fileURLToPath(new URL('../scripts/examples/run.mjs', import.meta.url));
 const browser = chromiumPath();
@@ -184,15 +185,4 @@ async function opens(html: string, executablePath: string): Promise<void> {
   } finally {
     await chromiumProcess.close();
   }
-}
-
-function chromiumPath(): string | undefined {
-  for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
-    try {
-      return execFileSync('which', [name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-    } catch {
-      // Not this one.
-    }
-  }
-  return undefined;
 }

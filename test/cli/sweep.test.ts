@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import { expect, it } from 'vitest';
+import { chromiumPath } from '../chromium.ts';
 import { run, temporaryFolder } from './run.ts';
 
 const SMALL = ['bench', '--batch', '64', '--repeat', '1'];
@@ -90,15 +90,4 @@ it.skipIf(browser === undefined).each(['light', 'dark'] as const)(
 
 interface Context2d {
   getImageData(x: number, y: number, width: number, height: number): { data: { buffer: ArrayBuffer } };
-}
-
-function chromiumPath(): string | undefined {
-  for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
-    try {
-      return execFileSync('which', [name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-    } catch {
-      // Not this one.
-    }
-  }
-  return undefined;
 }

@@ -9,12 +9,20 @@
 
 namespace tc::test {
 
+// The words that the tables of operations are written in.
+using Value = Sketch::Value;
+using Result = std::optional<Value>;
+using Argument = Sketch::Argument;
+using Refs = ProgramSpec::Refs;
+using List = std::vector<double>;
+inline const Argument kNone = std::monostate();
+
 /// A way to continue a program from one of its values: a call of an operator, with whatever it
 /// needs around it.
 struct Operation {
   std::string name;
   /// None where `x` does not suit.
-  std::function<std::optional<Sketch::Value>(Sketch&, Sketch::Value x)> apply;
+  std::function<Result(Sketch&, Value x)> apply;
   /// False where finite differences do not show what autograd computes: `detach`.
   bool differentiable = true;
 };

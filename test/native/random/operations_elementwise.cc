@@ -4,12 +4,7 @@
 namespace tc::test {
 namespace {
 
-using Value = Sketch::Value;
-using Result = std::optional<Value>;
-using Argument = Sketch::Argument;
 using Float = ProgramSpec::Float;
-
-const Argument kNone = std::monostate();
 
 /// f(x), with what it takes after x; of positive numbers only if `positive`.
 Operation function(const std::string& target, std::vector<Argument> more = {},

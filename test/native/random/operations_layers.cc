@@ -5,12 +5,6 @@
 namespace tc::test {
 namespace {
 
-using Value = Sketch::Value;
-using Result = std::optional<Value>;
-using Argument = Sketch::Argument;
-using Refs = ProgramSpec::Refs;
-using List = std::vector<double>;
-
 /// A scale and a shift for each channel, a scale alone, or nothing. Not a shift alone: the backward
 /// pass of libtorch's group norm fails then (seen with 2.13).
 struct Affine {

@@ -4,13 +4,6 @@
 namespace tc::test {
 namespace {
 
-using Value = Sketch::Value;
-using Result = std::optional<Value>;
-using Argument = Sketch::Argument;
-using Refs = ProgramSpec::Refs;
-using List = std::vector<double>;
-
-const Argument kNone = std::monostate();
 constexpr int64_t kMostNumbers = 200;
 
 /// A term of a sum: of the shape, or one that broadcasts to it.

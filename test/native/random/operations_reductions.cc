@@ -4,13 +4,6 @@
 namespace tc::test {
 namespace {
 
-using Value = Sketch::Value;
-using Result = std::optional<Value>;
-using Argument = Sketch::Argument;
-using List = std::vector<double>;
-
-const Argument kNone = std::monostate();
-
 /// f(x, [axis], keep the axis)
 Operation overAxes(const std::string& target) {
   return {target, [=](Sketch& s, Value x) -> Result {

@@ -4,11 +4,7 @@
 namespace tc::test {
 namespace {
 
-using Value = Sketch::Value;
-using Result = std::optional<Value>;
 using Ref = ProgramSpec::Ref;
-using Refs = ProgramSpec::Refs;
-using List = std::vector<double>;
 
 constexpr int64_t kMostNumbers = 200;
 
