@@ -31,14 +31,21 @@ export type ParameterVector = FloatArray | ParameterRecord;
  */
 export function tensor<Data extends TypedArray>(data: Data, shape: readonly number[]): Tensor<Data> {
   checkTypedArray(data, 'data');
-  const expected = elementCount(shape, 'shape');
+  const sizes = sizesOf(shape, 'shape');
+  const expected = elementCount(sizes, 'shape');
   if (data.length !== expected) {
     throw new TorchCurvatureError(
       'ERR_SHAPE_MISMATCH',
-      `data has ${data.length} elements, but the shape ${describeShape(shape)} needs ${expected}`,
+      `data has ${data.length} elements, but the shape ${describeShape(sizes)} needs ${expected}`,
     );
   }
-  return { data, shape: [...shape] };
+  return { data, shape: sizes };
+}
+
+/** A copy of a list of sizes, of which each was read once: what is checked is then what is used. */
+export function sizesOf(shape: unknown, name: string): number[] {
+  if (!Array.isArray(shape)) throw wrongType(`${name} should be a list of sizes, got ${describe(shape)}`);
+  return [...(shape as number[])];
 }
 
 /** The number of elements of a shape; 1 for the empty shape of a scalar. */

@@ -8,9 +8,11 @@ import {
   elementCount,
   type FloatArray,
   isFloatArray,
+  sizesOf,
   type Tensor,
 } from './arrays.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from './errors.ts';
+import { OptionNames, record } from './options.ts';
 
 export const ENGINES = ['auto', 'fused', 'autograd'] as const;
 /**
@@ -31,9 +33,18 @@ export interface ProductOptions {
   engine?: Engine;
   /** Stops the product between chunks; it rejects with the signal's reason. */
   signal?: AbortSignal;
-  /** Receives the result when given; of the kind and length of the parameters. */
+  /** Receives the result when given; of the kind of the parameters and the length of the result. */
   out?: FloatArray;
 }
+
+export const PRODUCT_OPTIONS = new OptionNames<ProductOptions>({
+  device: true,
+  chunkSize: true,
+  threads: true,
+  engine: true,
+  signal: true,
+  out: true,
+});
 
 export interface CheckedOptions {
   device: string;
@@ -43,8 +54,14 @@ export interface CheckedOptions {
   signal: AbortSignal | undefined;
 }
 
-export function checkOptions(options: unknown): CheckedOptions {
-  const { device, chunkSize, threads, engine, signal } = record(options ?? {}, 'options') as ProductOptions;
+/** The values of options whose names were checked before. */
+export function checkOptions({
+  device,
+  chunkSize,
+  threads,
+  engine,
+  signal,
+}: Omit<ProductOptions, 'out'>): CheckedOptions {
   return {
     device: checkDevice(device),
     chunkSize: chunkSize === undefined ? 0 : positive(chunkSize, 'chunkSize'),
@@ -107,14 +124,6 @@ export function checkFloats(value: unknown, name: string): FloatArray {
   return checkVector(value, name, (value as { length?: number } | null)?.length ?? 0);
 }
 
-/** An object that is no array. */
-export function record(value: unknown, name: string): object {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) {
-    throw wrongType(`${name} should be an object, got ${describe(value)}`);
-  }
-  return value;
-}
-
 /** A flat vector of this length, in the precision of `like` where that is given. */
 export function checkVector(value: unknown, name: string, length: number, dtype?: DType): FloatArray {
   if (!isFloatArray(value)) {
@@ -152,14 +161,29 @@ export interface ApplyOptions {
   out?: FloatArray;
 }
 
+const APPLY_OPTIONS = new OptionNames<ApplyOptions>({ threads: true, signal: true, out: true });
+
 export function checkApplyOptions(options: unknown, length: number, dtype: DType) {
   // The common case by far, in calls that may take microseconds.
   if (options === undefined) return { threads: 0, signal: undefined, out: undefined };
-  const { threads, signal, out } = record(options, 'options') as ApplyOptions;
+  const { threads, signal, out } = APPLY_OPTIONS.read(options);
   return {
     threads: threads === undefined ? 0 : positive(threads, 'threads', MAX_THREADS),
     signal: checkSignal(signal),
     out: out === undefined ? undefined : checkVector(out, 'out', length, dtype),
+  };
+}
+
+/** Of what computes a whole matrix or its diagonal. */
+export type WholeOptions = Omit<ApplyOptions, 'out'>;
+
+const WHOLE_OPTIONS = new OptionNames<WholeOptions>({ threads: true, signal: true });
+
+export function checkWholeOptions(options: unknown) {
+  const { threads, signal } = WHOLE_OPTIONS.read(options);
+  return {
+    threads: threads === undefined ? 0 : positive(threads, 'threads', MAX_THREADS),
+    signal: checkSignal(signal),
   };
 }
 
@@ -184,8 +208,9 @@ export function checkOutputVector(
 
 /** A tensor whose floating elements have the precision of the parameters. */
 export function checkTensor(value: unknown, name: string, dtype: DType): Tensor {
-  const { data, shape } = record(value, name) as Tensor;
+  const { data, shape: given } = record(value, name) as Tensor;
   checkTypedArray(data, `${name}.data`);
+  const shape = sizesOf(given, `${name}.shape`);
   const count = elementCount(shape, `${name}.shape`);
   if (data.length !== count) {
     throw new TorchCurvatureError(

@@ -12,6 +12,7 @@ export const ERROR_CODES = {
   ERR_DEVICE_UNAVAILABLE: 'a device that does not exist or cannot be used here',
   ERR_OUT_OF_MEMORY: 'more memory needed than there is, found before allocating where that can be told',
   ERR_MODEL_LOAD: 'a model that is damaged or is not what it claims to be',
+  ERR_UNTRUSTED_MODEL: 'a TorchScript file, which is code, loaded with trusted: false',
   ERR_UNSUPPORTED_OP:
     'an operator that is unknown, random, changes its inputs, or lacks the derivative needed',
   ERR_DISPOSED: 'an object that was used after its dispose()',

@@ -1,8 +1,27 @@
 /** PyTorch's random numbers. */
-import { type DType, describe, elementCount, type FloatArray, type Tensor } from './arrays.ts';
+import { type DType, describe, elementCount, type FloatArray, sizesOf, type Tensor } from './arrays.ts';
 import { checkDType } from './check.ts';
 import { outOfRange, wrongType } from './errors.ts';
 import { addon, type GeneratorHandle } from './native.ts';
+import { OptionNames } from './options.ts';
+
+/** Of `Generator.randn`. */
+export interface NormalOptions {
+  /** `'float32'` by default. */
+  dtype?: DType;
+}
+const NORMAL_OPTIONS = new OptionNames<NormalOptions>({ dtype: true });
+
+/** Of `Generator.uniform`. */
+export interface UniformOptions {
+  /** 0 by default. */
+  low?: number;
+  /** 1 by default; not drawn itself. */
+  high?: number;
+  /** `'float32'` by default. */
+  dtype?: DType;
+}
+const UNIFORM_OPTIONS = new OptionNames<UniformOptions>({ low: true, high: true, dtype: true });
 
 /**
  * The stream of numbers that PyTorch draws on the CPU after `torch.manual_seed(seed)`: the same draws in the same
@@ -17,25 +36,28 @@ export class Generator {
   }
 
   /** `torch.randn(shape)`: standard normal. */
-  randn(shape: readonly number[], options: { dtype?: DType } = {}): Tensor<FloatArray> {
-    elementCount(shape, 'shape');
-    const float64 = checkDType(options.dtype) === 'float64';
-    return { data: addon().normal(this.#handle, shape, 0, 1, float64), shape: [...shape] };
+  randn(shape: readonly number[], options?: NormalOptions): Tensor<FloatArray> {
+    const sizes = drawnShape(shape);
+    const float64 = checkDType(NORMAL_OPTIONS.read(options).dtype) === 'float64';
+    return { data: addon().normal(this.#handle, sizes, 0, 1, float64), shape: sizes };
   }
 
   /** `torch.empty(shape).uniform_(low, high)`: uniform in [low, high); by default what `torch.rand` draws. */
-  uniform(
-    shape: readonly number[],
-    options: { low?: number; high?: number; dtype?: DType } = {},
-  ): Tensor<FloatArray> {
-    const { low = 0, high = 1 } = options;
-    elementCount(shape, 'shape');
+  uniform(shape: readonly number[], options?: UniformOptions): Tensor<FloatArray> {
+    const { low = 0, high = 1, dtype } = UNIFORM_OPTIONS.read(options);
+    const sizes = drawnShape(shape);
     if (!(Number.isFinite(low) && Number.isFinite(high) && low <= high)) {
       throw outOfRange(`low and high should be finite and in order, got ${low} and ${high}`);
     }
-    const float64 = checkDType(options.dtype) === 'float64';
-    return { data: addon().uniform(this.#handle, shape, low, high, float64), shape: [...shape] };
+    const float64 = checkDType(dtype) === 'float64';
+    return { data: addon().uniform(this.#handle, sizes, low, high, float64), shape: sizes };
   }
+}
+
+function drawnShape(shape: readonly number[]): number[] {
+  const sizes = sizesOf(shape, 'shape');
+  elementCount(sizes, 'shape');
+  return sizes;
 }
 
 export function toSeed(seed: unknown): bigint {

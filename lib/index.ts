@@ -5,11 +5,12 @@
  */
 export type { DType, FloatArray, ParameterRecord, ParameterVector, Tensor, TypedArray } from './arrays.ts';
 export { tensor } from './arrays.ts';
-export type { ApplyOptions, Engine, ProductOptions } from './check.ts';
+export type { ApplyOptions, Engine, ProductOptions, WholeOptions } from './check.ts';
 export { type ErrorCode, TorchCurvatureError } from './errors.ts';
-export { Generator } from './generator.ts';
+export { Generator, type NormalOptions, type UniformOptions } from './generator.ts';
 export { type Info, info } from './info.ts';
 export { type Linearization, type LinearizeOptions, linearize, linearizeSync } from './linearize.ts';
+export type { LoadOptions } from './model-files/index.ts';
 export { loadSafetensors } from './model-files/safetensors.ts';
 export type { FileSource } from './model-files/source.ts';
 export { type InitOptions, type Inputs, Model, type Parameter } from './models.ts';
@@ -39,6 +40,8 @@ export {
 } from './operators/factories.ts';
 export {
   checkDeterministic,
+  type DenseOperatorOptions,
+  type DiagonalOperatorOptions,
   denseOperator,
   diagonalOperator,
   type LinearOperator,

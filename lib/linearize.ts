@@ -11,6 +11,8 @@ import {
 import type { Model } from './models.ts';
 import { addon, type LinearizationHandle } from './native.ts';
 import { NativeObject } from './native-object.ts';
+import type { LossProblem } from './operators/problem.ts';
+import { type NamesOf, OptionNames } from './options.ts';
 import { checkProblem, type Problem } from './products.ts';
 import { run, runSync } from './run.ts';
 
@@ -31,6 +33,17 @@ export interface LinearizeOptions {
   /** Stops the set-up between chunks; it rejects with the signal's reason. */
   signal?: AbortSignal;
 }
+
+export const LINEARIZE_NAMES: NamesOf<LinearizeOptions> = {
+  device: true,
+  chunkSize: true,
+  memoryBudget: true,
+  products: true,
+  threads: true,
+  engine: true,
+  signal: true,
+};
+const LINEARIZE_OPTIONS = new OptionNames<LinearizeOptions>(LINEARIZE_NAMES);
 
 /** The model linearised at its parameters for a batch: J = ∂y/∂θ as a linear map, at the price of one forward pass. */
 export class Linearization extends NativeObject<LinearizationHandle> {
@@ -146,23 +159,28 @@ export class Linearization extends NativeObject<LinearizationHandle> {
  * @throws TorchCurvatureError as `matvecOnTheFly`
  */
 export async function linearize(problem: Problem, options?: LinearizeOptions): Promise<Linearization> {
-  const { request, signal, describe, model } = linearizeRequest(problem, options);
+  const { request, signal, describe, model } = linearizeRequest(
+    checkProblem(problem),
+    LINEARIZE_OPTIONS.read(options),
+  );
   const handle = await run('linearize', request, signal, describe);
   return new Linearization(handle, model, request.threads);
 }
 
 /** `linearize` on the calling thread. */
 export function linearizeSync(problem: Problem, options?: LinearizeOptions): Linearization {
-  const { request, signal, describe, model } = linearizeRequest(problem, options);
+  const { request, signal, describe, model } = linearizeRequest(
+    checkProblem(problem),
+    LINEARIZE_OPTIONS.read(options),
+  );
   return new Linearization(runSync('linearize', request, signal, describe), model, request.threads);
 }
 
-/** Used inside the package: the request of anything that linearises. */
-export function linearizeRequest(problem: Problem, options?: LinearizeOptions) {
+/** Used inside the package: the request of anything that linearises, from a problem and options read before. */
+export function linearizeRequest({ model, params, x }: Problem | LossProblem, options: LinearizeOptions) {
   const { signal, ...how } = checkOptions(options);
-  const { model, params, x } = checkProblem(problem);
   const { request, outputShape, describe } = model.request(params, x, how);
-  const { memoryBudget, products } = options ?? {};
+  const { memoryBudget, products } = options;
   return {
     request: {
       ...request,

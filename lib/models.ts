@@ -12,15 +12,23 @@ import {
   type ParameterVector,
   type Tensor,
 } from './arrays.ts';
-import { checkDType, checkOptions, checkTensor, checkVector, type ProductOptions, record } from './check.ts';
+import {
+  checkDType,
+  checkOptions,
+  checkTensor,
+  checkVector,
+  PRODUCT_OPTIONS,
+  type ProductOptions,
+} from './check.ts';
 import { TorchCurvatureError, translated, wrongType } from './errors.ts';
 import { Generator } from './generator.ts';
-import { type FileSource, readModelFile } from './model-files/index.ts';
-import { addon, type ProgramHandle, type RawProgram, type RawRequest } from './native.ts';
+import { type FileSource, LOAD_OPTIONS, type LoadOptions, readModelFile } from './model-files/index.ts';
+import { addon, type ProgramHandle, type RawProgram, type RawRequest, type RawTensor } from './native.ts';
 import { checkLayers } from './nn/check-layers.ts';
 import type { Initialiser } from './nn/initialisers.ts';
 import { emitChain, type Layer, Scope } from './nn/layer.ts';
 import { ProgramBuilder } from './nn/program-builder.ts';
+import { noOptions, OptionNames, record } from './options.ts';
 import { run, runSync } from './run.ts';
 
 /** A parameter and its place in the flat vector. */
@@ -43,6 +51,8 @@ export interface InitOptions {
   /** `'float32'` by default; for a model from a file that of its own parameters. */
   dtype?: DType;
 }
+
+const INIT_OPTIONS = new OptionNames<InitOptions>({ seed: true, generator: true, dtype: true });
 
 /** One input, or several where the model takes more; the first axis of the first is the batch. */
 export type Inputs = Tensor | readonly Tensor[];
@@ -92,7 +102,9 @@ export class Model {
    * A model of layers, one after the other. Parameters are named as in the state dict of PyTorch's `nn.Sequential`:
    * `0.weight`, `0.bias`, `2.weight`, …
    */
-  static sequential(layers: readonly Layer[]): Model {
+  static sequential(layers: readonly Layer[]): Model;
+  static sequential(layers: readonly Layer[], ...rest: readonly unknown[]): Model {
+    noOptions(rest, 'Model.sequential');
     const builder = new ProgramBuilder();
     const output = emitChain(checkLayers(layers, 'Model.sequential'), new Scope(builder, ''), builder.input);
     return new Model({
@@ -108,10 +120,11 @@ export class Model {
    *
    * @param source a path, or the file's bytes
    * @throws TorchCurvatureError `ERR_MODEL_LOAD` for a file that is missing, damaged or of another kind,
-   * `ERR_UNSUPPORTED_OP` for a model with operators that are random, change their inputs or need control flow
+   * `ERR_UNSUPPORTED_OP` for a model with operators that are random, change their inputs or need control flow,
+   * `ERR_UNTRUSTED_MODEL` for TorchScript where `options.trusted` is false
    */
-  static async load(source: FileSource): Promise<Model> {
-    const { program, initialParameters } = await readModelFile(source);
+  static async load(source: FileSource, options?: LoadOptions): Promise<Model> {
+    const { program, initialParameters } = await readModelFile(source, LOAD_OPTIONS.read(options));
     return new Model({ program, initialParameters });
   }
 
@@ -122,8 +135,8 @@ export class Model {
   init(options: InitOptions & { dtype: 'float64' }): Float64Array;
   init(options?: InitOptions & { dtype?: 'float32' }): Float32Array;
   init(options?: InitOptions): FloatArray;
-  init(options: InitOptions = {}): FloatArray {
-    const { seed = 0, generator = new Generator(seed), dtype } = record(options, 'options') as InitOptions;
+  init(options?: InitOptions): FloatArray {
+    const { seed = 0, generator = new Generator(seed), dtype } = INIT_OPTIONS.read(options);
     const precision = checkDType(dtype ?? (this.initialParameters && dtypeOf(this.initialParameters)));
     if (!(generator instanceof Generator)) {
       throw wrongType(`generator should be a Generator, got ${describe(generator)}`);
@@ -200,21 +213,29 @@ export class Model {
     return checkVector(flat, name, this.parameterCount, dtype);
   }
 
-  /** The outputs for a batch, [batch, …]. */
+  /** The outputs for a batch, [batch, …]; their data are `options.out` where given. */
   async forward(params: ParameterVector, x: Inputs, options?: ProductOptions): Promise<Tensor<FloatArray>> {
-    const { request, signal, describe } = this.#forwardRequest(params, x, options);
-    return (await run('forward', request, signal, describe)) as Tensor<FloatArray>;
+    const { request, signal, describe, finish } = this.#forwardRequest(params, x, options);
+    return finish(await run('forward', request, signal, describe));
   }
 
   /** `forward` on the calling thread. */
   forwardSync(params: ParameterVector, x: Inputs, options?: ProductOptions): Tensor<FloatArray> {
-    const { request, signal, describe } = this.#forwardRequest(params, x, options);
-    return runSync('forward', request, signal, describe) as Tensor<FloatArray>;
+    const { request, signal, describe, finish } = this.#forwardRequest(params, x, options);
+    return finish(runSync('forward', request, signal, describe));
   }
 
   #forwardRequest(params: ParameterVector, x: Inputs, options: ProductOptions | undefined) {
-    const { signal, ...how } = checkOptions(options);
-    return { ...this.request(params, x, how), signal };
+    const { out, ...given } = PRODUCT_OPTIONS.read(options);
+    const { signal, ...how } = checkOptions(given);
+    const { request, outputShape, describe } = this.request(params, x, how);
+    const length = elementCount(outputShape, 'the shape of the outputs');
+    const checked = out && checkVector(out, 'out', length, dtypeOf(request.params));
+    const finish = ({ data, shape }: RawTensor): Tensor<FloatArray> => {
+      checked?.set(data as FloatArray);
+      return { data: checked ?? (data as FloatArray), shape };
+    };
+    return { request, signal, describe, finish };
   }
 
   /** @internal Checked arguments of an operation at a point, as the addon takes them. */

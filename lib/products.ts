@@ -1,10 +1,12 @@
 /** The two products: (JᵀJ)v with and without the Jacobian J = ∂f(θ, x)/∂θ, over all rows of the batch and outputs. */
 import { dtypeOf, type FloatArray, type ParameterVector } from './arrays.ts';
-import { checkOneOf, checkOptions, checkVector, type ProductOptions, record } from './check.ts';
+import { checkOneOf, checkOptions, checkVector, PRODUCT_OPTIONS, type ProductOptions } from './check.ts';
 import { wrongType } from './errors.ts';
 import { type Inputs, Model } from './models.ts';
 import type { RawDenseRequest, RawProductRequest } from './native.ts';
-import { batchesOf, isStreamed, type StreamedProblem } from './operators/streamed.ts';
+import type { LossProblem } from './operators/problem.ts';
+import { batchesOf, isStreamed, readStreamed, type StreamedProblem } from './operators/streamed.ts';
+import { Names, OptionNames } from './options.ts';
 import { run, runSync } from './run.ts';
 
 /** A model at its parameters, with data. */
@@ -17,6 +19,16 @@ export interface Problem {
   x: Inputs;
 }
 
+/** One record may serve products and operators of a loss, so what only these look at is known to all. */
+const PROBLEM = new Names<LossProblem>('problem', {
+  model: true,
+  params: true,
+  x: true,
+  target: true,
+  loss: true,
+  reduction: true,
+});
+
 export const STRATEGIES = ['gram', 'jacobian'] as const;
 
 /** Of `matvecDense`. */
@@ -24,6 +36,16 @@ export interface DenseOptions extends ProductOptions {
   /** `'gram'` (the default) builds F = JᵀJ and multiplies; `'jacobian'` stops at J and computes Jᵀ(J v). */
   strategy?: (typeof STRATEGIES)[number];
 }
+
+const DENSE_OPTIONS = new OptionNames<DenseOptions>({
+  device: true,
+  chunkSize: true,
+  threads: true,
+  engine: true,
+  signal: true,
+  out: true,
+  strategy: true,
+});
 
 /**
  * Jᵀ(J v) without J: one forward pass that takes tangents along gives J v, one backward pass of that gives the product.
@@ -40,8 +62,9 @@ export async function matvecOnTheFly(
   v: ParameterVector,
   options?: ProductOptions,
 ): Promise<FloatArray> {
-  if (isStreamed(problem)) return streamedProduct(problem, v, options);
-  const { request, signal, describe } = productRequest(problem, v, options);
+  const given = PRODUCT_OPTIONS.read(options);
+  if (isStreamed(problem)) return streamedProduct(readStreamed(problem), v, given);
+  const { request, signal, describe } = productRequest(problem, v, given);
   return run('matvecOnTheFly', request, signal, describe);
 }
 
@@ -51,7 +74,7 @@ export function matvecOnTheFlySync(
   v: ParameterVector,
   options?: ProductOptions,
 ): FloatArray {
-  const { request, signal, describe } = productRequest(problem, v, options);
+  const { request, signal, describe } = productRequest(problem, v, PRODUCT_OPTIONS.read(options));
   return runSync('matvecOnTheFly', request, signal, describe);
 }
 
@@ -78,12 +101,10 @@ export function matvecDenseSync(problem: Problem, v: ParameterVector, options?: 
 async function streamedProduct(
   { model, params, batches }: StreamedProblem,
   v: ParameterVector,
-  options: ProductOptions | undefined,
+  { out, ...rest }: ProductOptions,
 ): Promise<FloatArray> {
-  checkProblem({ model });
   const flat = model.toFlat(params, 'params').slice();
   const tangent = model.toFlat(v, 'v', dtypeOf(flat)).slice();
-  const { out, ...rest } = record(options ?? {}, 'options') as ProductOptions;
   const result =
     out === undefined ? flat.map(() => 0) : checkVector(out, 'out', flat.length, dtypeOf(flat)).fill(0);
   for await (const { x } of batchesOf(batches)) {
@@ -94,17 +115,18 @@ async function streamedProduct(
 }
 
 function denseRequest(problem: Problem, v: ParameterVector, options: DenseOptions | undefined) {
-  const { request, ...rest } = productRequest(problem, v, options);
-  const strategy = checkOneOf(options?.strategy ?? 'gram', STRATEGIES, 'strategy');
+  const { strategy: given = 'gram', ...how } = DENSE_OPTIONS.read(options);
+  const { request, ...rest } = productRequest(problem, v, how);
+  const strategy = checkOneOf(given, STRATEGIES, 'strategy');
   return { ...rest, request: { ...request, strategy } satisfies RawDenseRequest };
 }
 
-function productRequest(problem: Problem, v: ParameterVector, options: ProductOptions | undefined) {
+function productRequest(problem: Problem, v: ParameterVector, options: ProductOptions) {
   const { signal, ...how } = checkOptions(options);
   const { model, params, x } = checkProblem(problem);
   const { request, describe } = model.request(params, x, how);
   const dtype = dtypeOf(request.params);
-  const out = options?.out;
+  const { out } = options;
   const product: RawProductRequest = {
     ...request,
     v: model.toFlat(v, 'v', dtype),
@@ -113,11 +135,18 @@ function productRequest(problem: Problem, v: ParameterVector, options: ProductOp
   return { request: product, signal, describe };
 }
 
-/** A problem with a model in it; the rest is checked with the model. */
-export function checkProblem<P extends { model: Model }>(problem: P): P {
-  record(problem, 'problem');
-  if (!(problem.model instanceof Model)) {
+/** A copy of a problem with a model in it; the rest is checked with the model. */
+export function checkProblem(problem: Problem): LossProblem {
+  if (isStreamed(problem)) {
+    throw wrongType('problem.batches is not taken here: give all rows at once, as problem.x');
+  }
+  const given = PROBLEM.read(problem);
+  checkModel(given.model);
+  return given;
+}
+
+export function checkModel(model: unknown): asserts model is Model {
+  if (!(model instanceof Model)) {
     throw wrongType('problem.model should come from Model.sequential or Model.load');
   }
-  return problem;
 }

@@ -1,9 +1,10 @@
 /** libtorch's own profiler. */
 import { types } from 'node:util';
 import { describe } from './arrays.ts';
-import { checkOneOf, positive, record } from './check.ts';
+import { checkOneOf, positive } from './check.ts';
 import { outOfRange, translated, wrongType } from './errors.ts';
 import { addon, type RawProfile, type RawProfilerOptions } from './native.ts';
+import { noOptions, OptionNames } from './options.ts';
 import { type ProfileRow, sorted } from './profiler/rows.ts';
 import { profileTable } from './profiler/table.ts';
 
@@ -21,6 +22,13 @@ export interface ProfileOptions {
   withFlops?: boolean;
 }
 
+const PROFILE_OPTIONS = new OptionNames<ProfileOptions>({
+  activities: true,
+  recordShapes: true,
+  profileMemory: true,
+  withFlops: true,
+});
+
 /** Of `KeyAverages.table`. */
 export interface TableOptions {
   /** PyTorch's key names: `cpu_time_total`, `self_cpu_memory_usage`, `cuda_time_total`, `flops`, … */
@@ -28,6 +36,8 @@ export interface TableOptions {
   /** Most rows to print; 100 by default, −1 prints all. */
   rowLimit?: number;
 }
+
+const TABLE_OPTIONS = new OptionNames<TableOptions>({ sortBy: true, rowLimit: true });
 
 /** Rows of a profile, most expensive (by self time) first, with PyTorch's table. */
 export class KeyAverages extends Array<ProfileRow> {
@@ -46,8 +56,8 @@ export class KeyAverages extends Array<ProfileRow> {
   }
 
   /** The table of PyTorch's `key_averages().table(sort_by, row_limit)`, as text. */
-  table(options: TableOptions = {}): string {
-    return this.#table(options);
+  table(options?: TableOptions): string {
+    return this.#table(TABLE_OPTIONS.read(options));
   }
 }
 
@@ -73,7 +83,9 @@ export class Profile {
   }
 
   /** All calls summed up by operator, and by input shapes where these were recorded. */
-  keyAverages(): KeyAverages {
+  keyAverages(): KeyAverages;
+  keyAverages(...rest: readonly unknown[]): KeyAverages {
+    noOptions(rest, 'keyAverages');
     const onDevice = this.selfDeviceTimeTotal > 0;
     const rows = sorted(this.#raw.rows, onDevice ? 'self_device_time_total' : 'self_cpu_time_total');
     const visible = rows.map(({ onDevice: _, ...row }): ProfileRow => row);
@@ -92,7 +104,9 @@ export class Profile {
   }
 
   /** Writes a Chrome trace, which `chrome://tracing` and Perfetto open. */
-  exportChromeTrace(path: string): void {
+  exportChromeTrace(path: string): void;
+  exportChromeTrace(path: string, ...rest: readonly unknown[]): void {
+    noOptions(rest, 'exportChromeTrace');
     if (typeof path !== 'string') throw wrongType(`path should be a string, got ${describe(path)}`);
     translated(() => this.#raw.save(path));
   }
@@ -106,10 +120,10 @@ export class Profile {
  */
 export async function profile<T>(
   body: () => T | PromiseLike<T>,
-  options: ProfileOptions = {},
+  options?: ProfileOptions,
 ): Promise<{ result: Awaited<T>; profile: Profile }> {
   if (typeof body !== 'function') throw wrongType(`profile expects a function, got ${describe(body)}`);
-  const chosen = checkOptions(options);
+  const chosen = checkOptions(PROFILE_OPTIONS.read(options));
   translated(() => addon().profilerStart(chosen));
   let raw: RawProfile;
   let result: Awaited<T>;
@@ -125,7 +139,9 @@ export async function profile<T>(
  * Runs `body` as a named region of the profile being recorded, if any. A region whose body is asynchronous ends when
  * its promise is settled.
  */
-export function recordFunction<T>(name: string, body: () => T): T {
+export function recordFunction<T>(name: string, body: () => T): T;
+export function recordFunction<T>(name: string, body: () => T, ...rest: readonly unknown[]): T {
+  noOptions(rest, 'recordFunction');
   if (typeof name !== 'string') throw wrongType(`name should be a string, got ${describe(name)}`);
   if (typeof body !== 'function') throw wrongType(`recordFunction expects a function, got ${describe(body)}`);
   const region = addon().regionEnter(name);
@@ -144,13 +160,12 @@ export function recordFunction<T>(name: string, body: () => T): T {
   return result.finally(() => exit(true)) as T;
 }
 
-function checkOptions(options: ProfileOptions): RawProfilerOptions {
-  const {
-    activities = ['cpu'],
-    recordShapes,
-    profileMemory,
-    withFlops,
-  } = record(options, 'options') as ProfileOptions;
+function checkOptions({
+  activities = ['cpu'],
+  recordShapes,
+  profileMemory,
+  withFlops,
+}: ProfileOptions): RawProfilerOptions {
   if (!Array.isArray(activities)) throw wrongType(`activities should be a list, got ${describe(activities)}`);
   const chosen = activities.map((activity) => checkOneOf(activity, ['cpu', 'cuda'] as const, 'an activity'));
   if (chosen.length === 0) throw outOfRange('activities should name at least one of cpu and cuda');

@@ -238,7 +238,11 @@ describe('layers', () => {
     [() => nn.linear(-3, 1), RangeError, /linear/],
     [() => nn.linear('4' as never, 1), TypeError, /linear: inputs .*'4'/],
     [() => nn.linear(4, undefined as never), TypeError, /linear: outputs/],
-    [() => nn.linear(4, 1, { bais: true } as never), TypeError, /no option 'bais'/],
+    [
+      () => nn.linear(4, 1, { bais: true } as never),
+      TypeError,
+      /unknown option 'bais'.*linear; did you mean 'bias'/,
+    ],
     [() => nn.linear(4, 1, { bias: 1 as never }), TypeError, /bias/],
     [() => nn.conv2d(3, 4, 3, { groups: 2 }), RangeError, /groups/],
     [() => nn.conv2d(3, 4, [3] as never), RangeError, /kernel should have 2/],

@@ -3,6 +3,7 @@
  * header, then the elements of the tensors, little-endian and without gaps.
  */
 import type { Tensor, TypedArray } from '../arrays.ts';
+import { noOptions } from '../options.ts';
 import { damaged, unsupported } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, parseJson } from './json.ts';
 import { type FileSource, readSource } from './source.ts';
@@ -39,7 +40,12 @@ const KINDS: Readonly<Record<string, Kind>> = {
  * @throws TypeError when `source` is neither a path nor bytes
  * @throws TorchCurvatureError `ERR_MODEL_LOAD` for a file that is missing or damaged
  */
-export async function loadSafetensors(source: FileSource): Promise<Record<string, TypedArray>> {
+export async function loadSafetensors(source: FileSource): Promise<Record<string, TypedArray>>;
+export async function loadSafetensors(
+  source: FileSource,
+  ...rest: readonly unknown[]
+): Promise<Record<string, TypedArray>> {
+  noOptions(rest, 'loadSafetensors');
   const tensors = await loadSafetensorsWithShapes(source);
   return Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, data]));
 }

@@ -1,4 +1,5 @@
 /** Element-wise functions. A new one is a row here. */
+import { noOptions, OptionNames } from '../options.ts';
 import * as check from './arguments.ts';
 import type { CallArgument, Layer } from './layer.ts';
 
@@ -6,26 +7,44 @@ function elementwise(kind: string, target: string, ...args: readonly CallArgumen
   return { kind, emit: (scope, x) => scope.call(target, x, ...args) };
 }
 
+function simple(kind: string, target: string): () => Layer {
+  return (...rest: readonly unknown[]) => {
+    noOptions(rest, kind);
+    return elementwise(kind, target);
+  };
+}
+
 /** The hyperbolic tangent. */
-export const tanh = (): Layer => elementwise('tanh', 'aten::tanh');
+export const tanh: () => Layer = simple('tanh', 'aten::tanh');
 /** max(x, 0) */
-export const relu = (): Layer => elementwise('relu', 'aten::relu');
+export const relu: () => Layer = simple('relu', 'aten::relu');
 /** x·σ(x) */
-export const silu = (): Layer => elementwise('silu', 'aten::silu');
+export const silu: () => Layer = simple('silu', 'aten::silu');
 /** σ(x) = 1/(1 + exp(−x)) */
-export const sigmoid = (): Layer => elementwise('sigmoid', 'aten::sigmoid');
+export const sigmoid: () => Layer = simple('sigmoid', 'aten::sigmoid');
+
+export interface GeluOptions {
+  approximate?: 'none' | 'tanh';
+}
+const GELU = new OptionNames<GeluOptions>({ approximate: true }, 'the options of gelu');
 
 /** x·Φ(x), or its approximation by tanh. */
-export function gelu(options?: { approximate?: 'none' | 'tanh' }): Layer {
-  const { approximate = 'none' } = check.options(options, ['approximate'], 'gelu');
+export function gelu(options?: GeluOptions): Layer {
+  const { approximate = 'none' } = GELU.read(options);
   check.oneOf(approximate, ['none', 'tanh'], 'gelu: approximate');
   // The only argument of ATen's gelu after x is keyword-only; it comes second in its schema all the same.
   return elementwise('gelu', 'aten::gelu', approximate);
 }
 
+export interface SoftplusOptions {
+  beta?: number;
+  threshold?: number;
+}
+const SOFTPLUS = new OptionNames<SoftplusOptions>({ beta: true, threshold: true }, 'the options of softplus');
+
 /** log(1 + exp(beta·x))/beta; x itself where beta·x is above the threshold. */
-export function softplus(options?: { beta?: number; threshold?: number }): Layer {
-  const { beta = 1, threshold = 20 } = check.options(options, ['beta', 'threshold'], 'softplus');
+export function softplus(options?: SoftplusOptions): Layer {
+  const { beta = 1, threshold = 20 } = SOFTPLUS.read(options);
   return elementwise(
     'softplus',
     'aten::softplus',
@@ -34,15 +53,25 @@ export function softplus(options?: { beta?: number; threshold?: number }): Layer
   );
 }
 
+export interface EluOptions {
+  alpha?: number;
+}
+const ELU = new OptionNames<EluOptions>({ alpha: true }, 'the options of elu');
+
 /** x where positive, alpha·(exp(x) − 1) elsewhere. */
-export function elu(options?: { alpha?: number }): Layer {
-  const { alpha = 1 } = check.options(options, ['alpha'], 'elu');
+export function elu(options?: EluOptions): Layer {
+  const { alpha = 1 } = ELU.read(options);
   return elementwise('elu', 'aten::elu', check.finite(alpha, 'elu: alpha'));
 }
 
+export interface LeakyReluOptions {
+  negativeSlope?: number;
+}
+const LEAKY_RELU = new OptionNames<LeakyReluOptions>({ negativeSlope: true }, 'the options of leakyRelu');
+
 /** x where positive, negativeSlope·x elsewhere. */
-export function leakyRelu(options?: { negativeSlope?: number }): Layer {
-  const { negativeSlope = 0.01 } = check.options(options, ['negativeSlope'], 'leakyRelu');
+export function leakyRelu(options?: LeakyReluOptions): Layer {
+  const { negativeSlope = 0.01 } = LEAKY_RELU.read(options);
   return elementwise(
     'leakyRelu',
     'aten::leaky_relu',

@@ -43,21 +43,3 @@ export function oneOf<T extends string>(value: unknown, known: readonly T[], nam
   }
   return found;
 }
-
-/** The record of options of a layer, refusing names that the layer does not have. */
-export function options<T extends object>(
-  value: T | undefined,
-  known: readonly (keyof T & string)[],
-  layer: string,
-): T {
-  if (value === undefined) return {} as T;
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw wrongType(`the options of ${layer} should be an object, got ${describe(value)}`);
-  }
-  for (const name of Object.keys(value)) {
-    if (!(known as readonly string[]).includes(name)) {
-      throw wrongType(`${layer} has no option '${name}'; it has ${known.join(', ')}`);
-    }
-  }
-  return value;
-}

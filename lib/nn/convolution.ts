@@ -1,4 +1,5 @@
 import { outOfRange } from '../errors.ts';
+import { OptionNames } from '../options.ts';
 import * as check from './arguments.ts';
 import { biasUniform, kaimingUniform } from './initialisers.ts';
 import type { Layer } from './layer.ts';
@@ -10,6 +11,11 @@ export interface ConvolutionOptions<Sizes> {
   groups?: number;
   bias?: boolean;
 }
+
+const CONVOLUTION = new OptionNames<ConvolutionOptions<readonly number[]>>(
+  { stride: true, padding: true, dilation: true, groups: true, bias: true },
+  'the options of a convolution',
+);
 
 type Pair = readonly [number, number];
 
@@ -41,14 +47,13 @@ function convolution(
   kernel: number | readonly number[],
   given?: ConvolutionOptions<readonly number[]>,
 ): Layer {
-  const known = ['stride', 'padding', 'dilation', 'groups', 'bias'] as const;
   const {
     stride = 1,
     padding = 0,
     dilation = 1,
     groups = 1,
     bias = true,
-  } = check.options(given, known, kind);
+  } = CONVOLUTION.read(given, `the options of ${kind}`);
   check.size(inputs, `${kind}: in`);
   check.size(outputs, `${kind}: out`);
   check.size(groups, `${kind}: groups`);

@@ -1,20 +1,35 @@
+import { OptionNames } from '../options.ts';
 import * as check from './arguments.ts';
 import type { Layer } from './layer.ts';
 
 type Sizes = number | readonly [number, number];
 
+export interface MaxPoolOptions {
+  stride?: Sizes;
+  padding?: Sizes;
+  dilation?: Sizes;
+  ceilMode?: boolean;
+}
+
+export interface AvgPoolOptions {
+  stride?: Sizes;
+  padding?: Sizes;
+  ceilMode?: boolean;
+  countIncludePad?: boolean;
+}
+
+const MAX_POOL = new OptionNames<MaxPoolOptions>(
+  { stride: true, padding: true, dilation: true, ceilMode: true },
+  'the options of maxPool2d',
+);
+const AVG_POOL = new OptionNames<AvgPoolOptions>(
+  { stride: true, padding: true, ceilMode: true, countIncludePad: true },
+  'the options of avgPool2d',
+);
+
 /** The largest element of each window; x of [batch, channels, height, width]. The stride defaults to the kernel. */
-export function maxPool2d(
-  kernel: Sizes,
-  options?: { stride?: Sizes; padding?: Sizes; dilation?: Sizes; ceilMode?: boolean },
-): Layer {
-  const known = ['stride', 'padding', 'dilation', 'ceilMode'] as const;
-  const {
-    stride = kernel,
-    padding = 0,
-    dilation = 1,
-    ceilMode = false,
-  } = check.options(options, known, 'maxPool2d');
+export function maxPool2d(kernel: Sizes, options?: MaxPoolOptions): Layer {
+  const { stride = kernel, padding = 0, dilation = 1, ceilMode = false } = MAX_POOL.read(options);
   const args = [
     check.sizes(kernel, 2, 'maxPool2d: kernel'),
     check.sizes(stride, 2, 'maxPool2d: stride'),
@@ -26,12 +41,8 @@ export function maxPool2d(
 }
 
 /** The mean of each window; x of [batch, channels, height, width]. The stride defaults to the kernel. */
-export function avgPool2d(
-  kernel: Sizes,
-  options?: { stride?: Sizes; padding?: Sizes; ceilMode?: boolean; countIncludePad?: boolean },
-): Layer {
-  const known = ['stride', 'padding', 'ceilMode', 'countIncludePad'] as const;
-  const given = check.options(options, known, 'avgPool2d');
+export function avgPool2d(kernel: Sizes, options?: AvgPoolOptions): Layer {
+  const given = AVG_POOL.read(options);
   const args = [
     check.sizes(kernel, 2, 'avgPool2d: kernel'),
     check.sizes(given.stride ?? kernel, 2, 'avgPool2d: stride'),

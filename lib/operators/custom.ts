@@ -1,7 +1,8 @@
 import { type DType, describe, type FloatArray } from '../arrays.ts';
-import { checkDevice, checkDType, positive, record } from '../check.ts';
+import { checkDevice, checkDType, positive } from '../check.ts';
 import { outOfRange, translated, wrongType } from '../errors.ts';
 import { addon } from '../native.ts';
+import { isPlain, Names, noOptions, record } from '../options.ts';
 import { LinearOperator, type Space } from './linear-operator.ts';
 
 /** Products that JavaScript computes. */
@@ -20,11 +21,24 @@ export interface CustomOperator {
   rmatmat?(vectors: FloatArray, k: number): FloatArray | Promise<FloatArray>;
 }
 
+const CUSTOM = new Names<CustomOperator>('the operator', {
+  shape: true,
+  dtype: true,
+  device: true,
+  symmetric: true,
+  matmat: true,
+  rmatmat: true,
+});
+
 /**
  * An operator of any origin, for the solvers and to combine with others. It works in asynchronous calls only; what its
  * functions throw or reject with rejects those.
  */
-export function customOperator(custom: CustomOperator): LinearOperator {
+export function customOperator(custom: CustomOperator): LinearOperator;
+export function customOperator(custom: CustomOperator, ...rest: readonly unknown[]): LinearOperator {
+  noOptions(rest, 'customOperator');
+  // An instance of a class has a state of its own beside what is asked for here.
+  if (isPlain(record(custom, 'the operator'))) CUSTOM.read(custom);
   return makeCustom(custom, { kind: 'plain' }, { kind: 'plain' });
 }
 

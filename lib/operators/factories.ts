@@ -1,12 +1,13 @@
 /** The curvature operators of a model. Each copies what it needs: changing parameters or data later changes nothing. */
 import { dtypeOf, type FloatArray, floatArray } from '../arrays.ts';
-import { checkOptions, positive, record } from '../check.ts';
-import { outOfRange, wrongType } from '../errors.ts';
+import { checkOptions, positive } from '../check.ts';
+import { outOfRange } from '../errors.ts';
 import { toSeed } from '../generator.ts';
-import { Linearization, type LinearizeOptions, linearizeRequest } from '../linearize.ts';
-import { Model } from '../models.ts';
+import { LINEARIZE_NAMES, Linearization, type LinearizeOptions, linearizeRequest } from '../linearize.ts';
+import type { Model } from '../models.ts';
 import type { Operations } from '../native.ts';
-import type { Problem } from '../products.ts';
+import { OptionNames } from '../options.ts';
+import { checkProblem, type Problem } from '../products.ts';
 import { run, runSync } from '../run.ts';
 import { LinearOperator, type Space } from './linear-operator.ts';
 import {
@@ -22,6 +23,7 @@ import {
   batchesOf,
   type CountOf,
   isStreamed,
+  readStreamed,
   rowsOf,
   type StreamedProblem,
   streamedOperator,
@@ -41,6 +43,20 @@ export interface FisherOptions extends LinearizeOptions, CenterOptions {
   seed?: number | bigint;
 }
 
+const OPERATOR_OPTIONS = new OptionNames<OperatorOptions>({ ...LINEARIZE_NAMES, weights: true });
+const CENTRED_OPTIONS = new OptionNames<CentredOperatorOptions>({
+  ...LINEARIZE_NAMES,
+  weights: true,
+  center: true,
+});
+const FISHER_OPTIONS = new OptionNames<FisherOptions>({
+  ...LINEARIZE_NAMES,
+  weights: true,
+  center: true,
+  mcSamples: true,
+  seed: true,
+});
+
 /**
  * JᵀJ, [P, P]. With `weights` w and `center`, Jᵀ W (I − 1wᵀ/Σw) J: with w = 1/N the quantum geometric tensor of
  * stochastic reconfiguration. Takes a problem, or a linearisation, which it then shares.
@@ -49,15 +65,17 @@ export async function gramian(
   problem: Problem | StreamedProblem | Linearization,
   options?: CentredOperatorOptions,
 ): Promise<LinearOperator> {
-  if (isStreamed(problem)) return ofStream(problem, options, undefined, (each) => gramian(each, options));
-  return create(ofModel('gramian', problem, options));
+  const given = CENTRED_OPTIONS.read(options);
+  if (isStreamed(problem)) return ofStream(problem, given, undefined, (each) => gramian(each, given));
+  return create(ofModel('gramian', problem, given));
 }
 /** `gramian` on the calling thread. */
 export function gramianSync(
   problem: Problem | Linearization,
   options?: CentredOperatorOptions,
 ): LinearOperator {
-  return createSync(ofModel('gramian', problem, options));
+  const given = CENTRED_OPTIONS.read(options);
+  return createSync(ofModel('gramian', problem, given));
 }
 
 /**
@@ -68,14 +86,16 @@ export async function jacobian(
   problem: Problem | Linearization,
   options?: CentredOperatorOptions,
 ): Promise<LinearOperator> {
-  return create(ofModel('jacobian', problem, options));
+  const given = CENTRED_OPTIONS.read(options);
+  return create(ofModel('jacobian', problem, given));
 }
 /** `jacobian` on the calling thread. */
 export function jacobianSync(
   problem: Problem | Linearization,
   options?: CentredOperatorOptions,
 ): LinearOperator {
-  return createSync(ofModel('jacobian', problem, options));
+  const given = CENTRED_OPTIONS.read(options);
+  return createSync(ofModel('jacobian', problem, given));
 }
 
 /** A Aᵀ, [N·outputs, N·outputs], with A what `jacobian` gives for the same options: J Jᵀ, the tangent kernel. */
@@ -83,11 +103,13 @@ export async function ntk(
   problem: Problem | Linearization,
   options?: CentredOperatorOptions,
 ): Promise<LinearOperator> {
-  return create(ofModel('ntk', problem, options));
+  const given = CENTRED_OPTIONS.read(options);
+  return create(ofModel('ntk', problem, given));
 }
 /** `ntk` on the calling thread. */
 export function ntkSync(problem: Problem | Linearization, options?: CentredOperatorOptions): LinearOperator {
-  return createSync(ofModel('ntk', problem, options));
+  const given = CENTRED_OPTIONS.read(options);
+  return createSync(ofModel('ntk', problem, given));
 }
 
 /** The Hessian of the loss by the parameters, [P, P]. */
@@ -95,12 +117,14 @@ export async function hessian(
   problem: LossProblem | StreamedProblem,
   options?: OperatorOptions,
 ): Promise<LinearOperator> {
-  if (isStreamed(problem)) return ofStream(problem, options, termsOf, (each) => hessian(each, options));
-  return create(ofLoss('hessian', problem, options));
+  const given = OPERATOR_OPTIONS.read(options);
+  if (isStreamed(problem)) return ofStream(problem, given, termsOf, (each) => hessian(each, given));
+  return create(ofLoss('hessian', problem, given));
 }
 /** `hessian` on the calling thread. */
 export function hessianSync(problem: LossProblem, options?: OperatorOptions): LinearOperator {
-  return createSync(ofLoss('hessian', problem, options));
+  const given = OPERATOR_OPTIONS.read(options);
+  return createSync(ofLoss('hessian', problem, given));
 }
 
 /** Jᵀ H J with H the Hessian of the loss by the outputs, [P, P]. */
@@ -108,12 +132,14 @@ export async function gaussNewton(
   problem: LossProblem | StreamedProblem,
   options?: OperatorOptions,
 ): Promise<LinearOperator> {
-  if (isStreamed(problem)) return ofStream(problem, options, termsOf, (each) => gaussNewton(each, options));
-  return create(ofLoss('gaussNewton', problem, options));
+  const given = OPERATOR_OPTIONS.read(options);
+  if (isStreamed(problem)) return ofStream(problem, given, termsOf, (each) => gaussNewton(each, given));
+  return create(ofLoss('gaussNewton', problem, given));
 }
 /** `gaussNewton` on the calling thread. */
 export function gaussNewtonSync(problem: LossProblem, options?: OperatorOptions): LinearOperator {
-  return createSync(ofLoss('gaussNewton', problem, options));
+  const given = OPERATOR_OPTIONS.read(options);
+  return createSync(ofLoss('gaussNewton', problem, given));
 }
 
 /** The mean over rows (or, for `reduction: 'sum'`, the sum) of g gᵀ with g the gradient of a row's own loss, [P, P]. */
@@ -121,13 +147,14 @@ export async function empiricalFisher(
   problem: LossProblem | StreamedProblem,
   options?: CentredOperatorOptions,
 ): Promise<LinearOperator> {
-  if (isStreamed(problem))
-    return ofStream(problem, options, rowsOf, (each) => empiricalFisher(each, options));
-  return create(ofLoss('empiricalFisher', problem, options));
+  const given = CENTRED_OPTIONS.read(options);
+  if (isStreamed(problem)) return ofStream(problem, given, rowsOf, (each) => empiricalFisher(each, given));
+  return create(ofLoss('empiricalFisher', problem, given));
 }
 /** `empiricalFisher` on the calling thread. */
 export function empiricalFisherSync(problem: LossProblem, options?: CentredOperatorOptions): LinearOperator {
-  return createSync(ofLoss('empiricalFisher', problem, options));
+  const given = CENTRED_OPTIONS.read(options);
+  return createSync(ofLoss('empiricalFisher', problem, given));
 }
 
 /**
@@ -138,18 +165,20 @@ export async function fisher(
   problem: LossProblem | StreamedProblem,
   options?: FisherOptions,
 ): Promise<LinearOperator> {
+  const given = FISHER_OPTIONS.read(options);
   if (isStreamed(problem)) {
-    const { seed } = sampling(options);
+    const { seed } = sampling(given);
     // Draws of their own for each batch.
-    return ofStream(problem, options, rowsOf, (each, index) =>
-      fisher(each, { ...options, seed: seed + BigInt(index) }),
+    return ofStream(problem, given, rowsOf, (each, index) =>
+      fisher(each, { ...given, seed: seed + BigInt(index) }),
     );
   }
-  return create(ofLoss('fisher', problem, options, sampling(options)));
+  return create(ofLoss('fisher', problem, given, sampling(given)));
 }
 /** `fisher` on the calling thread. */
 export function fisherSync(problem: LossProblem, options?: FisherOptions): LinearOperator {
-  return createSync(ofLoss('fisher', problem, options, sampling(options)));
+  const given = FISHER_OPTIONS.read(options);
+  return createSync(ofLoss('fisher', problem, given, sampling(given)));
 }
 
 /** The loss at the parameters, and its gradient by them (flat, P). */
@@ -157,8 +186,9 @@ export async function lossAndGradient(
   problem: LossProblem | StreamedProblem,
   options?: OperatorOptions,
 ): Promise<{ loss: number; gradient: FloatArray }> {
-  if (isStreamed(problem)) return streamedGradient(problem, options);
-  const { request, signal, describe } = lossRequest(problem, options);
+  const given = OPERATOR_OPTIONS.read(options);
+  if (isStreamed(problem)) return streamedGradient(problem, given);
+  const { request, signal, describe } = lossRequest(problem, given);
   return run('lossGradient', request, signal, describe);
 }
 /** `lossAndGradient` on the calling thread. */
@@ -166,17 +196,19 @@ export function lossAndGradientSync(
   problem: LossProblem,
   options?: OperatorOptions,
 ): { loss: number; gradient: FloatArray } {
-  const { request, signal, describe } = lossRequest(problem, options);
+  const given = OPERATOR_OPTIONS.read(options);
+  const { request, signal, describe } = lossRequest(problem, given);
   return runSync('lossGradient', request, signal, describe);
 }
 
 /** The operator of a stream, from that of each batch. `share` is how a batch counts in the mean of a loss. */
 async function ofStream(
-  problem: StreamedProblem,
-  options: CentredOperatorOptions | undefined,
+  stream: StreamedProblem,
+  options: CentredOperatorOptions,
   share: CountOf | undefined,
   make: (problem: LossProblem, index: number) => Promise<LinearOperator>,
 ): Promise<LinearOperator> {
+  const problem = readStreamed(stream);
   const { params, dtype, device } = streamed(problem, options);
   const counted = problem.reduction === 'sum' ? undefined : share;
   return streamedOperator(problem, { dtype, device }, counted, (batch, index) =>
@@ -184,7 +216,8 @@ async function ofStream(
   );
 }
 
-async function streamedGradient(problem: StreamedProblem, options: OperatorOptions | undefined) {
+async function streamedGradient(stream: StreamedProblem, options: OperatorOptions) {
+  const problem = readStreamed(stream);
   const { params, dtype } = streamed(problem, options);
   const gradient = floatArray(dtype, params.length);
   let [loss, total] = [0, 0];
@@ -207,11 +240,9 @@ function ofBatch({ batches: _, ...rest }: StreamedProblem, batch: Batch, params:
 }
 
 /** The parameters of a streamed problem, copied as those of any operator are. */
-function streamed({ model, params }: StreamedProblem, options: CentredOperatorOptions | undefined) {
-  if (!(model instanceof Model))
-    throw wrongType('problem.model should come from Model.sequential or Model.load');
+function streamed({ model, params }: StreamedProblem, options: CentredOperatorOptions) {
   const { device } = checkOptions(options);
-  if (options?.weights !== undefined || options?.center) {
+  if (options.weights !== undefined || options.center) {
     throw outOfRange('weights and center are of all rows at once, which a stream of batches does not have');
   }
   const flat = model.toFlat(params, 'params').slice();
@@ -236,11 +267,7 @@ function createSync({ request, signal, describe, rows, columns }: Recipe): Linea
 
 type ModelKind = 'gramian' | 'jacobian' | 'ntk';
 
-function ofModel(
-  kind: ModelKind,
-  problem: Problem | Linearization,
-  options: CentredOperatorOptions | undefined,
-): Recipe {
+function ofModel(kind: ModelKind, problem: Problem | Linearization, options: CentredOperatorOptions): Recipe {
   if (problem instanceof Linearization) {
     const { threads, chunkSize, signal } = checkOptions(options);
     const { outputShape, dtype, device, model, parameterCount } = problem;
@@ -249,7 +276,10 @@ function ofModel(
     const describe = () => ({ kind, device, dtype, parameterCount, batch: outputShape[0]! });
     return { request, signal, describe, ...spaces(kind, model, outputShape) };
   }
-  const { request, dtype, outputShape, signal, describe, model } = linearizeRequest(problem, options);
+  const { request, dtype, outputShape, signal, describe, model } = linearizeRequest(
+    checkProblem(problem),
+    options,
+  );
   const weights = weightFields(options, outputShape[0]!, dtype);
   return {
     request: { kind, ...request, ...weights },
@@ -268,7 +298,7 @@ function spaces(kind: ModelKind, model: Model, shape: readonly number[]): { rows
 function ofLoss(
   kind: 'hessian' | 'gaussNewton' | 'empiricalFisher' | 'fisher',
   problem: LossProblem,
-  options: CentredOperatorOptions | undefined,
+  options: CentredOperatorOptions,
   extra: object = {},
 ): Recipe {
   const { request, signal, describe, model } = lossRequest(problem, options);
@@ -282,13 +312,13 @@ function ofLoss(
   };
 }
 
-function lossRequest(problem: LossProblem, options: CentredOperatorOptions | undefined) {
-  const { request, dtype, outputShape, signal, describe, model } = linearizeRequest(problem, options);
-  const fields = { ...lossFields(problem, dtype), ...weightFields(options, outputShape[0]!, dtype) };
+function lossRequest(problem: LossProblem, options: CentredOperatorOptions) {
+  const given = checkProblem(problem);
+  const { request, dtype, outputShape, signal, describe, model } = linearizeRequest(given, options);
+  const fields = { ...lossFields(given, dtype), ...weightFields(options, outputShape[0]!, dtype) };
   return { request: { ...request, ...fields }, signal, describe, model };
 }
 
-function sampling(options: FisherOptions | undefined): { mcSamples: number; seed: bigint } {
-  const { mcSamples = 1, seed = 0 } = record(options ?? {}, 'options') as FisherOptions;
+function sampling({ mcSamples = 1, seed = 0 }: FisherOptions): { mcSamples: number; seed: bigint } {
   return { mcSamples: positive(mcSamples, 'mcSamples'), seed: toSeed(seed) };
 }

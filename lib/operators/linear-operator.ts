@@ -16,13 +16,15 @@ import {
   checkFloats,
   checkOutputVector,
   checkVector,
+  checkWholeOptions,
   positive,
-  record,
+  type WholeOptions,
 } from '../check.ts';
 import { outOfRange, TorchCurvatureError, translated, wrongType } from '../errors.ts';
 import type { Model } from '../models.ts';
 import { addon, type Operations, type OperatorHandle } from '../native.ts';
 import { NativeObject } from '../native-object.ts';
+import { noOptions, OptionNames, record } from '../options.ts';
 import { run, runSync } from '../run.ts';
 import { matchingRanges } from './patterns.ts';
 
@@ -113,7 +115,7 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
    *
    * @throws TorchCurvatureError `ERR_OUT_OF_MEMORY` before it allocates what would not fit
    */
-  async toDense(options?: Omit<ApplyOptions, 'out'>): Promise<Tensor<FloatArray>> {
+  async toDense(options?: WholeOptions): Promise<Tensor<FloatArray>> {
     const { request, signal } = this.#whole(options);
     return {
       data: await run('operatorDense', request, signal, () => this.#describe()),
@@ -121,7 +123,7 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
     };
   }
   /** `toDense` on the calling thread. */
-  toDenseSync(options?: Omit<ApplyOptions, 'out'>): Tensor<FloatArray> {
+  toDenseSync(options?: WholeOptions): Tensor<FloatArray> {
     const { request, signal } = this.#whole(options);
     return {
       data: runSync('operatorDense', request, signal, () => this.#describe()),
@@ -130,12 +132,12 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
   }
 
   /** The exact diagonal of a square matrix; `diagonal(op, …)` of the estimators takes fewer products. */
-  async diagonal(options?: Omit<ApplyOptions, 'out'>): Promise<FloatArray> {
+  async diagonal(options?: WholeOptions): Promise<FloatArray> {
     const { request, signal } = this.#whole(options);
     return run('operatorDiagonal', request, signal, () => this.#describe());
   }
   /** `diagonal` on the calling thread. */
-  diagonalSync(options?: Omit<ApplyOptions, 'out'>): FloatArray {
+  diagonalSync(options?: WholeOptions): FloatArray {
     const { request, signal } = this.#whole(options);
     return runSync('operatorDiagonal', request, signal, () => this.#describe());
   }
@@ -157,7 +159,9 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
   }
 
   /** A + λ diag(A) for a square A: damping relative to the scale of each parameter. Computes the diagonal. */
-  async dampRelative(lambda: number): Promise<LinearOperator> {
+  async dampRelative(lambda: number): Promise<LinearOperator>;
+  async dampRelative(lambda: number, ...rest: readonly unknown[]): Promise<LinearOperator> {
+    noOptions(rest, 'dampRelative');
     checkFinite(lambda, 'lambda');
     using scaled = diagonalOperator(
       (await this.diagonal()).map((each) => lambda * each),
@@ -177,7 +181,9 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
    * The rows and columns of parameters whose names match one of the patterns, in which `*` stands for any letters:
    * `['0.*', '*.bias']`. Of an operator between parameters and outputs, only the side of the parameters is cut.
    */
-  submatrix(patterns: readonly string[]): LinearOperator {
+  submatrix(patterns: readonly string[]): LinearOperator;
+  submatrix(patterns: readonly string[], ...rest: readonly unknown[]): LinearOperator {
+    noOptions(rest, 'submatrix');
     const [rows, columns] = this.shape;
     const ranges = (space: Space, length: number): [number, number][] =>
       space.kind === 'parameters' ? matchingRanges(patterns, space.model.parameters) : [[0, length]];
@@ -225,8 +231,8 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
     return { request: { operator: this.handle, transposed, v, count: k, ...rest }, signal };
   }
 
-  #whole(options: Omit<ApplyOptions, 'out'> | undefined) {
-    const { threads, signal } = checkApplyOptions(options, 0, this.dtype);
+  #whole(options: WholeOptions | undefined) {
+    const { threads, signal } = checkWholeOptions(options);
     return { request: { operator: this.handle, threads }, signal };
   }
 
@@ -248,11 +254,28 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
   }
 }
 
+/** Of `denseOperator`. */
+export interface DenseOperatorOptions {
+  /** The caller's word that A = Aᵀ. */
+  symmetric?: boolean;
+  /** `'cpu'` by default. */
+  device?: string;
+}
+const DENSE_OPERATOR_OPTIONS = new OptionNames<DenseOperatorOptions>({ symmetric: true, device: true });
+
+/** Of `diagonalOperator`. */
+export interface DiagonalOperatorOptions {
+  /** `'cpu'` by default. */
+  device?: string;
+}
+const DIAGONAL_OPERATOR_OPTIONS = new OptionNames<DiagonalOperatorOptions>({ device: true });
+
 /** A matrix that exists, as an operator; `symmetric` is the caller's word. The data are copied. */
-export function denseOperator(
-  matrix: Tensor<FloatArray>,
-  { symmetric = false, device = 'cpu' }: { symmetric?: boolean; device?: string } = {},
-): LinearOperator {
+export function denseOperator(matrix: Tensor<FloatArray>, options?: DenseOperatorOptions): LinearOperator {
+  const { symmetric = false, device } = DENSE_OPERATOR_OPTIONS.read(options);
+  if (typeof symmetric !== 'boolean') {
+    throw wrongType(`symmetric should be true or false, got ${describe(symmetric)}`);
+  }
   const { data, shape } = record(matrix, 'matrix') as Tensor;
   const checked = tensor(checkFloats(data, 'matrix.data'), shape);
   if (checked.shape.length !== 2)
@@ -265,10 +288,8 @@ export function denseOperator(
 }
 
 /** diag(d), for example as a preconditioner. The data are copied. */
-export function diagonalOperator(
-  diagonal: FloatArray,
-  { device = 'cpu' }: { device?: string } = {},
-): LinearOperator {
+export function diagonalOperator(diagonal: FloatArray, options?: DiagonalOperatorOptions): LinearOperator {
+  const { device } = DIAGONAL_OPERATOR_OPTIONS.read(options);
   const checked = checkFloats(diagonal, 'diagonal');
   const handle = translated(() => addon().diagonalOperator(checked, checkDevice(device)));
   return new LinearOperator(handle, { kind: 'plain' }, { kind: 'plain' });
@@ -278,7 +299,9 @@ export function diagonalOperator(
  * Whether two products with the same vector give the same bits: a model that is random, or whose state changes, has no
  * curvature matrix.
  */
-export async function checkDeterministic(op: LinearOperator): Promise<boolean> {
+export async function checkDeterministic(op: LinearOperator): Promise<boolean>;
+export async function checkDeterministic(op: LinearOperator, ...rest: readonly unknown[]): Promise<boolean> {
+  noOptions(rest, 'checkDeterministic');
   checkOperator(op, 'op');
   const length = op.shape[1];
   const probe = Float64Array.from({ length }, (_, i) => Math.sin(i + 1));

@@ -1,6 +1,6 @@
 /** What curvature operators are made of: a problem with a loss, and weights of its rows. */
 import type { DType, FloatArray, Tensor } from '../arrays.ts';
-import { checkOneOf, checkTensor, checkVector, record } from '../check.ts';
+import { checkOneOf, checkTensor, checkVector } from '../check.ts';
 import { wrongType } from '../errors.ts';
 import type { Problem } from '../products.ts';
 
@@ -45,8 +45,7 @@ export function lossFields(problem: LossProblem, dtype: DType) {
 }
 
 /** The part of the addon's request that describes the weights. */
-export function weightFields(options: CenterOptions | undefined, rows: number, dtype: DType) {
-  const { weights, center = false } = record(options ?? {}, 'options') as CenterOptions;
+export function weightFields({ weights, center = false }: CenterOptions, rows: number, dtype: DType) {
   if (typeof center !== 'boolean') throw wrongType('center should be true or false');
   return {
     center,

@@ -2,6 +2,8 @@
 import { type DType, describe, describeShape, type FloatArray, floatArray, type Tensor } from '../arrays.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from '../errors.ts';
 import type { Inputs, Model } from '../models.ts';
+import { Names } from '../options.ts';
+import { checkModel } from '../products.ts';
 import { makeCustom } from './custom.ts';
 import type { LinearOperator } from './linear-operator.ts';
 import type { LossProblem } from './problem.ts';
@@ -13,6 +15,8 @@ export interface Batch {
   /** For operators of a loss. */
   target?: Tensor;
 }
+
+const BATCH = new Names<Batch>('a batch', { x: true, target: true });
 
 type Batches = Iterable<Batch> | AsyncIterable<Batch>;
 
@@ -30,6 +34,21 @@ export interface StreamedProblem extends Omit<LossProblem, 'x' | 'target' | 'los
   loss?: LossProblem['loss'];
 }
 
+const STREAMED = new Names<StreamedProblem>('problem', {
+  model: true,
+  params: true,
+  batches: true,
+  loss: true,
+  reduction: true,
+});
+
+/** A copy of the problem with a model in it; the batches are checked as they come. */
+export function readStreamed(problem: StreamedProblem): StreamedProblem {
+  const given = STREAMED.read(problem);
+  checkModel(given.model);
+  return given;
+}
+
 export function isStreamed(problem: unknown): problem is StreamedProblem {
   return typeof problem === 'object' && problem !== null && 'batches' in problem;
 }
@@ -40,7 +59,7 @@ export async function* batchesOf(source: BatchSource): AsyncGenerator<Batch> {
     if (typeof batch !== 'object' || batch === null || !('x' in batch)) {
       throw wrongType(`batches should hold objects { x, target }, got ${describe(batch)}`);
     }
-    yield batch;
+    yield BATCH.read(batch);
   }
 }
 

@@ -1,5 +1,5 @@
 /** What all solvers and estimators take. */
-import { checkFinite, checkSignal, positive, record } from '../check.ts';
+import { checkFinite, checkSignal, positive } from '../check.ts';
 import { outOfRange } from '../errors.ts';
 import { toSeed } from '../generator.ts';
 import type { OperatorHandle } from '../native.ts';
@@ -16,14 +16,13 @@ export interface SolverOptions {
 export function solverRequest(
   name: string,
   op: LinearOperator,
-  options: SolverOptions | undefined,
+  { threads, signal }: SolverOptions,
 ): {
   request: { operator: OperatorHandle; threads: number };
   signal: AbortSignal | undefined;
   describe: () => object;
 } {
   checkSquare(op, name);
-  const { threads, signal } = record(options ?? {}, 'options') as SolverOptions;
   const { device, dtype, shape } = op;
   return {
     request: { operator: op.handle, threads: threads === undefined ? 0 : positive(threads, 'threads', 1024) },

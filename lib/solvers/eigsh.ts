@@ -1,6 +1,7 @@
 import type { FloatArray } from '../arrays.ts';
 import { checkOneOf, positive } from '../check.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
+import { OptionNames } from '../options.ts';
 import { run, runSync } from '../run.ts';
 import {
   given,
@@ -26,6 +27,17 @@ export interface EigshOptions extends SolverOptions {
   /** Of the start vector; 0 by default. */
   seed?: number | bigint;
 }
+
+const EIGSH_OPTIONS = new OptionNames<EigshOptions>({
+  k: true,
+  which: true,
+  tolerance: true,
+  maxIterations: true,
+  basis: true,
+  seed: true,
+  threads: true,
+  signal: true,
+});
 
 /** What `eigsh` found. Not to converge is a result, no failure. */
 export interface Eigenpairs {
@@ -61,8 +73,8 @@ export function eigshSync(op: LinearOperator, options?: EigshOptions): Eigenpair
 }
 
 function eigshRequest(op: LinearOperator, options: EigshOptions | undefined) {
-  const { request, ...rest } = solverRequest('eigsh', op, options);
-  const { k = 6, which = 'LM', tolerance, maxIterations, basis, seed } = options ?? {};
+  const { k = 6, which = 'LM', tolerance, maxIterations, basis, seed, ...how } = EIGSH_OPTIONS.read(options);
+  const { request, ...rest } = solverRequest('eigsh', op, how);
   return {
     ...rest,
     request: {

@@ -2,6 +2,7 @@
 import type { FloatArray } from '../arrays.ts';
 import { checkOneOf, positive } from '../check.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
+import { OptionNames } from '../options.ts';
 import { run, runSync } from '../run.ts';
 import { type SolverOptions, seedOf, solverRequest } from './arguments.ts';
 
@@ -17,6 +18,14 @@ export interface TraceOptions extends SolverOptions {
   /** 0 by default. */
   seed?: number | bigint;
 }
+
+const TRACE_OPTIONS = new OptionNames<TraceOptions>({
+  method: true,
+  samples: true,
+  seed: true,
+  threads: true,
+  signal: true,
+});
 
 /** An estimate of a trace. */
 export interface TraceEstimate {
@@ -39,8 +48,9 @@ export function traceSync(op: LinearOperator, options?: TraceOptions): TraceEsti
 }
 
 function traceRequest(op: LinearOperator, options: TraceOptions | undefined) {
-  const { request, ...rest } = sampledRequest('trace', op, options);
-  const method = checkOneOf(options?.method ?? 'hutchinson', ['hutchinson', 'hutch++'] as const, 'method');
+  const { method: given = 'hutchinson', ...how } = TRACE_OPTIONS.read(options);
+  const { request, ...rest } = sampledRequest('trace', op, how);
+  const method = checkOneOf(given, ['hutchinson', 'hutch++'] as const, 'method');
   return { ...rest, request: { ...request, method } };
 }
 
@@ -52,6 +62,13 @@ export interface DiagonalOptions extends SolverOptions {
   seed?: number | bigint;
 }
 
+const DIAGONAL_OPTIONS = new OptionNames<DiagonalOptions>({
+  samples: true,
+  seed: true,
+  threads: true,
+  signal: true,
+});
+
 /** An estimate of a diagonal. */
 export interface DiagonalEstimate {
   /** [n] */
@@ -62,17 +79,16 @@ export interface DiagonalEstimate {
 
 /** The diagonal of a square operator, as the mean of z ⊙ A z; the method `op.diagonal()` is exact. */
 export async function diagonal(op: LinearOperator, options?: DiagonalOptions): Promise<DiagonalEstimate> {
-  const { request, signal, describe } = sampledRequest('diagonal', op, options);
+  const { request, signal, describe } = sampledRequest('diagonal', op, DIAGONAL_OPTIONS.read(options));
   return run('stochasticDiagonal', request, signal, describe);
 }
 /** `diagonal` on the calling thread. */
 export function diagonalSync(op: LinearOperator, options?: DiagonalOptions): DiagonalEstimate {
-  const { request, signal, describe } = sampledRequest('diagonal', op, options);
+  const { request, signal, describe } = sampledRequest('diagonal', op, DIAGONAL_OPTIONS.read(options));
   return runSync('stochasticDiagonal', request, signal, describe);
 }
 
-function sampledRequest(name: string, op: LinearOperator, options: DiagonalOptions | undefined) {
-  const { request, ...rest } = solverRequest(name, op, options);
-  const { samples = 30, seed } = options ?? {};
+function sampledRequest(name: string, op: LinearOperator, { samples = 30, seed, ...how }: DiagonalOptions) {
+  const { request, ...rest } = solverRequest(name, op, how);
   return { ...rest, request: { ...request, samples: positive(samples, 'samples'), seed: seedOf(seed) } };
 }

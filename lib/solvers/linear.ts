@@ -9,6 +9,7 @@ import {
   type LinearOperator,
   type OperatorVector,
 } from '../operators/linear-operator.ts';
+import { OptionNames } from '../options.ts';
 import { run, runSync } from '../run.ts';
 import { given, optionalAmount, optionalCount, type SolverOptions, solverRequest } from './arguments.ts';
 
@@ -27,6 +28,17 @@ export interface LinearSolverOptions extends SolverOptions {
   /** Called after each iteration. If it throws, the solver ends and the promise rejects with what was thrown. */
   onIteration?: (progress: SolverProgress) => void;
 }
+
+const LINEAR_SOLVER_OPTIONS = new OptionNames<LinearSolverOptions>({
+  tolerance: true,
+  maxIterations: true,
+  preconditioner: true,
+  x0: true,
+  k: true,
+  onIteration: true,
+  threads: true,
+  signal: true,
+});
 
 /** What `onIteration` is told. */
 export interface SolverProgress {
@@ -132,8 +144,9 @@ function linearRequest(
   b: OperatorVector,
   options: LinearSolverOptions | undefined,
 ) {
-  const { request, ...rest } = solverRequest(method, op, options);
-  const { tolerance, maxIterations, preconditioner, x0, k, onIteration } = options ?? {};
+  const { tolerance, maxIterations, preconditioner, x0, k, onIteration, ...how } =
+    LINEAR_SOLVER_OPTIONS.read(options);
+  const { request, ...rest } = solverRequest(method, op, how);
   const count = k === undefined ? 1 : positive(k, 'k');
   const length = count * op.shape[0];
   if (onIteration !== undefined && typeof onIteration !== 'function') {

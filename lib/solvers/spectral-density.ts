@@ -1,5 +1,6 @@
 import type { Tensor } from '../arrays.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
+import { OptionNames } from '../options.ts';
 import { run, runSync } from '../run.ts';
 import {
   given,
@@ -25,6 +26,17 @@ export interface SpectralDensityOptions extends SolverOptions {
   /** 0 by default. */
   seed?: number | bigint;
 }
+
+const DENSITY_OPTIONS = new OptionNames<SpectralDensityOptions>({
+  probes: true,
+  steps: true,
+  gridPoints: true,
+  margin: true,
+  sigma: true,
+  seed: true,
+  threads: true,
+  signal: true,
+});
 
 /** A density over the real line, and what it was made of. */
 export interface SpectralDensity {
@@ -57,8 +69,8 @@ export function spectralDensitySync(op: LinearOperator, options?: SpectralDensit
 }
 
 function densityRequest(op: LinearOperator, options: SpectralDensityOptions | undefined) {
-  const { request, ...rest } = solverRequest('spectralDensity', op, options);
-  const { probes, steps, gridPoints, margin, sigma, seed } = options ?? {};
+  const { probes, steps, gridPoints, margin, sigma, seed, ...how } = DENSITY_OPTIONS.read(options);
+  const { request, ...rest } = solverRequest('spectralDensity', op, how);
   return {
     ...rest,
     request: {
