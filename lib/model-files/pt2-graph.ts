@@ -8,6 +8,15 @@ import { type ElementType, scalarTypeNumber } from './stored-tensor.ts';
 /** Checks that exporting left in the graph; they compute nothing. */
 const CHECKS = /^torch\.ops\.aten\.(_assert_\w+|sym_constrain_range\w*|_functional_assert_\w+)\./;
 
+/** A part of the graph that runs with gradients switched on or off, or in other precisions on some device. */
+const REGION = /^torch\.ops\.higher_order\.wrap_with_(set_grad_enabled|autocast)$/;
+
+/** An operator that writes to an argument, by its name: it is needed though nobody reads its result. */
+const WRITES = /^torch\.ops\.\w+\.(\w*[A-Za-z0-9]_(\.\w+)?|\w+\.(\w+_)?out)$/;
+
+/** Regions inside regions. */
+const DEEPEST = 32;
+
 /** They make tensors out of nothing, in float32 unless they are told otherwise. */
 const FACTORIES = /^aten::(zeros|ones|full|eye|linspace|arange|scalar_tensor)(\.|$)/;
 
@@ -30,20 +39,35 @@ const LARGEST = 2 ** 53;
 /** Terms of a size: each use of a size repeats it, so a few lines could make it grow without end. */
 const MOST_TERMS = 256;
 
+/** What the names of a graph, or of a graph inside another, stand for. */
+interface Scope {
+  /** Value numbers of the tensors that were defined so far. */
+  values: Map<string, number>;
+  /** Sizes by name; for what is no size of a value, the operator it came from. */
+  sizes: Map<string, RawSize | { from: string }>;
+  /** The descriptions of its tensors. */
+  tensors: Json;
+  /** Whether gradients pass through what is computed here. */
+  differentiated: boolean;
+  /** How many graphs it is inside of. */
+  depth: number;
+}
+
 export class GraphReader {
   readonly nodes: RawNode[] = [];
-  /** Value numbers of the tensors that were defined so far. */
-  readonly #values: Map<string, number>;
-  /** Sizes by name; for what is no size of a value, the operator it came from. */
-  readonly #sizes = new Map<string, RawSize | { from: string }>();
-  readonly #tensors: Json;
+  #scope: Scope;
   readonly #precision: ElementType;
   #next: number;
 
   /** `values` numbers the inputs of the graph, which the first node's output follows as `next`. */
   constructor(graph: Json, values: Map<string, number>, next: number, precision: ElementType) {
-    this.#tensors = asObject(graph.tensor_values, 'tensor_values');
-    this.#values = values;
+    this.#scope = {
+      values,
+      sizes: new Map(),
+      tensors: asObject(graph.tensor_values, 'tensor_values'),
+      differentiated: true,
+      depth: 0,
+    };
     this.#next = next;
     this.#precision = precision;
   }
@@ -55,16 +79,25 @@ export class GraphReader {
   }
 
   valueOf(name: string): number {
-    const value = this.#values.get(name);
+    const value = this.#scope.values.get(name);
     if (value === undefined) throw damaged(`the graph reads ${name} before it exists`);
     return value;
   }
 
-  read(node: Json): void {
+  /** Reads the nodes of the graph that its outputs need. */
+  readNodes(graph: Json, outputs: readonly string[]): void {
+    const nodes = asList(graph.nodes, 'nodes').map((node) => asObject(node, 'a node'));
+    for (const node of neededNodes(nodes, outputs)) this.#read(node);
+  }
+
+  #read(node: Json): void {
     const target = asString(node.target, 'the target of a node');
-    if (CHECKS.test(target)) return;
     const inputs = asList(node.inputs, `the inputs of ${target}`).map((input) => asObject(input, target));
     const outputs = asList(node.outputs, `the outputs of ${target}`).map((output) => tagged(output, target));
+    if (REGION.test(target)) {
+      this.#readRegion(target, inputs, outputs);
+      return;
+    }
     if (outputs.length > 0 && outputs.every(([tag]) => tag.startsWith('as_sym_'))) {
       this.#readSize(target, inputs, outputs);
       return;
@@ -87,20 +120,79 @@ export class GraphReader {
     }
     this.nodes.push({ target: name, args, kwargs, outputs: results.length });
     for (const result of results) {
-      if (result !== undefined) this.#values.set(result, this.#next);
+      if (result !== undefined) this.#scope.values.set(result, this.#next);
       this.#next += 1;
     }
+  }
+
+  /**
+   * The nodes of a region, in the place of its call. What is computed where gradients are off is a constant to them: it
+   * is detached where it comes out, unless it is what went in.
+   */
+  #readRegion(target: string, inputs: readonly Json[], outputs: readonly [string, unknown][]): void {
+    const args = inputs.map((input) => tagged(input.arg, target));
+    const at = args.findIndex(([tag]) => tag === 'as_graph');
+    if (at < 0) throw damaged(`${target} is given no graph`);
+    const outer = this.#scope;
+    const differentiated = regionIsDifferentiated(target, args.slice(0, at), outer.differentiated);
+    const graph = asObject(asObject(args[at]![1], target).graph, 'the graph of a region');
+    const formals = asList(graph.inputs, 'the inputs of a region').map((input) => tagged(input, target));
+    const actuals = args.slice(at + 1);
+    const results = asList(graph.outputs, 'the outputs of a region').map((output) => tagged(output, target));
+    const targets = outputs.flatMap(listed);
+    if (formals.length !== actuals.length || results.length !== targets.length)
+      throw damaged(`${target} is called with other arguments or results than its graph has`);
+
+    const inner: Scope = {
+      values: new Map(),
+      sizes: new Map(),
+      tensors: asObject(graph.tensor_values, 'tensor_values'),
+      differentiated,
+      depth: outer.depth + 1,
+    };
+    if (inner.depth > DEEPEST) throw unsupported(`${target} is nested too deep`);
+    const given = new Set<string>();
+    formals.forEach(([tag, content], index) => {
+      const [kind, actual] = actuals[index]!;
+      if (tag === 'as_tensor' && kind === 'as_tensor') {
+        inner.values.set(tensorName(content, target), this.valueOf(tensorName(actual, target)));
+        given.add(tensorName(content, target));
+      } else if (tag === 'as_sym_int' && isSize([kind, actual])) {
+        inner.sizes.set(symbolName(content, target), this.#size([kind, actual], target));
+      } else {
+        throw unsupported(
+          `${target} is given an argument of a kind (${kind}) that a straight-line program has not`,
+        );
+      }
+    });
+    this.#scope = inner;
+    this.readNodes(graph, results.flatMap(resultNames));
+    const values = results.map(([tag, content]) => {
+      if (tag === 'as_sym_int' || tag === 'as_int') return { size: this.#size([tag, content], target) };
+      const name = tensorName(content, target);
+      const value = this.valueOf(name);
+      const stops = outer.differentiated && !differentiated && !given.has(name) && this.#isFloating(name);
+      return { value: stops ? this.add('aten::detach', [{ ref: value }]) : value };
+    });
+    this.#scope = outer;
+    targets.forEach(([tag, content], index) => {
+      const { size, value } = values[index]!;
+      if (tag === 'as_sym_int' && size !== undefined) outer.sizes.set(symbolName(content, target), size);
+      else if (tag === 'as_tensor' && value !== undefined)
+        outer.values.set(tensorName(content, target), value);
+      else throw damaged(`${target} gives results of other kinds than its graph`);
+    });
   }
 
   #readSize(target: string, inputs: readonly Json[], outputs: readonly [string, unknown][]): void {
     const [tag, content] = outputs[0]!;
     const result = asString(asObject(content, target).as_name, `the result of ${target}`);
-    this.#sizes.set(result, { from: operatorName(target) });
+    this.#scope.sizes.set(result, { from: operatorName(target) });
     if (tag !== 'as_sym_int') return;
     const args = inputs.map((input) => tagged(input.arg, target));
     if (target === 'torch.ops.aten.sym_size.int') {
       const sizeOf = this.valueOf(tensorName(args[0]?.[1], target));
-      this.#sizes.set(result, { sizeOf, axis: asCount(args[1]?.[1], `the axis of ${target}`) });
+      this.#scope.sizes.set(result, { sizeOf, axis: asCount(args[1]?.[1], `the axis of ${target}`) });
       return;
     }
     const op = SIZE_OPERATORS[target];
@@ -109,7 +201,7 @@ export class GraphReader {
     if (op !== undefined && left !== undefined && right !== undefined) {
       if (terms(left) + terms(right) >= MOST_TERMS)
         throw unsupported(`${result} is a size of too many terms`);
-      this.#sizes.set(result, { op, left, right });
+      this.#scope.sizes.set(result, { op, left, right });
     }
   }
 
@@ -175,7 +267,7 @@ export class GraphReader {
     if (tag === 'as_int') return integer(content, op);
     const [kind, value] = tagged(content, op);
     if (kind === 'as_int') return integer(value, op);
-    const size = this.#sizes.get(asString(value, op));
+    const size = this.#scope.sizes.get(asString(value, op));
     if (size === undefined) throw damaged(`${op} reads ${value} before it exists`);
     if (typeof size === 'object' && 'from' in size) {
       throw unsupported(
@@ -189,7 +281,7 @@ export class GraphReader {
     const [kind, value] = tagged(content, op);
     if (kind === 'as_float') return { float: float(value, op) };
     if (kind === 'as_bool') return value === true;
-    const symbol = this.#sizes.get(String(value));
+    const symbol = this.#scope.sizes.get(String(value));
     const from = typeof symbol === 'object' && 'from' in symbol ? symbol.from : 'the data';
     throw unsupported(`${op} needs a value that ${from} takes out of the data, where derivatives end`);
   }
@@ -213,7 +305,7 @@ export class GraphReader {
   }
 
   #typeOf(name: string | undefined): ElementType {
-    const meta = name === undefined ? undefined : this.#tensors[name];
+    const meta = name === undefined ? undefined : this.#scope.tensors[name];
     return elementType((meta as Json | undefined)?.dtype);
   }
 
@@ -224,6 +316,77 @@ export class GraphReader {
   #isFloatingType(type: ElementType): boolean {
     return /float|complex/.test(type);
   }
+}
+
+/**
+ * The nodes that the outputs need, in order: those that nobody reads do not have to be supported. One that writes to its
+ * argument changes what others read, so it stays.
+ */
+function neededNodes(nodes: readonly Json[], outputs: readonly string[]): Json[] {
+  const needed = new Set(outputs);
+  return nodes
+    .toReversed()
+    .filter((node) => {
+      const target = asString(node.target, 'the target of a node');
+      if (CHECKS.test(target)) return false;
+      const results = asList(node.outputs, `the outputs of ${target}`).flatMap((each) => namesIn(each));
+      if (!WRITES.test(target) && !results.some((name) => needed.has(name))) return false;
+      for (const name of namesIn(node.inputs)) needed.add(name);
+      return true;
+    })
+    .reverse();
+}
+
+/** The names of tensors and sizes in an argument: `{ "name": … }` and `{ "as_name": … }`, however deep. */
+function namesIn(value: unknown): string[] {
+  const names: string[] = [];
+  const left = [value];
+  while (left.length > 0) {
+    const each = left.pop();
+    if (typeof each !== 'object' || each === null) continue;
+    for (const [key, content] of Object.entries(each)) {
+      if (typeof content !== 'string') left.push(content);
+      else if (key === 'name' || key === 'as_name') names.push(content);
+    }
+  }
+  return names;
+}
+
+/** Whether gradients pass through a region; `options` are those of its call, in front of its graph. */
+function regionIsDifferentiated(
+  target: string,
+  options: readonly [string, unknown][],
+  outside: boolean,
+): boolean {
+  if (target.endsWith('autocast')) {
+    // device, dtype, enabled, cache
+    if (options[2]?.[1] !== false)
+      throw unsupported(
+        'the model computes in other precisions (torch.autocast); export it outside autocast',
+      );
+    return outside;
+  }
+  const enabled = options[0]?.[1] === true;
+  if (enabled && !outside)
+    throw unsupported(
+      'the model switches gradients on (torch.enable_grad) where they are off (torch.no_grad)',
+    );
+  return enabled;
+}
+
+/** Each result of an operator on its own, where it gives a list. */
+function listed([tag, content]: readonly [string, unknown]): [string, unknown][] {
+  if (tag !== 'as_tensors') return [[tag, content]];
+  return asList(content, tag).map((tensor) => ['as_tensor', tensor]);
+}
+
+function resultNames([tag, content]: readonly [string, unknown]): string[] {
+  if (tag === 'as_tensor') return [tensorName(content, 'a region')];
+  return tag === 'as_sym_int' ? namesIn(content) : [];
+}
+
+function symbolName(content: unknown, op: string): string {
+  return asString(asObject(content, `a size of ${op}`).as_name, `the name of a size of ${op}`);
 }
 
 /** `aten::add.Tensor` for `torch.ops.aten.add.Tensor`. */

@@ -193,7 +193,7 @@ function readProgram(signature: Signature, graph: Json, output: string, flat: Fl
     ]);
     values.set(graphName, converted);
   }
-  for (const node of asList(graph.nodes, 'nodes')) reader.read(asObject(node, 'a node'));
+  reader.readNodes(graph, [output]);
   return {
     parameters: signature.parameters.map(({ name, tensor }) => ({ name, shape: tensor.shape })),
     inputs: signature.inputs.length,

@@ -99,7 +99,7 @@ void refuseStochastic(const c10::OperatorHandle& op, const std::vector<Program::
       throw Error("ERR_UNSUPPORTED_OP",
                   name +
                       " uses the statistics of the batch, which couples its samples; export the "
-                      "model after eval()");
+                      "model after eval(), made with track_running_stats=True");
     }
     return;
   }
@@ -108,6 +108,13 @@ void refuseStochastic(const c10::OperatorHandle& op, const std::vector<Program::
                 name +
                     " draws random numbers, so its products would differ from call to call; "
                     "export the model after eval()");
+  }
+  if (isTrue(constantOf(schema, slots, "scale_grad_by_freq"))) {
+    throw Error("ERR_UNSUPPORTED_OP",
+                name +
+                    " divides gradients by how often an index is in the batch, which makes them no "
+                    "derivatives and couples its samples; export the model with "
+                    "scale_grad_by_freq=False");
   }
   if (name.rfind("aten::empty", 0) == 0 || name.rfind("aten::new_empty", 0) == 0) {
     throw Error("ERR_UNSUPPORTED_OP", name + " gives memory that nothing has written to");
