@@ -1,37 +1,82 @@
-/** The core's own tests (doctest, C++), as one test here: what they print shows when they fail. */
-import { spawnSync } from 'node:child_process';
+/** The core's own tests (C++), each as a test here: what one prints shows when it fails. */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Cases, caseNames, mustRun } from './cases.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** The addon's: its core is compiled there already, against the libtorch in use. */
 const folder = join(root, 'build', 'cmake');
-const MINUTES = 60_000;
+const core = join(folder, 'core_tests');
+const example = join(folder, 'doctest_example');
+/** To tell a hang from a busy machine. */
+const HANG = 20 * 60_000;
 
-function run(program: string, ...args: readonly string[]) {
-  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8', cwd: root });
-  return { status, output: `${stdout ?? ''}${stderr ?? ''}${error?.message ?? ''}` };
-}
+// The names are known once the program is built. Where that fails, so does this file.
+await mustRun('cmake', '-S', root, '-B', folder, '-DTC_NATIVE_TESTS=ON');
+const targets = ['--target', 'core_tests', '--target', 'doctest_example'];
+await mustRun('cmake', '--build', folder, ...targets, '--parallel', String(availableParallelism()));
+const names = await caseNames(core);
 
-function mustRun(program: string, ...args: readonly string[]): string {
-  const { status, output } = run(program, ...args);
-  expect(status, output).toBe(0);
-  return output;
-}
+describe('the core', () => {
+  let cases: Cases;
 
-test('the core passes its own tests', { timeout: 20 * MINUTES }, ({ skip }) => {
-  if (run('cmake', '--version').status !== 0) {
-    console.log('Skipping the native tests: CMake was not found');
-    skip();
-  }
-  const configured = mustRun('cmake', '-S', root, '-B', folder, '-DTC_NATIVE_TESTS=ON');
-  const skipped = /Skipping the core's tests: .*/.exec(configured)?.[0];
-  if (skipped !== undefined) {
-    console.log(skipped);
-    skip();
-  }
-  mustRun('cmake', '--build', folder, '--target', 'core_tests', '--parallel', String(availableParallelism()));
-  mustRun(join(folder, 'core_tests'));
+  // biome-ignore lint/correctness/noEmptyPattern: vitest wants the first parameter destructured.
+  beforeAll(({}, { tasks }) => {
+    const chosen = new Set(tasks.filter(({ mode }) => mode === 'run').map(({ name }) => name));
+    cases = new Cases(
+      core,
+      names.filter((name) => chosen.has(name)),
+    );
+  });
+  afterAll(() => cases.stop());
+
+  it.each(names)('%s', { timeout: HANG }, async (name) => {
+    const { ok, output } = await cases.outcome(name);
+    if (!ok) throw new Error(output);
+  });
+});
+
+describe('their runner', () => {
+  it('tells what each case came to, also where one ends the process', { timeout: HANG }, async () => {
+    const all = await caseNames(example);
+    expect(all).toHaveLength(9);
+    const cases = new Cases(example, all);
+    const outcomes = await Promise.all(
+      all.map(async (name) => {
+        const { ok, checks, output } = await cases.outcome(name);
+        return [name, [ok, checks, output.replaceAll(/^.*example.cc:\d+: /gm, '')]];
+      }),
+    );
+    expect(Object.fromEntries(outcomes)).toEqual({
+      'holds, in both parts': [true, 10, ''],
+      'fails twice': [
+        false,
+        2,
+        'CHECK(three + 1 == 5)\n  4 == 5\n  three := 3\n' +
+          'CHECK(std::string("a \\"quoted\\" word") == "another")\n  a "quoted" word == another\n  three := 3\n',
+      ],
+      stops: [false, 1, 'REQUIRE(1 > 2)\n  1 > 2\n'],
+      throws: [false, 2, 'thrown\n  something happened\n'],
+      'does not throw what it should': [
+        false,
+        2,
+        'CHECK_THROWS_AS(throw std::runtime_error("this"), std::logic_error)\n' +
+          '  something else was thrown: this\n' +
+          'CHECK_THROWS_AS(static_cast<void>(0), std::exception)\n  nothing was thrown\n',
+      ],
+      'ends the process': [false, 0, 'the process ended: SIGKILL'],
+      'fails on another thread, in its second part': [
+        false,
+        2,
+        expect.stringMatching(/^CHECK\(2 != 2\)\n {2}2 != 2\n {2}in subcase at line \d+: two\n$/),
+      ],
+      'checks nothing': [false, 1, 'the test case checks nothing\n'],
+      'holds after those': [true, 1, ''],
+    });
+    expect(await mustRun(example, '-tc=holds*')).toBe('2 test cases passed, 0 failed; 11 checks\n');
+    await expect(mustRun(example, '-tc=*twice')).rejects.toThrow('ended with 1:\nFAILED: fails twice');
+    await expect(mustRun(example, '-tc=none such')).rejects.toThrow('ended with 1');
+  });
 });
