@@ -67,7 +67,7 @@ async function train(): Promise<{ params: FloatArray; losses: number[] }> {
     const { loss, gradient } = await lossAndGradient(problemAt(optimiser.params), { threads });
     optimiser.step(gradient);
     losses.push(loss);
-    bar.update(step + 1, { note: loss.toFixed(4) });
+    bar.update(step + 1, loss.toFixed(4));
   }
   bar.stop();
   return { params: optimiser.params, losses };
@@ -78,11 +78,11 @@ using operator = await hessian(problemAt(params), { threads });
 
 const bar = startBar('spectrum', 3, 'largest eigenvalues');
 const largest = await eigsh(operator, { k: ENDS, which: 'LA', threads });
-bar.update(1, { note: 'smallest eigenvalues' });
+bar.update(1, 'smallest eigenvalues');
 const smallest = await eigsh(operator, { k: ENDS, which: 'SA', threads });
-bar.update(2, { note: 'density' });
+bar.update(2, 'density');
 const { grid, density } = await spectralDensity(operator, { probes: 10, steps: 80, seed: 0, threads });
-bar.update(3, { note: '' });
+bar.update(3, '');
 bar.stop();
 
 const converged = largest.converged && smallest.converged;

@@ -73,7 +73,7 @@ async function naturalGradient(): Promise<Curve> {
   for (let step = 0; step < steps; step++) {
     const { loss, gradient } = await lossAndGradient(problemAt(params), { threads });
     curve.add(loss);
-    bar.update(step, { note: loss.toExponential(2) });
+    bar.update(step, loss.toExponential(2));
     // 2/N JᵀJ is the Gauss-Newton matrix of the mean of squares.
     using squares = await gramian(problemAt(params), { threads });
     using fisher = squares.scale(2 / ROWS);
@@ -102,7 +102,7 @@ async function adam(seconds: number): Promise<Curve> {
   while (curve.elapsed < seconds) {
     const { loss, gradient } = await lossAndGradient(problemAt(optimiser.params), { threads });
     curve.add(loss);
-    bar.update(curve.elapsed, { note: loss.toExponential(2) });
+    bar.update(curve.elapsed, loss.toExponential(2));
     optimiser.step(gradient);
   }
   bar.update(seconds);

@@ -4,8 +4,9 @@ import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { SetupError } from './failure.mjs';
 import { withLock } from './lock.mjs';
-import { onTerminal, run, say } from './process.mjs';
+import { run, say } from './process.mjs';
 import { digest } from './stamp.mjs';
+import { isTerminal } from './status-line.mjs';
 import { requireToolchain } from './toolchain.mjs';
 
 const NAME = 'torch_curvature.node';
@@ -108,7 +109,7 @@ async function cmakeJs(command, options, env) {
   const script = join(packageFolder('cmake-js'), 'bin', 'cmake-js');
   const { code, output } = await run(process.execPath, [script, command, ...options], {
     env: clean,
-    show: onTerminal(),
+    show: isTerminal(),
   });
   if (code === 0) return;
   say(output);

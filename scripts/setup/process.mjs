@@ -32,11 +32,6 @@ export function run(program, args, { cwd, env, show = false } = {}) {
   });
 }
 
-/** True where a progress bar makes sense. */
-export function onTerminal() {
-  return process.stderr.isTTY === true && !process.env.CI;
-}
-
 /** @param {string} line */
 export function say(line) {
   console.error(line);

@@ -1,5 +1,5 @@
-import { Presets, SingleBar } from 'cli-progress';
-import { onTerminal, say } from './process.mjs';
+import { say } from './process.mjs';
+import { bar, isTerminal, statusLine } from './status-line.mjs';
 
 /**
  * A progress bar on a terminal, a plain line elsewhere.
@@ -9,18 +9,25 @@ import { onTerminal, say } from './process.mjs';
  */
 export function progress(title, totalBytes) {
   const megabytes = Math.round(totalBytes / 1e6);
-  if (!onTerminal()) {
+  if (!isTerminal()) {
     say(`${title} (${megabytes} MB) …`);
     return { advance() {}, stop() {} };
   }
-  const bar = new SingleBar(
-    {
-      format: `${title} [{bar}] {percentage} % of ${megabytes} MB`,
-      stream: process.stderr,
-      hideCursor: true,
+  const line = statusLine();
+  let done = 0;
+  const show = () => {
+    const percentage = totalBytes > 0 ? Math.floor((100 * done) / totalBytes) : 100;
+    line.show(`${bar(done, totalBytes)} ${percentage} % of ${megabytes} MB: ${title}`);
+  };
+  show();
+  return {
+    advance(bytes) {
+      done += bytes;
+      show();
     },
-    Presets.shades_classic,
-  );
-  bar.start(totalBytes, 0);
-  return { advance: (bytes) => bar.increment(bytes), stop: () => bar.stop() };
+    stop() {
+      line.clear();
+      say(`${title} (${megabytes} MB)`);
+    },
+  };
 }

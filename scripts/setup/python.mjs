@@ -1,6 +1,7 @@
 import { SetupError } from './failure.mjs';
-import { onTerminal, run } from './process.mjs';
+import { run } from './process.mjs';
 import { PLATFORMS, PYTHON_VERSION } from './releases.mjs';
+import { isTerminal } from './status-line.mjs';
 
 export const PYTHON = process.platform === 'win32' ? 'python' : 'python3';
 
@@ -29,7 +30,7 @@ export async function requirePip(env) {
  * @returns {Promise<string | undefined>}
  */
 export async function pipDownload(requirements, folder, env) {
-  const show = onTerminal();
+  const show = isTerminal();
   const { code, output } = await run(
     PYTHON,
     [

@@ -1,40 +1,27 @@
-import { SingleBar } from 'cli-progress';
+import { bar, statusLine } from '../../../scripts/setup/status-line.mjs';
 
 /** A bar on standard error where that is a terminal; results go to standard output either way. */
 export interface Progress {
   /** Says what is being done now. */
   step(task: string): void;
   done(): void;
-  /** Prints a result without tearing the bar. */
+  /** Prints a result, in the place of the bar. */
   note(text: string): void;
   stop(): void;
 }
 
 export function startProgress(total: number): Progress {
-  const print = (text: string) => process.stdout.write(`${text}\n`);
-  if (!process.stderr.isTTY) {
-    return { step: () => {}, done: () => {}, note: print, stop: () => {} };
-  }
-  const bar = new SingleBar({
-    format: '{bar} {value}/{total} {task}',
-    stream: process.stderr,
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
-    barsize: 24,
-    hideCursor: true,
-    clearOnComplete: true,
-    // Products run on this thread, so a timer could not redraw the bar.
-    fps: 1000,
-  });
-  bar.start(total, 0, { task: '' });
+  const line = statusLine();
+  let count = 0;
   return {
-    step: (task) => bar.update({ task }),
-    done: () => bar.increment(),
-    note(text) {
-      process.stderr.write('\r\x1b[K');
-      print(text);
-      bar.render();
+    step: (task) => line.show(`${bar(count, total)} ${count}/${total} ${task}`),
+    done: () => {
+      count++;
     },
-    stop: () => bar.stop(),
+    note(text) {
+      line.clear();
+      process.stdout.write(`${text}\n`);
+    },
+    stop: () => line.clear(),
   };
 }

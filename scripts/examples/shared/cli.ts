@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { SingleBar } from 'cli-progress';
+import { bar, statusLine } from '../../setup/status-line.mjs';
 
 /** Options with their defaults, all strings; the empty one means "none". Wrong usage ends the process. */
 export function parseOptions<Names extends string>(defaults: Record<Names, string>): Record<Names, string> {
@@ -30,17 +30,20 @@ function wrongUsage(message: string): never {
   process.exit(2);
 }
 
+export interface Bar {
+  update(value: number, note?: string): void;
+  stop(): void;
+}
+
 /** A progress bar on the terminal; nothing elsewhere. */
-export function startBar(title: string, total: number, note = ''): SingleBar {
-  const bar = new SingleBar({
-    format: `${title.padEnd(16)} {bar} {percentage} %  {note}`,
-    stream: process.stderr,
-    barsize: 30,
-    hideCursor: true,
-    noTTYOutput: false,
-  });
-  bar.start(total, 0, { note });
-  return bar;
+export function startBar(title: string, total: number, note = ''): Bar {
+  const line = statusLine();
+  const update = (value: number, words = '') => {
+    const percentage = Math.min(100, Math.floor((100 * value) / total));
+    line.show(`${title.padEnd(16)} ${bar(value, total, 30)} ${percentage} %  ${words}`);
+  };
+  update(0, note);
+  return { update, stop: () => line.clear() };
 }
 
 export async function save(file: string, content: string): Promise<void> {
