@@ -59,12 +59,23 @@ export {
 } from './products.ts';
 export {
   type KeyAverages,
+  type KeyAveragesOptions,
+  type OnTraceReady,
   type Profile,
+  type ProfileEvent,
   type ProfileOptions,
   type ProfileRow,
+  type Profiler,
+  type ProfilerAction,
   profile,
   recordFunction,
+  type Schedule,
+  type ScheduleOptions,
+  schedule,
+  startProfile,
   type TableOptions,
+  type TraceHandlerOptions,
+  tensorboardTraceHandler,
 } from './profiler.ts';
 export { type Eigenpairs, type EigshOptions, eigsh, eigshSync } from './solvers/eigsh.ts';
 export {

@@ -57,6 +57,8 @@ export class Linearization extends NativeObject<LinearizationHandle> {
   readonly parameterCount: number;
   /** Bytes kept for products. */
   readonly bytes: number;
+  /** Which engine runs the products. */
+  readonly engine: Exclude<Engine, 'auto'>;
 
   /** @internal */
   readonly model: Model;
@@ -65,12 +67,13 @@ export class Linearization extends NativeObject<LinearizationHandle> {
   /** @internal */
   constructor(handle: LinearizationHandle, model: Model, threads: number) {
     super(handle, 'the linearisation');
-    const { outputShape, parameterCount, float64, device, bytes } = addon().linearizationInfo(handle);
+    const { outputShape, parameterCount, float64, device, bytes, engine } = addon().linearizationInfo(handle);
     this.dtype = float64 ? 'float64' : 'float32';
     this.device = device;
     this.outputShape = outputShape;
     this.parameterCount = parameterCount;
     this.bytes = bytes;
+    this.engine = engine;
     this.model = model;
     this.#threads = threads;
   }

@@ -23,6 +23,7 @@ export interface RawLinearizationInfo {
   parameterCount: number;
   float64: boolean;
   device: string;
+  engine: 'fused' | 'autograd';
   /** Bytes kept for later products. */
   bytes: number;
   chunks: number;
@@ -76,6 +77,8 @@ export interface RawOperatorInfo {
   device: string;
   symmetric: boolean;
   bytes: number;
+  /** Where the operator is a model's. */
+  engine?: 'fused' | 'autograd';
 }
 
 export interface RawLossGradientRequest extends RawRequest, RawLoss {

@@ -1,14 +1,20 @@
 /** libtorch's own profiler. */
 import { types } from 'node:util';
 import { describe } from './arrays.ts';
-import { checkOneOf, positive } from './check.ts';
-import { outOfRange, translated, wrongType } from './errors.ts';
-import { addon, type RawProfile, type RawProfilerOptions } from './native.ts';
+import { checkOneOf } from './check.ts';
+import { outOfRange, wrongType } from './errors.ts';
+import { addon, type RawProfilerOptions } from './native.ts';
 import { noOptions, OptionNames } from './options.ts';
-import { type ProfileRow, sorted } from './profiler/rows.ts';
-import { profileTable } from './profiler/table.ts';
+import type { Profile } from './profiler/profile.ts';
+import { type OnTraceReady, Profiler } from './profiler/recorder.ts';
+import type { Schedule } from './profiler/schedule.ts';
 
-export type { ProfileRow };
+export type { ProfileEvent } from './profiler/events.ts';
+export type { KeyAverages, KeyAveragesOptions, Profile, TableOptions } from './profiler/profile.ts';
+export type { OnTraceReady, Profiler } from './profiler/recorder.ts';
+export type { ProfileRow } from './profiler/rows.ts';
+export { type ProfilerAction, type Schedule, type ScheduleOptions, schedule } from './profiler/schedule.ts';
+export { type TraceHandlerOptions, tensorboardTraceHandler } from './profiler/tensorboard.ts';
 
 /** What to record. */
 export interface ProfileOptions {
@@ -20,6 +26,10 @@ export interface ProfileOptions {
   profileMemory?: boolean;
   /** Counts the floating-point operations of matrix products and convolutions. */
   withFlops?: boolean;
+  /** Which steps to record, from `schedule` or a function of one's own; everything by default. */
+  schedule?: Schedule;
+  /** Is given each profile that is complete: the last step of a cycle, or the end. */
+  onTraceReady?: OnTraceReady;
 }
 
 const PROFILE_OPTIONS = new OptionNames<ProfileOptions>({
@@ -27,112 +37,42 @@ const PROFILE_OPTIONS = new OptionNames<ProfileOptions>({
   recordShapes: true,
   profileMemory: true,
   withFlops: true,
+  schedule: true,
+  onTraceReady: true,
 });
 
-/** Of `KeyAverages.table`. */
-export interface TableOptions {
-  /** PyTorch's key names: `cpu_time_total`, `self_cpu_memory_usage`, `cuda_time_total`, `flops`, … */
-  sortBy?: string;
-  /** Most rows to print; 100 by default, −1 prints all. */
-  rowLimit?: number;
-}
-
-const TABLE_OPTIONS = new OptionNames<TableOptions>({ sortBy: true, rowLimit: true });
-
-/** Rows of a profile, most expensive (by self time) first, with PyTorch's table. */
-export class KeyAverages extends Array<ProfileRow> {
-  readonly #table: (options: TableOptions) => string;
-
-  /** Used by `Profile.keyAverages`. */
-  constructor(rows: readonly ProfileRow[], table: (options: TableOptions) => string) {
-    super();
-    this.push(...rows);
-    this.#table = table;
-  }
-
-  /** What `map`, `filter` and the like return is a plain array. */
-  static override get [Symbol.species](): ArrayConstructor {
-    return Array;
-  }
-
-  /** The table of PyTorch's `key_averages().table(sort_by, row_limit)`, as text. */
-  table(options?: TableOptions): string {
-    return this.#table(TABLE_OPTIONS.read(options));
-  }
-}
-
-/** What was recorded. */
-export class Profile {
-  /** Time on the CPU, in microseconds, without counting anything twice. */
-  readonly selfCpuTimeTotal: number;
-  /** Time of kernels on the device, in microseconds. */
-  readonly selfDeviceTimeTotal: number;
-  /** Bytes that libtorch had allocated at the highest point, above what it had at the start. */
-  readonly peakMemory: number;
-
-  readonly #raw: RawProfile;
-  readonly #options: RawProfilerOptions;
-
-  /** Used by `profile`. */
-  constructor(raw: RawProfile, options: RawProfilerOptions) {
-    this.selfCpuTimeTotal = raw.selfCpuTimeTotal;
-    this.selfDeviceTimeTotal = raw.selfDeviceTimeTotal;
-    this.peakMemory = raw.peakMemory;
-    this.#raw = raw;
-    this.#options = options;
-  }
-
-  /** All calls summed up by operator, and by input shapes where these were recorded. */
-  keyAverages(): KeyAverages;
-  keyAverages(...rest: readonly unknown[]): KeyAverages {
-    noOptions(rest, 'keyAverages');
-    const onDevice = this.selfDeviceTimeTotal > 0;
-    const rows = sorted(this.#raw.rows, onDevice ? 'self_device_time_total' : 'self_cpu_time_total');
-    const visible = rows.map(({ onDevice: _, ...row }): ProfileRow => row);
-    return new KeyAverages(visible, (options) => this.#table(rows, options));
-  }
-
-  #table(rows: RawProfile['rows'], { sortBy, rowLimit = 100 }: TableOptions): string {
-    const limit = rowLimit === -1 ? rows.length : positive(rowLimit, 'rowLimit');
-    return profileTable(sortBy === undefined ? rows : sorted(rows, sortBy), limit, {
-      profileMemory: this.#options.profileMemory,
-      withFlops: this.#options.withFlops,
-      device: this.#options.cuda,
-      selfCpuTimeTotal: this.selfCpuTimeTotal,
-      selfDeviceTimeTotal: this.selfDeviceTimeTotal,
-    });
-  }
-
-  /** Writes a Chrome trace, which `chrome://tracing` and Perfetto open. */
-  exportChromeTrace(path: string): void;
-  exportChromeTrace(path: string, ...rest: readonly unknown[]): void {
-    noOptions(rest, 'exportChromeTrace');
-    if (typeof path !== 'string') throw wrongType(`path should be a string, got ${describe(path)}`);
-    translated(() => this.#raw.save(path));
-  }
-}
-
 /**
- * Runs `body` and records what libtorch does meanwhile for this thread, on whatever thread products run. One profile
- * can be recorded at a time in a process.
+ * Begins to record what libtorch and the package do for this thread, on whatever thread products run, until `stop` or
+ * the end of a `using` block. One profile can be recorded at a time in a process. Promises should be settled before the
+ * end: what is still running then is not recorded any further.
  *
  * @throws TorchCurvatureError `ERR_PROFILER_BUSY`; `ERR_DEVICE_UNAVAILABLE` for `'cuda'` without a device
  */
+export function startProfile(options?: ProfileOptions): Profiler {
+  const { raw, schedule, onTraceReady } = checkOptions(PROFILE_OPTIONS.read(options));
+  return new Profiler(raw, schedule, onTraceReady);
+}
+
+/**
+ * Runs `body` and records what libtorch and the package do meanwhile for this thread, on whatever thread products run.
+ * `body` is given the profiler, whose `step` drives a schedule; the profile is then that of the last cycle.
+ *
+ * @throws TorchCurvatureError as `startProfile`
+ */
 export async function profile<T>(
-  body: () => T | PromiseLike<T>,
+  body: (profiler: Profiler) => T | PromiseLike<T>,
   options?: ProfileOptions,
 ): Promise<{ result: Awaited<T>; profile: Profile }> {
   if (typeof body !== 'function') throw wrongType(`profile expects a function, got ${describe(body)}`);
-  const chosen = checkOptions(PROFILE_OPTIONS.read(options));
-  translated(() => addon().profilerStart(chosen));
-  let raw: RawProfile;
+  const profiler = startProfile(options);
   let result: Awaited<T>;
   try {
-    result = await body();
-  } finally {
-    raw = translated(() => addon().profilerStop());
+    result = await body(profiler);
+  } catch (error) {
+    profiler.cancel();
+    throw error;
   }
-  return { result, profile: new Profile(raw, chosen) };
+  return { result, profile: profiler.stop() };
 }
 
 /**
@@ -165,15 +105,22 @@ function checkOptions({
   recordShapes,
   profileMemory,
   withFlops,
-}: ProfileOptions): RawProfilerOptions {
+  schedule,
+  onTraceReady,
+}: ProfileOptions) {
   if (!Array.isArray(activities)) throw wrongType(`activities should be a list, got ${describe(activities)}`);
   const chosen = activities.map((activity) => checkOneOf(activity, ['cpu', 'cuda'] as const, 'an activity'));
   if (chosen.length === 0) throw outOfRange('activities should name at least one of cpu and cuda');
-  return {
+  for (const [name, value] of Object.entries({ schedule, onTraceReady })) {
+    if (value !== undefined && typeof value !== 'function')
+      throw wrongType(`${name} should be a function, got ${describe(value)}`);
+  }
+  const raw: RawProfilerOptions = {
     cpu: chosen.includes('cpu'),
     cuda: chosen.includes('cuda'),
     recordShapes: Boolean(recordShapes),
     profileMemory: Boolean(profileMemory),
     withFlops: Boolean(withFlops),
   };
+  return { raw, schedule, onTraceReady };
 }

@@ -8,7 +8,10 @@ type Name = keyof Operations;
 /**
  * Every product is announced on the tracing channel `torch-curvature:product` of `node:diagnostics_channel` (`start`
  * and `end` around work on the calling thread, `asyncStart` and `asyncEnd` around the settling of a promise, `error`).
- * The message holds `operation`, `device`, `dtype`, `parameterCount` and `batch`.
+ * One message goes through all of them. It holds `operation`, `device`, `dtype`, and what is known of
+ * `parameterCount`, `batch` and `shape`; once the work is done also `kind`, `queueTime` and `runTime` in milliseconds,
+ * which `engine` ran it, and the `flops` of the fused engine; with `error`, the error. Results are not in it: who meters
+ * requests should not see or hold their data.
  */
 const channel = tracingChannel('torch-curvature:product');
 
@@ -20,6 +23,21 @@ const listened = () =>
   channel.asyncEnd.hasSubscribers ||
   channel.error.hasSubscribers;
 
+/** What kind of work an operation is; `operation` names the function of the addon that does it. */
+const KINDS: Readonly<Record<string, string>> = {
+  matvecOnTheFly: 'matvec_on_the_fly',
+  matvecDense: 'matvec_dense',
+};
+
+/** Filled by the addon when the work is done. */
+interface Meter {
+  kind: string;
+  queueTime?: number;
+  runTime?: number;
+  engine?: 'fused' | 'autograd';
+  flops?: number;
+}
+
 /** Runs an operation on the executor's threads. Rejects with the signal's reason once that is aborted. */
 export async function run<N extends Name>(
   name: N,
@@ -28,8 +46,22 @@ export async function run<N extends Name>(
   describe: () => object,
 ): Promise<Operations[N]['result']> {
   signal?.throwIfAborted();
-  const call = () => stoppable(name, request, signal);
-  return listened() ? channel.tracePromise(call, { operation: name, ...describe() }) : call();
+  if (!listened()) return stoppable(name, request, signal);
+  const meter: Meter = { kind: KINDS[name] ?? name };
+  const message = { operation: name, ...describe() };
+  const settled = channel.start.runStores(message, () => stoppable(name, metered(request, meter), signal));
+  channel.end.publish(message);
+  try {
+    const result = await settled;
+    channel.asyncStart.publish(Object.assign(message, { ...meter, ...message }));
+    return result;
+  } catch (error) {
+    channel.error.publish(Object.assign(message, { ...meter, ...message, error }));
+    channel.asyncStart.publish(message);
+    throw error;
+  } finally {
+    channel.asyncEnd.publish(message);
+  }
 }
 
 /** Runs an operation on the calling thread. */
@@ -40,8 +72,23 @@ export function runSync<N extends Name>(
   describe: () => object,
 ): Operations[N]['result'] {
   signal?.throwIfAborted();
-  const call = () => translated(() => addon()[`${name}Sync`](request as never) as Operations[N]['result']);
-  return listened() ? channel.traceSync(call, { operation: `${name}Sync`, ...describe() }) : call();
+  const call = (given: Operations[N]['request']) =>
+    translated(() => addon()[`${name}Sync`](given as never) as Operations[N]['result']);
+  if (!listened()) return call(request);
+  const meter: Meter = { kind: KINDS[name] ?? name };
+  const message = { operation: `${name}Sync`, ...describe() };
+  try {
+    return channel.start.runStores(message, () => call(metered(request, meter)));
+  } catch (error) {
+    channel.error.publish(Object.assign(message, { error }));
+    throw error;
+  } finally {
+    channel.end.publish(Object.assign(message, { ...meter, ...message }));
+  }
+}
+
+function metered<R extends object>(request: R, meter: Meter): R {
+  return { ...request, meter };
 }
 
 async function stoppable<N extends Name>(

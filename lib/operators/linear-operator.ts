@@ -57,6 +57,8 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
   readonly symmetric: boolean;
   /** Bytes kept for products, besides those of the operators that it is made of. */
   readonly bytes: number;
+  /** Which engine runs its products, for an operator of a model; undefined for others. */
+  readonly engine: 'fused' | 'autograd' | undefined;
 
   readonly #rows: Space;
   readonly #columns: Space;
@@ -70,6 +72,7 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
     this.device = info.device;
     this.symmetric = info.symmetric;
     this.bytes = info.bytes;
+    this.engine = info.engine;
     this.#rows = rows;
     this.#columns = columns;
   }

@@ -23,6 +23,34 @@ export interface ProfileRow {
   readonly inputShapes?: readonly (readonly number[])[];
 }
 
+/** The rows without regard to shapes: those of one name and kind are added up. */
+export function merged(rows: readonly RawProfileRow[]): RawProfileRow[] {
+  const sums = new Map<string, RawProfileRow>();
+  for (const { inputShapes: _, ...row } of rows) {
+    const key = `${row.onDevice} ${row.annotation} ${row.name}`;
+    const sum = sums.get(key);
+    if (sum === undefined) {
+      sums.set(key, { ...row });
+      continue;
+    }
+    for (const name of SUMS) sum[name] += row[name];
+  }
+  return [...sums.values()];
+}
+
+const SUMS = [
+  'count',
+  'selfCpuTimeTotal',
+  'cpuTimeTotal',
+  'selfDeviceTimeTotal',
+  'deviceTimeTotal',
+  'cpuMemoryUsage',
+  'selfCpuMemoryUsage',
+  'deviceMemoryUsage',
+  'selfDeviceMemoryUsage',
+  'flops',
+] as const;
+
 type Measure = (row: RawProfileRow | ProfileRow) => number;
 
 /** A new key is a row here. Each works with `cuda` in place of `device` too, as in PyTorch. */

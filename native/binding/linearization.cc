@@ -63,6 +63,7 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
   result.Set("float64", linearization->point().params.scalar_type() == at::kDouble);
   result.Set("device", y.device().str());
   result.Set("bytes", static_cast<double>(linearization->bytes()));
+  result.Set("engine", linearization->engine());
   result.Set("chunks", static_cast<double>(linearization->size()));
   result.Set("keptChunks", static_cast<double>(linearization->kept()));
   return result;

@@ -2,15 +2,74 @@
 
 #include <ATen/ThreadLocalState.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <set>
+#include <string_view>
 
 #include "core/executor.h"
+#include "core/profiler/meter.h"
+#include "core/profiler/thread_name.h"
 #include "core/threads.h"
 
 namespace tc::js {
+
+/// What an operation did, for a caller that has given a record to be told in, `meter`, beside its
+/// request.
+class Metering {
+ public:
+  explicit Metering(const Napi::CallbackInfo& info) {
+    if (!info[0].IsObject()) return;
+    const Napi::Value given = info[0].As<Napi::Object>().Get("meter");
+    if (!given.IsObject()) return;
+    meter_ = std::make_unique<profiling::Meter>();
+    record_ = Napi::Persistent(given.As<Napi::Object>());
+  }
+
+  template <typename Compute>
+  auto run(Compute&& compute) {
+    const profiling::Meter::Scope scope(meter_.get());
+    started_ = Clock::now();
+    const Ending ending(*this);
+    return compute();
+  }
+
+  /// On JavaScript's thread: fills the record.
+  void tell(Napi::Env env) const {
+    if (!meter_) return;
+    Napi::Object record = record_.Value();
+    const auto milliseconds = [&](const char* name, Clock::time_point from, Clock::time_point to) {
+      const std::chrono::duration<double, std::milli> time = to - from;
+      record.Set(name, Napi::Number::New(env, time.count()));
+    };
+    milliseconds("queueTime", asked_, started_);
+    milliseconds("runTime", started_, ended_);
+    const char* const engine = meter_->engine();
+    if (engine == nullptr) return;
+    record.Set("engine", engine);
+    if (std::string_view(engine) == "fused")
+      record.Set("flops", Napi::Number::New(env, static_cast<double>(meter_->flops())));
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  /// Also of an operation that fails.
+  struct Ending {
+    Metering& metering;
+    explicit Ending(Metering& metering) : metering(metering) {}
+    ~Ending() { metering.ended_ = Clock::now(); }
+    Ending(const Ending&) = delete;
+    Ending& operator=(const Ending&) = delete;
+  };
+
+  std::unique_ptr<profiling::Meter> meter_;
+  Napi::ObjectReference record_;
+  Clock::time_point asked_ = Clock::now();
+  Clock::time_point started_ = asked_;
+  Clock::time_point ended_ = asked_;
+};
 
 struct Job;
 using Task = std::function<void(Napi::Env)>;
@@ -35,6 +94,7 @@ struct Environment {
 struct Job {
   std::shared_ptr<Environment> environment;
   Prepared prepared;
+  Metering metering;
   StopToken stop;
   at::ThreadLocalState callerState;  ///< so that the profiler of the calling thread sees the work
   Napi::Promise::Deferred deferred;
@@ -42,8 +102,11 @@ struct Job {
   Result result;
   std::exception_ptr error;
 
-  Job(std::shared_ptr<Environment> environment, Prepared prepared, Napi::Env env)
-      : environment(std::move(environment)), prepared(std::move(prepared)), deferred(env) {}
+  Job(std::shared_ptr<Environment> environment, Prepared prepared, const Napi::CallbackInfo& info)
+      : environment(std::move(environment)),
+        prepared(std::move(prepared)),
+        metering(info),
+        deferred(info.Env()) {}
 };
 
 namespace {
@@ -58,7 +121,8 @@ void run(Job& job) {
     job.stop.poll();
     const at::ThreadLocalStateGuard state(job.callerState);
     const ThreadScope threads(job.prepared.threads);
-    job.result = job.prepared.compute(job.stop);
+    profiling::nameThisThread("tc-worker");
+    job.result = job.metering.run([&] { return job.prepared.compute(job.stop); });
   } catch (...) {
     job.error = std::current_exception();
   }
@@ -72,6 +136,7 @@ void deliver(Napi::Env env, Job* raw) {
   Environment& environment = *job->environment;
   if (--environment.undelivered == 0) napi_unref_threadsafe_function(env, environment.tasks);
   try {
+    job->metering.tell(env);
     if (job->error) std::rethrow_exception(job->error);
     const Napi::Value out = job->out.IsEmpty() ? Napi::Value() : job->out.Value();
     job->deferred.Resolve(job->prepared.deliver(env, job->result, out));
@@ -128,7 +193,7 @@ EnvironmentData& environmentOf(Napi::Env env) { return *env.GetInstanceData<Envi
 Napi::Value start(const Napi::CallbackInfo& info, const Prepare& prepare) {
   const Napi::Env env = info.Env();
   const auto& environment = environmentOf(env);
-  auto job = std::make_unique<Job>(environment, prepare(info, Memory::kCopy), env);
+  auto job = std::make_unique<Job>(environment, prepare(info, Memory::kCopy), info);
   const Napi::Value last = info[info.Length() - 1];
   if (info.Length() > 1 && last.IsExternal()) job->stop = unwrap<StopHandle>(last, "stop")->token;
   if (!job->prepared.out.IsEmpty()) {
@@ -149,7 +214,10 @@ Napi::Value start(const Napi::CallbackInfo& info, const Prepare& prepare) {
 Napi::Value runSync(const Napi::CallbackInfo& info, const Prepare& prepare) {
   const Prepared prepared = prepare(info, Memory::kBorrow);
   const ThreadScope threads(prepared.threads);
-  return prepared.deliver(info.Env(), prepared.compute(StopToken()), prepared.out);
+  Metering metering(info);
+  const Result result = metering.run([&] { return prepared.compute(StopToken()); });
+  metering.tell(info.Env());
+  return prepared.deliver(info.Env(), result, prepared.out);
 }
 
 }  // namespace

@@ -1,3 +1,6 @@
+#include <string_view>
+#include <utility>
+
 #include "binding/handles.h"
 #include "binding/operation.h"
 #include "binding/problem.h"
@@ -22,9 +25,31 @@ struct Recipe {
   uint64_t seed = 0;
 
   OperatorPtr make(const StopToken& stop) const;
+
+ private:
+  OperatorPtr build(const StopToken& stop) const;
+};
+
+/// By which profiles name the products of each kind of operator.
+constexpr std::pair<std::string_view, const char*> kLabels[] = {
+    {"gramian", "torch_curvature::gramian"},
+    {"jacobian", "torch_curvature::jacobian_operator"},
+    {"ntk", "torch_curvature::ntk"},
+    {"hessian", "torch_curvature::hessian"},
+    {"gaussNewton", "torch_curvature::gauss_newton"},
+    {"empiricalFisher", "torch_curvature::empirical_fisher"},
+    {"fisher", "torch_curvature::fisher"},
 };
 
 OperatorPtr Recipe::make(const StopToken& stop) const {
+  OperatorPtr op = build(stop);
+  for (const auto& [name, label] : kLabels) {
+    if (name == kind) op->setLabel(label);
+  }
+  return op;
+}
+
+OperatorPtr Recipe::build(const StopToken& stop) const {
   const Point here = linearization ? linearization->point() : placed(point, device);
   const RowWeights weights = problem.rowWeights(here);
   const auto objective = [&] { return problem.objective(here); };
@@ -165,6 +190,7 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
   result.Set("device", op->options().device().str());
   result.Set("symmetric", op->symmetric());
   result.Set("bytes", static_cast<double>(op->bytes()));
+  if (op->engine() != nullptr) result.Set("engine", op->engine());
   return result;
 }
 

@@ -55,6 +55,41 @@ Napi::Object toRow(Napi::Env env, const ProfileRow& row, bool withShapes) {
   number("flops", row.flops);
   if (withShapes) result.Set("inputShapes", toShapes(env, row.inputShapes));
   result.Set("onDevice", Napi::Boolean::New(env, row.onDevice));
+  result.Set("annotation", Napi::Boolean::New(env, row.annotation));
+  return result;
+}
+
+Napi::Object toEvent(Napi::Env env, const ProfileEvent& event, bool withShapes) {
+  auto result = Napi::Object::New(env);
+  const auto number = [&](const char* name, auto value) {
+    result.Set(name, Napi::Number::New(env, static_cast<double>(value)));
+  };
+  result.Set("name", Napi::String::New(env, event.name));
+  number("startTime", event.start);
+  number("endTime", event.end);
+  number("thread", event.thread);
+  number("parent", event.parent);
+  number("cpuTimeTotal", event.cpuTime);
+  number("selfCpuTimeTotal", event.selfCpuTime);
+  number("deviceTimeTotal", event.deviceTime);
+  number("selfDeviceTimeTotal", event.selfDeviceTime);
+  number("cpuMemoryUsage", event.cpuMemory);
+  number("selfCpuMemoryUsage", event.selfCpuMemory);
+  number("deviceMemoryUsage", event.deviceMemory);
+  number("selfDeviceMemoryUsage", event.selfDeviceMemory);
+  number("flops", event.flops);
+  number("executedFlops", event.executedFlops);
+  const auto flag = [&](const char* name, bool value) {
+    result.Set(name, Napi::Boolean::New(env, value));
+  };
+  flag("onDevice", event.onDevice);
+  flag("annotation", event.annotation);
+  flag("async", event.async);
+  flag("helper", event.helper);
+  if (event.parameters >= 0) number("parameterCount", event.parameters);
+  if (event.batch >= 0) number("batch", event.batch);
+  if (!event.engine.empty()) result.Set("engine", Napi::String::New(env, event.engine));
+  if (withShapes) result.Set("inputShapes", toShapes(env, event.inputShapes));
   return result;
 }
 
@@ -67,6 +102,13 @@ Napi::Object toRecord(Napi::Env env, const Profile& profile, bool withShapes) {
   result.Set("selfCpuTimeTotal", Napi::Number::New(env, profile.selfCpuTimeTotal));
   result.Set("selfDeviceTimeTotal", Napi::Number::New(env, profile.selfDeviceTimeTotal));
   result.Set("peakMemory", Napi::Number::New(env, static_cast<double>(profile.peakMemory)));
+  const auto events = std::make_shared<const std::vector<ProfileEvent>>(profile.events);
+  add(env, result, "events", [events, withShapes](const Napi::CallbackInfo& info) {
+    auto list = Napi::Array::New(info.Env(), events->size());
+    for (size_t i = 0; i < events->size(); ++i)
+      list.Set(i, toEvent(info.Env(), (*events)[i], withShapes));
+    return list;
+  });
   add(env, result, "save", [save = profile.save](const Napi::CallbackInfo& info) {
     save(info[0].ToString().Utf8Value());
     return info.Env().Undefined();

@@ -11,6 +11,7 @@
 
 #include "core/fused/kernels.h"
 #include "core/fused/parallel.h"
+#include "core/profiler/stage.h"
 
 namespace tc::fused {
 namespace {
@@ -111,6 +112,7 @@ void addUpper(const at::Tensor& jacobian, const at::Tensor& gram, const StopToke
     T* const mine = base + worker * perWorker;
     const Workspace<T> work{row, mine, mine + kStep * row, mine + 2 * kStep * row};
     for (int64_t block = next++; block < count && !stop.requested(); block = next++) {
+      const profiling::Stage stage("torch_curvature::gram_block");
       addBlock(kernels, j, jacobian.size(0), columns, jacobian.stride(0),
                blocks[static_cast<size_t>(block)], size, work, f, stop);
     }

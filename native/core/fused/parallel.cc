@@ -5,6 +5,8 @@
 
 #include <ATen/Parallel.h>
 
+#include "core/profiler/stage.h"
+
 #ifdef TC_LIBGOMP
 #include <exception>
 #include <mutex>
@@ -18,9 +20,9 @@ int omp_get_num_threads();
 #endif
 
 namespace tc::fused {
+namespace {
 
 #ifdef TC_LIBGOMP
-namespace {
 
 struct Region {
   int64_t workers;
@@ -42,9 +44,7 @@ struct Region {
   }
 };
 
-}  // namespace
-
-void forkJoin(int64_t workers, const std::function<void(int64_t)>& body) {
+void runOnThreads(int64_t workers, const std::function<void(int64_t)>& body) {
   if (workers <= 1 || at::in_parallel_region()) {
     for (int64_t worker = 0; worker < workers; ++worker) body(worker);
     return;
@@ -54,11 +54,26 @@ void forkJoin(int64_t workers, const std::function<void(int64_t)>& body) {
   if (region.failure) std::rethrow_exception(region.failure);
 }
 #else
-void forkJoin(int64_t workers, const std::function<void(int64_t)>& body) {
+void runOnThreads(int64_t workers, const std::function<void(int64_t)>& body) {
   at::parallel_for(0, workers, 1, [&](int64_t begin, int64_t end) {
     for (int64_t worker = begin; worker < end; ++worker) body(worker);
   });
 }
 #endif
+
+}  // namespace
+
+void forkJoin(int64_t workers, const std::function<void(int64_t)>& body) {
+  if (workers > 1) {
+    const profiling::Helpers helpers;
+    if (helpers.recorded()) {
+      return runOnThreads(workers, [&](int64_t worker) {
+        const profiling::Helpers::Scope scope(helpers);
+        body(worker);
+      });
+    }
+  }
+  runOnThreads(workers, body);
+}
 
 }  // namespace tc::fused

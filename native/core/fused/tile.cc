@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/fused/parallel.h"
+#include "core/profiler/stage.h"
 
 namespace tc::fused {
 
@@ -34,6 +35,8 @@ const T* TileProgram<T>::rowsOf(int64_t l, int64_t n, const T* kept, T* scratch)
 
 template <typename T>
 void TileProgram<T>::prepare(const T* x, int64_t n, T* kept, T* scratch) const {
+  const profiling::Stage stage("torch_curvature::forward_tiles");
+  stage.counts(n * analytic_.forward, n * executed_.forward);
   const int64_t columns = padded(n);
   const int64_t row = plan_.row;
   const auto value = [&](int64_t l) {
@@ -72,6 +75,8 @@ void TileProgram<T>::prepare(const T* x, int64_t n, T* kept, T* scratch) const {
     if (layer.skip) kernels_.add(chain_.width(l + 1), columns, row, value(*layer.skip), result);
   }
   if (first < plan_.cut) {
+    const profiling::Stage direct("torch_curvature::direct_cotangents");
+    direct.counts(0, n * executed_.direct);
     for (int64_t output = 0; output < chain_.outputs(); ++output) {
       makeDirect(first, output, n, kept, scratch);
     }
@@ -148,6 +153,8 @@ void TileProgram<T>::makeDirect(int64_t first, int64_t output, int64_t n, T* kep
 
 template <typename T>
 void TileProgram<T>::push(const T* v, int64_t n, const T* kept, T* scratch) const {
+  const profiling::Stage stage("torch_curvature::tangent");
+  stage.counts(n * analytic_.tangent, n * executed_.tangent);
   const int64_t columns = padded(n);
   const int64_t row = plan_.row;
   T* const dy = scratch + plan_.tangent;
@@ -202,6 +209,8 @@ template <typename T>
 void TileProgram<T>::weightGradient(int64_t l, const Samples& samples, int64_t first, int64_t last,
                                     T* gradient, bool overwrites) const {
   const Linear& linear = *chain_.layer(l).linear;
+  const profiling::Stage stage("torch_curvature::weight_gradients");
+  stage.counts(2 * linear.in * (last - first) * samples.n);
   T* const weight = gradient + linear.weight + first * linear.in;
   const T* const delta = samples.delta + first * samples.row;
   const int64_t full = plan_.byProduct[static_cast<size_t>(l)];
@@ -278,6 +287,8 @@ void TileProgram<T>::useDelta(int64_t l, int64_t n, const T* delta, const T* kep
 
 template <typename T>
 void TileProgram<T>::pull(int64_t n, const T* kept, T* scratch, const Target& target) const {
+  const profiling::Stage stage("torch_curvature::transposed");
+  stage.counts(n * analytic_.transposed, n * executed_.transposed);
   const int64_t columns = padded(n);
   const int64_t row = plan_.row;
   const T* const u = scratch + plan_.cotangent;
@@ -328,6 +339,9 @@ template <typename T>
 void TileProgram<T>::jacobian(int64_t n, const T* kept, T* scratch, int64_t parameters,
                               T* out) const {
   const int64_t outputs = chain_.outputs();
+  const profiling::Stage stage("torch_curvature::jacobian_rows");
+  stage.counts(n * outputs * (analytic_.transposed + analytic_.gradients),
+               n * outputs * executed_.gradients);
   // Parameters in the order of their offsets: those that no layer reads have zero gradients, those
   // that several layers share have sums.
   auto written = chain_.parameterRanges();

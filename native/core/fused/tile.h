@@ -4,6 +4,7 @@
 
 #include "core/fused/kernels.h"
 #include "core/fused/plan.h"
+#include "core/fused/work.h"
 
 namespace tc::fused {
 
@@ -33,7 +34,12 @@ template <typename T>
 class TileProgram {
  public:
   TileProgram(const Plan& plan, const Kernels<T>& kernels, const T* params)
-      : plan_(plan), chain_(plan.chain), kernels_(kernels), params_(params) {}
+      : plan_(plan),
+        chain_(plan.chain),
+        kernels_(kernels),
+        params_(params),
+        analytic_(analyticWork(plan.chain)),
+        executed_(executedWork(plan)) {}
 
   /// The forward pass: fills `kept` from inputs x [n][width]. Called before the others.
   void prepare(const T* x, int64_t n, T* kept, T* scratch) const;
@@ -113,6 +119,8 @@ class TileProgram {
   const Chain& chain_;
   const Kernels<T>& kernels_;
   const T* params_;
+  Work analytic_;
+  Work executed_;
 };
 
 extern template class TileProgram<float>;

@@ -11,6 +11,7 @@
 #include "core/linearization/kept_storage.h"
 #include "core/linearization/kernels.h"
 #include "core/linearization/tangent_program.h"
+#include "core/profiler/stage.h"
 
 namespace tc {
 namespace {
@@ -19,6 +20,7 @@ class AutogradLinearization : public Linearization {
  public:
   explicit AutogradLinearization(const Point& point)
       : program_(point.program), leaves_(leavesAt(point)) {
+    const profiling::Stage stage("torch_curvature::forward");
     std::vector<at::Tensor> existing = point.inputs;
     existing.push_back(point.params);
     const KeptStorage kept(point.params.device(), existing);
@@ -56,6 +58,7 @@ class AutogradLinearization : public Linearization {
   const at::Tensor& output() const override { return output_; }
 
   at::Tensor jvp(const at::Tensor& v) override {
+    const profiling::Stage stage("torch_curvature::tangent");
     const at::Tensor tangent = push(program_->unflatten(v));
     if (!tangent.defined()) return at::zeros_like(output_);
     // Views in the program can hand v itself through; results are tensors of their own.
@@ -64,6 +67,7 @@ class AutogradLinearization : public Linearization {
   }
 
   at::Tensor vjp(const at::Tensor& u) override {
+    const profiling::Stage stage("torch_curvature::transposed");
     return flattened(backward_.pull({u}), leaves_, program_->parameterCount());
   }
 

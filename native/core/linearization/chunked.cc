@@ -11,6 +11,7 @@
 
 #include "core/device.h"
 #include "core/error.h"
+#include "core/profiler/stage.h"
 
 namespace tc {
 namespace {
@@ -52,6 +53,8 @@ int64_t chunkRows(const Point& point, const ChunkOptions& options, int64_t bytes
 ChunkedLinearization::ChunkedLinearization(Point point, const ChunkOptions& options,
                                            const StopToken& stop)
     : point_(std::move(point)) {
+  const profiling::Stage stage("torch_curvature::linearize",
+                               {point_.params, point_.inputs.front()});
   const int64_t batch = point_.batch();
   if (batch == 0) {
     const c10::NoGradGuard noGradients;
@@ -66,6 +69,8 @@ ChunkedLinearization::ChunkedLinearization(Point point, const ChunkOptions& opti
   };
   const auto probe = make(0, probeRows(point_));
   probe->jvp(at::zeros_like(point_.params));
+  engine_ = probe->engine();
+  stage.describes(parameters(), batch, engine_);
   const int64_t chunk = chunkRows(point_, options, probe->bytes() / probeRows(point_));
   chunks_ = std::make_unique<Chunks<Linearization>>(
       batch, chunk, memoryBudget(point_, options), make, stop,
@@ -91,6 +96,8 @@ ChunkedLinearization::ChunkedLinearization(Point point, const ChunkOptions& opti
 }
 
 at::Tensor ChunkedLinearization::jvp(const at::Tensor& v, const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::jvp", {v});
+  stage.describes(parameters(), batch(), engine_);
   at::Tensor result;
   forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
     const at::Tensor tangent = part.jvp(v);
@@ -105,6 +112,8 @@ at::Tensor ChunkedLinearization::jvp(const at::Tensor& v, const StopToken& stop)
 }
 
 at::Tensor ChunkedLinearization::vjp(const at::Tensor& u, const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::vjp", {u});
+  stage.describes(parameters(), batch(), engine_);
   at::Tensor sum;
   forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
     const at::Tensor gradient = part.vjp(u.narrow(0, begin, end - begin));
@@ -114,6 +123,8 @@ at::Tensor ChunkedLinearization::vjp(const at::Tensor& u, const StopToken& stop)
 }
 
 at::Tensor ChunkedLinearization::matvec(const at::Tensor& v, const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::matvec", {v});
+  stage.describes(parameters(), batch(), engine_);
   at::Tensor sum;
   forEach(stop, [&](Linearization& part, int64_t, int64_t) {
     const at::Tensor product = part.matvec(v);

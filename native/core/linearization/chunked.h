@@ -45,6 +45,9 @@ class ChunkedLinearization {
   /// Jᵀ(J v), [P]
   at::Tensor matvec(const at::Tensor& v, const StopToken& stop);
 
+  /// Which engine runs it: "fused" or "autograd".
+  const char* engine() const { return engine_; }
+
   /// Calls `body(Linearization&, begin, end)` for each chunk of rows.
   template <typename Body>
   void forEach(const StopToken& stop, Body&& body) {
@@ -60,6 +63,7 @@ class ChunkedLinearization {
  private:
   Point point_;
   at::Tensor output_;
+  const char* engine_ = "autograd";
   std::unique_ptr<Chunks<Linearization>> chunks_;  ///< null for an empty batch
 };
 

@@ -16,6 +16,7 @@
 #include "core/fused/recognise.h"
 #include "core/fused/tile.h"
 #include "core/memory.h"
+#include "core/profiler/stage.h"
 
 namespace tc {
 namespace {
@@ -80,7 +81,7 @@ class Tiles {
     if (plan_.sharesRows()) {
       bool overwrites = plan_.chain.usesEachOnce(parameters);
       if (!overwrites) result.zero_();
-      const at::Tensor memory = preferLargePages(at::empty({plan_.sharedSize}, options_));
+      const at::Tensor memory = buffer(plan_.sharedSize);
       T* const shared = memory.mutable_data_ptr<T>();
       for (int64_t begin = 0; begin < plan_.tiles; begin += plan_.roundTiles) {
         const int64_t end = std::min(plan_.tiles, begin + plan_.roundTiles);
@@ -89,6 +90,7 @@ class Tiles {
           body(tile, first, n, own, Target{nullptr, shared, first - start});
         });
         const int64_t samples = std::min(batch_, end * plan_.tile) - start;
+        const profiling::Stage stage("torch_curvature::shared_rows");
         fused::forkJoin(workers_, [&](int64_t worker) {
           program.pullRows(worker, workers_, samples, shared, total, overwrites);
         });
@@ -98,7 +100,7 @@ class Tiles {
     }
     result.zero_();
     at::Tensor others;
-    if (workers_ > 1) others = preferLargePages(at::empty({(workers_ - 1) * parameters}, options_));
+    if (workers_ > 1) others = buffer((workers_ - 1) * parameters);
     T* const partial = workers_ > 1 ? others.mutable_data_ptr<T>() : nullptr;
     std::vector<char> started(static_cast<size_t>(workers_) * 64);  // a cache line for each
     run(0, plan_.tiles, scratch,
@@ -110,6 +112,7 @@ class Tiles {
           body(tile, first, n, own, Target{gradient, nullptr, first});
         });
     const int64_t adders = parameters < kParallelSum ? 1 : workers_;
+    const profiling::Stage stage("torch_curvature::sum_gradients");
     fused::forkJoin(adders, [&](int64_t adder) {
       const Share share(parameters, adder, adders);
       for (int64_t worker = 1; worker < workers_; ++worker) {
@@ -122,12 +125,20 @@ class Tiles {
 
  private:
   at::Tensor scratchMemory(int64_t extra) const {
+    const profiling::Stage stage("torch_curvature::tile_buffers");
     return preferLargePages(at::empty({workers_, plan_.scratchSize + extra}, options_));
+  }
+
+  /// What the threads share, or sum in.
+  at::Tensor buffer(int64_t elements) const {
+    const profiling::Stage stage("torch_curvature::tile_buffers");
+    return preferLargePages(at::empty({elements}, options_));
   }
 
   /// The tiles [begin, end), dealt out to all threads.
   template <typename Body>
   void run(int64_t begin, int64_t end, const at::Tensor& scratch, Body&& body) const {
+    const profiling::Stage stage("torch_curvature::tiles");
     T* const memory = scratch.mutable_data_ptr<T>();
     fused::forkJoin(workers_, [&](int64_t worker) {
       const Share share(end - begin, worker, workers_);
@@ -156,7 +167,7 @@ class FusedLinearization final : public Linearization {
         params_(preferLargePages(at::empty_like(point.params)).copy_(point.params)),
         plan_(makePlan(point, chain, products)),
         program_(plan_, kernels_, params_.const_data_ptr<T>()) {
-    kept_ = preferLargePages(at::empty({plan_.tiles * plan_.keptSize}, params_.options()));
+    kept_ = keptMemory();
     output_ = emptyOutput();
     const at::Tensor inputs = point.inputs.front().contiguous();
     const T* const x = inputs.const_data_ptr<T>();
@@ -203,6 +214,8 @@ class FusedLinearization final : public Linearization {
                        });
   }
 
+  const char* engine() const override { return "fused"; }
+
   int64_t bytes() const override {
     return static_cast<int64_t>(kept_.nbytes() + params_.nbytes() + output_.nbytes());
   }
@@ -211,6 +224,10 @@ class FusedLinearization final : public Linearization {
   Plan makePlan(const Point& point, const Chain& chain, int64_t products) const {
     const auto load = workload(point, batch_, products, kernels_.lanes, kDirectBytes);
     return fused::makePlan(chain, load, fused::chooseCut(chain, load));
+  }
+  at::Tensor keptMemory() const {
+    const profiling::Stage stage("torch_curvature::tile_buffers");
+    return preferLargePages(at::empty({plan_.tiles * plan_.keptSize}, params_.options()));
   }
   Tiles<T> tiles() const { return {plan_, batch_, params_.options()}; }
   const T* kept(int64_t tile) const { return kept_.const_data_ptr<T>() + tile * plan_.keptSize; }

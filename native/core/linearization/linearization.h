@@ -34,6 +34,8 @@ class Linearization {
   virtual at::Tensor vjp(const at::Tensor& u) = 0;
   /// Jᵀ(J v), [P]; engines that can do both in one pass over the data override it.
   virtual at::Tensor matvec(const at::Tensor& v) { return vjp(jvp(v)); }
+  /// "fused" or "autograd".
+  virtual const char* engine() const { return "autograd"; }
   /// Bytes that are kept for later products.
   virtual int64_t bytes() const = 0;
 };

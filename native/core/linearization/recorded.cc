@@ -23,6 +23,7 @@ class RecordedLinearization : public Linearization {
   at::Tensor matvec(const at::Tensor& v) override {
     return apply(matvec_, &Linearization::matvec, v);
   }
+  const char* engine() const override { return inner_->engine(); }
   int64_t bytes() const override { return inner_->bytes() + recorder_->bytes(); }
 
  private:

@@ -62,6 +62,7 @@ class Affine : public LinearOperator {
         factor_(factor),
         shift_(shift) {}
 
+  const char* engine() const override { return a_->engine(); }
   bool symmetric() const override { return a_->symmetric(); }
 
  protected:

@@ -78,6 +78,7 @@ class Hessian : public LinearOperator {
   }
 
   bool symmetric() const override { return true; }
+  const char* engine() const override { return "autograd"; }
   int64_t bytes() const override { return chunks_ ? chunks_->bytes() : 0; }
 
  protected:

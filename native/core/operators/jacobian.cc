@@ -14,6 +14,7 @@ class Jacobian : public LinearOperator {
         weights_(std::move(weights)) {}
 
   bool symmetric() const override { return false; }
+  const char* engine() const override { return linearization_->engine(); }
   int64_t bytes() const override { return linearization_->bytes(); }
 
  protected:
@@ -38,6 +39,7 @@ class Ntk : public LinearOperator {
         jacobian_(std::move(jacobian)) {}
 
   bool symmetric() const override { return true; }
+  const char* engine() const override { return jacobian_->engine(); }
   int64_t bytes() const override { return jacobian_->bytes(); }
 
  protected:

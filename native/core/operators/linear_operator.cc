@@ -8,6 +8,7 @@
 
 #include "core/device.h"
 #include "core/error.h"
+#include "core/profiler/stage.h"
 
 namespace tc {
 namespace {
@@ -48,30 +49,40 @@ void forUnitVectors(int64_t length, const at::TensorOptions& options, const Stop
 }  // namespace
 
 at::Tensor LinearOperator::matvec(const at::Tensor& v, const StopToken& stop) const {
+  const profiling::Stage stage(label_, {v});
+  stage.describes(cols_, -1, engine());
   stop.poll();
   check(v, 1, cols_, options_);
   return apply(v, stop);
 }
 
 at::Tensor LinearOperator::rmatvec(const at::Tensor& u, const StopToken& stop) const {
+  const profiling::Stage stage(label_, {u});
+  stage.describes(cols_, -1, engine());
   stop.poll();
   check(u, 1, rows_, options_);
   return applyTransposed(u, stop);
 }
 
 at::Tensor LinearOperator::matmat(const at::Tensor& vectors, const StopToken& stop) const {
+  const profiling::Stage stage(label_, {vectors});
+  stage.describes(cols_, -1, engine());
   stop.poll();
   check(vectors, 2, cols_, options_);
   return applyMany(vectors, stop);
 }
 
 at::Tensor LinearOperator::rmatmat(const at::Tensor& vectors, const StopToken& stop) const {
+  const profiling::Stage stage(label_, {vectors});
+  stage.describes(cols_, -1, engine());
   stop.poll();
   check(vectors, 2, rows_, options_);
   return applyTransposedMany(vectors, stop);
 }
 
 at::Tensor LinearOperator::toDense(const StopToken& stop) const {
+  const profiling::Stage stage("torch_curvature::to_dense");
+  stage.describes(cols_, -1, engine());
   int64_t bytes = 0;
   const auto itemSize = static_cast<int64_t>(options_.dtype().itemsize());
   const bool overflow = __builtin_mul_overflow(rows_, cols_, &bytes) ||
@@ -81,6 +92,8 @@ at::Tensor LinearOperator::toDense(const StopToken& stop) const {
 }
 
 at::Tensor LinearOperator::diagonal(const StopToken& stop) const {
+  const profiling::Stage stage("torch_curvature::diagonal");
+  stage.describes(cols_, -1, engine());
   requireSquare(*this, "diagonal");
   return makeDiagonal(stop);
 }

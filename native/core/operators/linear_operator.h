@@ -42,6 +42,12 @@ class LinearOperator {
   /// The exact diagonal of a square A, [rows]. Throws Error ERR_SHAPE_MISMATCH.
   at::Tensor diagonal(const StopToken& stop) const;
 
+  /// By which a profile names its products, "torch_curvature::hessian". `name` should live as long
+  /// as the program; to be set before the operator is shared.
+  void setLabel(const char* name) const { label_ = name; }
+  /// Which engine its products run on, "fused" or "autograd"; null where it has none of its own.
+  virtual const char* engine() const { return nullptr; }
+
   /// Bytes that it keeps for its products, besides those of operators that it is made of.
   virtual int64_t bytes() const { return 0; }
 
@@ -62,6 +68,7 @@ class LinearOperator {
   int64_t rows_;
   int64_t cols_;
   at::TensorOptions options_;
+  mutable const char* label_ = "torch_curvature::operator";
 };
 
 using OperatorPtr = std::shared_ptr<const LinearOperator>;

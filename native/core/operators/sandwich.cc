@@ -31,6 +31,7 @@ class Sandwich : public LinearOperator {
         map_(std::move(map)) {}
 
   bool symmetric() const override { return true; }
+  const char* engine() const override { return linearization_->engine(); }
   int64_t bytes() const override { return linearization_->bytes() + map_->bytes(); }
 
  protected:

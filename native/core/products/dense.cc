@@ -12,6 +12,7 @@
 #include "core/linearization/engine.h"
 #include "core/linearization/fused.h"
 #include "core/products/jacobian.h"
+#include "core/profiler/stage.h"
 
 namespace tc {
 namespace {
@@ -63,22 +64,32 @@ void mirrorUpper(const at::Tensor& gram) {
   }
 }
 
-/// Writes J of rows [begin, end) by the fused engine where it can, by vmap elsewhere.
-void writeJacobian(const Point& point, Engine engine, int64_t begin, int64_t end,
-                   const at::Tensor& out, const StopToken& stop) {
-  if (engine != Engine::kAutograd && fusedJacobian(point, begin, end, out)) return;
+/// Writes J of rows [begin, end) by the fused engine where it can, by vmap elsewhere; returns the
+/// engine's name.
+const char* writeJacobian(const Point& point, Engine engine, int64_t begin, int64_t end,
+                          const at::Tensor& out, const StopToken& stop) {
+  if (engine != Engine::kAutograd && fusedJacobian(point, begin, end, out)) return "fused";
   if (engine == Engine::kFused) refuseFused(point);
   const int64_t outputs = out.size(0) / (end - begin);
   forEachChunk(end - begin, kVmapRows, stop, [&](int64_t first, int64_t last) {
     perSampleJacobian(point, begin + first, begin + last,
                       out.narrow(0, first * outputs, (last - first) * outputs));
   });
+  return "autograd";
+}
+
+/// F += JᵀJ for the upper triangle.
+void addGram(const at::Tensor& jacobian, const at::Tensor& gram, const StopToken& stop) {
+  if (!gram.is_cpu()) return addGramBlocks(jacobian, gram, stop);
+  fused::addGramUpper(jacobian, gram, stop);
 }
 
 }  // namespace
 
 at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy strategy,
                        Engine engine, int64_t chunkSize, const StopToken& stop) {
+  const profiling::Stage whole("torch_curvature::matvec_dense",
+                               {point.params, v, point.inputs.front()});
   const int64_t batch = point.batch();
   if (batch == 0) return at::zeros_like(point.params);
   const int64_t columns = point.program->parameterCount();
@@ -92,22 +103,34 @@ at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy st
                     gramian ? product(columns, columns, itemSize) : 0),
                 gramian ? "the dense product (J and F = JᵀJ)" : "the dense product (J)");
 
-  const at::Tensor storage = at::empty({chunk * outputs, columns}, point.params.options());
-  const at::Tensor gram =
-      gramian ? at::zeros({columns, columns}, point.params.options()) : at::Tensor();
+  // Made within the stages that fill them, which a profile's table names for their memory.
+  at::Tensor storage;
+  at::Tensor gram;
   const at::Tensor result = at::zeros_like(point.params);
   forEachChunk(batch, chunk, stop, [&](int64_t begin, int64_t end) {
-    const at::Tensor jacobian = storage.narrow(0, 0, (end - begin) * outputs);
-    writeJacobian(point, engine, begin, end, jacobian, stop);
-    if (gramian && onCpu) {
-      fused::addGramUpper(jacobian, gram, stop);
-    } else if (gramian) {
-      addGramBlocks(jacobian, gram, stop);
+    const int64_t rows = (end - begin) * outputs;
+    at::Tensor jacobian;
+    {
+      const profiling::Stage stage("torch_curvature::jacobian", {point.params});
+      if (!storage.defined())
+        storage = at::empty({chunk * outputs, columns}, point.params.options());
+      jacobian = storage.narrow(0, 0, rows);
+      whole.describes(columns, batch, writeJacobian(point, engine, begin, end, jacobian, stop));
+    }
+    if (gramian) {
+      const profiling::Stage stage("torch_curvature::gram", {jacobian});
+      // Elsewhere libtorch's own operators count.
+      if (onCpu) stage.counts(2 * rows * columns * columns, rows * columns * (columns + 1));
+      if (!gram.defined()) gram = at::zeros({columns, columns}, point.params.options());
+      addGram(jacobian, gram, stop);
     } else {
+      const profiling::Stage stage("torch_curvature::last_product", {jacobian, v});
       result.addmv_(jacobian.t(), jacobian.mv(v));
     }
   });
   if (!gramian) return result;
+  const profiling::Stage stage("torch_curvature::last_product", {gram, v});
+  if (onCpu) stage.counts(2 * columns * columns);
   if (onCpu) return fused::symmetricMatvec(gram, v);
   mirrorUpper(gram);
   return gram.mv(v);

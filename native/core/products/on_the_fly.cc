@@ -10,6 +10,7 @@
 #include "core/linearization/graph.h"
 #include "core/linearization/kernels.h"
 #include "core/linearization/tangent_program.h"
+#include "core/profiler/stage.h"
 
 namespace tc {
 namespace {
@@ -21,13 +22,17 @@ void accumulate(const Point& point, std::vector<at::Tensor> tangents,
                 std::vector<at::Tensor>& sum) {
   const std::vector<at::Tensor> leaves = leavesAt(point);
   const DifferentiableKernels kernels(*point.program);
-  const at::Tensor y =
-      point.program->run(leaves, point.inputs, point.constants,
-                         [&](const Program::Node& node, const torch::jit::Stack& arguments,
-                             const std::vector<at::Tensor>& values) {
-                           if (const auto step = TangentStep::at(node, arguments, values))
-                             step->run(tangents);
-                         });
+  at::Tensor y;
+  {
+    const profiling::Stage stage("torch_curvature::forward_and_tangent");
+    y = point.program->run(leaves, point.inputs, point.constants,
+                           [&](const Program::Node& node, const torch::jit::Stack& arguments,
+                               const std::vector<at::Tensor>& values) {
+                             if (const auto step = TangentStep::at(node, arguments, values))
+                               step->run(tangents);
+                           });
+  }
+  const profiling::Stage stage("torch_curvature::transposed");
   const auto output = static_cast<size_t>(point.program->output());
   if (!y.requires_grad() || output >= tangents.size() || !tangents[output].defined())
     return;  // an output that no parameter reaches
@@ -43,9 +48,13 @@ void accumulate(const Point& point, std::vector<at::Tensor> tangents,
 
 at::Tensor matvecOnTheFly(const Point& point, const at::Tensor& v, Engine engine, int64_t chunkSize,
                           const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::matvec_on_the_fly",
+                               {point.params, v, point.inputs.front()});
+  stage.describes(point.params.numel(), point.batch(), "fused");
   if (engine != Engine::kAutograd) {
     if (const auto product = fusedMatvec(point, v, stop)) return *product;
   }
+  stage.describes(point.params.numel(), point.batch(), "autograd");
   if (engine == Engine::kFused) refuseFused(point);
   at::Tensor result = at::zeros_like(point.params);
   std::vector<at::Tensor> sum = point.program->unflatten(result);

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "core/profiler/flops.h"
+
 namespace tc::profiling {
 namespace {
 
@@ -35,7 +37,8 @@ bool isAnnotation(uint8_t activity) {
          activity == static_cast<uint8_t>(libkineto::ActivityType::GPU_USER_ANNOTATION);
 }
 
-Event toEvent(const torch::autograd::profiler::KinetoEvent& recorded) {
+Event toEvent(const torch::autograd::profiler::KinetoEvent& recorded, const StageLog& stages,
+              bool flops) {
   Event event;
   event.name = recorded.name();
   if (recorded.hasShapes()) event.shapes = recorded.shapes().vec();
@@ -44,7 +47,8 @@ Event toEvent(const torch::autograd::profiler::KinetoEvent& recorded) {
   event.thread = recorded.startThreadId();
   event.start = static_cast<int64_t>(recorded.startNs());
   event.end = event.start + static_cast<int64_t>(recorded.durationNs());
-  event.flops = recorded.flops();
+  event.stage = stages.find(recorded.sequenceNr());
+  if (flops) event.flops = event.stage ? event.stage->flops : flopsOf(recorded);
   event.onDevice = recorded.deviceType() != c10::DeviceType::CPU;
   event.annotation = isAnnotation(recorded.activityType());
   event.region = recorded.scope() == static_cast<uint8_t>(at::RecordScope::USER_SCOPE);
@@ -85,8 +89,10 @@ void moveToLaunchingThread(std::vector<Event>& events) {
 
 }  // namespace
 
-Recording read(const torch::autograd::profiler::ProfilerResult& result) {
+Recording read(const torch::autograd::profiler::ProfilerResult& result, const StageLog& stages,
+               bool flops) {
   Recording recording;
+  recording.start = static_cast<int64_t>(result.trace_start_ns());
   for (const auto& recorded : result.events()) {
     const std::string name = recorded.name();
     const auto start = static_cast<int64_t>(recorded.startNs());
@@ -98,7 +104,7 @@ Recording read(const torch::autograd::profiler::ProfilerResult& result) {
     } else if (name == kOutOfMemory) {
       recording.failures.push_back(start);
     } else if (!isInternal(name)) {
-      recording.events.push_back(toEvent(recorded));
+      recording.events.push_back(toEvent(recorded, stages, flops));
     }
   }
   readAllocations(result.event_tree(), recording.allocations);

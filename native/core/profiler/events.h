@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "core/profiler/stage_log.h"
 
 namespace torch::autograd::profiler {
 struct ProfilerResult;
@@ -26,7 +29,9 @@ struct Event {
   bool region = false;      ///< a region begun by recordFunction
   /// Begins and ends on different threads, or spans other work of its thread: outside the nesting.
   bool async = false;
+  std::optional<StageDetails> stage;  ///< of a stage of ours
 
+  bool helper() const { return stage && stage->helper; }
   int64_t duration() const { return end - start; }
 };
 
@@ -43,8 +48,11 @@ struct Recording {
   std::vector<Event> events;            ///< by start; of two that start together the longer first
   std::vector<Allocation> allocations;  ///< by time
   std::vector<int64_t> failures;        ///< times at which an allocation failed
+  int64_t start = 0;
 };
 
-Recording read(const torch::autograd::profiler::ProfilerResult& result);
+/// `flops` as asked for: those of operators are counted only from recorded shapes.
+Recording read(const torch::autograd::profiler::ProfilerResult& result, const StageLog& stages,
+               bool flops);
 
 }  // namespace tc::profiling

@@ -52,6 +52,7 @@ void collapseRepeats(std::vector<Node>& nodes) {
       continue;
     }
     node.collapsed = true;
+    parent->flops = std::max(parent->flops, node.flops);
     parent->children = node.children;
     parent->selfDeviceTime += node.selfDeviceTime;
     for (Node* child : node.children) child->parent = parent;
@@ -131,14 +132,44 @@ void sumUp(std::vector<Node>& nodes) {
   }
 }
 
+void dropFlops(Node& node) {
+  if (node.event->stage) return;
+  node.flops = 0;
+  for (Node* child : node.children) dropFlops(*child);
+}
+
+/// Operators that call others with the same work count once: conv2d, not the convolution in it. Of
+/// a batched transform, where the outer call sees a single sample, the calls within count.
+void countOnce(std::vector<Node>& nodes) {
+  std::unordered_map<const Node*, uint64_t> totals;
+  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
+    uint64_t within = 0;
+    for (const Node* child : node->children) within += totals[child];
+    if (!node->event->stage && node->flops > 0) {
+      if (within > node->flops + node->flops / 2) {
+        node->flops = 0;
+      } else {
+        for (Node* child : node->children) dropFlops(*child);
+        within = 0;
+      }
+    }
+    totals[&*node] = within + node->flops;
+  }
+}
+
 }  // namespace
 
 Nesting nest(const Recording& recording) {
   Nesting nesting;
   nesting.nodes.reserve(recording.events.size());
-  for (const Event& event : recording.events) nesting.nodes.emplace_back().event = &event;
+  for (const Event& event : recording.events) {
+    Node& node = nesting.nodes.emplace_back();
+    node.event = &event;
+    node.flops = event.flops;
+  }
   setParents(nesting.nodes);
   addKernelTimes(nesting.nodes);
+  countOnce(nesting.nodes);
   collapseRepeats(nesting.nodes);
   addMemory(recording, nesting.nodes);
   sumUp(nesting.nodes);

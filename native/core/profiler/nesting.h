@@ -23,6 +23,7 @@ struct Node {
   int64_t selfCpuMemory = 0;
   int64_t deviceMemory = 0;
   int64_t selfDeviceMemory = 0;
+  uint64_t flops = 0;  ///< of this call alone
 };
 
 struct Nesting {

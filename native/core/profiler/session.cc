@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <set>
+#include <unordered_map>
 
 #include "core/device.h"
 #include "core/error.h"
@@ -75,6 +76,26 @@ void describeRegions(const std::vector<std::shared_ptr<ProfilerRegion>>& regions
   }
 }
 
+/// What the trace says of our stages beside their times.
+std::unordered_map<uint64_t, std::string> notes(const std::vector<profiling::Event>& events) {
+  std::unordered_map<uint64_t, std::string> notes;
+  for (const profiling::Event& event : events) {
+    if (!event.stage) continue;
+    std::string note;
+    const auto add = [&note](const std::string& name, const std::string& value) {
+      note += ", \"" + name + "\": " + value;
+    };
+    const auto& stage = *event.stage;
+    if (stage.parameters >= 0) add("P", std::to_string(stage.parameters));
+    if (stage.batch >= 0) add("batch", std::to_string(stage.batch));
+    if (stage.engine != nullptr) add("engine", std::string("\"") + stage.engine + "\"");
+    if (stage.flops > 0) add("FLOPs", std::to_string(stage.flops));
+    if (stage.executed > 0) add("executed FLOPs", std::to_string(stage.executed));
+    if (!note.empty()) notes.emplace(event.correlation, std::move(note));
+  }
+  return notes;
+}
+
 }  // namespace
 
 ProfilerSession::Slot::Slot() {
@@ -96,10 +117,12 @@ ProfilerSession::ProfilerSession(const ProfilerOptions& options) : options_(opti
   kineto::prepareProfiler(config, activities(options));
   kineto::enableProfiler(config, activities(options));
   recording_ = true;
+  profiling::StageLog::setCurrent(stages_);
 }
 
 ProfilerSession::~ProfilerSession() {
   if (!recording_) return;
+  profiling::StageLog::setCurrent(nullptr);
   try {
     endRegions();
     kineto::disableProfiler();
@@ -111,11 +134,12 @@ Profile ProfilerSession::stop() {
   endRegions();
   if (options_.cuda) synchronizeDevices();
   recording_ = false;
+  profiling::StageLog::setCurrent(nullptr);
   auto result = kineto::disableProfiler();
-  profiling::Recording recording = profiling::read(*result);
+  profiling::Recording recording = profiling::read(*result, *stages_, options_.withFlops);
   describeRegions(regions_, recording.events);
   Profile profile = profiling::aggregate(recording, options_);
-  const auto trace = std::make_shared<profiling::Trace>(std::move(result));
+  const auto trace = std::make_shared<profiling::Trace>(std::move(result), notes(recording.events));
   profile.save = [trace](const std::string& path) { trace->save(path); };
   return profile;
 }

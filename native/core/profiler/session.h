@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/profiler/profile.h"
+#include "core/profiler/stage_log.h"
 
 namespace tc {
 
@@ -60,6 +61,7 @@ class ProfilerSession {
 
   ProfilerOptions options_;
   Slot slot_;
+  std::shared_ptr<profiling::StageLog> stages_ = std::make_shared<profiling::StageLog>();
   bool recording_ = false;
   std::vector<std::shared_ptr<ProfilerRegion>> regions_;  ///< in the order they began
 };

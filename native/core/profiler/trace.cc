@@ -8,6 +8,7 @@
 #include <fstream>
 #include <random>
 #include <sstream>
+#include <string_view>
 
 #include "core/error.h"
 
@@ -49,10 +50,29 @@ class TemporaryFolder {
               "the trace could not be written to '" + path + "': " + std::strerror(reason));
 }
 
+/// libtorch writes `"External id": 17` among the arguments of the event whose correlation is 17.
+std::string annotated(const std::string& text,
+                      const std::unordered_map<uint64_t, std::string>& notes) {
+  constexpr std::string_view kId = "\"External id\": ";
+  std::string result;
+  size_t copied = 0;
+  for (size_t at = text.find(kId); at != std::string::npos; at = text.find(kId, copied)) {
+    size_t end = at + kId.size();
+    uint64_t id = 0;
+    for (; end < text.size() && text[end] >= '0' && text[end] <= '9'; ++end)
+      id = 10 * id + static_cast<uint64_t>(text[end] - '0');
+    result.append(text, copied, end - copied);
+    copied = end;
+    if (const auto note = notes.find(id); note != notes.end()) result += note->second;
+  }
+  return result.append(text, copied);
+}
+
 }  // namespace
 
-Trace::Trace(std::unique_ptr<torch::autograd::profiler::ProfilerResult> result)
-    : result_(std::move(result)) {}
+Trace::Trace(std::unique_ptr<torch::autograd::profiler::ProfilerResult> result,
+             std::unordered_map<uint64_t, std::string> notes)
+    : result_(std::move(result)), notes_(std::move(notes)) {}
 
 Trace::~Trace() = default;
 
@@ -63,7 +83,7 @@ void Trace::render() {
   std::ostringstream text;
   std::ifstream file(path, std::ios::binary);
   if (!file || !(text << file.rdbuf())) refuse(path, errno);
-  text_ = std::move(text).str();
+  text_ = annotated(std::move(text).str(), notes_);
   result_.reset();
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 
 namespace torch::autograd::profiler {
 struct ProfilerResult;
@@ -14,7 +15,10 @@ namespace tc::profiling {
 /// not; this one can be written again and again.
 class Trace {
  public:
-  explicit Trace(std::unique_ptr<torch::autograd::profiler::ProfilerResult> result);
+  /// `notes`: what to add to the arguments of an event by its correlation, as JSON that begins with
+  /// a comma.
+  Trace(std::unique_ptr<torch::autograd::profiler::ProfilerResult> result,
+        std::unordered_map<uint64_t, std::string> notes);
   ~Trace();
 
   /// Throws Error ERR_INVALID_ARGUMENT when the file cannot be written.
@@ -25,6 +29,7 @@ class Trace {
 
   std::mutex mutex_;
   std::unique_ptr<torch::autograd::profiler::ProfilerResult> result_;  ///< until rendered
+  std::unordered_map<uint64_t, std::string> notes_;
   std::string text_;
 };
 

@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "core/profiler/stage.h"
+
 namespace tc {
 namespace {
 
@@ -13,6 +15,7 @@ std::optional<Ending> sweep(System& system, at::Tensor r) {
   at::Tensor p = z.clone();
   double rz = dotOf(r, z);
   while (system.goesOn()) {
+    const profiling::Stage iteration("torch_curvature::cg_iteration");
     if (rz <= 0) return Ending{"preconditioner", "the preconditioner is not positive definite"};
     const at::Tensor ap = system.a.matvec(p, system.stop);
     const double curvature = dotOf(p, ap);
@@ -39,6 +42,7 @@ std::optional<Ending> sweep(System& system, at::Tensor r) {
 
 SolverResult cg(const LinearOperator& a, const at::Tensor& b, const SolverOptions& options,
                 const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::cg");
   return solveBySweeps(
       a, b, options, stop,
       "rounding keeps the residual above the tolerance; use a larger one or float64", sweep);

@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "core/profiler/stage.h"
 #include "core/solvers/krylov.h"
 #include "core/solvers/probes.h"
 
@@ -173,6 +174,7 @@ Which findWhich(const std::string& name) {
 }
 
 EigshResult eigsh(const LinearOperator& a, const EigshOptions& options, const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::eigsh");
   requireSquare(a, "eigsh");
   if (options.k < 1 || options.k > a.rows()) {
     throw Error("ERR_INVALID_ARGUMENT", "k should be within 1 and " + std::to_string(a.rows()) +

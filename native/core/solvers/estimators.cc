@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/profiler/stage.h"
 #include "core/solvers/probes.h"
 #include "core/solvers/solver.h"
 
@@ -69,6 +70,7 @@ TraceEstimate hutchPlusPlus(const LinearOperator& a, int64_t samples, Probes& pr
 
 TraceEstimate trace(const LinearOperator& a, TraceMethod method, int64_t samples, uint64_t seed,
                     const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::trace");
   checkArguments(a, samples, "trace");
   Probes probes(a, seed);
   return method == TraceMethod::kHutchinson ? hutchinson(a, samples, probes, stop)
@@ -77,6 +79,7 @@ TraceEstimate trace(const LinearOperator& a, TraceMethod method, int64_t samples
 
 DiagonalEstimate estimateDiagonal(const LinearOperator& a, int64_t samples, uint64_t seed,
                                   const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::estimate_diagonal");
   checkArguments(a, samples, "diagonal");
   Probes probes(a, seed);
   // Welford's running mean and squared deviations.

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "core/device.h"
+#include "core/profiler/stage.h"
 #include "core/solvers/solver.h"
 
 namespace tc {
@@ -41,6 +42,7 @@ KrylovBasis::KrylovBasis(const LinearOperator& a, int64_t m) {
 }
 
 bool KrylovBasis::extend(const LinearOperator& a, int64_t j, const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::lanczos_step");
   at::Tensor w = a.matvec(vectors[j], stop);
   const double length = normOf(w);
   if (!std::isfinite(length)) return false;

@@ -8,6 +8,8 @@
 #include <limits>
 #include <optional>
 
+#include "core/profiler/stage.h"
+
 namespace tc {
 namespace {
 
@@ -71,6 +73,7 @@ std::optional<Ending> sweep(System& system, const at::Tensor& r) {
   at::Tensor w = at::zeros_like(system.x);
   at::Tensor wBefore = w;
   while (system.goesOn()) {
+    const profiling::Stage iteration("torch_curvature::minres_iteration");
     const at::Tensor v = lanczos.step();
     if (!std::isfinite(lanczos.alpha))
       return Ending{"nan", "a product with the operator gave NaN or infinity"};
@@ -107,6 +110,7 @@ std::optional<Ending> sweep(System& system, const at::Tensor& r) {
 
 SolverResult minres(const LinearOperator& a, const at::Tensor& b, const SolverOptions& options,
                     const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::minres");
   return solveBySweeps(
       a, b, options, stop,
       "the residual no longer falls: the system has no solution (the operator is singular), or "

@@ -12,6 +12,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "core/profiler/stage.h"
 #include "core/solvers/krylov.h"
 #include "core/solvers/probes.h"
 
@@ -34,6 +35,7 @@ at::Tensor broaden(const at::Tensor& grid, const at::Tensor& nodes, const at::Te
 
 SpectralDensity spectralDensity(const LinearOperator& a, const SpectralDensityOptions& options,
                                 const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::spectral_density");
   requireSquare(a, "spectralDensity");
   if (options.probes < 1 || options.steps < 1 || options.gridPoints < 2)
     throw Error("ERR_INVALID_ARGUMENT",

@@ -1,0 +1,122 @@
+/** What a profile has recorded. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { describe } from '../arrays.ts';
+import { positive } from '../check.ts';
+import { outOfRange, translated, wrongType } from '../errors.ts';
+import type { RawProfile, RawProfileRow, RawProfilerOptions } from '../native.ts';
+import { noOptions, OptionNames } from '../options.ts';
+import { type ProfileEvent, toEvents } from './events.ts';
+import { merged, type ProfileRow, sorted } from './rows.ts';
+import { profileTable } from './table.ts';
+
+/** Of `KeyAverages.table`. */
+export interface TableOptions {
+  /** PyTorch's key names: `cpu_time_total`, `self_cpu_memory_usage`, `cuda_time_total`, `flops`, … */
+  sortBy?: string;
+  /** Most rows to print; 100 by default, −1 prints all. */
+  rowLimit?: number;
+}
+
+const TABLE_OPTIONS = new OptionNames<TableOptions>({ sortBy: true, rowLimit: true });
+
+/** Of `Profile.keyAverages`. */
+export interface KeyAveragesOptions {
+  /** Separate rows for each shape of the inputs; by default where shapes were recorded. */
+  groupByInputShape?: boolean;
+}
+
+const KEY_AVERAGES_OPTIONS = new OptionNames<KeyAveragesOptions>({ groupByInputShape: true });
+
+/** Rows of a profile, most expensive (by self time) first, with PyTorch's table. */
+export class KeyAverages extends Array<ProfileRow> {
+  readonly #table: (options: TableOptions) => string;
+
+  /** Used by `Profile.keyAverages`. */
+  constructor(rows: readonly ProfileRow[], table: (options: TableOptions) => string) {
+    super();
+    this.push(...rows);
+    this.#table = table;
+  }
+
+  /** What `map`, `filter` and the like return is a plain array. */
+  static override get [Symbol.species](): ArrayConstructor {
+    return Array;
+  }
+
+  /** The table of PyTorch's `key_averages().table(sort_by, row_limit)`, as text. */
+  table(options?: TableOptions): string {
+    return this.#table(TABLE_OPTIONS.read(options));
+  }
+}
+
+/** What was recorded. */
+export class Profile {
+  /**
+   * Time on the CPU, in microseconds, without counting anything twice: threads that help a product while its own
+   * thread works or waits are not added to it.
+   */
+  readonly selfCpuTimeTotal: number;
+  /** Time of kernels on the device, in microseconds. */
+  readonly selfDeviceTimeTotal: number;
+  /** Bytes that libtorch had allocated at the highest point, above what it had at the start. */
+  readonly peakMemory: number;
+
+  readonly #raw: RawProfile;
+  readonly #options: RawProfilerOptions;
+  #events: readonly ProfileEvent[] | undefined;
+
+  /** Used by `profile`. */
+  constructor(raw: RawProfile, options: RawProfilerOptions) {
+    this.selfCpuTimeTotal = raw.selfCpuTimeTotal;
+    this.selfDeviceTimeTotal = raw.selfDeviceTimeTotal;
+    this.peakMemory = raw.peakMemory;
+    this.#raw = raw;
+    this.#options = options;
+  }
+
+  /** All calls summed up by operator, and by input shapes where these were recorded. */
+  keyAverages(options?: KeyAveragesOptions): KeyAverages {
+    const { groupByInputShape = true } = KEY_AVERAGES_OPTIONS.read(options);
+    if (typeof groupByInputShape !== 'boolean') {
+      throw wrongType(`groupByInputShape should be true or false, got ${describe(groupByInputShape)}`);
+    }
+    const onDevice = this.selfDeviceTimeTotal > 0;
+    const all = groupByInputShape ? this.#raw.rows : merged(this.#raw.rows);
+    const rows = sorted(all, onDevice ? 'self_device_time_total' : 'self_cpu_time_total');
+    const visible = rows.map(({ onDevice: _, annotation: __, ...row }): ProfileRow => row);
+    return new KeyAverages(visible, (table) => this.#table(rows, table));
+  }
+
+  /** Every single call, by start. */
+  events(): readonly ProfileEvent[] {
+    this.#events ??= toEvents(this.#raw.events());
+    return this.#events;
+  }
+
+  #table(rows: readonly RawProfileRow[], { sortBy, rowLimit = 100 }: TableOptions): string {
+    const limit = rowLimit === -1 ? rows.length : positive(rowLimit, 'rowLimit');
+    return profileTable(sortBy === undefined ? rows : sorted(rows, sortBy), limit, {
+      profileMemory: this.#options.profileMemory,
+      withFlops: this.#options.withFlops,
+      device: this.#options.cuda,
+      selfCpuTimeTotal: this.selfCpuTimeTotal,
+      selfDeviceTimeTotal: this.selfDeviceTimeTotal,
+    });
+  }
+
+  /** Writes a Chrome trace, which `chrome://tracing` and Perfetto open; compressed where the name ends in `.gz`. */
+  exportChromeTrace(path: string): void;
+  exportChromeTrace(path: string, ...rest: readonly unknown[]): void {
+    noOptions(rest, 'exportChromeTrace');
+    if (typeof path !== 'string') throw wrongType(`path should be a string, got ${describe(path)}`);
+    translated(() => this.#raw.save(path));
+    if (!path.endsWith('.gz')) return;
+    try {
+      writeFileSync(path, gzipSync(readFileSync(path)));
+    } catch (error) {
+      rmSync(path, { force: true });
+      throw outOfRange(`the trace could not be written to '${path}': ${(error as Error).message}`);
+    }
+  }
+}

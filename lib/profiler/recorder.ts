@@ -1,0 +1,124 @@
+/** A profile in the making: one recording, or the steps of a schedule. */
+import { outOfRange, translated } from '../errors.ts';
+import { addon, type RawProfilerOptions, type RegionHandle } from '../native.ts';
+import { Profile } from './profile.ts';
+import { actionAt, type ProfilerAction, type Schedule } from './schedule.ts';
+
+/** Called with each profile that is complete. */
+export type OnTraceReady = (profile: Profile) => unknown;
+
+/** A profile that is being recorded, from `startProfile` to `stop` or the end of a `using` block. */
+export class Profiler implements Disposable {
+  readonly #options: RawProfilerOptions;
+  readonly #schedule: Schedule | undefined;
+  readonly #onTraceReady: OnTraceReady | undefined;
+  #action: ProfilerAction = 'none';
+  #recording = false;
+  #stopped = false;
+  #step = 0;
+  #region: RegionHandle | undefined;
+  #last: Profile | undefined;
+
+  /** @internal Used by `startProfile`. */
+  constructor(
+    options: RawProfilerOptions,
+    plan: Schedule | undefined,
+    onTraceReady: OnTraceReady | undefined,
+  ) {
+    this.#options = options;
+    this.#schedule = plan;
+    this.#onTraceReady = onTraceReady;
+    this.#enter(this.#planned());
+  }
+
+  /** How many times `step` was called. */
+  get stepNumber(): number {
+    return this.#step;
+  }
+
+  /** The last profile that is complete; undefined before there is one. */
+  get profile(): Profile | undefined {
+    return this.#last;
+  }
+
+  /** Ends a step: what happens in the next one is up to the schedule. */
+  step(): void {
+    if (this.#stopped) return;
+    this.#leaveStep();
+    this.#step++;
+    const next = this.#planned();
+    const before = this.#action;
+    // A profile ends with its last step; what was recorded to be warm is dropped; a schedule may break off, too.
+    const goesOn = before === next || (before === 'record' && next === 'record_and_save');
+    if (before === 'record_and_save' || !goesOn) {
+      this.#end(before === 'record' || before === 'record_and_save');
+    }
+    this.#enter(next);
+  }
+
+  /**
+   * Ends the recording. Twice does no harm.
+   *
+   * @returns the last profile, also where the schedule has not come to an end; an empty one where nothing was recorded
+   */
+  stop(): Profile {
+    if (!this.#stopped) {
+      this.#stopped = true;
+      this.#leaveStep();
+      this.#end(this.#action === 'record' || this.#action === 'record_and_save');
+    }
+    this.#last ??= new Profile(EMPTY, this.#options);
+    return this.#last;
+  }
+
+  /** @internal Ends the recording and drops it. */
+  cancel(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#leaveStep();
+    this.#end(false);
+  }
+
+  /** What the end of a `using` block calls. */
+  [Symbol.dispose](): void {
+    this.stop();
+  }
+
+  #planned(): ProfilerAction {
+    return this.#schedule === undefined ? 'record' : actionAt(this.#schedule, this.#step);
+  }
+
+  #enter(action: ProfilerAction): void {
+    this.#action = action;
+    if (action === 'none') return;
+    if (!this.#recording) translated(() => addon().profilerStart(this.#options));
+    this.#recording = true;
+    if (this.#schedule !== undefined) this.#region = addon().regionEnter(`ProfilerStep#${this.#step}`);
+  }
+
+  #leaveStep(): void {
+    if (this.#region !== undefined) addon().regionExit(this.#region, true);
+    this.#region = undefined;
+  }
+
+  /** Ends the native recording, if there is one. */
+  #end(keep: boolean): void {
+    if (!this.#recording) return;
+    this.#recording = false;
+    const raw = translated(() => addon().profilerStop());
+    if (!keep) return;
+    this.#last = new Profile(raw, this.#options);
+    this.#onTraceReady?.(this.#last);
+  }
+}
+
+const EMPTY = {
+  rows: [],
+  selfCpuTimeTotal: 0,
+  selfDeviceTimeTotal: 0,
+  peakMemory: 0,
+  events: () => [],
+  save(): never {
+    throw outOfRange('nothing was recorded: the schedule had no step to keep');
+  },
+};
