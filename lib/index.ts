@@ -77,7 +77,14 @@ export {
   type TraceHandlerOptions,
   tensorboardTraceHandler,
 } from './profiler.ts';
-export { type Eigenpairs, type EigshOptions, eigsh, eigshSync } from './solvers/eigsh.ts';
+export {
+  type Eigenpairs,
+  type EigshEnd,
+  type EigshOptions,
+  type EigshReason,
+  eigsh,
+  eigshSync,
+} from './solvers/eigsh.ts';
 export {
   type DiagonalEstimate,
   type DiagonalOptions,
@@ -96,6 +103,7 @@ export {
   minres,
   minresSync,
   type SolverProgress,
+  type SolverReason,
   type SolverRecord,
 } from './solvers/linear.ts';
 export {

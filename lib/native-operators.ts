@@ -1,5 +1,7 @@
 /** Types of the raw addon for linearisations, operators and solvers; `native.ts` puts them together. */
 import type { FloatArray, LinearizationHandle, OperatorHandle, RawRequest, RawTensor } from './native.ts';
+import type { EigshEnd, EigshReason } from './solvers/eigsh.ts';
+import type { SolverReason } from './solvers/linear.ts';
 
 /** What of a problem is linearised, and how much of it is kept. */
 export interface RawLinearizeRequest extends RawRequest {
@@ -102,7 +104,7 @@ export interface RawSolverRecord {
   iterations: number;
   residualNorm: number;
   converged: boolean;
-  reason: 'converged' | 'maxIterations' | 'indefinite' | 'nan' | 'stagnation' | 'preconditioner' | 'stopped';
+  reason: SolverReason;
   /** Empty when converged. */
   message: string;
 }
@@ -113,10 +115,10 @@ export interface RawSolution {
 }
 
 export interface RawEigshRequest extends RawOperatorOnly {
-  /** Default 6. */
+  /** Default 6, or n where that is less. */
   k?: number | undefined;
   /** Default `LM`. */
-  which?: 'LM' | 'SM' | 'LA' | 'SA' | undefined;
+  which?: EigshEnd | undefined;
   /** ‖A q − λ q‖ relative to |λ|; 0 (default): what the precision allows. */
   tolerance?: number | undefined;
   /** Products with the operator; default 10 n, at least 1000. */
@@ -134,7 +136,7 @@ export interface RawEigenpairs {
   /** Products with the operator. */
   iterations: number;
   converged: boolean;
-  reason: 'converged' | 'maxIterations' | 'nan';
+  reason: EigshReason;
   message: string;
 }
 

@@ -568,7 +568,8 @@ describe('bad input', () => {
     ['a negative tolerance', () => minresSync(op, b, { tolerance: -1 }), RangeError, /tolerance/],
     ['a tolerance of NaN', () => minresSync(op, b, { tolerance: Number.NaN }), RangeError, /tolerance/],
     ['a tolerance of words', () => cgSync(op, b, { tolerance: plain('1e-3') }), TypeError, /tolerance/],
-    ['no iterations', () => cgSync(op, b, { maxIterations: 0 }), RangeError, /maxIterations/],
+    ['fewer iterations than none', () => cgSync(op, b, { maxIterations: -1 }), RangeError, /maxIterations/],
+    ['no products', () => eigshSync(op, { maxIterations: 0 }), RangeError, /maxIterations/],
     ['half a right-hand side', () => cgSync(op, b, { k: 0.5 }), RangeError, /k should/],
     [
       'a matrix as preconditioner',
@@ -581,7 +582,7 @@ describe('bad input', () => {
     ['threads below one', () => traceSync(op, { threads: 0 }), RangeError, /threads/],
     ['too many eigenvalues', () => eigshSync(op, { k: n + 1 }), RangeError, /k should .*24/],
     ['no eigenvalues', () => eigshSync(op, { k: 0 }), RangeError, /k should/],
-    ['an unknown end', () => eigshSync(op, { which: plain('BE') }), RangeError, /which .*'LM'/],
+    ['an unknown end', () => eigshSync(op, { which: plain('EB') }), RangeError, /which .*'BE'/],
     [
       'an unknown method',
       () => traceSync(op, { method: plain('guess') }),

@@ -40,6 +40,14 @@ export function optionalCount(value: unknown, name: string): number | undefined 
   return value === undefined ? undefined : positive(value, name);
 }
 
+/** A whole number of at least 0, or none. */
+export function optionalLimit(value: unknown, name: string): number | undefined {
+  if (value === undefined || value === 0) return value;
+  if (typeof value === 'number' && !(Number.isSafeInteger(value) && value > 0))
+    throw outOfRange(`${name} should be a whole number of at least 0, got ${value}`);
+  return positive(value, name);
+}
+
 /** A number of at least 0, or none. */
 export function optionalAmount(value: unknown, name: string): number | undefined {
   if (value === undefined) return undefined;
@@ -49,4 +57,11 @@ export function optionalAmount(value: unknown, name: string): number | undefined
 
 export function seedOf(value: number | bigint | undefined): bigint {
   return toSeed(value ?? 0);
+}
+
+/** A number above 0. */
+export function checkPositive(value: unknown, name: string): number {
+  const checked = checkFinite(value, name);
+  if (checked <= 0) throw outOfRange(`${name} should be above 0, got ${checked}`);
+  return checked;
 }

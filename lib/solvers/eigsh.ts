@@ -12,15 +12,31 @@ import {
   solverRequest,
 } from './arguments.ts';
 
+const ENDS = ['LM', 'SM', 'LA', 'SA', 'BE'] as const;
+/** Which end of the spectrum `eigsh` looks at. */
+export type EigshEnd = (typeof ENDS)[number];
+
+/**
+ * Why `eigsh` ended:
+ * - `converged`: all pairs are within the tolerance, and a search in a fresh direction found nothing further out.
+ * - `maxIterations`: that many products were not enough for one or the other; the message says which.
+ * - `nan`: a product with the operator gave NaN or infinity.
+ */
+export type EigshReason = 'converged' | 'maxIterations' | 'nan';
+
 /** Of `eigsh`. */
 export interface EigshOptions extends SolverOptions {
-  /** How many; 6 by default. */
+  /** How many; 6 by default, or all where there are fewer. */
   k?: number;
-  /** Largest or smallest by magnitude (`'LM'`, the default, `'SM'`) or by value (`'LA'`, `'SA'`), as in SciPy. */
-  which?: 'LM' | 'SM' | 'LA' | 'SA';
+  /**
+   * Largest or smallest by magnitude (`'LM'`, the default, `'SM'`) or by value (`'LA'`, `'SA'`), or half from each end
+   * (`'BE'`, for an odd k one more from the high end), as in SciPy. `'SM'` forms the matrix, up to 2048 unknowns; `'SA'`
+   * finds the same of a positive semi-definite operator of any size.
+   */
+  which?: EigshEnd;
   /** On ‖A q − λ q‖ relative to |λ|; by default what the precision allows. */
   tolerance?: number;
-  /** Products with the operator; ten times its size by default, at least 1000. */
+  /** The most products with the operator; ten times its size by default, at least 1000. */
   maxIterations?: number;
   /** Lanczos vectors kept; max(2k + 1, 20) by default. */
   basis?: number;
@@ -43,24 +59,29 @@ const EIGSH_OPTIONS = new OptionNames<EigshOptions>({
 export interface Eigenpairs {
   /** [k], ascending. */
   eigenvalues: FloatArray;
-  /** [k, n], row-major: each row one, of norm 1. */
+  /** [k, n], row-major: each row one, orthonormal. */
   eigenvectors: FloatArray;
-  /** [k], ‖A q − λ q‖. */
+  /** [k], ‖A q − λ q‖ of the pairs returned; where it did not converge, as the method carries it along. */
   residualNorms: FloatArray;
   /** Products with the operator. */
   iterations: number;
   /** Whether all pairs are within the tolerance. */
   converged: boolean;
-  /** `converged`, `maxIterations` or `nan`. */
-  reason: string;
+  /** Why it ended. */
+  reason: EigshReason;
   /** For people; empty when converged. */
   message: string;
 }
 
 /**
  * Some eigenvalues and eigenvectors of a symmetric operator, by Lanczos with full re-orthogonalisation and restarts.
+ * What converged is verified in a fresh random direction, so that no copy of a repeated eigenvalue is missing. Where the
+ * Lanczos basis would span the whole space, and where up to 2048 unknowns have not converged after as many products, the
+ * matrix itself is formed and solved.
  *
- * @throws RangeError when k is not within 1 to n
+ * @throws RangeError when k is not within 1 to n, or A is seen not to be symmetric
+ * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when A is not square, `ERR_UNSUPPORTED_OP` for `'SM'` of more than 2048
+ * unknowns
  */
 export async function eigsh(op: LinearOperator, options?: EigshOptions): Promise<Eigenpairs> {
   const { request, signal, describe } = eigshRequest(op, options);
@@ -73,14 +94,15 @@ export function eigshSync(op: LinearOperator, options?: EigshOptions): Eigenpair
 }
 
 function eigshRequest(op: LinearOperator, options: EigshOptions | undefined) {
-  const { k = 6, which = 'LM', tolerance, maxIterations, basis, seed, ...how } = EIGSH_OPTIONS.read(options);
+  const { k, which = 'LM', tolerance, maxIterations, basis, seed, ...how } = EIGSH_OPTIONS.read(options);
   const { request, ...rest } = solverRequest('eigsh', op, how);
+  const most = op.shape[0];
   return {
     ...rest,
     request: {
       ...request,
-      k: positive(k, 'k', op.shape[0]),
-      which: checkOneOf(which, ['LM', 'SM', 'LA', 'SA'] as const, 'which'),
+      k: positive(k ?? Math.min(6, most), 'k', most),
+      which: checkOneOf(which, ENDS, 'which'),
       seed: seedOf(seed),
       ...given({
         tolerance: optionalAmount(tolerance, 'tolerance'),

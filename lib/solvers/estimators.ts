@@ -10,7 +10,8 @@ import { type SolverOptions, seedOf, solverRequest } from './arguments.ts';
 export interface TraceOptions extends SolverOptions {
   /**
    * `'hutchinson'` (the default): the mean of zᵀA z. `'hutch++'` takes the trace on the dominant subspace exactly, which
-   * for a positive semi-definite operator needs far fewer products for the same error.
+   * for a positive semi-definite operator needs far fewer products for the same error; with fewer than three samples it is
+   * Hutchinson's.
    */
   method?: 'hutchinson' | 'hutch++';
   /** Products with the operator; 30 by default. */
@@ -30,7 +31,7 @@ const TRACE_OPTIONS = new OptionNames<TraceOptions>({
 /** An estimate of a trace. */
 export interface TraceEstimate {
   estimate: number;
-  /** Of the mean over the random vectors; NaN for fewer than two. */
+  /** Of the mean over the random vectors: NaN for fewer than two, 0 where Hutch++ has the whole trace exactly. */
   standardError: number;
   /** Products with the operator. */
   products: number;

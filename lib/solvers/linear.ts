@@ -11,13 +11,16 @@ import {
 } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
 import { run, runSync } from '../run.ts';
-import { given, optionalAmount, optionalCount, type SolverOptions, solverRequest } from './arguments.ts';
+import { given, optionalAmount, optionalLimit, type SolverOptions, solverRequest } from './arguments.ts';
 
 /** Of `cg` and `minres`. */
 export interface LinearSolverOptions extends SolverOptions {
   /** On ‖b − A x‖ / ‖b‖; 1e-5 by default. */
   tolerance?: number;
-  /** For each right-hand side; ten times the number of unknowns by default. */
+  /**
+   * Steps for each right-hand side; ten times the number of unknowns by default. After k steps x is the k-th iterate of
+   * the method: stopped early, `cg` is truncated CG. With 0, x is the start.
+   */
   maxIterations?: number;
   /** An approximation of A⁻¹, symmetric positive definite: an operator, or the diagonal of one. */
   preconditioner?: LinearOperator | FloatArray;
@@ -25,8 +28,12 @@ export interface LinearSolverOptions extends SolverOptions {
   x0?: FloatArray;
   /** How many right-hand sides b holds, row-major [k, n]; one by default. */
   k?: number;
-  /** Called after each iteration. If it throws, the solver ends and the promise rejects with what was thrown. */
-  onIteration?: (progress: SolverProgress) => void;
+  /**
+   * Called after each iteration. When it returns `false` the solver ends with the reason `'stopped'` and the iterate it
+   * reached; when it throws, the call fails with what was thrown. An asynchronous solver does not wait for it and may have
+   * gone on for some iterations, of which it then hears no more.
+   */
+  onIteration?: (progress: SolverProgress) => unknown;
 }
 
 const LINEAR_SOLVER_OPTIONS = new OptionNames<LinearSolverOptions>({
@@ -50,26 +57,50 @@ export interface SolverProgress {
   rightHandSide: number;
 }
 
-/** How one right-hand side ended. Not to converge is a result, no failure. */
+/**
+ * Why a solver ended:
+ * - `converged`: ‖b − A x‖ ≤ tolerance ‖b‖, found by a product with x.
+ * - `maxIterations`: that many steps were taken.
+ * - `indefinite`: `cg` met a direction p with pᵀA p ≤ 0 (to rounding), so A is not positive definite; x is the iterate
+ *   before it.
+ * - `preconditioner`: the preconditioner is not positive definite.
+ * - `stagnation`: the residual no longer falls, because of rounding or because a singular system has no solution; x is
+ *   then, by `minres`, a least-squares solution.
+ * - `range`: the solution is too small or too large for a number of the precision.
+ * - `stopped`: `onIteration` returned `false`.
+ * - `nan`: the right-hand side, the start, the operator or the preconditioner gave NaN or infinity; x is the last finite
+ *   iterate.
+ */
+export type SolverReason =
+  | 'converged'
+  | 'maxIterations'
+  | 'indefinite'
+  | 'preconditioner'
+  | 'stagnation'
+  | 'range'
+  | 'stopped'
+  | 'nan';
+
+/** How one right-hand side ended. Not to converge is a result, no failure: x is the iterate that was reached. */
 export interface SolverRecord {
-  /** Steps of the method. */
+  /** Steps of the method, one product with the operator each, as SciPy counts; products that check the residual are none. */
   iterations: number;
-  /** ‖b − A x‖ */
+  /** ‖b − A x‖ of the x returned, by a product. */
   residualNorm: number;
   /** Whether the tolerance was reached. */
   converged: boolean;
-  /**
-   * `converged`, `maxIterations`, `indefinite` (A, for `cg`, is not positive definite), `nan`, `stagnation` (rounding
-   * keeps the tolerance out of reach), `preconditioner` (it is not positive definite).
-   */
-  reason: string;
+  /** Why it ended. */
+  reason: SolverReason;
   /** For people; empty when converged. */
   message: string;
 }
 
-/** Over all right-hand sides: the most iterations, the largest residual, whether all converged. */
+/**
+ * Over all right-hand sides: the most iterations, the largest residual, whether all converged, and the reason of the first
+ * that did not.
+ */
 export interface LinearSolution extends SolverRecord {
-  /** Flat, of the length of b. */
+  /** Flat, of the length of b; memory of its own. */
   x: FloatArray;
   /** One for each right-hand side. */
   records: SolverRecord[];
@@ -77,9 +108,11 @@ export interface LinearSolution extends SolverRecord {
 
 /**
  * Conjugate gradients, for a symmetric positive definite A. A direction p with pᵀA p ≤ 0 shows that A is not: the
- * solver ends with the reason `'indefinite'`; use `minres` then.
+ * solver ends with the reason `'indefinite'`; use `minres` then. Sizes of A and b between the ends of the precision do not
+ * matter: the solver scales them.
  *
  * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when A is not square or b does not fit, `ERR_DTYPE_MISMATCH`
+ * @throws RangeError when A is seen not to be symmetric
  */
 export async function cg(
   op: LinearOperator,
@@ -93,7 +126,12 @@ export function cgSync(op: LinearOperator, b: OperatorVector, options?: LinearSo
   return solveSync('cg', op, b, options);
 }
 
-/** The minimum-residual method, for a symmetric A, which may be indefinite or singular. */
+/**
+ * The minimum-residual method, for a symmetric A, which may be indefinite or singular.
+ *
+ * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when A is not square or b does not fit, `ERR_DTYPE_MISMATCH`
+ * @throws RangeError when A is seen not to be symmetric
+ */
 export async function minres(
   op: LinearOperator,
   b: OperatorVector,
@@ -158,7 +196,7 @@ function linearRequest(
     b: count === 1 ? op.rowVector(b, 'b') : checkVector(b, 'b', length, op.dtype),
     ...given({
       tolerance: optionalAmount(tolerance, 'tolerance'),
-      maxIterations: optionalCount(maxIterations, 'maxIterations'),
+      maxIterations: optionalLimit(maxIterations, 'maxIterations'),
       x0: x0 === undefined ? undefined : checkVector(x0, 'x0', length, op.dtype),
       count: k === undefined ? undefined : count,
       onIteration:

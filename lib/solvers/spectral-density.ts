@@ -3,6 +3,7 @@ import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
 import { run, runSync } from '../run.ts';
 import {
+  checkPositive,
   given,
   optionalAmount,
   optionalCount,
@@ -17,11 +18,17 @@ export interface SpectralDensityOptions extends SolverOptions {
   probes?: number;
   /** Lanczos steps for each; 80 by default, at most the size of the operator. */
   steps?: number;
-  /** 1024 by default. */
+  /** At least 2; 1024 by default. */
   gridPoints?: number;
-  /** What the grid reaches beyond the eigenvalues found, relative to their span; 0.05 by default. */
+  /**
+   * What the grid reaches beyond the eigenvalues found, relative to their span; by default 0.05 and at least 4.5 sigma, so
+   * that the density on the grid integrates to 1.
+   */
   margin?: number;
-  /** Width of the Gaussians that broaden the density; 1 % of the grid's span by default. */
+  /**
+   * Width of the Gaussians that broaden the density, above 0; by default 1 % of the grid's span, and at least two of its
+   * steps. One narrower than a step falls between the points of the grid.
+   */
   sigma?: number;
   /** 0 by default. */
   seed?: number | bigint;
@@ -81,7 +88,7 @@ function densityRequest(op: LinearOperator, options: SpectralDensityOptions | un
         steps: optionalCount(steps, 'steps'),
         gridPoints: optionalCount(gridPoints, 'gridPoints'),
         margin: optionalAmount(margin, 'margin'),
-        sigma: optionalAmount(sigma, 'sigma'),
+        sigma: sigma === undefined ? undefined : checkPositive(sigma, 'sigma'),
       }),
     },
   };

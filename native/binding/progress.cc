@@ -10,12 +10,15 @@
 namespace tc::js {
 namespace {
 
-void call(const Napi::Function& function, int64_t rightHandSide, int64_t iteration,
+/// False where the function returns false.
+bool call(const Napi::Function& function, int64_t rightHandSide, int64_t iteration,
           double residualNorm) {
   const Napi::Env env = function.Env();
-  function.Call({Napi::Number::New(env, static_cast<double>(rightHandSide)),
-                 Napi::Number::New(env, static_cast<double>(iteration)),
-                 Napi::Number::New(env, residualNorm)});
+  const Napi::Value answer =
+      function.Call({Napi::Number::New(env, static_cast<double>(rightHandSide)),
+                     Napi::Number::New(env, static_cast<double>(iteration)),
+                     Napi::Number::New(env, residualNorm)});
+  return !answer.IsBoolean() || answer.As<Napi::Boolean>().Value();
 }
 
 class SameThread : public Progress {
@@ -23,13 +26,14 @@ class SameThread : public Progress {
   explicit SameThread(Napi::Function function) : function_(function) {}
 
   bool report(int64_t rightHandSide, int64_t iteration, double residualNorm) override {
-    call(function_, rightHandSide, iteration, residualNorm);
-    return true;
+    goesOn_ = goesOn_ && call(function_, rightHandSide, iteration, residualNorm);
+    return goesOn_;
   }
   void finish() override {}
 
  private:
   Napi::Function function_;
+  bool goesOn_ = true;
 };
 
 class OtherThread : public Progress, public std::enable_shared_from_this<OtherThread> {
@@ -38,7 +42,7 @@ class OtherThread : public Progress, public std::enable_shared_from_this<OtherTh
       : thread_(function.Env()), function_(Napi::Persistent(function)) {}
 
   bool report(int64_t rightHandSide, int64_t iteration, double residualNorm) override {
-    if (failed_) return false;
+    if (ended_) return false;
     bool wake = false;
     {
       const std::lock_guard lock(mutex_);
@@ -57,7 +61,7 @@ class OtherThread : public Progress, public std::enable_shared_from_this<OtherTh
  private:
   /// On JavaScript's thread: calls the function for what is queued.
   void drain() {
-    while (!failed_) {
+    while (!ended_) {
       std::tuple<int64_t, int64_t, double> next;
       {
         const std::lock_guard lock(mutex_);
@@ -67,10 +71,11 @@ class OtherThread : public Progress, public std::enable_shared_from_this<OtherTh
       }
       try {
         const Napi::HandleScope scope(function_.Env());
-        call(function_.Value(), std::get<0>(next), std::get<1>(next), std::get<2>(next));
+        if (!call(function_.Value(), std::get<0>(next), std::get<1>(next), std::get<2>(next)))
+          ended_ = true;
       } catch (const Napi::Error&) {
         error_ = std::current_exception();
-        failed_ = true;
+        ended_ = true;
       }
     }
   }
@@ -78,7 +83,7 @@ class OtherThread : public Progress, public std::enable_shared_from_this<OtherTh
   JsThread thread_;
   std::mutex mutex_;
   std::deque<std::tuple<int64_t, int64_t, double>> queue_;
-  std::atomic<bool> failed_ = false;
+  std::atomic<bool> ended_ = false;
   Napi::FunctionReference function_;  ///< JavaScript's thread only
   std::exception_ptr error_;          ///< JavaScript's thread only
 };

@@ -9,8 +9,8 @@ namespace tc::js {
 
 /// Reports of an iterative operation to a JavaScript function (rightHandSide, iteration,
 /// residualNorm). From another thread they are queued and never block; what is still queued when
-/// the operation ends is delivered before its promise settles. When the function throws, `report`
-/// returns false from then on and `finish` throws what it threw.
+/// the operation ends is delivered before its promise settles. When the function returns false or
+/// throws, `report` returns false from then on; `finish` throws what it threw.
 class Progress {
  public:
   /// Null without a function. `memory` tells where reports come from: kBorrow, JavaScript's own

@@ -1,6 +1,7 @@
 #include "core/solvers/estimators.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/hypot.h>
 #include <ATen/ops/linalg_qr.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/stack.h>
@@ -8,12 +9,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "core/error.h"
 #include "core/profiler/stage.h"
 #include "core/solvers/probes.h"
-#include "core/solvers/solver.h"
+#include "core/solvers/scale.h"
 
 namespace tc {
 namespace {
@@ -26,11 +28,13 @@ void checkArguments(const LinearOperator& a, int64_t samples, const char* purpos
 /// Mean and standard error of the mean.
 TraceEstimate summarise(const std::vector<double>& values) {
   const auto n = static_cast<double>(values.size());
-  double mean = 0;
-  for (const double value : values) mean += value / n;
-  double squares = 0;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  return {mean, std::sqrt(squares / (n - 1) / n), static_cast<int64_t>(values.size())};
+  double mean = values.front();  // exact where all are the same
+  for (const double value : values) mean += (value - values.front()) / n;
+  double spread = 0;  // the root of the sum of squares, which stays within float64
+  for (const double value : values) spread = std::hypot(spread, value - mean);
+  const double error =
+      n > 1 ? spread / std::sqrt(n * (n - 1)) : std::numeric_limits<double>::quiet_NaN();
+  return {mean, error, static_cast<int64_t>(values.size())};
 }
 
 TraceEstimate hutchinson(const LinearOperator& a, int64_t samples, Probes& probes,
@@ -45,9 +49,16 @@ TraceEstimate hutchinson(const LinearOperator& a, int64_t samples, Probes& probe
 
 TraceEstimate hutchPlusPlus(const LinearOperator& a, int64_t samples, Probes& probes,
                             const StopToken& stop) {
-  const int64_t sketch = std::min(std::max<int64_t>(1, samples / 3), a.rows());
+  const int64_t sketch = std::min(samples / 3, a.rows());
   std::vector<at::Tensor> sketched;
-  for (int64_t i = 0; i < sketch; ++i) sketched.push_back(a.matvec(probes.rademacher(), stop));
+  for (int64_t i = 0; i < sketch; ++i) {
+    const at::Tensor image = a.matvec(probes.rademacher(), stop);
+    if (!std::isfinite(largestOf(image))) {
+      const double nan = std::numeric_limits<double>::quiet_NaN();
+      return {nan, nan, i + 1};
+    }
+    sketched.push_back(scaledBy(image, -exponentOf(image)));
+  }
   // Orthonormal rows that span the sketched range.
   const at::Tensor q = std::get<0>(at::linalg_qr(at::stack(sketched, 1))).t().contiguous();
   double exact = 0;
@@ -55,7 +66,7 @@ TraceEstimate hutchPlusPlus(const LinearOperator& a, int64_t samples, Probes& pr
   if (sketch == a.rows()) return {exact, 0, 2 * sketch};  // Q is the whole space
 
   std::vector<double> values;
-  for (int64_t i = 2 * sketch; i < std::max(samples, 2 * sketch + 1); ++i) {
+  for (int64_t i = 2 * sketch; i < samples; ++i) {
     at::Tensor z = probes.rademacher();
     z = z - at::matmul(at::matmul(q, z), q);
     values.push_back(dotOf(z, a.matvec(z, stop)));
@@ -73,8 +84,10 @@ TraceEstimate trace(const LinearOperator& a, TraceMethod method, int64_t samples
   const profiling::Stage stage("torch_curvature::trace");
   checkArguments(a, samples, "trace");
   Probes probes(a, seed);
-  return method == TraceMethod::kHutchinson ? hutchinson(a, samples, probes, stop)
-                                            : hutchPlusPlus(a, samples, probes, stop);
+  // Hutch++ spends its products on three things.
+  return method == TraceMethod::kHutchPlusPlus && samples >= 3
+             ? hutchPlusPlus(a, samples, probes, stop)
+             : hutchinson(a, samples, probes, stop);
 }
 
 DiagonalEstimate estimateDiagonal(const LinearOperator& a, int64_t samples, uint64_t seed,
@@ -82,18 +95,20 @@ DiagonalEstimate estimateDiagonal(const LinearOperator& a, int64_t samples, uint
   const profiling::Stage stage("torch_curvature::estimate_diagonal");
   checkArguments(a, samples, "diagonal");
   Probes probes(a, seed);
-  // Welford's running mean and squared deviations.
+  // Welford's running mean; of the deviations the root of the sum of squares, which stays within
+  // the precision.
   at::Tensor mean = at::zeros({a.rows()}, a.options());
-  at::Tensor squares = at::zeros({a.rows()}, a.options());
+  at::Tensor spread = at::zeros({a.rows()}, a.options());
   for (int64_t i = 1; i <= samples; ++i) {
     const at::Tensor z = probes.rademacher();
-    const at::Tensor sample = z * a.matvec(z, stop);
-    const at::Tensor before = sample - mean;
-    mean.add_(before, 1.0 / static_cast<double>(i));
-    squares.add_(before * (sample - mean));
+    const at::Tensor before = z * a.matvec(z, stop) - mean;
+    const auto count = static_cast<double>(i);
+    mean.add_(before, 1 / count);
+    spread = at::hypot(spread, before * std::sqrt((count - 1) / count));
   }
   const auto n = static_cast<double>(samples);
-  return {mean, (squares / (n - 1) / n).sqrt_()};
+  if (samples < 2) spread.fill_(std::numeric_limits<double>::quiet_NaN());
+  return {mean, spread / std::sqrt(std::max(n * (n - 1), 1.0))};
 }
 
 }  // namespace tc

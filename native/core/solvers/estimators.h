@@ -12,14 +12,16 @@ enum class TraceMethod { kHutchinson, kHutchPlusPlus };
 
 struct TraceEstimate {
   double estimate = 0;
-  double standardError = 0;  ///< of the mean over the probes; NaN for fewer than two
-  int64_t products = 0;      ///< products with the operator
+  /// Of the mean over the probes: NaN for fewer than two, 0 where the trace is exact.
+  double standardError = 0;
+  int64_t products = 0;  ///< products with the operator
 };
 
 /// tr A by `samples` products with random vectors. Hutchinson (1989): the mean of zᵀA z with
 /// entries ±1. Hutch++ (Meyer, Musco, Musco & Woodruff 2021): a third of the products finds the
 /// dominant subspace Q, a third its exact part tr(QᵀAQ), and Hutchinson the rest, which for a
-/// positive semi-definite A falls like 1/samples rather than 1/√samples.
+/// positive semi-definite A falls like 1/samples rather than 1/√samples; with fewer than three
+/// samples it is Hutchinson's. A need not be symmetric. NaN where the operator gives NaN.
 TraceEstimate trace(const LinearOperator& a, TraceMethod method, int64_t samples, uint64_t seed,
                     const StopToken& stop);
 

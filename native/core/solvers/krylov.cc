@@ -10,7 +10,7 @@
 
 #include "core/device.h"
 #include "core/profiler/stage.h"
-#include "core/solvers/solver.h"
+#include "core/solvers/scale.h"
 
 namespace tc {
 namespace {

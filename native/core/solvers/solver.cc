@@ -1,19 +1,22 @@
 #include "core/solvers/solver.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/dot.h>
-#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string_view>
 #include <utility>
 
 #include "core/error.h"
+#include "core/solvers/symmetry.h"
 
 namespace tc {
 namespace {
+
+/// What a residual has to fall by for another try.
+constexpr double kLower = 0.999;
 
 void checkArguments(const LinearOperator& a, const at::Tensor& b, const SolverOptions& options) {
   requireSquare(a, "a linear solver");
@@ -35,61 +38,149 @@ void checkArguments(const LinearOperator& a, const at::Tensor& b, const SolverOp
   }
   if (!(options.tolerance >= 0))
     throw Error("ERR_INVALID_ARGUMENT", "tolerance should not be negative");
+  if (options.maxIterations.value_or(0) < 0)
+    throw Error("ERR_INVALID_ARGUMENT", "maxIterations should not be negative");
 }
 
-Ending solveOne(System& system, const at::Tensor& b, const char* stagnation, const Sweep& sweep) {
+/// A x for an x of any scale.
+at::Tensor product(const LinearOperator& a, const at::Tensor& x, const StopToken& stop) {
+  const int exponent = exponentOf(x);
+  return scaledBy(a.matvec(scaledBy(x, -exponent), stop), exponent);
+}
+
+/// y 2^exponent, as a tensor of its own.
+at::Tensor scaledCopy(const at::Tensor& y, int exponent) {
+  return exponent == 0 ? y.clone() : scaledBy(y, exponent);
+}
+
+Ending outOfRange() {
+  return {"range",
+          "the solution is too small or too large for the precision: scale the right-hand side or "
+          "the operator, or use float64"};
+}
+
+/// Applies `sweep` to b from x, in place.
+Ending solveOne(System& system, const LinearOperator& a, const at::Tensor& b, at::Tensor x,
+                const SolverOptions& options, const StopToken& stop, int64_t limit,
+                const char* stagnation, const Sweep& sweep) {
   SolverRecord& record = system.record;
-  at::Tensor& x = system.x;
-  at::Tensor r = system.options.x0.defined() ? b - system.a.matvec(x, system.stop) : b.clone();
-  at::Tensor best = x;
-  double bestNorm = std::numeric_limits<double>::infinity();
+  record.residualNorm = normOf(b);
+  if (!std::isfinite(largestOf(b)) || !std::isfinite(largestOf(x))) {
+    record.residualNorm = std::numeric_limits<double>::quiet_NaN();
+    return {"nan", "the right-hand side or the start holds NaN or infinity"};
+  }
+  if (record.residualNorm == 0) {
+    x.zero_();  // the solution, wherever the start was
+    return {"converged", ""};
+  }
+  // The norms of b and r as a number near 1 and an exponent: they may be beyond float64.
+  const int exponentOfB = exponentOf(b);
+  const double target = options.tolerance * normOf(scaledBy(b, -exponentOfB));
+  const auto within = [&](const at::Tensor& r) {
+    return normOf(scaledBy(r, -exponentOfB)) <= target;
+  };
+
+  at::Tensor r = options.x0.defined() ? b - product(a, x, stop) : b;
+  double before = std::numeric_limits<double>::infinity();
+  at::Tensor xBefore;
+  bool lost = false;
+  std::optional<Ending> ending;
   while (true) {
     record.residualNorm = normOf(r);
-    if (!std::isfinite(record.residualNorm)) {
-      return {"nan", "the right-hand side, the start or the operator holds NaN or infinity"};
+    // A reason to end that the sweep met holds, unless x turns out to be good enough.
+    if (ending && std::string_view(ending->reason) == "nan") return *ending;
+    if (!std::isfinite(largestOf(r)))
+      return {"nan", "a product with the operator gave NaN or infinity"};
+    if (within(r)) return {"converged", ""};
+    if (ending) return *ending;
+    if (record.iterations >= limit) {
+      return {"maxIterations", "no convergence within " + std::to_string(limit) + " iterations"};
     }
-    if (record.residualNorm <= system.target) return {"converged", ""};
-    const bool progresses = record.residualNorm < bestNorm / 2;
-    if (record.residualNorm > bestNorm) {
-      x.copy_(best);
-      record.residualNorm = bestNorm;
+    if (!(record.residualNorm < before * (system.brokeOff ? kLower : 0.5))) {
+      if (xBefore.defined() && record.residualNorm > before) {
+        // A refinement that rounding spoilt is taken back.
+        x.copy_(xBefore);
+        record.residualNorm = before;
+      }
+      if (lost) return outOfRange();
+      return {"stagnation", stagnation};
     }
-    if (record.iterations >= system.limit) {
-      return {"maxIterations",
-              "no convergence within " + std::to_string(system.limit) + " iterations"};
+    const bool refines = record.iterations > 0;
+    if (refines) xBefore = x.clone();
+    before = record.residualNorm;
+    ending = sweep(system, system.begin(r, target, exponentOfB));
+    const at::Tensor next = x + system.correction(lost);
+    if (std::isfinite(largestOf(next))) {
+      x.copy_(next);
+    } else if (!ending) {
+      ending = outOfRange();
     }
-    if (!progresses) return {"stagnation", stagnation};
-    best = x.clone();
-    bestNorm = record.residualNorm;
-    if (auto ending = sweep(system, r)) return *ending;
-    r = b - system.a.matvec(x, system.stop);
+    r = b - product(a, x, stop);
   }
 }
 
 }  // namespace
 
-at::Tensor System::precondition(const at::Tensor& r) const {
-  return options.preconditioner ? options.preconditioner->matvec(r, stop) : r;
+at::Tensor System::begin(const at::Tensor& r, double target, int targetExponent) {
+  exponent_ = exponentOf(r);
+  at::Tensor scaled = scaledCopy(r, -exponent_);
+  start_ = residual_ = normOf(scaled);
+  // What a recurrence says beyond the square of the precision changes no digit of x.
+  const double epsilon = epsilonOf(r);
+  enough_ = std::max(std::ldexp(target, targetExponent - exponent_), start_ * epsilon * epsilon);
+  d = at::zeros_like(r);
+  brokeOff = false;
+  return scaled;
 }
 
-std::optional<Ending> System::advance(double residualNorm) {
-  record.residualNorm = residualNorm;
+at::Tensor System::correction(bool& lost) const {
+  const int exponent = exponent_ - exponentOfA_.value_or(0);
+  at::Tensor result = scaledBy(d, exponent);
+  const double least = d.scalar_type() == at::kDouble
+                           ? std::numeric_limits<double>::min()
+                           : static_cast<double>(std::numeric_limits<float>::min());
+  const double largest = largestOf(result);
+  lost = largestOf(d) > 0 && !(largest >= least && std::isfinite(largest));
+  return result;
+}
+
+at::Tensor System::apply(const at::Tensor& v) {
+  const at::Tensor product = a_.matvec(v, stop_);
+  if (!exponentOfA_) {
+    const double largest = largestOf(product);
+    if (largest > 0 && std::isfinite(largest)) exponentOfA_ = exponentOf(product);
+  }
+  return scaledBy(product, -exponentOfA_.value_or(0));
+}
+
+at::Tensor System::precondition(const at::Tensor& r) {
+  if (!options_.preconditioner) return r;
+  const at::Tensor product = options_.preconditioner->matvec(r, stop_);
+  if (!exponentOfM_) exponentOfM_ = exponentOf(product);
+  return scaledBy(product, -*exponentOfM_);
+}
+
+std::optional<Ending> System::advance(double residual) {
+  residual_ = residual;
   ++record.iterations;
-  if (options.onIteration && !options.onIteration(index, record.iterations, residualNorm))
+  record.residualNorm = std::ldexp(residual, exponent_);
+  if (options_.onIteration && !options_.onIteration(index_, record.iterations, record.residualNorm))
     return Ending{"stopped", "stopped by onIteration"};
-  if (!std::isfinite(residualNorm)) return Ending{"nan", "the iteration gave NaN or infinity"};
   return std::nullopt;
 }
+
+double System::unscaled(double value) const { return std::ldexp(value, exponentOfA_.value_or(0)); }
 
 SolverResult solveBySweeps(const LinearOperator& a, const at::Tensor& b,
                            const SolverOptions& options, const StopToken& stop,
                            const char* stagnation, const Sweep& sweep) {
   checkArguments(a, b, options);
-  const int64_t limit = options.maxIterations > 0 ? options.maxIterations : 10 * a.rows();
+  requireSymmetric(a, "a linear solver", stop);
+  const int64_t limit = options.maxIterations.value_or(10 * a.rows());
   SolverResult result{options.x0.defined() ? options.x0.clone() : at::zeros_like(b), {}};
   const auto solve = [&](const at::Tensor& one, const at::Tensor& x, int64_t index) {
-    System system{a, options, stop, index, options.tolerance * normOf(one), limit, x, {}};
-    Ending ending = solveOne(system, one, stagnation, sweep);
+    System system(a, options, stop, index, limit);
+    Ending ending = solveOne(system, a, one, x, options, stop, limit, stagnation, sweep);
     system.record.converged = std::string_view(ending.reason) == "converged";
     system.record.reason = ending.reason;
     system.record.message = std::move(ending.message);
@@ -102,14 +193,5 @@ SolverResult solveBySweeps(const LinearOperator& a, const at::Tensor& b,
   }
   return result;
 }
-
-double normOf(const at::Tensor& x) { return at::linalg_vector_norm(x).item<double>(); }
-
-double epsilonOf(const at::Tensor& tensor) {
-  return tensor.scalar_type() == at::kDouble ? std::numeric_limits<double>::epsilon()
-                                             : std::numeric_limits<float>::epsilon();
-}
-
-double dotOf(const at::Tensor& x, const at::Tensor& y) { return at::dot(x, y).item<double>(); }
 
 }  // namespace tc

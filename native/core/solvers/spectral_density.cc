@@ -15,9 +15,16 @@
 #include "core/profiler/stage.h"
 #include "core/solvers/krylov.h"
 #include "core/solvers/probes.h"
+#include "core/solvers/scale.h"
+#include "core/solvers/symmetry.h"
 
 namespace tc {
 namespace {
+
+/// What the grid reaches beyond the eigenvalues: relative to their span, and in widths of a
+/// Gaussian, of which 7e-6 is further out.
+constexpr double kMargin = 0.05;
+constexpr double kReach = 4.5;
 
 /// The Gaussians' sum on the grid, a probe at a time to bound the memory.
 at::Tensor broaden(const at::Tensor& grid, const at::Tensor& nodes, const at::Tensor& weights,
@@ -40,6 +47,9 @@ SpectralDensity spectralDensity(const LinearOperator& a, const SpectralDensityOp
   if (options.probes < 1 || options.steps < 1 || options.gridPoints < 2)
     throw Error("ERR_INVALID_ARGUMENT",
                 "probes and steps should be positive, gridPoints at least 2");
+  if (!(options.margin.value_or(0) >= 0) || !(options.sigma.value_or(1) > 0))
+    throw Error("ERR_INVALID_ARGUMENT", "margin should not be negative, and sigma above 0");
+  requireSymmetric(a, "spectralDensity", stop);
   const int64_t steps = std::min(options.steps, a.rows());
   SpectralDensity result;
   // An invariant subspace ends a probe early; its unused nodes have weight zero.
@@ -63,14 +73,20 @@ SpectralDensity spectralDensity(const LinearOperator& a, const SpectralDensityOp
   }
   const double low = result.nodes.min().item<double>();
   const double high = result.nodes.max().item<double>();
-  const double span = high > low ? high - low : std::max(std::abs(high), 1.0);
-  result.grid = at::linspace(low - options.margin * span, high + options.margin * span,
-                             options.gridPoints, at::kDouble);
+  const double largest = std::max(std::abs(low), std::abs(high));
+  // What differs by rounding only is one eigenvalue.
+  const bool isSingle = high - low <= largest * epsilonOf(basis.vectors) * 64;
+  const double span = !isSingle ? high - low : largest > 0 ? largest : 1;
+  const double step = span / static_cast<double>(options.gridPoints - 1);
+  const double sigma = options.sigma.value_or(
+      std::max(span * (1 + 2 * options.margin.value_or(kMargin)) / 100, 2 * step));
+  const double margin =
+      options.margin ? *options.margin * span : std::max(kMargin * span, kReach * sigma);
+  result.grid = at::linspace(low - margin, high + margin, options.gridPoints, at::kDouble);
   if (!result.finite) {
     result.density = at::full_like(result.grid, std::numeric_limits<double>::quiet_NaN());
     return result;
   }
-  const double sigma = options.sigma > 0 ? options.sigma : span * (1 + 2 * options.margin) / 100;
   result.density = broaden(result.grid, result.nodes, result.weights, sigma);
   return result;
 }

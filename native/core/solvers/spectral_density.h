@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "core/operators/linear_operator.h"
 
@@ -12,8 +13,11 @@ struct SpectralDensityOptions {
   int64_t probes = 10;  ///< random start vectors
   int64_t steps = 80;   ///< Lanczos steps for each, at most n
   int64_t gridPoints = 1024;
-  double margin = 0.05;  ///< what the grid reaches beyond the Ritz values, relative to their span
-  double sigma = 0;      ///< width of the Gaussians; 0: 1 % of the span of the grid
+  /// What the grid reaches beyond the Ritz values, relative to their span. By default 5 % and at
+  /// least 4.5 sigma, so that the density on the grid integrates to 1.
+  std::optional<double> margin;
+  /// Width of the Gaussians; by default 1 % of the span of the grid, and at least two of its steps.
+  std::optional<double> sigma;
   uint64_t seed = 0;
 };
 
