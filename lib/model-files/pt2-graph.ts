@@ -195,6 +195,11 @@ export class GraphReader {
       this.#scope.sizes.set(result, { sizeOf, axis: asCount(args[1]?.[1], `the axis of ${target}`) });
       return;
     }
+    if (target === 'torch.ops.aten.sym_numel.default') {
+      const name = tensorName(args[0]?.[1], target);
+      this.#scope.sizes.set(result, this.#elementCount(name));
+      return;
+    }
     const op = SIZE_OPERATORS[target];
     const operands = args.map((arg) => (isSize(arg) ? this.#size(arg, target) : undefined));
     const [left, right] = operands;
@@ -203,6 +208,17 @@ export class GraphReader {
         throw unsupported(`${result} is a size of too many terms`);
       this.#scope.sizes.set(result, { op, left, right });
     }
+  }
+
+  /** The product of the sizes of a tensor. */
+  #elementCount(name: string): RawSize {
+    const sizeOf = this.valueOf(name);
+    const meta = asObject(this.#scope.tensors[name], `the description of ${name}`);
+    const axes = asList(meta.sizes, `the sizes of ${name}`);
+    if (axes.length >= MOST_TERMS) throw unsupported(`${name} has too many axes`);
+    return axes
+      .map((_, axis): RawSize => ({ sizeOf, axis }))
+      .reduce((left, right): RawSize => ({ op: '*', left, right }), 1 as RawSize);
   }
 
   #argument(arg: unknown, op: string, key: string, inputs: readonly Json[]): RawArgument {

@@ -72,7 +72,8 @@ class Functionalisation {
     const auto refuse = [&](const std::string& reason) {
       return Error("ERR_UNSUPPORTED_OP",
                    node.target + " changes its input in place, " + reason +
-                       "; write the model without it, or export it in functional form");
+                       "; write the model without it, or export it in functional form: "
+                       "torch.export.export(model, inputs).run_decompositions({})");
     };
     const auto& arguments = op.schema().arguments();
     for (size_t i = 0; i < arguments.size(); ++i) {

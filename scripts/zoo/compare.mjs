@@ -156,13 +156,20 @@ function refusal(error) {
   return { code, message: message.replace(/^\S+\.pt2: /, '') };
 }
 
-/** `right`, `partly` (some products are refused), `refused` or `wrong`. Where rows depend on one another, what cuts them apart should be refused. */
+/**
+ * `right`, `partly` (some products are refused), `refused` or `wrong`. Where rows depend on one another, what cuts them apart is
+ * rightly refused.
+ */
 export function verdict(results, independent) {
   if (results.some(({ error }) => error !== undefined && !(error <= TOLERANCE))) return 'wrong';
   const refused = results.filter(
-    ({ refused, cuts }) =>
-      refused !== undefined && !(cuts && !independent && refused.code === 'ERR_UNSUPPORTED_OP'),
+    (each) => each.refused !== undefined && !(each.cuts && !independent && isOfRows(each.refused)),
   );
   if (refused.length === 0) return 'right';
   return refused.some(({ product }) => product === 'load' || product === 'forward') ? 'refused' : 'partly';
+}
+
+/** Rows that depend on one another, or fewer than the file is for. */
+function isOfRows({ code }) {
+  return code === 'ERR_UNSUPPORTED_OP' || code === 'ERR_SHAPE_MISMATCH';
 }

@@ -1,7 +1,8 @@
 """Exports models of the zoo and writes what PyTorch computes for them in float64.
 
     python export.py FOLDER NAME…     writes NAME.pt2 and NAME.json for each, and prints a line of JSON before and after
-    python export.py --list           prints [{name, family, module}] as JSON
+    python export.py --list           prints the models, [{name, family}], and the families that are missing, as JSON
+    python export.py --fixtures       writes test/fixtures/zoo: the models of FIXTURES, without stack traces and paths
 
 Values are those of torch.func, of a model with random weights in eval() and float64: the output y, J v, Jᵀu, JᵀJ v, JJᵀu and, for each
 loss, its value, gradient, and the products of its Hessian and Gauss-Newton matrix with v. Arrays are base64 of little-endian numbers.
@@ -28,11 +29,23 @@ from torch.overrides import TorchFunctionMode
 from models import load
 from models.registry import Picked
 
+SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 SECONDS = 150
 """The exit code that asks for a new process: a failure may leave torch.func's stack of levels as it was."""
 GO_ON = 3
 """Relative difference up to which two ways of PyTorch's own to compute a thing agree."""
 AGREE = 1e-9
+
+
+"""Small ones of every kind, which are tests of the repository."""
+FIXTURES = [
+    "seed-mlp", "fno-1d", "ferminet", "jastrow", "pinn-poisson-by-hand", "deeponet", "fourier-features", "gp-cholesky", "linalg-inv", "linalg-logdet",
+    "schnet", "deep-sets", "planar-flow", "maf-made", "vae-elbo", "mixture-density", "hypernetwork", "mixture-of-experts", "spatial-transformer",
+    "elementary-functions", "indexing", "stop-gradient", "unread-random", "batch-softmax", "contrastive-logits", "perceiver-int-input",
+    "linear-attention", "tcn-weight-norm", "lstm-learned-state", "text-cnn", "tied-weights", "lora", "sdpa-bool-mask-broadcast", "sdpa-gqa",
+    "batch-norm2d", "embedding-padding", "act-prelu-channels", "max-unpool2d-channels", "pyg-gcn-weighted", "pyg-dense-gat",
+    "tv-squeezenet-fire", "timm-eca", "hf-gemma",
+]
 
 
 def main():
@@ -43,6 +56,9 @@ def main():
     if sys.argv[1] == "--list":
         entries, missing = load()
         print(json.dumps({"models": [{"name": e.name, "family": e.family} for e in entries.values()], "missing": missing}))
+        return
+    if sys.argv[1] == "--fixtures":
+        write_fixtures()
         return
     folder = pathlib.Path(sys.argv[1])
     entries, _ = load()
@@ -62,6 +78,25 @@ def main():
         print(json.dumps({"done": name, "failed": record.get("failed")}), flush=True)
         if "failed" in record:
             sys.exit(GO_ON)
+
+
+def write_fixtures():
+    entries, missing = load()
+    if missing:
+        raise SystemExit(f"families are missing: {missing}")
+    folder = SCRIPTS.parent / "test" / "fixtures" / "zoo"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    sys.path.insert(0, str(SCRIPTS))
+    from reference.models import shrink
+
+    for name in FIXTURES:
+        path = folder / f"{name}.pt2"
+        with OnePrecision():
+            record = export(entries[name], path)
+        shrink(path)
+        (folder / f"{name}.json").write_text(json.dumps(record, separators=(",", ":")) + "\n")
 
 
 def too_long(*_):
