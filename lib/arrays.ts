@@ -2,6 +2,7 @@
 import { types } from 'node:util';
 import { outOfRange, TorchCurvatureError, wrongType } from './errors.ts';
 import type { FloatArray, TypedArray } from './native.ts';
+import { plural } from './words.ts';
 
 export type { FloatArray, TypedArray };
 
@@ -36,7 +37,7 @@ export function tensor<Data extends TypedArray>(data: Data, shape: readonly numb
   if (data.length !== expected) {
     throw new TorchCurvatureError(
       'ERR_SHAPE_MISMATCH',
-      `data has ${data.length} elements, but the shape ${describeShape(sizes)} needs ${expected}`,
+      `data has ${plural(data.length, 'element')}, but the shape ${describeShape(sizes)} needs ${expected}`,
     );
   }
   return { data, shape: sizes };

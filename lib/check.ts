@@ -13,6 +13,7 @@ import {
 } from './arrays.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from './errors.ts';
 import { OptionNames, record } from './options.ts';
+import { plural } from './words.ts';
 
 export const ENGINES = ['auto', 'fused', 'autograd'] as const;
 /**
@@ -139,7 +140,7 @@ export function checkVector(value: unknown, name: string, length: number, dtype?
   if (value.length !== length) {
     throw new TorchCurvatureError(
       'ERR_SHAPE_MISMATCH',
-      `${name} should have ${length} elements, got ${value.length}`,
+      `${name} should have ${plural(length, 'element')}, got ${value.length}`,
     );
   }
   if (dtype !== undefined && dtypeOf(value) !== dtype) {
@@ -215,7 +216,7 @@ export function checkTensor(value: unknown, name: string, dtype: DType): Tensor 
   if (data.length !== count) {
     throw new TorchCurvatureError(
       'ERR_SHAPE_MISMATCH',
-      `${name}.data should have ${count} elements for the shape ${describeShape(shape)}, got ${data.length}`,
+      `${name}.data should have ${plural(count, 'element')} for the shape ${describeShape(shape)}, got ${data.length}`,
     );
   }
   if (isFloatArray(data) && dtypeOf(data) !== dtype) {

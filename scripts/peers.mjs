@@ -38,7 +38,9 @@ if (python === undefined) {
 
 const peak = await measurePeak(Math.max(...threadCounts));
 for (const { threads, float32, float64 } of peak ?? []) {
-  console.log(`Peak of multiply-adds, ${threads} thread(s): ${float32} GFLOP/s float32, ${float64} float64`);
+  console.log(
+    `Peak of multiply-adds, ${threads} thread${threads === 1 ? '' : 's'}: ${float32} GFLOP/s float32, ${float64} float64`,
+  );
 }
 
 const races = [];
@@ -68,7 +70,7 @@ function chooseCases() {
 function report({ name, widths, batch, parameters, dtype, threads, versions, results, ratios, costs }) {
   const described = Object.entries(versions).map(([peer, version]) => `${peer} ${version}`);
   console.log(
-    `\n${name}: P = ${parameters}, batch ${batch}, ${dtype}, ${threads} thread(s); ${described.join(', ')}`,
+    `\n${name}: P = ${parameters}, batch ${batch}, ${dtype}, ${threads} thread${threads === 1 ? '' : 's'}; ${described.join(', ')}`,
   );
   const table = new Table({
     head: ['', 'min ms', 'median ms', 'ours / theirs', 'of peak', 'peak memory, MB', 'difference'],

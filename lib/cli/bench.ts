@@ -1,14 +1,14 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { SORT_KEYS } from '../profiler/rows.ts';
-import { compare } from './bench/compare.ts';
-import type { ExperimentSpec } from './bench/experiment.ts';
+import { compare, traceName } from './bench/compare.ts';
+import { type ExperimentSpec, METHODS } from './bench/experiment.ts';
 import { describeComparison, describeSetup } from './bench/print.ts';
 import { startProgress } from './bench/progress.ts';
 import { reportPage } from './bench/report.ts';
 import { runSweep, sweepTable } from './bench/sweep.ts';
 import { RunFailure, UsageError } from './failure.ts';
+import { outputWidth } from './fit.ts';
 import {
   chunkSizeOption,
   type Dtype,
@@ -19,6 +19,7 @@ import {
   threadsOption,
   wholeNumber,
 } from './options.ts';
+import { checkOutputFiles, checkOutputFolder, type OutputFile } from './output-file.ts';
 
 const DEFAULT_REPORT = 'torch-curvature-sweep.html';
 
@@ -79,22 +80,19 @@ async function run(executable: string, options: BenchOptions): Promise<void> {
     throw new UsageError('--html is the report of a sweep: give --sweep as well');
   }
   const html = options.sweep === undefined ? undefined : (options.html ?? DEFAULT_REPORT);
-  // Before minutes of measuring, not after them.
-  for (const file of [html, options.json]) {
-    if (file !== undefined) await mkdir(dirname(file), { recursive: true });
-  }
+  await checkOutputs(options, html);
 
   const spec = experimentSpec(options);
   const progress = startProgress(3 + (options.sweep === undefined ? 0 : 2 * options.sweep.values.length));
   try {
-    progress.note(describeSetup(spec));
+    progress.note(describeSetup(spec, outputWidth()));
     const comparison = await compare(executable, spec, { ...options, progress });
-    progress.note(describeComparison(comparison));
+    progress.note(describeComparison(comparison, outputWidth()));
 
     const sweep =
       options.sweep === undefined ? undefined : await runSweep(executable, spec, options.sweep, progress);
     if (sweep !== undefined && html !== undefined) {
-      progress.note(sweepTable(sweep));
+      progress.note(sweepTable(sweep, outputWidth()));
       await writeFile(html, await reportPage(comparison, sweep));
       progress.note(`Report: ${html}\n`);
     }
@@ -108,6 +106,18 @@ async function run(executable: string, options: BenchOptions): Promise<void> {
   } finally {
     progress.stop();
   }
+}
+
+async function checkOutputs({ json, trace }: BenchOptions, html: string | undefined): Promise<void> {
+  const files: OutputFile[] = [];
+  if (html !== undefined) {
+    files.push({ option: '--html', path: html, extensions: ['.html', '.htm'], makeFolder: true });
+  }
+  if (json !== undefined) {
+    files.push({ option: '--json', path: json, extensions: ['.json'], makeFolder: true });
+  }
+  await checkOutputFiles(files);
+  if (trace !== undefined) await checkOutputFolder('--trace', trace, METHODS.map(traceName));
 }
 
 function experimentSpec(options: BenchOptions): ExperimentSpec {

@@ -12,6 +12,11 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : significant(value)} ${units[unit]}`;
 }
 
+/** As `bytes`, or `< 4.1 kB` where it is a bound. */
+export function formatPeak(product: { peakBytes: number; peakBytesIsUpperBound: boolean }): string {
+  return `${product.peakBytesIsUpperBound ? '< ' : ''}${formatBytes(product.peakBytes)}`;
+}
+
 /** Milliseconds, or seconds where these would be long. */
 export function formatMs(ms: number): string {
   return ms >= 10_000 ? `${significant(ms / 1000)} s` : `${significant(ms)} ms`;

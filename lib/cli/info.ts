@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { info } from '../index.ts';
-import { formatPairs } from './format.ts';
+import { fitPairs, outputWidth } from './fit.ts';
 
 export function infoCommand(): Command {
   return new Command('info')
@@ -22,6 +22,6 @@ export function infoCommand(): Command {
         ['CUDA support', facts.cudaCompiled ? 'compiled in' : 'not in this build of libtorch'],
         ['CUDA devices', cuda],
       ];
-      process.stdout.write(`${formatPairs(rows)}\n`);
+      process.stdout.write(`${fitPairs(rows, outputWidth())}\n`);
     });
 }

@@ -5,6 +5,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { MEASURE, measureCommand } from './bench/child.ts';
 import { benchCommand } from './bench.ts';
 import { describeError, UsageError } from './failure.ts';
+import { outputWidth, wrapWords } from './fit.ts';
 import { infoCommand } from './info.ts';
 import { matvecCommand } from './matvec.ts';
 
@@ -12,13 +13,15 @@ import { matvecCommand } from './matvec.ts';
 const SUCCESS = 0;
 const FAILURE = 1;
 const WRONG_USAGE = 2;
+const EXIT_CODES = 'Exit code: 0 success, 1 a check or a run failed, 2 wrong usage.';
 
 function program(executable: string): Command {
   const root = new Command('torch-curvature')
     .description('Matrix-free curvature products of PyTorch models, on libtorch.')
     .version(packageJson.version)
     .showHelpAfterError('(run with --help to see what is accepted)')
-    .addHelpText('after', '\nExit code: 0 success, 1 a check or a run failed, 2 wrong usage.');
+    .configureHelp({ minWidthToWrap: 20 })
+    .addHelpText('after', () => wrapWords(`\n${EXIT_CODES}`, outputWidth()));
   const commands = [
     benchCommand(executable),
     infoCommand(),

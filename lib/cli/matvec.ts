@@ -4,6 +4,7 @@ import { UsageError } from './failure.ts';
 import { readModel } from './model-file.ts';
 import { readFlatNpy, readNpy, writeNpy } from './npy.ts';
 import { chunkSizeOption, deviceOption, threadsOption, wholeNumber } from './options.ts';
+import { checkOutputFiles } from './output-file.ts';
 
 interface MatvecOptions {
   model: string;
@@ -18,16 +19,19 @@ interface MatvecOptions {
   chunkSize?: number;
 }
 
+/** Looked for here: commander would miss them before it noticed that one of them is there, but misspelt. */
+const REQUIRED = new Set(['model', 'x', 'v', 'out']);
+
 export function matvecCommand(): Command {
   return new Command('matvec')
     .description('Compute JᵀJ v of a model, from files to a file.')
-    .requiredOption(
+    .option(
       '--model <file>',
       'an exported model (.pt2), TorchScript (.pt), or layers: {"layers": [["linear", 4, 64], …]} (.json)',
     )
-    .requiredOption('--x <file>', 'inputs, first axis the batch (.npy)')
-    .requiredOption('--v <file>', 'the vector, in the order of the parameters (.npy, float32 or float64)')
-    .requiredOption('--out <file>', 'where the product goes (.npy)')
+    .option('--x <file>', 'inputs, first axis the batch (.npy)')
+    .option('--v <file>', 'the vector, in the order of the parameters (.npy, float32 or float64)')
+    .option('--out <file>', 'where the product goes (.npy)')
     .option('--params <file>', "parameters, flat (.npy, of the kind of v); by default the model file's own")
     .addOption(
       new Option('--seed <n>', "instead of --params: PyTorch's default initialisation from this seed")
@@ -42,10 +46,15 @@ export function matvecCommand(): Command {
     .addOption(deviceOption())
     .addOption(threadsOption())
     .addOption(chunkSizeOption())
-    .action(run);
+    .action((options: MatvecOptions, command: Command) => run(options, command));
 }
 
-async function run(options: MatvecOptions): Promise<void> {
+async function run(options: MatvecOptions, command: Command): Promise<void> {
+  for (const { long, flags } of command.options) {
+    if (!REQUIRED.has(long!.slice(2)) || command.getOptionValue(long!.slice(2)) !== undefined) continue;
+    command.error(`error: required option '${flags}' not specified`);
+  }
+  await checkOutputFiles([{ option: '--out', path: options.out, extensions: ['.npy'] }]);
   const model = await readModel(options.model);
   const [x, v] = await Promise.all([readNpy(options.x), readFlatNpy(options.v)]);
   const params = await parameters(model, v instanceof Float64Array ? 'float64' : 'float32', options);

@@ -17,7 +17,7 @@ const READERS: Readonly<Record<string, Reader>> = {
  * @throws TorchCurvatureError `ERR_MODEL_LOAD` when the file is missing, damaged or of an unknown kind
  */
 export async function readModel(path: string): Promise<Model> {
-  const extension = extname(path);
+  const extension = extname(path).toLowerCase();
   const reader = READERS[extension];
   if (reader === undefined) {
     const known = Object.keys(READERS).join(', ');

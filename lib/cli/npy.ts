@@ -16,14 +16,22 @@ export interface NpyTensor {
  * @throws RunFailure that names the file when it is missing, truncated, longer than its header says, or of another kind
  */
 export async function readNpy(path: string): Promise<NpyTensor> {
-  const file = await readFile(path);
+  const file = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    const reason = error.code === 'EISDIR' ? `EISDIR: ${path} is a folder` : error.message;
+    throw new RunFailure(reason, { cause: error });
+  });
   const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer;
   let array: ReturnType<typeof parse>;
   try {
     array = parse(bytes, { convertFloat16: false });
   } catch (error) {
     // Too short for its header, or for a whole number of elements, ends in a RangeError of the array's constructor.
-    const reason = error instanceof RangeError ? 'it is truncated or damaged' : (error as Error).message;
+    const archive = file.subarray(0, 2).toString('latin1') === 'PK';
+    const reason = archive
+      ? 'it is an archive; save one array by itself with numpy.save'
+      : error instanceof RangeError
+        ? 'it is truncated or damaged'
+        : (error as Error).message;
     throw new RunFailure(`${path}: not a readable .npy file: ${reason}`, { cause: error });
   }
   const { data, shape, dtype, fortranOrder } = array;

@@ -33,7 +33,7 @@ th:first-child, td:first-child { text-align: left; }
 <p>Minima of one interleaved run. Ratios are ours over theirs: below 1 is faster. ${(peak ?? [])
     .map(
       ({ threads, float32, float64 }) =>
-        `Peak, ${threads} thread(s): ${float32} / ${float64} GFLOP/s (float32 / float64).`,
+        `Peak, ${threads} thread${threads === 1 ? '' : 's'}: ${float32} / ${float64} GFLOP/s (float32 / float64).`,
     )
     .join(' ')}</p>
 ${plots.map(({ id, title }) => `<h2>${escapeHtml(title)}</h2><div id="${id}"></div>`).join('\n')}
@@ -78,7 +78,7 @@ function raceTable({ name, parameters, batch, dtype, threads, results, ratios })
     const cells = [title, minMs.toPrecision(3), medianMs.toPrecision(3), ratio, (peakBytes / 1e6).toFixed(0)];
     return `<tr>${cells.map((cell) => `<td>${escapeHtml(cell)}</td>`).join('')}</tr>`;
   });
-  return `<h2>${escapeHtml(name)}: P = ${parameters}, batch ${batch}, ${dtype}, ${threads} thread(s)</h2>
+  return `<h2>${escapeHtml(name)}: P = ${parameters}, batch ${batch}, ${dtype}, ${threads} thread${threads === 1 ? '' : 's'}</h2>
 <table><thead><tr><th></th><th>min ms</th><th>median ms</th><th>ours / theirs</th><th>peak memory, MB</th></tr></thead>
 <tbody>${rows.join('')}</tbody></table>`;
 }

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { peakOver, withPeakMemory } from '../../lib/cli/bench/memory.ts';
 import { maxRelativeDifference } from '../../lib/cli/bench/timing.ts';
+import { formatPeak } from '../../lib/cli/format.ts';
 import { run, temporaryFolder } from './run.ts';
 
 /** PyTorch 2.13's own result for the same experiment on a CPU. */
@@ -103,4 +105,22 @@ it('measures differences against the largest element, and lets no NaN pass', () 
   expect(maxRelativeDifference(new Float64Array(3), new Float64Array(3))).toBe(0);
   expect(maxRelativeDifference(new Float64Array([1, 0, 0]), new Float64Array(3))).toBe(Infinity);
   expect(maxRelativeDifference(new Float64Array([4, Number.NaN, 0]), reference)).toBeNaN();
+});
+
+it('measures the peak above what was resident, not above an earlier peak', () => {
+  const MB = 1e6;
+  const { memory, outcome } = withPeakMemory(() => Buffer.alloc(300 * MB, 1));
+  expect(outcome).toHaveLength(300 * MB);
+  expect(memory.isUpperBound).toBe(false);
+  expect(memory.bytes).toBeGreaterThan(250 * MB);
+  expect(memory.bytes).toBeLessThan(400 * MB);
+
+  const before = { now: 50 * MB, peak: 60 * MB };
+  expect(peakOver(before, 75 * MB)).toEqual({ bytes: 25 * MB, isUpperBound: false });
+  const bound = peakOver(before, 60 * MB);
+  expect(bound).toEqual({ bytes: 10 * MB, isUpperBound: true });
+  const printed = (memory: typeof bound) =>
+    formatPeak({ peakBytes: memory.bytes, peakBytesIsUpperBound: memory.isUpperBound });
+  expect(printed(bound)).toBe('< 10.0 MB');
+  expect(printed(peakOver({ now: MB, peak: MB }, MB))).toBe('< 4.10 kB');
 });

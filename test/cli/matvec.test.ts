@@ -111,6 +111,7 @@ describe('refuses in one line', () => {
     ],
     ['an empty file', { 'v.npy': '' }, /v\.npy.*truncated/],
     ['a file that is no array', { 'v.npy': 'once upon a time' }, /v\.npy.*Not an \.npy file/],
+    ['an archive of arrays', { 'v.npy': 'PK\x03\x04…' }, /v\.npy.*archive.*numpy\.save/],
     ['an integer vector', { 'v.npy': npy(new Int32Array([1, 2, 3]), [3]) }, /v\.npy.*float32 or float64/],
     [
       'an unknown element type',
@@ -141,6 +142,7 @@ describe('refuses in one line', () => {
   });
 
   it.each([
+    ['a folder', ['--params', '.'], 1, /EISDIR: \. is a folder/],
     ['a missing file', ['--params', 'nowhere.npy'], 1, /ENOENT.*nowhere\.npy/],
     [
       'a place that cannot be written',

@@ -1,5 +1,6 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
 import { run, temporaryFolder } from './run.ts';
 
@@ -22,8 +23,10 @@ it('knows its version', async () => {
 
 it.each([
   [[], 'Usage:'],
-  [['bnech'], 'unknown command'],
-  [['bench', '--hiden', '8'], 'unknown option'],
+  [['bnech'], "unknown command 'bnech'\n(Did you mean bench?)"],
+  [['bench', '--hiden', '8'], "unknown option '--hiden'\n(Did you mean --hidden?)"],
+  [['bench', '--hiden=8'], '(Did you mean --hidden?)'],
+  [['matvec', '--modl', 'm.json'], "unknown option '--modl'\n(Did you mean --model?)"],
   [['bench', '--hidden', '0'], 'at least 1'],
   [['bench', '--hidden', '1e3'], 'whole number'],
   [['bench', '--hidden', '99999999999999999999'], 'whole number'],
@@ -34,6 +37,9 @@ it.each([
   [['bench', '--sweep', 'width=8'], 'hidden, batch, layers'],
   [['bench', '--sweep', 'hidden=8,,16'], 'at least 1'],
   [['bench', '--html', 'report.html'], '--sweep'],
+  [['bench', '--json', 'r.html'], '--json r.html: what is written is .json, not .html; call it r.json'],
+  [['bench', '--sweep', 'hidden=8', '--html', 'r.npz'], 'call it r.html'],
+  [['bench', '--sweep', 'hidden=8', '--html', 'a', '--json', './a'], '--html and --json name the same file'],
   [['matvec', '--model', 'm.json'], "'--x <file>' not specified"],
   [['info', 'extra'], 'too many arguments'],
 ])('%j is wrong usage', async (args, reason) => {
@@ -56,4 +62,46 @@ it('reports a failed run in one line, and its stack when asked', async () => {
     expect(debug.code).toBe(1);
     expect(debug.stderr).toMatch(/\n {4}at .*\ncaused by ENOENT/s);
   }
+});
+
+describe('a file that cannot be written is found out before any work', () => {
+  const matvec = ['matvec', '--model', 'none.json', '--x', 'none.npy', '--v', 'none.npy', '--out'];
+  it.each([
+    [[...matvec, 'a.npz'], 2, '--out a.npz: what is written is .npy, not .npz; call it a.npy'],
+    [[...matvec, 'a.PT'], 2, 'call it a.npy'],
+    [[...matvec, 'folder.npy'], 1, '--out folder.npy cannot be written: it is a folder (EISDIR)'],
+    [[...matvec, 'file/a.npy'], 1, 'file is no folder (ENOTDIR)'],
+    [[...matvec, 'none/a.npy'], 1, 'there is no folder none (ENOENT)'],
+    [['bench', '--json', 'folder.npy'], 2, 'what is written is .json'],
+    [['bench', '--json', 'folder'], 1, '--json folder cannot be written: it is a folder (EISDIR)'],
+    [['bench', '--json', 'file/r.json'], 1, '--json file/r.json cannot be written'],
+    [['bench', '--trace', 'file'], 1, '--trace file cannot be written'],
+    [['bench', '--trace', 'traces'], 1, 'dense.json cannot be written: it is a folder (EISDIR)'],
+    [['bench', '--sweep', 'hidden=8', '--html', 'file/r.html'], 1, '--html file/r.html cannot be written'],
+    [['bench', '--json', `${'long'.repeat(100)}.json`], 1, 'the name is too long (ENAMETOOLONG)'],
+  ])('%j', async (args, exitCode, reason) => {
+    const cwd = await temporaryFolder();
+    await mkdir(join(cwd, 'folder.npy'));
+    await mkdir(join(cwd, 'folder'));
+    await mkdir(join(cwd, 'traces/dense.json'), { recursive: true });
+    await writeFile(join(cwd, 'file'), 'kept');
+    const { code, stdout, stderr } = await run(args, { cwd });
+    expect(stderr).toContain(reason);
+    expect(stdout).toBe('');
+    expect(code).toBe(exitCode);
+    expect(await readFile(join(cwd, 'file'), 'utf8')).toBe('kept');
+    expect((await readdir(cwd)).sort()).toEqual(['file', 'folder', 'folder.npy', 'traces']);
+  });
+
+  it('looking leaves what is there, and nothing that was not', async () => {
+    const cwd = await temporaryFolder();
+    await writeFile(join(cwd, 'old.npy'), 'kept');
+    for (const out of ['old.npy', 'new.npy', 'new']) {
+      const { code, stderr } = await run([...matvec, out], { cwd });
+      expect(stderr).toContain('none.json');
+      expect(code).toBe(1);
+    }
+    expect(await readFile(join(cwd, 'old.npy'), 'utf8')).toBe('kept');
+    expect(await readdir(cwd)).toEqual(['old.npy']);
+  });
 });

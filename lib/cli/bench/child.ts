@@ -8,7 +8,7 @@ import { Command } from 'commander';
 import type { FloatArray } from '../../index.ts';
 import { errorCode, RunFailure } from '../failure.ts';
 import { createExperiment, type ExperimentSpec, type Method } from './experiment.ts';
-import { peakResidentBytes } from './memory.ts';
+import { type PeakMemory, withPeakMemory } from './memory.ts';
 import { runsWithin, summarize, type Timing, timed } from './timing.ts';
 
 export const MEASURE = 'measure';
@@ -22,7 +22,7 @@ export interface MeasureRequest {
 
 export interface Measurement {
   /** How much the first product raised the peak resident memory. */
-  peakBytes: number;
+  memory: PeakMemory;
   /** Runs after the first one; where a single one takes longer than the budget, that first one. */
   timing: Timing;
   result: FloatArray;
@@ -60,6 +60,8 @@ export function measureCommand(): Command {
     if (process.send === undefined) throw new RunFailure(`'${MEASURE}' is started by 'bench' only`);
     const [request] = (await once(process, 'message')) as [MeasureRequest];
     const reply = answer(request);
+    // `bench` was ended meanwhile, and with it who wanted to know.
+    if (!process.connected) return;
     await new Promise<void>((resolve) => process.send!(reply, undefined, undefined, () => resolve()));
     process.disconnect();
   });
@@ -68,13 +70,11 @@ export function measureCommand(): Command {
 function answer({ spec, method, budgetMs }: MeasureRequest): MeasureReply {
   try {
     const experiment = createExperiment(spec);
-    const before = peakResidentBytes();
-    const first = timed(() => experiment.run(method));
-    const peakBytes = peakResidentBytes() - before;
+    const { memory, outcome: first } = withPeakMemory(() => timed(() => experiment.run(method)));
     const runs = runsWithin(budgetMs, first.ms, { least: 0, most: 200 });
     const samples = Array.from({ length: runs }, () => timed(() => experiment.run(method)).ms);
     const timing = summarize(samples.length > 0 ? samples : [first.ms]);
-    return { measurement: { peakBytes, timing, result: first.result } };
+    return { measurement: { memory, timing, result: first.result } };
   } catch (error) {
     return { refusal: { code: errorCode(error), message: (error as Error).message } };
   }

@@ -1,5 +1,4 @@
 /** Both products at one size: numbers, times, profiles, memory. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FloatArray, info, profile } from '../../index.ts';
 import { errorCode } from '../failure.ts';
@@ -19,6 +18,8 @@ import { maxRelativeDifference, runsWithin, summarize, type Timing, TOLERANCES, 
 export interface ProductResult extends Timing {
   /** How much one product raised the peak resident memory of a fresh process. */
   peakBytes: number;
+  /** It did not raise it so that it could be seen: it took no more than `peakBytes`. */
+  peakBytesIsUpperBound: boolean;
   /** Bytes that libtorch had allocated at the highest point of one product, from the profiler. */
   peakAllocatedBytes: number;
   head: number[];
@@ -86,7 +87,7 @@ export async function compare(
     if (output === undefined) return null;
     return {
       ...times[method]!,
-      peakBytes: peakBytes(memory[method]),
+      ...peakFields(memory[method]),
       peakAllocatedBytes: profiles.find((each) => each.method === method)!.peakMemory,
       head: [...output.slice(0, 3)],
       tail: [...output.slice(-3)],
@@ -175,12 +176,14 @@ function timeInterleaved(
   return Object.fromEntries(methods.map((method) => [method, summarize(samples[method])]));
 }
 
+/** The file of a product's trace. */
+export const traceName = (method: Method) => `${method}.json`;
+
 async function profileEach(
   experiment: Experiment,
   methods: readonly Method[],
   { sortBy, rowLimit, trace }: CompareOptions,
 ) {
-  if (trace !== undefined) await mkdir(trace, { recursive: true });
   const activities: ('cpu' | 'cuda')[] = experiment.spec.device === 'cpu' ? ['cpu'] : ['cpu', 'cuda'];
   const profiles: { method: Method; table: string; peakMemory: number }[] = [];
   for (const method of methods) {
@@ -190,13 +193,15 @@ async function profileEach(
       profileMemory: true,
       withFlops: true,
     });
-    if (trace !== undefined) recorded.exportChromeTrace(join(trace, `${method}.json`));
+    if (trace !== undefined) recorded.exportChromeTrace(join(trace, traceName(method)));
     const table = recorded.keyAverages().table({ sortBy, rowLimit });
     profiles.push({ method, table, peakMemory: recorded.peakMemory });
   }
   return profiles;
 }
 
-function peakBytes(reply: MeasureReply): number {
-  return 'measurement' in reply ? reply.measurement.peakBytes : Number.NaN;
+function peakFields(reply: MeasureReply) {
+  const { bytes, isUpperBound } =
+    'measurement' in reply ? reply.measurement.memory : { bytes: Number.NaN, isUpperBound: false };
+  return { peakBytes: bytes, peakBytesIsUpperBound: isUpperBound };
 }

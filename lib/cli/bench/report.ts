@@ -1,7 +1,8 @@
 /** The sweep as one HTML file that needs nothing beside it: data, styles and the plotting library are inside. */
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { formatBytes, formatMs, formatRatio, significant } from '../format.ts';
+import { plural } from '../../words.ts';
+import { formatBytes, formatMs, formatPeak, formatRatio, significant } from '../format.ts';
 import type { Comparison } from './compare.ts';
 import { PLOTS } from './report-plots.ts';
 import { STYLE } from './report-style.ts';
@@ -15,7 +16,7 @@ export async function reportPage({ results }: Comparison, sweep: Sweep): Promise
   ]);
   const { axis, points } = sweep;
   const conditions =
-    `libtorch ${results.libtorchVersion}, ${results.threads} threads, ${results.dtype} on ${results.device}, ` +
+    `libtorch ${results.libtorchVersion}, ${plural(results.threads, 'thread')}, ${results.dtype} on ${results.device}, ` +
     `seed ${results.seed}, ${new Date().toISOString().slice(0, 10)}`;
   return `<!doctype html>
 <html lang="en">
@@ -64,8 +65,8 @@ function tableRow(point: SweepPoint): string {
     dense === null ? 'does not fit' : formatMs(dense.minMs),
     formatMs(onTheFly.minMs),
     point.speedup === null ? '–' : formatRatio(point.speedup),
-    dense === null ? `needs ${formatBytes(point.denseEstimateBytes)}` : formatBytes(dense.peakBytes),
-    formatBytes(onTheFly.peakBytes),
+    dense === null ? `needs ${formatBytes(point.denseEstimateBytes)}` : formatPeak(dense),
+    formatPeak(onTheFly),
     point.maxRelativeDifference === null ? '–' : significant(point.maxRelativeDifference),
   ];
   return `<tr>${cells.map((cell) => `<td>${escapeHtml(String(cell))}</td>`).join('')}</tr>`;

@@ -1,6 +1,7 @@
 /** Both products over a range of sizes, each measured in a fresh process. */
 import { RunFailure } from '../failure.ts';
-import { formatBytes, formatMs, formatRatio, formatTable } from '../format.ts';
+import { fitTable, wrapWords } from '../fit.ts';
+import { formatBytes, formatMs, formatPeak, formatRatio } from '../format.ts';
 import type { SweepAxis } from '../options.ts';
 import { type Measurement, measureFresh, type Refusal } from './child.ts';
 import { type ExperimentSpec, type Method, modelName, parameterCount } from './experiment.ts';
@@ -13,6 +14,8 @@ export interface SweepProduct {
   medianMs: number;
   runs: number;
   peakBytes: number;
+  /** The product took no more than `peakBytes`; how much less cannot be seen. */
+  peakBytesIsUpperBound: boolean;
 }
 
 export interface SweepPoint {
@@ -94,8 +97,8 @@ function sweepPoint(
   };
 }
 
-function sweepProduct({ timing, peakBytes }: Measurement): SweepProduct {
-  return { ...timing, peakBytes };
+function sweepProduct({ timing, memory }: Measurement): SweepProduct {
+  return { ...timing, peakBytes: memory.bytes, peakBytesIsUpperBound: memory.isUpperBound };
 }
 
 function failure({ code, message }: Refusal, spec: ExperimentSpec, method: string): Error {
@@ -103,7 +106,8 @@ function failure({ code, message }: Refusal, spec: ExperimentSpec, method: strin
   return new RunFailure(`${method} product of a ${modelName(spec)} MLP: ${reason}`);
 }
 
-export function sweepTable({ axis, points }: Sweep): string {
+/** `width`: the columns there are. */
+export function sweepTable({ axis, points }: Sweep, width: number): string {
   const head = [axis.name, 'P', 'dense', 'on-the-fly', 'speed-up', 'dense memory', 'on-the-fly memory'];
   const rows = points.map((point) => [
     String(point.value),
@@ -111,18 +115,16 @@ export function sweepTable({ axis, points }: Sweep): string {
     point.dense === null ? 'does not fit' : formatMs(point.dense.minMs),
     formatMs(point.onTheFly.minMs),
     point.speedup === null ? '' : formatRatio(point.speedup),
-    point.dense === null
-      ? `needs ${formatBytes(point.denseEstimateBytes)}`
-      : formatBytes(point.dense.peakBytes),
-    formatBytes(point.onTheFly.peakBytes),
+    point.dense === null ? `needs ${formatBytes(point.denseEstimateBytes)}` : formatPeak(point.dense),
+    formatPeak(point.onTheFly),
   ]);
   const refusals = points.flatMap(({ value, refusal }) =>
     refusal === null ? [] : [`${axis.name} = ${value}: dense was not run: ${refusal}`],
   );
   return [
-    'Minimum times; each product measured in a fresh process.',
-    formatTable(head, rows),
-    ...refusals,
+    wrapWords('Minimum times; each product measured in a fresh process.', width),
+    fitTable(head, rows, width),
+    ...refusals.map((line) => wrapWords(line, width)),
     '',
   ].join('\n');
 }
