@@ -1,6 +1,6 @@
 /**
- * The set-up, the linters, then vitest with the arguments given. The last line printed is the count of all of it:
- * `N passed, N failed, N skipped`; a linter that fails counts as one failed test.
+ * The set-up, the linters, then vitest with the arguments given. At the end what was skipped, with the reason, and on the
+ * last line the count of all of it: `N passed, N failed, N skipped`; a linter that fails counts as one failed test.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -23,52 +23,48 @@ const failedLinters = LINTERS.map(([name, command]) => [name, node(command)]).fi
 );
 const tests = vitest();
 for (const [name] of failedLinters) console.log(`FAILED lint: ${name}`);
+for (const [which, count] of Object.entries(tests.skips)) {
+  console.log(`skipped: ${count} test${count === 1 ? '' : 's'} of ${which}`);
+}
 const failed = tests.failed + failedLinters.length;
 console.log(`${tests.passed} passed, ${failed} failed, ${tests.skipped} skipped`);
 process.exitCode = failed === 0 ? 0 : 1;
 
 function vitest() {
-  const report = join(root, 'build', 'vitest.json');
-  mkdirSync(dirname(report), { recursive: true });
-  rmSync(report, { force: true });
-  const code = node([
-    ...[bin('vitest'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
-    ...process.argv.slice(2),
-  ]);
-  return count(report, code);
+  const tally = join(root, 'build', 'tally.json');
+  mkdirSync(dirname(tally), { recursive: true });
+  rmSync(tally, { force: true });
+  const reporters = ['--reporter=default', `--reporter=${join(root, 'scripts', 'tally.mjs')}`];
+  const code = node([bin('vitest'), 'run', ...reporters, ...process.argv.slice(2)], {
+    TORCH_CURVATURE_TALLY: tally,
+  });
+  return count(tally, code);
 }
 
 /**
- * A file that cannot be collected, an error outside tests, or a vitest that did not get to its report has no failed test
- * to show; each counts as one.
- * @param {string} report
+ * A vitest that did not get to its end, or fails without saying why, counts as one failed test.
+ * @param {string} file
  * @param {number} code vitest's exit status
+ * @returns {{ passed: number, failed: number, skipped: number, skips: Record<string, number> }}
  */
-function count(report, code) {
-  let results;
+function count(file, code) {
+  let tally;
   try {
-    results = JSON.parse(readFileSync(report, 'utf8'));
+    tally = JSON.parse(readFileSync(file, 'utf8'));
   } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
+    return { passed: 0, failed: 1, skipped: 0, skips: {} };
   }
-  const broken = results.testResults.filter(
-    ({ status, assertionResults }) =>
-      status === 'failed' && !assertionResults.some((t) => t.status === 'failed'),
-  );
-  const failed = results.numFailedTests + broken.length;
-  return {
-    passed: results.numPassedTests,
-    failed: failed === 0 && code !== 0 ? 1 : failed,
-    skipped: results.numPendingTests + results.numTodoTests,
-  };
+  return { ...tally, failed: tally.failed === 0 && code !== 0 ? 1 : tally.failed };
 }
 
 /**
  * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} [env] besides ours
  * @returns {number} exit status
  */
-function node(args) {
-  return spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status ?? 1;
+function node(args, env = {}) {
+  const options = { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } };
+  return spawnSync(process.execPath, args, options).status ?? 1;
 }
 
 /**

@@ -19,6 +19,8 @@ import { MODEL_CASES, problemOf, relativeError, tensorOf, toFloat32, vector } fr
 
 const { cudaDevices, cudaCompiled } = info();
 const absent = cudaDevices.length === 0;
+/** Why a test of the memory leaves the CPU out. */
+const NOT_OURS = " (skipped: the CPU's memory is other processes' as well)";
 const reason = absent ? ' (skipped: no CUDA device)' : '';
 
 describe.skipIf(absent)(`CUDA${reason}`, () => {
@@ -185,8 +187,7 @@ describe.each(['cpu', 'cuda'])('products taken again and again', (device) => {
       for (const linearization of [lin!, reference!]) addon().linearizationDispose(linearization);
     });
 
-    // The CPU's is other processes' as well.
-    it.skipIf(device === 'cpu')('give their memory back', async () => {
+    it.skipIf(device === 'cpu')(`give their memory back${device === 'cpu' ? NOT_OURS : ''}`, async () => {
       const problem = problemOf(MODEL_CASES[0]!);
       const cycle = async () => {
         using lin = linearizeSync(problem, options);
@@ -200,7 +201,7 @@ describe.each(['cpu', 'cuda'])('products taken again and again', (device) => {
   });
 });
 
-describe.skipIf(!absent)('without a CUDA device', () => {
+describe.skipIf(!absent)(`without a CUDA device${absent ? '' : ' (skipped: there is one)'}`, () => {
   const each = MODEL_CASES[0]!;
   const v = Float64Array.from(each.v);
 
