@@ -1,5 +1,6 @@
 #include "core/functional.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -37,6 +38,32 @@ std::optional<std::string> pureName(const std::string& target) {
   const size_t end = dot == std::string::npos ? target.size() : dot;
   if (end == 0 || target[end - 1] != '_' || target.rfind("aten::", 0) != 0) return std::nullopt;
   return target.substr(0, end - 1) + target.substr(end);
+}
+
+/// What gives the result that `op`, named `target`, writes: of the name without its underscore the
+/// overload that takes the same arguments. `pow.Scalar` is not that of `pow_.Scalar`: its first
+/// argument is the number; `pow.Tensor_Scalar` is.
+std::optional<std::string> pureForm(const std::string& target, const c10::FunctionSchema& written) {
+  const auto name = pureName(target);
+  if (!name) return std::nullopt;
+  const auto dot = name->find('.');
+  std::vector<std::string> candidates = {*name};
+  if (dot != std::string::npos)
+    candidates.push_back(name->substr(0, dot) + ".Tensor_" + name->substr(dot + 1));
+  for (const std::string& candidate : candidates) {
+    const auto end = std::min(candidate.find('.'), candidate.size());
+    const auto overload = end == candidate.size() ? "" : candidate.substr(end + 1);
+    const auto op = c10::Dispatcher::singleton().findSchema({candidate.substr(0, end), overload});
+    if (!op || op->schema().is_mutable()) continue;
+    const auto& pure = op->schema().arguments();
+    const auto& arguments = written.arguments();
+    if (pure.size() < arguments.size()) continue;
+    const bool same = std::equal(
+        arguments.begin(), arguments.end(), pure.begin(),
+        [](const auto& left, const auto& right) { return *left.type() == *right.type(); });
+    if (same) return candidate;
+  }
+  return std::nullopt;
 }
 
 class Functionalisation {
@@ -81,7 +108,7 @@ class Functionalisation {
       if (alias != nullptr && alias->isWrite() != (i == 0))
         throw refuse("and not only its first argument");
     }
-    const auto name = pureName(node.target);
+    const auto name = pureForm(node.target, op.schema());
     const Argument* first = node.args.empty() ? nullptr : &node.args.front();
     if (const auto named = node.kwargs.find(arguments.front().name());
         first == nullptr && named != node.kwargs.end()) {
@@ -90,12 +117,9 @@ class Functionalisation {
     const auto* changed = first == nullptr ? nullptr : std::get_if<ProgramSpec::Ref>(first);
     if (!name || changed == nullptr) throw refuse("and has no form that does not");
     if (own_.count(changed->value) == 0) throw refuse("which other values of the model may share");
-    const auto pure = findOperator(*name);
-    if (pure.schema().is_mutable() || pure.schema().arguments().size() < node.args.size())
-      throw refuse("and has no form that does not");
     renamed_[changed->value] = next_;
     node.target = *name;
-    return returnsFreshMemory(pure);
+    return returnsFreshMemory(findOperator(*name));
   }
 
   std::vector<ProgramSpec::Node> nodes_;

@@ -283,7 +283,7 @@ def of_loss(f, params, v, y, jv, pull, name, target):
         hessian_v = flat(pull_gradient(v)[0])
     except Exception:  # an operator without a second derivative
         gradient, hessian_v = grad(total)(params), None
-    hessian_jv = vjp(grad(of_output), y.detach())[1](jv)[0]
+    hessian_jv = cross_entropy_hessian(y, jv) if name == "cross_entropy" else vjp(grad(of_output), y.detach())[1](jv)[0]
     return {
         "target": target,
         "value": total(params).item(),
@@ -291,6 +291,12 @@ def of_loss(f, params, v, y, jv, pull, name, target):
         "hessianV": hessian_v,
         "gaussNewtonV": flat(pull(hessian_jv)[0]),
     }
+
+
+def cross_entropy_hessian(y, u):
+    """p_i Σ_j p_j (u_i − u_j) / N: PyTorch's p ⊙ u − p (p·u) cancels where one class has nearly all the probability."""
+    p = y.detach().softmax(1)
+    return p * (p[:, None, :] * (u[:, :, None] - u[:, None, :])).sum(-1) / len(y)
 
 
 def flat(tree):
