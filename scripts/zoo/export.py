@@ -41,7 +41,7 @@ AGREE = 1e-9
 FIXTURES = [
     "seed-mlp", "fno-1d", "ferminet", "jastrow", "pinn-poisson-by-hand", "deeponet", "fourier-features", "gp-cholesky", "linalg-inv", "linalg-logdet",
     "schnet", "deep-sets", "planar-flow", "maf-made", "vae-elbo", "mixture-density", "hypernetwork", "mixture-of-experts", "spatial-transformer",
-    "elementary-functions", "indexing", "stop-gradient", "unread-random", "batch-softmax", "contrastive-logits", "perceiver-int-input",
+    "elementary-functions", "indexing", "stop-gradient", "unread-random", "in-place", "batch-softmax", "contrastive-logits", "perceiver-int-input",
     "linear-attention", "tcn-weight-norm", "lstm-learned-state", "text-cnn", "tied-weights", "lora", "sdpa-bool-mask-broadcast", "sdpa-gqa",
     "batch-norm2d", "embedding-padding", "act-prelu-channels", "max-unpool2d-channels", "pyg-gcn-weighted", "pyg-dense-gat",
     "tv-squeezenet-fire", "timm-eca", "hf-gemma",

@@ -1156,3 +1156,23 @@ class Unread(nn.Module):
 @model("unread-random", GENERATIVE)
 def _(rows):
     return Unread(), (normal(rows, 3),)
+
+
+class InPlace(nn.Module):
+    """Operators that write to values of their own; some are overloads of another name than their pure forms."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        h = (self.a(x) * 0.5).pow_(2.0) + 0.1
+        h.add_(x[:, :1].square()).mul_(0.5)
+        g = self.a(x).pow(2).add_(0.1).pow_(h)
+        k = (g * 2.0).sub_(h, alpha=0.25).div_(2.0)
+        return self.b(k.tanh_())
+
+
+@model("in-place", GENERATIVE)
+def _(rows):
+    return InPlace(), (normal(rows, 3),)
