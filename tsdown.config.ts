@@ -1,15 +1,29 @@
+import { writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { defineConfig } from 'tsdown';
+
+/**
+ * Makes the ES module a door to the CommonJS one. Two bundles would be two copies in a process that uses both, and a
+ * model from one would be none to the other.
+ */
+async function shareOneCopy(): Promise<void> {
+  const require = createRequire(import.meta.url);
+  const names = Object.keys(require('./dist/index.cjs')).sort();
+  await writeFile('dist/index.mjs', `export { ${names.join(', ')} } from './index.cjs';\n`);
+  await writeFile('dist/index.d.mts', "export * from './index.cjs';\n");
+}
 
 export default defineConfig([
   {
     entry: { index: 'lib/index.ts' },
-    format: ['esm', 'cjs'],
+    format: ['cjs'],
     platform: 'node',
     target: 'node20',
     dts: true,
     fixedExtension: true,
     sourcemap: true,
     clean: true,
+    hooks: { 'build:done': shareOneCopy },
   },
   {
     entry: { cli: 'lib/cli/main.ts' },

@@ -97,9 +97,13 @@ describe('installed into a fresh project', () => {
     await cp(join(project, 'typed.mts'), join(project, 'typed.cts'));
     const tsc = join(ROOT, 'node_modules/.bin/tsc');
     const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext'];
-    await run(tsc, [...options, '--lib', 'es2022,esnext.disposable,dom', 'typed.mts', 'typed.cts'], {
-      cwd: project,
-    });
+    await run(
+      tsc,
+      [...options, '--lib', 'es2022,esnext.disposable,dom', 'typed.mts', 'typed.cts', 'mixed.mts'],
+      {
+        cwd: project,
+      },
+    );
   });
 
   it('has its command', async () => {
