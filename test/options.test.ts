@@ -25,7 +25,10 @@ const model = Model.sequential([nn.linear(2, 3), nn.tanh(), nn.linear(3, 1)]);
 const params = model.init({ seed: 0 });
 const P = model.parameterCount;
 const v = new Float32Array(P).fill(1);
-const x = tensor(Float32Array.from({ length: 8 }, Math.sin), [4, 2]);
+const x = tensor(
+  Float32Array.from({ length: 8 }, (_, i) => Math.sin(i)),
+  [4, 2],
+);
 const target = tensor(new Float32Array(4), [4, 1]);
 const problem: Problem = { model, params, x };
 const lossProblem = { ...problem, loss: 'mse', target } as const;
@@ -77,6 +80,10 @@ const CALLS: Record<string, (options: never) => unknown> = {
   denseOperator: (o) => lib.denseOperator(tensor(new Float32Array(4), [2, 2]), o),
   diagonalOperator: (o) => lib.diagonalOperator(v, o),
   profile: (o) => lib.profile(() => 0, o),
+  startProfile: (o) => lib.startProfile(o),
+  schedule: (o) => lib.schedule(o),
+  tensorboardTraceHandler: (o) => lib.tensorboardTraceHandler('traces', o),
+  'Profile.keyAverages': (o) => profile.keyAverages(o),
   ...Object.fromEntries(
     (['gramian', 'jacobian', 'ntk'] as const).flatMap((name) => [
       [name, (o: never) => lib[name](problem, o)],
