@@ -1,5 +1,5 @@
-import { type DType, describe, type FloatArray } from '../arrays.ts';
-import { checkDevice, checkDType, positive } from '../check.ts';
+import { type DType, describe, elementCount, type FloatArray } from '../arrays.ts';
+import { checkDevice, checkDType } from '../check.ts';
 import { outOfRange, translated, wrongType } from '../errors.ts';
 import { addon } from '../native.ts';
 import { isPlain, Names, noOptions, record } from '../options.ts';
@@ -7,7 +7,7 @@ import { LinearOperator, type Space } from './linear-operator.ts';
 
 /** Products that JavaScript computes. */
 export interface CustomOperator {
-  /** [rows, columns] */
+  /** [rows, columns], either of which may be 0 */
   shape: readonly [number, number];
   /** `'float32'` by default. */
   dtype?: DType;
@@ -55,7 +55,8 @@ export function makeCustom(custom: CustomOperator, rows: Space, columns: Space):
   if (!Array.isArray(shape) || shape.length !== 2) {
     throw wrongType(`shape should be [rows, columns], got ${describe(shape)}`);
   }
-  const [height, width] = shape.map((size) => positive(size, 'a size of shape')) as [number, number];
+  elementCount(shape, 'shape');
+  const [height, width] = shape;
   if (symmetric && height !== width)
     throw outOfRange(`a symmetric operator is square, got [${height}, ${width}]`);
   if (typeof matmat !== 'function') throw wrongType(`matmat should be a function, got ${describe(matmat)}`);

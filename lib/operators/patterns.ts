@@ -6,7 +6,7 @@ import type { Parameter } from '../models.ts';
  * Ranges of the flat vector that parameters with matching names take, neighbours joined. `*` in a pattern stands for any
  * letters: `'0.*'` is the first layer, `'*.bias'` are all biases.
  *
- * @throws RangeError for a pattern that no name matches
+ * @throws RangeError for a pattern that no name matches, where there are names
  */
 export function matchingRanges(
   patterns: readonly string[],
@@ -14,6 +14,8 @@ export function matchingRanges(
 ): [number, number][] {
   if (!Array.isArray(patterns)) throw wrongType(`patterns should be a list, got ${describe(patterns)}`);
   const tests = patterns.map(toTest);
+  // Where there is nothing at all, a pattern cannot be misspelt.
+  if (parameters.length === 0) return [];
   patterns.forEach((pattern, i) => {
     if (!parameters.some(({ name }) => tests[i]!.test(name))) {
       throw outOfRange(

@@ -1,6 +1,6 @@
 /** What all solvers and estimators take. */
 import { checkFinite, checkSignal, positive } from '../check.ts';
-import { outOfRange } from '../errors.ts';
+import { outOfRange, TorchCurvatureError } from '../errors.ts';
 import { toSeed } from '../generator.ts';
 import type { OperatorHandle } from '../native.ts';
 import { checkSquare, type LinearOperator } from '../operators/linear-operator.ts';
@@ -29,6 +29,15 @@ export function solverRequest(
     signal: checkSignal(signal),
     describe: () => ({ device, dtype, shape }),
   };
+}
+
+/** Throws unless the operator has at least one row; what `name` gives would be undefined. */
+export function checkNotEmpty({ shape }: LinearOperator, name: string): void {
+  if (shape[0] > 0) return;
+  throw new TorchCurvatureError(
+    'ERR_SHAPE_MISMATCH',
+    `${name} needs an operator with at least one row, got [0, 0], which has no eigenvalues`,
+  );
 }
 
 /** Fields of the options that are given, each checked; the others are left to their defaults. */

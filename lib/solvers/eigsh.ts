@@ -4,6 +4,7 @@ import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
 import { run, runSync } from '../run.ts';
 import {
+  checkNotEmpty,
   given,
   optionalAmount,
   optionalCount,
@@ -96,6 +97,7 @@ export function eigshSync(op: LinearOperator, options?: EigshOptions): Eigenpair
 function eigshRequest(op: LinearOperator, options: EigshOptions | undefined) {
   const { k, which = 'LM', tolerance, maxIterations, basis, seed, ...how } = EIGSH_OPTIONS.read(options);
   const { request, ...rest } = solverRequest('eigsh', op, how);
+  checkNotEmpty(op, 'eigsh');
   const most = op.shape[0];
   return {
     ...rest,

@@ -3,6 +3,7 @@ import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
 import { run, runSync } from '../run.ts';
 import {
+  checkNotEmpty,
   checkPositive,
   given,
   optionalAmount,
@@ -78,6 +79,7 @@ export function spectralDensitySync(op: LinearOperator, options?: SpectralDensit
 function densityRequest(op: LinearOperator, options: SpectralDensityOptions | undefined) {
   const { probes, steps, gridPoints, margin, sigma, seed, ...how } = DENSITY_OPTIONS.read(options);
   const { request, ...rest } = solverRequest('spectralDensity', op, how);
+  checkNotEmpty(op, 'spectralDensity');
   return {
     ...rest,
     request: {

@@ -162,6 +162,18 @@ void Program::call(const Node& node, const at::Tensor& leading, std::vector<at::
   if (observer) observer(node, seen, values);
 }
 
+/// Whose device and precision the tensors have that nodes make: the first of floating numbers. A
+/// model without parameters may take integers and have its floating numbers in constants.
+static at::Tensor leadingOf(at::TensorList parameters, at::TensorList inputs,
+                            at::TensorList constants) {
+  for (const at::TensorList list : {parameters, inputs, constants}) {
+    for (const at::Tensor& each : list) {
+      if (each.is_floating_point()) return each;
+    }
+  }
+  return inputs.front();
+}
+
 at::Tensor Program::run(at::TensorList parameters, at::TensorList inputs, at::TensorList constants,
                         const Observer& observer) const {
   std::vector<at::Tensor> values;
@@ -169,7 +181,7 @@ at::Tensor Program::run(at::TensorList parameters, at::TensorList inputs, at::Te
   values.insert(values.end(), parameters.begin(), parameters.end());
   values.insert(values.end(), inputs.begin(), inputs.end());
   values.insert(values.end(), constants.begin(), constants.end());
-  const at::Tensor leading = parameters.empty() ? inputs.front() : parameters.front();
+  const at::Tensor leading = leadingOf(parameters, inputs, constants);
   for (const Node& node : nodes_) call(node, leading, values, observer);
   return values[static_cast<size_t>(output_)];
 }

@@ -68,7 +68,7 @@ class AutogradLinearization : public Linearization {
 
   at::Tensor vjp(const at::Tensor& u) override {
     const profiling::Stage stage("torch_curvature::transposed");
-    return flattened(backward_.pull({u}), leaves_, program_->parameterCount());
+    return flattened(backward_.pull({u}), leaves_, program_->parameterCount(), u.options());
   }
 
   int64_t bytes() const override { return bytes_; }

@@ -95,8 +95,8 @@ std::string KeptGraph::missingDerivative() const {
 }
 
 at::Tensor flattened(const std::vector<at::Tensor>& parts, const std::vector<at::Tensor>& like,
-                     int64_t length) {
-  at::Tensor flat = at::empty({length}, like.front().options().requires_grad(false));
+                     int64_t length, const at::TensorOptions& options) {
+  at::Tensor flat = at::empty({length}, options.requires_grad(false));
   int64_t offset = 0;
   for (size_t i = 0; i < parts.size(); ++i) {
     const at::Tensor part = flat.narrow(0, offset, like[i].numel());

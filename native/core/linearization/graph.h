@@ -46,9 +46,9 @@ class KeptGraph {
   std::vector<torch::autograd::Edge> leaves_;
 };
 
-/// The list as one flat vector, [length], with zeros for what is not defined; `like` holds tensors
-/// of the shapes, one for each entry.
+/// The list, which may be empty, as one flat vector, [length], with zeros for what is not defined;
+/// `like` holds tensors of the shapes, one for each entry.
 at::Tensor flattened(const std::vector<at::Tensor>& parts, const std::vector<at::Tensor>& like,
-                     int64_t length);
+                     int64_t length, const at::TensorOptions& options);
 
 }  // namespace tc

@@ -43,7 +43,7 @@ class Callback : public LinearOperator {
       throw Error("ERR_DTYPE_MISMATCH",
                   "the product of a custom operator should have the operator's precision");
     }
-    return result.to(options().device()).view({vectors.size(0), -1});
+    return result.to(options().device()).view({vectors.size(0), transposed ? cols() : rows()});
   }
 
   bool symmetric_;
@@ -54,8 +54,8 @@ class Callback : public LinearOperator {
 
 OperatorPtr callbackOperator(int64_t rows, int64_t cols, const at::TensorOptions& options,
                              bool symmetric, ProductFunction product) {
-  if (rows < 1 || cols < 1)
-    throw Error("ERR_INVALID_ARGUMENT", "an operator should have at least one row and column");
+  if (rows < 0 || cols < 0)
+    throw Error("ERR_INVALID_ARGUMENT", "an operator cannot have fewer than no rows or columns");
   if (symmetric && rows != cols)
     throw Error("ERR_SHAPE_MISMATCH", "a symmetric operator should be square");
   return std::make_shared<Callback>(rows, cols, options, symmetric, std::move(product));

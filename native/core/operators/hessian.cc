@@ -35,7 +35,7 @@ class GradientGraph {
     leaves_ = leavesAt(point);
     graph_ = KeptGraph({}, leaves_);
     const at::Tensor y = runModel(point, leaves_, begin, end);
-    if (y.requires_grad()) {
+    if (y.requires_grad() && y.numel() > 0) {
       const at::Tensor cotangent = weights.times(
           objective.loss->gradient(y, objective.targetRows(begin, end)) * objective.scale, begin,
           end);
@@ -47,7 +47,7 @@ class GradientGraph {
   }
 
   at::Tensor matvec(const std::vector<at::Tensor>& v, int64_t length) const {
-    return flattened(graph_.pull(v), leaves_, length);
+    return flattened(graph_.pull(v), leaves_, length, leaves_.front().options());
   }
   int64_t bytes() const { return bytes_; }
 
@@ -65,7 +65,7 @@ class Hessian : public LinearOperator {
         point_(std::move(point)),
         objective_(std::move(objective)),
         weights_(std::move(weights)) {
-    if (point_.batch() == 0) return;
+    if (point_.batch() == 0 || cols() == 0) return;
     const auto make = [this](int64_t begin, int64_t end) {
       return std::make_unique<GradientGraph>(point_, objective_, weights_, begin, end);
     };
@@ -98,7 +98,7 @@ class Hessian : public LinearOperator {
   Point point_;
   Objective objective_;
   RowWeights weights_;
-  std::unique_ptr<Chunks<GradientGraph>> chunks_;  ///< null for an empty batch
+  std::unique_ptr<Chunks<GradientGraph>> chunks_;  ///< null where there are no rows or parameters
 };
 
 }  // namespace

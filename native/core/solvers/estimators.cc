@@ -49,6 +49,7 @@ TraceEstimate hutchinson(const LinearOperator& a, int64_t samples, Probes& probe
 
 TraceEstimate hutchPlusPlus(const LinearOperator& a, int64_t samples, Probes& probes,
                             const StopToken& stop) {
+  if (a.rows() == 0) return {0, 0, 0};  // there is nothing to sketch
   const int64_t sketch = std::min(samples / 3, a.rows());
   std::vector<at::Tensor> sketched;
   for (int64_t i = 0; i < sketch; ++i) {

@@ -70,6 +70,7 @@ Pushforward fullyConnected(const Call& call) {
   const at::Tensor w = call.arguments[1].toTensor();
   const bool weights = call.find(1) != nullptr;
   if (w.dim() != 2 || x.dim() < 2 || (weights && !x.is_contiguous())) return {};
+  if (w.size(1) == 0) return {};  // rows without elements cannot be counted
   struct {
     std::optional<size_t> x, w, b;
   } at;
