@@ -467,6 +467,26 @@ describe('eigsh of more unknowns than its basis has', () => {
     }
   });
 
+  it('ends where there are more copies than were asked for, over a dense bulk', () => {
+    const spectrum = fill(3000, (i) => (i < 5 ? 1.01 : i / 3000));
+    for (const k of [1, 3]) {
+      for (let seed = 0; seed < 3; seed++) {
+        const { eigenvalues, ...found } = eigshSync(diagonalOperator(spectrum), {
+          k,
+          seed,
+          maxIterations: 3000,
+        });
+        expect(found).toMatchObject({ converged: true, reason: 'converged' });
+        expect(
+          relativeError(
+            eigenvalues,
+            fill(k, () => 1.01),
+          ),
+        ).toBeLessThan(1e-12);
+      }
+    }
+  });
+
   it('has a default for few unknowns, and memory of its own', () => {
     for (const n of [1, 2, 5, 6, 7]) {
       const found = eigshSync(diagonalOperator(fill(n, (i) => 1 + i)));

@@ -103,7 +103,7 @@ function eigshRequest(op: LinearOperator, options: EigshOptions | undefined) {
     ...rest,
     request: {
       ...request,
-      k: positive(k ?? Math.min(6, most), 'k', most),
+      k: k === undefined ? Math.min(6, most) : positive(k, 'k', most),
       which: checkOneOf(which, ENDS, 'which'),
       seed: seedOf(seed),
       ...given({

@@ -8,7 +8,9 @@
 #include "core/solvers/eigsh.h"
 #include "core/solvers/estimators.h"
 #include "core/solvers/minres.h"
+#include "core/solvers/scale.h"
 #include "core/solvers/spectral_density.h"
+#include "core/solvers/wanted.h"
 #include "models.h"
 
 // After libtorch, whose logging macros have the same names.
@@ -351,6 +353,99 @@ TEST_CASE("spectral density") {
   CHECK(exactNodes.products <= 200 * 5);
   CHECK(exactNodes.nodes.min().item<double>() == doctest::Approx(1));
   CHECK(exactNodes.nodes.max().item<double>() == doctest::Approx(4));
+}
+
+TEST_CASE("norms and scales of numbers at the ends of the precision") {
+  for (const double size : {1e-300, 1e-200, 1e-5, 1.0, 1e200, 1e300}) {
+    const at::Tensor x = at::tensor({3.0, -4.0, 0.0}, at::kDouble) * size;
+    CHECK(normOf(x) == doctest::Approx(5 * size).epsilon(1e-14));
+    const int exponent = exponentOf(x);
+    CHECK(at::equal(scaledBy(scaledBy(x, -exponent), exponent), x));
+    CHECK(largestOf(scaledBy(x, -exponent)) < 1e6);
+  }
+  for (const double size : {1e-40, 1e-30, 1e30}) {
+    const at::Tensor x = at::tensor({3.0, -4.0}, at::kDouble).mul(size).to(at::kFloat);
+    CHECK(normOf(x) == doctest::Approx(5 * size).epsilon(1e-3));
+    CHECK(dotOf(x, x) == doctest::Approx(25 * size * size).epsilon(1e-3));
+  }
+  CHECK(exponentOf(at::zeros({3}, at::kDouble)) == 0);
+  CHECK(std::isnan(normOf(at::tensor({1.0, std::nan("")}, at::kDouble))));
+  CHECK(std::isinf(normOf(at::tensor({1.0, HUGE_VAL}, at::kDouble))));
+}
+
+TEST_CASE("cg cut short has the iterate it reached, and its energy falls with every step") {
+  const at::Tensor spectrum = at::logspace(0, -7, 60, 10, at::kDouble);
+  const at::Tensor b = at::ones({60}, at::kDouble);
+  double before = 0;
+  for (int64_t k = 0; k <= 40; ++k) {
+    SolverOptions options = tight();
+    options.maxIterations = k;
+    const SolverResult result = cg(*diagonalOperator(spectrum), b, options, kNever);
+    CHECK(result.records[0].iterations == k);
+    CHECK(result.records[0].reason == "maxIterations");
+    CHECK(result.records[0].residualNorm ==
+          doctest::Approx((b - spectrum * result.x).norm().item<double>()));
+    const double energy = (result.x * (spectrum * result.x / 2 - b)).sum().item<double>();
+    CHECK((k == 0 ? energy == 0 : energy < before));
+    before = energy;
+  }
+}
+
+TEST_CASE("the rivals of what is wanted") {
+  const at::Tensor values = at::tensor({-9.0, -3.0, 1.0, 2.0, 5.0}, at::kDouble);
+  const auto rivals = [&](Which which, int64_t k) {
+    return rivalsOf(values, wantedFirst(values, which), k, which);
+  };
+  REQUIRE(rivals(Which::kLargest, 2).size() == 1);
+  CHECK(rivals(Which::kLargest, 2)[0].position == 2);
+  CHECK(rivals(Which::kLargest, 2)[0].distance == 1);
+  CHECK(rivals(Which::kSmallest, 1)[0].position == 1);
+  CHECK(rivals(Which::kSmallest, 1)[0].distance == 6);
+  const auto magnitude = rivals(Which::kLargestMagnitude, 2);  // −9 and 5 are in
+  REQUIRE(magnitude.size() == 2);
+  CHECK(magnitude[0].distance == 3);
+  CHECK(magnitude[1].distance == 2);
+  const auto both = rivals(Which::kBothEnds, 3);  // 5, −9, 2
+  REQUIRE(both.size() == 2);
+  CHECK(both[0].distance == 1);
+  CHECK(both[1].distance == 6);
+  CHECK(rivals(Which::kLargest, 5).empty());
+}
+
+TEST_CASE("eigsh finds every copy beyond its basis") {
+  const at::Tensor spectrum =
+      at::cat({at::full({5}, 10.0, at::kDouble), at::linspace(0, 9, 2995, at::kDouble)});
+  for (const char* which : {"LM", "LA", "BE"}) {
+    for (uint64_t seed = 0; seed < 5; ++seed) {
+      CAPTURE(which);
+      CAPTURE(seed);
+      EigshOptions options;
+      options.k = 4;
+      options.seed = seed;
+      options.which = findWhich(which);
+      const EigshResult result = eigsh(*diagonalOperator(spectrum), options, kNever);
+      CHECK(result.converged);
+      const int64_t high = options.which == Which::kBothEnds ? 2 : 4;
+      CHECK((result.eigenvalues.narrow(0, 4 - high, high) - 10).abs().max().item<double>() < 1e-12);
+      CHECK(result.residualNorms.max().item<double>() < 1e-12);
+    }
+  }
+  EigshOptions options;
+  options.which = Which::kSmallestMagnitude;
+  CHECK(codeOf([&] { eigsh(*diagonalOperator(spectrum), options, kNever); }) ==
+        "ERR_UNSUPPORTED_OP");
+}
+
+TEST_CASE("an operator that is seen not to be symmetric is refused") {
+  const at::Tensor b = at::ones({20}, at::kDouble);
+  for (const double size : {1e-200, 1.0, 1e200}) {
+    const OperatorPtr skew = denseOperator(normal({20, 20}, 3) * size, false);
+    CHECK(codeOf([&] { cg(*skew, b, {}, kNever); }) == "ERR_INVALID_ARGUMENT");
+    CHECK(codeOf([&] { minres(*skew, b, {}, kNever); }) == "ERR_INVALID_ARGUMENT");
+    CHECK(codeOf([&] { eigsh(*skew, {}, kNever); }) == "ERR_INVALID_ARGUMENT");
+    CHECK(codeOf([&] { spectralDensity(*skew, {}, kNever); }) == "ERR_INVALID_ARGUMENT");
+    CHECK(cg(*denseOperator(definite(20) * size, false), b, {}, kNever).records[0].converged);
+  }
 }
 
 TEST_CASE("wrong arguments are refused with a code") {

@@ -1,6 +1,7 @@
 #include "core/solvers/eigsh.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/linalg_eigh.h>
@@ -133,8 +134,8 @@ class ThickRestartLanczos {
       const int64_t converged = countConverged(wanted, residuals.index_select(0, first), values);
       const bool all = converged == k_;
       // Ritz values in the middle may be anything: nothing verifies them.
-      const bool settled = all && options_.which != Which::kSmallestMagnitude &&
-                           verified.defined() && isSame(wanted, verified, values);
+      const bool same = verified.defined() && isSame(wanted, verified, values);
+      const bool settled = all && same && options_.which != Which::kSmallestMagnitude;
       const bool done = settled && rivalsAreOut(values, order, residuals);
       if (done || iterations_ >= limit_)
         return finish(values, vectors, residuals, first, done, all);
@@ -145,13 +146,10 @@ class ThickRestartLanczos {
       }
       // Keep the wanted vectors and the next best: that speeds up what is left.
       const int64_t keep = std::min(k_ + (m_ - k_) / 2, size - 1);
-      // One Krylov space has one vector of each eigenspace: look in a direction of its own.
-      const bool verify = all && !settled;
-      if (all) {
-        if (verify) verified = wanted;
-      } else {
-        verified = at::Tensor();
-      }
+      // One Krylov space has one vector of each eigenspace: look in a direction of its own. A copy
+      // that turns up mixes with the one that is there, which is no other value.
+      const bool verify = all && !same;
+      if (!same) verified = verify ? wanted : at::Tensor();
       restart(values, vectors, order.narrow(0, 0, verify ? k_ : keep), size, verify);
       kept = verify ? k_ : keep;
     }
@@ -186,6 +184,10 @@ class ThickRestartLanczos {
     return false;
   }
 
+  double sameWithin(const at::Tensor& all) const {
+    return all.abs().max().item<double>() * epsilon_ * kSame;
+  }
+
   /// What rounding leaves of a residual: LAPACK's view, relative to the norm of A.
   double floorOf(const at::Tensor& all) const {
     return all.abs().max().item<double>() * epsilon_ * 10;
@@ -204,8 +206,8 @@ class ThickRestartLanczos {
 
   /// Whether the verification changed none of the wanted values.
   bool isSame(const at::Tensor& wanted, const at::Tensor& before, const at::Tensor& all) const {
-    const double same = all.abs().max().item<double>() * epsilon_ * kSame;
-    return ((wanted - before).abs() <= boundOf(before, all).clamp_min(same)).all().item<bool>();
+    const at::Tensor bound = boundOf(before, all).clamp_min(sameWithin(all));
+    return ((wanted - before).abs() <= bound).all().item<bool>();
   }
 
   /// Whether the best of what is not wanted is known well enough to be left out.
@@ -214,7 +216,7 @@ class ThickRestartLanczos {
     for (const Rival& rival : rivalsOf(values, order, k_, options_.which)) {
       const double unknown = residuals[rival.position].item<double>();
       const at::Tensor value = values.narrow(0, rival.position, 1);
-      const double bound = boundOf(value, values).item<double>();
+      const double bound = std::max(boundOf(value, values).item<double>(), sameWithin(values));
       if (unknown > std::max(bound, kResolved * rival.distance)) return false;
     }
     return true;
@@ -309,6 +311,14 @@ EigshResult eigsh(const LinearOperator& a, const EigshOptions& options, const St
                     "gaussNewton, fisher), or 'LM' of the inverse, whose eigenvalues are 1/λ: "
                     "customOperator({ shape, dtype, symmetric: true, matmat: async (vectors, k) => "
                     "(await minres(op, vectors, { k })).x })");
+  }
+  if (sizes.n == 0) {
+    EigshResult empty;
+    empty.eigenvalues = empty.residualNorms = at::empty({0}, a.options());
+    empty.eigenvectors = at::empty({0, 0}, a.options());
+    empty.converged = true;
+    empty.reason = "converged";
+    return empty;
   }
   requireSymmetric(a, "eigsh", stop);
   const bool whole = sizes.basis == sizes.n || options.which == Which::kSmallestMagnitude;

@@ -85,6 +85,7 @@ TraceEstimate trace(const LinearOperator& a, TraceMethod method, int64_t samples
   const profiling::Stage stage("torch_curvature::trace");
   checkArguments(a, samples, "trace");
   Probes probes(a, seed);
+  if (a.rows() == 0) return {0, 0, 0};
   // Hutch++ spends its products on three things.
   return method == TraceMethod::kHutchPlusPlus && samples >= 3
              ? hutchPlusPlus(a, samples, probes, stop)

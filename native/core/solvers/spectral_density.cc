@@ -44,11 +44,14 @@ SpectralDensity spectralDensity(const LinearOperator& a, const SpectralDensityOp
                                 const StopToken& stop) {
   const profiling::Stage stage("torch_curvature::spectral_density");
   requireSquare(a, "spectralDensity");
+  if (a.rows() == 0)
+    throw Error("ERR_INVALID_ARGUMENT",
+                "spectralDensity needs an operator with a row: this one has no eigenvalues");
   if (options.probes < 1 || options.steps < 1 || options.gridPoints < 2)
     throw Error("ERR_INVALID_ARGUMENT",
                 "probes and steps should be positive, gridPoints at least 2");
-  if (!(options.margin.value_or(0) >= 0) || !(options.sigma.value_or(1) > 0))
-    throw Error("ERR_INVALID_ARGUMENT", "margin should not be negative, and sigma above 0");
+  if (!(options.margin.value_or(0) >= 0) || !(options.sigma >= 0))
+    throw Error("ERR_INVALID_ARGUMENT", "margin and sigma should not be negative");
   requireSymmetric(a, "spectralDensity", stop);
   const int64_t steps = std::min(options.steps, a.rows());
   SpectralDensity result;
@@ -78,8 +81,8 @@ SpectralDensity spectralDensity(const LinearOperator& a, const SpectralDensityOp
   const bool isSingle = high - low <= largest * epsilonOf(basis.vectors) * 64;
   const double span = !isSingle ? high - low : largest > 0 ? largest : 1;
   const double step = span / static_cast<double>(options.gridPoints - 1);
-  const double sigma = options.sigma.value_or(
-      std::max(span * (1 + 2 * options.margin.value_or(kMargin)) / 100, 2 * step));
+  const double usual = std::max(span * (1 + 2 * options.margin.value_or(kMargin)) / 100, 2 * step);
+  const double sigma = options.sigma > 0 ? options.sigma : usual;
   const double margin =
       options.margin ? *options.margin * span : std::max(kMargin * span, kReach * sigma);
   result.grid = at::linspace(low - margin, high + margin, options.gridPoints, at::kDouble);

@@ -16,8 +16,8 @@ struct SpectralDensityOptions {
   /// What the grid reaches beyond the Ritz values, relative to their span. By default 5 % and at
   /// least 4.5 sigma, so that the density on the grid integrates to 1.
   std::optional<double> margin;
-  /// Width of the Gaussians; by default 1 % of the span of the grid, and at least two of its steps.
-  std::optional<double> sigma;
+  /// Width of the Gaussians; 0: 1 % of the span of the grid, and at least two of its steps.
+  double sigma = 0;
   uint64_t seed = 0;
 };
 
