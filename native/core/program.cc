@@ -5,6 +5,8 @@
 #include "core/aten.h"
 #include "core/error.h"
 #include "core/functional.h"
+#include "core/recurrent.h"
+#include "core/rewrite.h"
 #include "core/slots.h"
 
 namespace tc {
@@ -122,7 +124,8 @@ Program::Program(const ProgramSpec& spec)
   values_ =
       static_cast<int64_t>(parameters_.size()) + inputs_ + static_cast<int64_t>(constants_.size());
   int64_t output = spec.output;
-  for (const auto& node : functional(spec.nodes, values_, output)) {
+  const auto pure = functional(spec.nodes, values_, output);
+  for (const auto& node : rewritten(pure, values_, output)) {
     if (node.outputs < 1) throw Error("ERR_MODEL_LOAD", node.target + " produces no value");
     nodes_.push_back(resolve(node, values_));
     values_ += node.outputs;
@@ -156,6 +159,7 @@ void Program::call(const Node& node, const at::Tensor& leading, std::vector<at::
                    const Observer& observer) {
   torch::jit::Stack stack = arguments(node, leading, values);
   const torch::jit::Stack seen = observer ? stack : torch::jit::Stack();
+  checkRecurrent(node.op, stack);
   node.op.callBoxed(stack);
   for (const int64_t value : node.lastUses) values[static_cast<size_t>(value)].reset();
   append(node, std::move(stack), values);

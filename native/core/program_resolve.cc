@@ -1,6 +1,7 @@
 #include <ATen/ScalarOps.h>
 #include <ATen/core/jit_type.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/aten.h"
@@ -110,6 +111,18 @@ bool takesDevice(const c10::TypePtr& type) {
   return (optional ? optional->getElementType() : type)->kind() == c10::TypeKind::DeviceObjType;
 }
 
+/// Whether a tensor made of these arguments without a dtype is floating: then it has libtorch's
+/// default precision, for which that of the parameters stands. `arange(5)` and `full(…, 1)` are
+/// whole numbers.
+bool makesFloating(const c10::FunctionSchema& schema, const std::vector<Program::Slot>& slots) {
+  const std::string& name = schema.name();
+  if (name != "aten::arange" && name != "aten::full") return true;
+  return std::any_of(slots.begin(), slots.end(), [](const Program::Slot& slot) {
+    const auto* constant = std::get_if<c10::IValue>(&slot);
+    return constant != nullptr && constant->isDouble();
+  });
+}
+
 void checkSize(const ProgramSpec::Size& size, const std::string& target) {
   const bool leaf = size.kind == ProgramSpec::Size::Kind::kConstant ||
                     size.kind == ProgramSpec::Size::Kind::kAxis;
@@ -141,7 +154,16 @@ Program::Node Program::resolve(const ProgramSpec::Node& node, int64_t known) con
       given = &named->second;
       ++used;
     }
-    if (given == nullptr) {
+    const bool none = given == nullptr
+                          ? argument.default_value() && argument.default_value()->isNone()
+                          : std::holds_alternative<std::monostate>(*given);
+    if (none && argument.name() == "dtype" && makesTensor(schema)) {
+      if (makesFloating(schema, result.slots)) {
+        result.slots.emplace_back(ProgramSpec::Precision{});
+      } else {
+        result.slots.emplace_back(c10::IValue());
+      }
+    } else if (given == nullptr) {
       if (!argument.default_value()) {
         throw Error("ERR_MODEL_LOAD", node.target + " lacks its argument " + argument.name());
       }

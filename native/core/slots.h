@@ -13,6 +13,34 @@ void forEachValue(const ProgramSpec::Size& size, Function&& function) {
   for (const ProgramSpec::Size& operand : size.operands) forEachValue(operand, function);
 }
 
+template <typename Function>
+void renumber(ProgramSpec::Size& size, Function&& function) {
+  if (size.kind == ProgramSpec::Size::Kind::kAxis) function(size.number);
+  for (ProgramSpec::Size& operand : size.operands) renumber(operand, function);
+}
+
+/// Calls `function` with a reference to every value number that the argument reads.
+template <typename Function>
+void renumber(ProgramSpec::Argument& argument, Function&& function) {
+  if (auto* ref = std::get_if<ProgramSpec::Ref>(&argument)) function(ref->value);
+  if (auto* dtype = std::get_if<ProgramSpec::DtypeOf>(&argument)) function(dtype->value);
+  if (auto* size = std::get_if<ProgramSpec::Size>(&argument)) renumber(*size, function);
+  if (auto* sizes = std::get_if<ProgramSpec::Sizes>(&argument)) {
+    for (ProgramSpec::Size& size : *sizes) renumber(size, function);
+  }
+  if (auto* refs = std::get_if<ProgramSpec::Refs>(&argument)) {
+    for (auto& value : refs->values) {
+      if (value) function(*value);
+    }
+  }
+}
+
+template <typename Function>
+void renumber(ProgramSpec::Node& node, Function&& function) {
+  for (ProgramSpec::Argument& argument : node.args) renumber(argument, function);
+  for (auto& [name, argument] : node.kwargs) renumber(argument, function);
+}
+
 /// Calls `function` with every value number that the slot reads.
 template <typename Function>
 void forEachValue(const Program::Slot& slot, Function&& function) {

@@ -2,8 +2,10 @@
 
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <string>
 
 namespace tc {
 namespace {
@@ -15,6 +17,24 @@ c10::IValue detached(const c10::IValue& value) {
   c10::List<at::Tensor> list;
   for (const at::Tensor& each : value.toTensorVector()) list.push_back(each.detach());
   return list;
+}
+
+/// Runs `body`, which computes derivatives of an operator that has run before: whatever it throws
+/// then says that libtorch has no formula for this call, in one of many words, most of them plain
+/// c10::Error. Not so for want of memory and for our own errors.
+template <typename Body>
+auto inForwardMode(const std::string& op, Body&& body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const c10::NotImplementedError&) {
+    throw;
+  } catch (const c10::Error& error) {
+    const std::string message = error.what_without_backtrace();
+    if (message.find("DefaultCPUAllocator") != std::string::npos) throw;
+    C10_THROW_ERROR(NotImplementedError, op + " in forward mode: " + message);
+  }
 }
 
 bool reached(const at::Tensor& tensor) { return tensor.defined() && tensor.requires_grad(); }
@@ -51,7 +71,8 @@ std::optional<TangentStep> TangentStep::at(const Program::Node& node,
     }
     call.arguments.push_back(detached(arguments[i]));
   }
-  step.pushforward_ = pushforward(call);
+  step.pushforward_ = inForwardMode(node.op.schema().name(), [&] { return pushforward(call); });
+  step.op_ = &node.op.schema().name();
   return step;
 }
 
@@ -68,7 +89,7 @@ void TangentStep::run(std::vector<at::Tensor>& tangents) const {
   for (const int64_t value : lastUses_) {
     if (static_cast<size_t>(value) < tangents.size()) tangents[static_cast<size_t>(value)].reset();
   }
-  Tangents results = pushforward_(arguments);
+  Tangents results = inForwardMode(*op_, [&] { return pushforward_(arguments); });
   for (size_t i = 0; i < std::min(results.size(), results_); ++i)
     tangents[to_ + i] = std::move(results[i]);
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/linearization/pushforwards/pushforward.h"
@@ -16,7 +17,8 @@ class TangentStep {
  public:
   /// Made by a program's observer, after the node was called under autograd: a value that needs no
   /// gradient has no tangent. Empty if none of the results has one. Throws
-  /// c10::NotImplementedError where the operator has no derivative in forward mode.
+  /// c10::NotImplementedError where libtorch has no derivative of this call in forward mode, in
+  /// whatever words it says so.
   static std::optional<TangentStep> at(const Program::Node& node,
                                        const torch::jit::Stack& arguments,
                                        const std::vector<at::Tensor>& values);
@@ -35,6 +37,7 @@ class TangentStep {
   std::vector<From> from_;
   size_t to_ = 0;  ///< value number of the first result
   size_t results_ = 0;
+  const std::string* op_ = nullptr;  ///< its name; schemas are never dropped
   Pushforward pushforward_;
   std::vector<int64_t> lastUses_;
 };

@@ -1,6 +1,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
 #include <ATen/ops/sigmoid.h>
+#include <ATen/ops/where.h>
 
 #include "core/losses/loss.h"
 
@@ -20,18 +21,25 @@ class BinaryCrossEntropy : public Loss {
         .sum(1);
   }
   at::Tensor gradient(const at::Tensor& y, const at::Tensor& target) const override {
-    return at::sigmoid(y) - target;
+    return residual(y, target);
   }
   at::Tensor hessianProduct(const at::Tensor& y, const at::Tensor&,
                             const at::Tensor& u) const override {
-    const at::Tensor p = at::sigmoid(y);
-    return u * p * (1 - p);
+    return u * at::sigmoid(y) * at::sigmoid(-y);
   }
   at::Tensor sampledGradient(const at::Tensor& y, const at::Tensor&,
                              Random& random) const override {
-    const at::Tensor p = at::sigmoid(y);
     const at::Tensor draw = random.uniform(y.sizes(), 0, 1, y.scalar_type()).to(y.device());
-    return p - (draw < p).to(y.scalar_type());
+    return residual(y, (draw < at::sigmoid(y)).to(y.scalar_type()));
+  }
+
+ private:
+  /// σ(y) − t. By s, the smaller of σ(y) and σ(−y) = 1 − σ(y): where σ(y) rounds to 1, only s has
+  /// digits left, of the residual and of its derivative s (1 − s).
+  static at::Tensor residual(const at::Tensor& y, const at::Tensor& t) {
+    const at::Tensor negative = y < 0;
+    const at::Tensor s = at::sigmoid(at::where(negative, y, -y));
+    return at::where(negative, s - t, (1 - t) - s);
   }
 };
 

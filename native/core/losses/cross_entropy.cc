@@ -1,7 +1,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/softmax.h>
-#include <ATen/ops/zeros_like.h>
 
 #include "core/error.h"
 #include "core/losses/loss.h"
@@ -55,15 +54,17 @@ class CrossEntropy : public Loss {
 
   at::Tensor gradient(const at::Tensor& y, const at::Tensor& target) const override {
     const at::Tensor classes = target.to(at::kLong).clamp_min(0).unsqueeze(1);
-    const at::Tensor oneHot = at::zeros_like(y.detach()).scatter_(1, classes, 1);
-    return masked(at::softmax(y, 1) - oneHot, target);
+    return masked(residual(at::softmax(y, 1), classes), target);
   }
 
   at::Tensor hessianProduct(const at::Tensor& y, const at::Tensor& target,
                             const at::Tensor& u) const override {
     const at::Tensor p = at::softmax(y, 1);
-    const at::Tensor pu = p * u;
-    return masked(pu - p * pu.sum(1, /*keepdim=*/true), target);
+    if (y.numel() == 0) return u;
+    // diag(p) − ppᵀ maps constants to 0. With the u of the likeliest class as the origin nothing
+    // cancels where its p is near 1.
+    const at::Tensor apart = u - u.gather(1, y.argmax(1, /*keepdim=*/true));
+    return masked(p * (apart - (p * apart).sum(1, /*keepdim=*/true)), target);
   }
 
   at::Tensor sampledGradient(const at::Tensor& y, const at::Tensor& target,
@@ -75,10 +76,16 @@ class CrossEntropy : public Loss {
     // The class whose interval of the cumulative distribution the draw falls into.
     const at::Tensor drawn =
         (p.cumsum(1) <= draw).sum(1, /*keepdim=*/true).clamp_max(y.size(1) - 1);
-    return masked(p - at::zeros_like(p).scatter_(1, drawn, 1), target);
+    return masked(residual(p, drawn), target);
   }
 
  private:
+  /// p − onehot(t), where p_t − 1 is minus the sum of the others: 1 − p_t has no digits left where
+  /// p_t rounds to 1.
+  static at::Tensor residual(const at::Tensor& p, const at::Tensor& t) {
+    const at::Tensor others = p.scatter(1, t, 0);
+    return others.scatter(1, t, -others.sum(1, /*keepdim=*/true));
+  }
   static at::Tensor masked(const at::Tensor& values, const at::Tensor& target) {
     return values * (target != kIgnored).unsqueeze(1).to(values.scalar_type());
   }

@@ -223,8 +223,19 @@ std::optional<Item> Interpreter::foldConstant(const jit::Node& node,
   const auto* op = node.maybeOperator();
   if (op == nullptr || node.outputs().size() != 1) return std::nullopt;
   if (node.schema().is_vararg()) jit::push(stack, static_cast<int64_t>(inputs.size()));
+  const jit::Stack given = stack;
   node.getOperation()(stack);
-  return stack.empty() ? std::nullopt : std::optional<Item>(stack.back());
+  if (stack.empty()) return std::nullopt;
+  // Numbers become a tensor of libtorch's default precision, float32: those of a model in float64
+  // would lose digits. Constants take the precision of the parameters later.
+  const auto type = node.schema().argumentIndexWithName("dtype");
+  if (node.kind() == c10::aten::tensor && type && given[*type].isNone() &&
+      stack.back().isTensor() && stack.back().toTensor().is_floating_point()) {
+    stack = given;
+    stack[*type] = static_cast<int64_t>(at::kDouble);
+    node.getOperation()(stack);
+  }
+  return stack.back();
 }
 
 }  // namespace tc::torchscript

@@ -206,6 +206,11 @@ std::vector<Item> Interpreter::emit(const jit::Node& node, const std::vector<Ite
       node.input(0)->type()->kind() != c10::TypeKind::ListType) {
     call.target = "aten::scalar_tensor";
     call.args = {call.args[0], call.args[1], std::monostate{}, call.args[2]};
+    // Without a dtype that of the number; scalar_tensor's is always the default precision.
+    const auto kind = schema->arguments()[0].type()->kind();
+    const bool none = std::holds_alternative<std::monostate>(call.args[1]);
+    if (none && kind == c10::TypeKind::IntType) call.args[1] = static_cast<double>(at::kLong);
+    if (none && kind == c10::TypeKind::BoolType) call.args[1] = static_cast<double>(at::kBool);
   }
   std::vector<Item> results;
   for (int64_t i = 0; i < call.outputs; ++i) results.emplace_back(TensorItem{next_ + i});

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/slots.h"
 
 namespace tc::torchscript {
 namespace {
@@ -35,27 +36,6 @@ void check(const at::Tensor& tensor, const std::string& name) {
   const auto available = tensor.storage().nbytes() / static_cast<size_t>(tensor.dtype().itemsize());
   outside = outside || (tensor.numel() > 0 && static_cast<size_t>(last) >= available);
   if (outside) throw Error("ERR_MODEL_LOAD", name + " lies outside the data of the file");
-}
-
-template <typename Function>
-void renumber(ProgramSpec::Size& size, Function&& function) {
-  if (size.kind == ProgramSpec::Size::Kind::kAxis) function(size.number);
-  for (auto& operand : size.operands) renumber(operand, function);
-}
-
-template <typename Function>
-void renumber(ProgramSpec::Argument& argument, Function&& function) {
-  if (auto* ref = std::get_if<ProgramSpec::Ref>(&argument)) function(ref->value);
-  if (auto* dtype = std::get_if<ProgramSpec::DtypeOf>(&argument)) function(dtype->value);
-  if (auto* size = std::get_if<ProgramSpec::Size>(&argument)) renumber(*size, function);
-  if (auto* sizes = std::get_if<ProgramSpec::Sizes>(&argument)) {
-    for (auto& size : *sizes) renumber(size, function);
-  }
-  if (auto* refs = std::get_if<ProgramSpec::Refs>(&argument)) {
-    for (auto& value : refs->values) {
-      if (value) function(*value);
-    }
-  }
 }
 
 }  // namespace
@@ -125,9 +105,7 @@ ProgramSpec Tensors::finish(std::vector<ProgramSpec::Node> nodes, int64_t output
       value += count;
     }
   };
-  for (auto& node : nodes) {
-    for (auto& argument : node.args) renumber(argument, final);
-  }
+  for (auto& node : nodes) renumber(node, final);
   final(output);
   ProgramSpec spec;
   spec.parameters = parameters_;

@@ -37,21 +37,31 @@ Pushforward reshaped(const Call& call) {
   };
 }
 
-/// Linear in all of its floating-point tensors together: constants have the tangent zero.
-Pushforward together(const Call& call) {
-  Call plain = call;
-  for (c10::IValue& argument : plain.arguments) {
-    if (argument.isTensor() && argument.toTensor().is_floating_point())
-      argument = zerosLike(argument.toTensor());
-    if (!argument.isTensorList()) continue;
-    c10::List<at::Tensor> zeros;
-    for (const at::Tensor& each : argument.toTensorVector()) zeros.push_back(zerosLike(each));
-    argument = zeros;
-  }
-  std::vector<Call::Active> places = call.active;
-  for (Call::Active& place : places) place.primal.reset();
-  return [again = Replaced(plain), places](const Tangents& tangents) -> Tangents {
-    return again.call(places, tangents);
+/// Linear in some of its tensors together, arguments `first` and after or the elements of a list:
+/// constants among them, whole numbers too, have the tangent zero. In the precision of the result,
+/// in which they do not decide that of the tangent.
+Rule together(size_t first) {
+  return [first](const Call& call) -> Pushforward {
+    const auto zero = [like = zeroLike(call.results.front())](const at::Tensor& each) {
+      return like.expand(each.sizes());
+    };
+    Call plain = call;
+    for (size_t i = first; i < plain.arguments.size(); ++i) {
+      c10::IValue& argument = plain.arguments[i];
+      if (argument.isTensor()) argument = zero(argument.toTensor());
+      if (!argument.isTensorList()) continue;
+      c10::List<at::Tensor> zeros;
+      for (const at::Tensor& each : argument.toTensorVector()) zeros.push_back(zero(each));
+      argument = zeros;
+    }
+    std::vector<Call::Active> places = call.active;
+    for (Call::Active& place : places) {
+      if (place.argument < first) return {};
+      place.primal.reset();
+    }
+    return [again = Replaced(plain), places](const Tangents& tangents) -> Tangents {
+      return again.call(places, tangents);
+    };
   };
 }
 
@@ -71,7 +81,8 @@ Rule weightedSum(double sign) {
   return [sign](const Call& call) -> Pushforward {
     constexpr size_t kAlpha = 2;
     const double scale = sign * call.arguments[kAlpha].toScalar().toDouble();
-    if (call.active.size() == 2) return together(call);
+    if (call.active.size() == 2) return together(0)(call);
+    if (!ofOnePrecision(call)) return {};
     const bool first = call.active.front().argument == 0;
     return [scale = first ? 1.0 : scale,
             shape = call.results.front().sizes().vec()](const Tangents& tangents) -> Tangents {
@@ -150,10 +161,10 @@ std::span<const NamedRule> linearRules() {
       {"aten::masked_fill.Scalar", filling(2)},
       {"aten::constant_pad_nd", filling(2)},
       {"aten::pad", filling(3)},
-      {"aten::cat", together},
-      {"aten::concat", together},
-      {"aten::stack", together},
-      {"aten::where.self", together},
+      {"aten::cat", together(0)},
+      {"aten::concat", together(0)},
+      {"aten::stack", together(0)},
+      {"aten::where.self", together(1)},
       {"aten::add.Scalar", unchanged},
       {"aten::sub.Scalar", unchanged},
       {"aten::dropout", inactiveDropout},

@@ -37,7 +37,7 @@ Rule product(Product shape) {
         return {};
       }
     }
-    if (factors.empty()) return {};
+    if (factors.empty() || !ofOnePrecision(call)) return {};
     Replaced again(call);
     if (shape.term != kNone && call.arguments[shape.term].isTensor()) {
       const bool optional =
@@ -64,13 +64,15 @@ Rule product(Product shape) {
 }
 
 /// y = x Wᵀ + b for x [..., in], W [out, in], b [out]: the matrix products add to one another in
-/// place.
+/// place. The operator takes other shapes of W and b too.
 Pushforward fullyConnected(const Call& call) {
   const at::Tensor x = call.arguments[0].toTensor();
   const at::Tensor w = call.arguments[1].toTensor();
+  const auto b = call.arguments[2].toOptional<at::Tensor>();
   const bool weights = call.find(1) != nullptr;
   if (w.dim() != 2 || x.dim() < 2 || (weights && !x.is_contiguous())) return {};
   if (w.size(1) == 0) return {};  // rows without elements cannot be counted
+  if (b && b->dim() != 1) return {};
   struct {
     std::optional<size_t> x, w, b;
   } at;
@@ -99,6 +101,7 @@ Pushforward fullyConnected(const Call& call) {
 Pushforward elementwiseProduct(const Call& call) {
   const at::Tensor a = call.arguments[0].toTensor();
   const at::Tensor b = call.arguments[1].toTensor();
+  if (!ofOnePrecision(call)) return {};
   if (call.active.size() == 2) {
     return [a, b](const Tangents& tangents) -> Tangents {
       return {at::mul(tangents[0], b).addcmul_(a, tangents[1])};

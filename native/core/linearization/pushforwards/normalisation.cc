@@ -8,7 +8,6 @@
 #include <ATen/ops/_softmax_backward_data.h>
 #include <ATen/ops/native_layer_norm.h>
 #include <ATen/ops/native_layer_norm_backward.h>
-#include <ATen/ops/rsqrt.h>
 
 #include <algorithm>
 #include <optional>
@@ -87,34 +86,12 @@ Pushforward layerNorm(const Call& call) {
   return overRows(call, length, call.arguments[4].toDouble(), {2, 3, axes, {}});
 }
 
-Pushforward groups(const Call& call, int64_t count, size_t weight, double eps) {
+Pushforward groupNorm(const Call& call) {
   const at::Tensor x = call.arguments[0].toTensor();
   if (x.numel() == 0) return {};
-  return overRows(call, x.numel() / (x.size(0) * count), eps,
-                  {weight, weight + 1, overChannels(x), {}});
-}
-
-Pushforward groupNorm(const Call& call) {
-  return groups(call, call.arguments[1].toInt(), 2, call.arguments[4].toDouble());
-}
-
-Pushforward instanceNorm(const Call& call) {
-  const bool ofInput = call.arguments[5].toBool();
-  const int64_t channels = call.arguments[0].toTensor().size(1);
-  return ofInput ? groups(call, channels, 1, call.arguments[7].toDouble()) : Pushforward();
-}
-
-/// By the running mean and variance, which are constants.
-Pushforward batchNorm(const Call& call) {
-  const auto mean = call.arguments[3].toOptional<at::Tensor>();
-  const auto variance = call.arguments[4].toOptional<at::Tensor>();
-  const bool training = call.arguments[5].toBool();
-  if (training || !mean || !variance) return {};
-  const at::Tensor x = call.arguments[0].toTensor();
-  const auto shape = overChannels(x);
-  const at::Tensor inverse = at::rsqrt(*variance + call.arguments[7].toDouble()).view(shape);
-  return affine(call, {1, 2, shape, (x - mean->view(shape)).mul_(inverse)},
-                [inverse](const at::Tensor& tangent) { return tangent * inverse; });
+  const int64_t groups = x.size(0) * call.arguments[1].toInt();
+  return overRows(call, x.numel() / groups, call.arguments[4].toDouble(),
+                  {2, 3, overChannels(x), {}});
 }
 
 Pushforward softmax(const Call& call) {
@@ -140,7 +117,6 @@ Pushforward logSoftmax(const Call& call) {
 std::span<const NamedRule> normalisationRules() {
   static const std::vector<NamedRule> rules = {
       {"aten::layer_norm", layerNorm},       {"aten::group_norm", groupNorm},
-      {"aten::instance_norm", instanceNorm}, {"aten::batch_norm", batchNorm},
       {"aten::softmax.int", softmax},        {"aten::_softmax", softmax},
       {"aten::log_softmax.int", logSoftmax}, {"aten::_log_softmax", logSoftmax},
   };

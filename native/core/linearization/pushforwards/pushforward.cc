@@ -14,10 +14,7 @@ using Table = std::unordered_map<std::string, Rule>;
 const Table& table() {
   static const Table all = [] {
     Table rules;
-    for (const auto part : {linearRules(), multilinearRules(), elementwiseRules(),
-                            normalisationRules(), selectionRules(), attentionRules()}) {
-      for (const NamedRule& each : part) rules.emplace(each.name, each.rule);
-    }
+    for (const NamedRule& each : allRules()) rules.emplace(each.name, each.rule);
     return rules;
   }();
   return all;
@@ -34,6 +31,15 @@ const Rule* find(const c10::OperatorHandle& op) {
 }
 
 }  // namespace
+
+std::vector<NamedRule> allRules() {
+  std::vector<NamedRule> rules;
+  for (const auto part : {linearRules(), multilinearRules(), elementwiseRules(),
+                          normalisationRules(), selectionRules(), attentionRules()}) {
+    rules.insert(rules.end(), part.begin(), part.end());
+  }
+  return rules;
+}
 
 const Call::Active* Call::find(size_t argument) const {
   const auto found = std::ranges::find(active, argument, &Active::argument);
@@ -86,8 +92,12 @@ std::vector<at::Tensor> Replaced::call(std::span<const Call::Active> places,
   return results;
 }
 
-at::Tensor zeroLike(const at::Tensor& like) { return at::zeros({}, like.options()); }
+bool ofOnePrecision(const Call& call) {
+  const auto type = call.results.front().scalar_type();
+  return std::ranges::all_of(
+      call.active, [&](const Call::Active& each) { return each.primal.scalar_type() == type; });
+}
 
-at::Tensor zerosLike(const at::Tensor& like) { return zeroLike(like).expand(like.sizes()); }
+at::Tensor zeroLike(const at::Tensor& like) { return at::zeros({}, like.options()); }
 
 }  // namespace tc

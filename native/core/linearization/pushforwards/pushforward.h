@@ -72,6 +72,9 @@ Pushforward withDuals(const Call& call);
 /// A dual number of any primal.
 at::Tensor makeDual(const at::Tensor& primal, const at::Tensor& tangent, const DualLevel& level);
 
+/// The rules of all tables.
+std::vector<NamedRule> allRules();
+
 /// By the first table that has the operator, else by its kind. Throws c10::NotImplementedError
 /// where that takes a forward-mode derivative that does not exist.
 Pushforward pushforward(const Call& call);
@@ -94,9 +97,11 @@ class Replaced {
   torch::jit::Stack arguments_;
 };
 
+/// Whether the results have the precision of all that is active, so that a rule need not think of
+/// how operators promote.
+bool ofOnePrecision(const Call& call);
+
 /// A zero that broadcasts to every shape, of the precision and on the device of `like`.
 at::Tensor zeroLike(const at::Tensor& like);
-/// Zeros of the shape of `like` that take no memory.
-at::Tensor zerosLike(const at::Tensor& like);
 
 }  // namespace tc

@@ -1,0 +1,63 @@
+#include <torch/csrc/autograd/autograd.h>
+
+#include "core/losses/loss.h"
+#include "models.h"
+
+// After libtorch, whose logging macros have the same names.
+#include <doctest/doctest.h>
+
+using namespace tc;
+
+namespace {
+
+/// The largest error of a number relative to that number.
+double relative(const at::Tensor& a, const at::Tensor& b) {
+  return ((a - b).abs() / b.abs().clamp_min(1e-300)).max().item<double>();
+}
+
+/// The derivative of the loss's gradient along u, as the Hessian takes it.
+at::Tensor derivative(const Loss& loss, const at::Tensor& y, const at::Tensor& target,
+                      const at::Tensor& u) {
+  const at::Tensor leaf = y.clone().requires_grad_();
+  return torch::autograd::grad({loss.gradient(leaf, target)}, {leaf}, {u})[0];
+}
+
+}  // namespace
+
+TEST_CASE("the curvature of bce_with_logits keeps its digits in both tails") {
+  const auto loss = findLoss("bce_with_logits");
+  const at::Tensor y =
+      at::tensor({-300.0, -40.0, -5.0, -1e-9, 0.0, 1e-9, 5.0, 40.0, 300.0}, at::kDouble)
+          .unsqueeze(1);
+  const at::Tensor e = (-y.abs()).exp();
+  const at::Tensor curvature = e / (1 + e).square();  // σ(y) σ(−y)
+  for (const double t : {0.0, 1.0, 0.3}) {
+    CAPTURE(t);
+    const at::Tensor target = at::full_like(y, t);
+    const at::Tensor u = at::full_like(y, 2.0);
+    CHECK(relative(loss->hessianProduct(y, target, u), 2 * curvature) < 1e-15);
+    CHECK(relative(derivative(*loss, y, target, u), 2 * curvature) < 1e-15);
+    if (t == 0.3) continue;
+    // σ(y) for t = 0, −σ(−y) for t = 1
+    const at::Tensor z = t == 0 ? y : -y;
+    const at::Tensor sigmoid = at::where(z < 0, e, at::ones_like(e)) / (1 + e);
+    CHECK(relative(loss->gradient(y, target), t == 0 ? sigmoid : -sigmoid) < 1e-15);
+  }
+}
+
+TEST_CASE("the curvature of cross_entropy keeps its digits where one class is all but certain") {
+  const auto loss = findLoss("cross_entropy");
+  const at::Tensor y = at::tensor({0.0, -40.0, -45.0, -50.0}, at::kDouble).unsqueeze(0);
+  const at::Tensor p = at::softmax(y, 1);
+  const at::Tensor target = at::zeros({1}, at::kLong);
+  const at::Tensor u = at::tensor({1.0, 0.0, 0.0, 0.0}, at::kDouble).unsqueeze(0);
+  const at::Tensor others = p.narrow(1, 1, 3);
+  // p₀ (1 − p₀) = p₀ Σ others, −p₀ pₖ
+  const at::Tensor expected = at::cat({others.sum(1, true), -others}, 1) * p.select(1, 0);
+  CHECK(relative(loss->hessianProduct(y, target, u), expected) < 1e-14);
+  CHECK(relative(derivative(*loss, y, target, u), expected) < 1e-14);
+  CHECK(relative(loss->gradient(y, target), at::cat({-others.sum(1, true), others}, 1)) < 1e-14);
+  const at::Tensor wrong = at::ones({1}, at::kLong);
+  const at::Tensor plain = p - at::one_hot(wrong, 4);
+  CHECK(relative(loss->gradient(y, wrong), plain) < 1e-14);
+}
