@@ -89,9 +89,15 @@ export function checkDevice(device: unknown): string {
 
 export function checkSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined) return undefined;
-  if (!(signal instanceof AbortSignal))
+  // By what it can do: signals of other realms (Jest, vm contexts) are no instances of this one's class.
+  const { aborted, addEventListener, throwIfAborted } = Object(signal) as Partial<AbortSignal>;
+  if (
+    typeof aborted !== 'boolean' ||
+    typeof addEventListener !== 'function' ||
+    typeof throwIfAborted !== 'function'
+  )
     throw wrongType(`signal should be an AbortSignal, got ${describe(signal)}`);
-  return signal;
+  return signal as AbortSignal;
 }
 
 export function checkDType(dtype: unknown): DType {

@@ -2,6 +2,7 @@
  * Failures that a caller can cause. Each has a stable `code`; messages name the argument, what was given and what was
  * expected, and may change between versions.
  */
+import { types } from 'node:util';
 
 /** What the codes mean. */
 export const ERROR_CODES = {
@@ -68,7 +69,8 @@ export function translated<T>(call: () => T): T {
 
 /** The error a caller sees for one that the addon threw. */
 export function fromNative(error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
+  // Errors of the addon are of its own realm, which in Jest and vm contexts is not that of this module.
+  if (!types.isNativeError(error)) return error;
   const code = (error as { code?: unknown }).code;
   if (typeof code !== 'string' || !Object.hasOwn(ERROR_CODES, code)) return error;
   if (code === 'ERR_INVALID_ARGUMENT') return outOfRange(error.message);

@@ -16,9 +16,11 @@ export type { FileSource } from './model-files/source.ts';
 export { type InitOptions, type Inputs, Model, type Parameter } from './models.ts';
 export * as nn from './nn/index.ts';
 export type { Layer } from './nn/layer.ts';
+export type { Batch, BatchSource } from './operators/batches.ts';
 export { type CustomOperator, customOperator } from './operators/custom.ts';
 export {
   type CentredOperatorOptions,
+  type EmpiricalFisherOptions,
   empiricalFisher,
   empiricalFisherSync,
   type FisherOptions,
@@ -48,7 +50,7 @@ export {
   type OperatorVector,
 } from './operators/linear-operator.ts';
 export type { Loss, LossProblem } from './operators/problem.ts';
-export type { Batch, BatchSource, StreamedProblem } from './operators/streamed.ts';
+export type { StreamedProblem } from './operators/streamed-problem.ts';
 export {
   type DenseOptions,
   matvecDense,

@@ -46,9 +46,17 @@ interface RawOperatorFields extends RawLoss {
   kind: 'gramian' | 'jacobian' | 'ntk' | 'gaussNewton' | 'hessian' | 'empiricalFisher' | 'fisher';
   /** Subtracts the weighted mean over the rows; not for `gaussNewton` and `hessian`. */
   center?: boolean | undefined;
-  /** Of `fisher`: targets drawn for each row (default 1), and their seed (default 0). */
+  /** Of the Fisher matrices: what has an outer product of its own; default `'datum'`. */
+  per?: 'datum' | 'row' | undefined;
+  /** Of `fisher`: targets drawn for each datum (default 1), their seed (default 0), the number of the first row (0). */
   mcSamples?: number | undefined;
   seed?: bigint | undefined;
+  firstRow?: number | undefined;
+  /**
+   * Of centred matrices over several batches: v ↦ Σ w of what is centred, [means, P], or (v, mean) ↦ the product with
+   * that mean, [P, P + means]; absent for the whole matrix.
+   */
+  part?: 'sums' | 'around' | undefined;
 }
 export interface RawOperatorRequest extends RawLinearizeRequest, RawOperatorFields {}
 /** An operator that shares a linearisation with others (`hessian` uses only its point). */
@@ -180,7 +188,12 @@ export interface OperatorOperations {
   operatorDense: { request: RawOperatorOnly; result: FloatArray };
   operatorDiagonal: { request: RawOperatorOnly; result: FloatArray };
   /** The loss and its gradient over all rows. */
-  lossGradient: { request: RawLossGradientRequest; result: { loss: number; gradient: FloatArray } };
+  lossGradient: {
+    request: RawLossGradientRequest;
+    result: { loss: number; gradient: FloatArray; terms: number };
+  };
+  /** The terms of the loss over all rows, and Σ of the weights of the data that have terms. */
+  lossCounts: { request: RawLossGradientRequest; result: { terms: number; weight: number } };
   cg: { request: RawSolveRequest; result: RawSolution };
   minres: { request: RawSolveRequest; result: RawSolution };
   eigsh: { request: RawEigshRequest; result: RawEigenpairs };

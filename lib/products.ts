@@ -1,11 +1,12 @@
 /** The two products: (JᵀJ)v with and without the Jacobian J = ∂f(θ, x)/∂θ, over all rows of the batch and outputs. */
-import { dtypeOf, type FloatArray, type ParameterVector } from './arrays.ts';
+import { dtypeOf, type FloatArray, floatArray, type ParameterVector } from './arrays.ts';
 import { checkOneOf, checkOptions, checkVector, PRODUCT_OPTIONS, type ProductOptions } from './check.ts';
-import { wrongType } from './errors.ts';
+import { outOfRange, wrongType } from './errors.ts';
 import { type Inputs, Model } from './models.ts';
 import type { RawDenseRequest, RawProductRequest } from './native.ts';
+import { batchesOf } from './operators/batches.ts';
 import type { LossProblem } from './operators/problem.ts';
-import { batchesOf, isStreamed, readStreamed, type StreamedProblem } from './operators/streamed.ts';
+import { isStreamed, readStreamed, type StreamedProblem } from './operators/streamed-problem.ts';
 import { Names, OptionNames } from './options.ts';
 import { run, runSync } from './run.ts';
 
@@ -63,7 +64,7 @@ export async function matvecOnTheFly(
   options?: ProductOptions,
 ): Promise<FloatArray> {
   const given = PRODUCT_OPTIONS.read(options);
-  if (isStreamed(problem)) return streamedProduct(readStreamed(problem), v, given);
+  if (isStreamed(problem)) return streamedProduct(matvecOnTheFly, readStreamed(problem), v, given);
   const { request, signal, describe } = productRequest(problem, v, given);
   return run('matvecOnTheFly', request, signal, describe);
 }
@@ -84,10 +85,13 @@ export function matvecOnTheFlySync(
  * @throws TorchCurvatureError as `matvecOnTheFly`; `ERR_OUT_OF_MEMORY`, with the estimate, before it allocates
  */
 export async function matvecDense(
-  problem: Problem,
+  problem: Problem | StreamedProblem,
   v: ParameterVector,
   options?: DenseOptions,
 ): Promise<FloatArray> {
+  if (isStreamed(problem)) {
+    return streamedProduct(matvecDense, readStreamed(problem), v, DENSE_OPTIONS.read(options));
+  }
   const { request, signal, describe } = denseRequest(problem, v, options);
   return run('matvecDense', request, signal, describe);
 }
@@ -98,19 +102,24 @@ export function matvecDenseSync(problem: Problem, v: ParameterVector, options?: 
   return runSync('matvecDense', request, signal, describe);
 }
 
-async function streamedProduct(
+async function streamedProduct<Options extends ProductOptions>(
+  product: (problem: Problem, v: ParameterVector, options: Omit<Options, 'out'>) => Promise<FloatArray>,
   { model, params, batches }: StreamedProblem,
   v: ParameterVector,
-  { out, ...rest }: ProductOptions,
+  { out, ...rest }: Options,
 ): Promise<FloatArray> {
   const flat = model.toFlat(params, 'params').slice();
-  const tangent = model.toFlat(v, 'v', dtypeOf(flat)).slice();
+  const dtype = dtypeOf(flat);
+  const tangent = model.toFlat(v, 'v', dtype).slice();
   const result =
-    out === undefined ? flat.map(() => 0) : checkVector(out, 'out', flat.length, dtypeOf(flat)).fill(0);
-  for await (const { x } of batchesOf(batches)) {
-    const part = await matvecOnTheFly({ model, params: flat, x }, tangent, rest);
-    for (let i = 0; i < result.length; i++) result[i]! += part[i]!;
+    out === undefined ? floatArray(dtype, flat.length) : checkVector(out, 'out', flat.length, dtype);
+  const sum = new Float64Array(flat.length);
+  for await (const { x, weights } of batchesOf(batches)) {
+    if (weights !== undefined) throw outOfRange('weights are for operators, as gramian makes them');
+    const part = await product({ model, params: flat, x }, tangent, rest);
+    for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
   }
+  result.set(sum);
   return result;
 }
 

@@ -37,6 +37,24 @@ export interface ModelCase {
   losses: LossCase[];
 }
 
+/** An empirical Fisher matrix in each form (written by scripts/reference/fisher.py). */
+export interface FisherCase {
+  name: string;
+  layers: LayerList;
+  params: number[];
+  x: StoredTensor;
+  loss: LossCase['loss'];
+  target: StoredTensor;
+  weights: number[];
+  matrices: {
+    per: 'datum' | 'row';
+    weighted: boolean;
+    center: boolean;
+    reduction: 'mean' | 'sum';
+    matrix: number[];
+  }[];
+}
+
 export interface InitCase {
   name: string;
   layers: LayerList;
@@ -52,6 +70,7 @@ function read<T>(name: string): T[] {
 }
 
 export const MODEL_CASES = read<ModelCase>('products.json');
+export const FISHER_CASES = read<FisherCase>('fisher.json');
 export const INIT_CASES = read<InitCase>('init.json');
 
 type Layer = Parameters<typeof Model.sequential>[0][number];

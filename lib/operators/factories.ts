@@ -1,12 +1,12 @@
 /** The curvature operators of a model. Each copies what it needs: changing parameters or data later changes nothing. */
-import { dtypeOf, type FloatArray, floatArray } from '../arrays.ts';
-import { checkOptions, positive } from '../check.ts';
+import { type FloatArray, floatArray } from '../arrays.ts';
+import { checkOneOf, checkOptions, positive } from '../check.ts';
 import { outOfRange } from '../errors.ts';
 import { toSeed } from '../generator.ts';
 import { LINEARIZE_NAMES, Linearization, type LinearizeOptions, linearizeRequest } from '../linearize.ts';
 import type { Model } from '../models.ts';
 import type { Operations } from '../native.ts';
-import { OptionNames } from '../options.ts';
+import { type NamesOf, OptionNames } from '../options.ts';
 import { checkProblem, type Problem } from '../products.ts';
 import { run, runSync } from '../run.ts';
 import { LinearOperator, type Space } from './linear-operator.ts';
@@ -18,26 +18,27 @@ import {
   weightFields,
 } from './problem.ts';
 
-import {
-  type Batch,
-  batchesOf,
-  type CountOf,
-  isStreamed,
-  readStreamed,
-  rowsOf,
-  type StreamedProblem,
-  streamedOperator,
-  termsOf,
-} from './streamed.ts';
+import { type BatchProblem, type Counts, Stream } from './streamed.ts';
+import { isStreamed, type StreamedProblem } from './streamed-problem.ts';
 
 /** Of operators over outputs or a loss: how to linearise, and weights of the rows. */
 export type OperatorOptions = LinearizeOptions & WeightOptions;
 /** As `OperatorOptions`, for operators that may also be centred over the rows. */
 export type CentredOperatorOptions = LinearizeOptions & CenterOptions;
 
-/** Of `fisher`: how its targets are drawn. */
-export interface FisherOptions extends LinearizeOptions, CenterOptions {
-  /** Targets drawn for each row; 1 by default. */
+/** Of `empiricalFisher`: also what its outer products are of. */
+export interface EmpiricalFisherOptions extends LinearizeOptions, CenterOptions {
+  /**
+   * What has an outer product of its own: each datum, as in curvlinops (`'datum'`, the default; for `'cross_entropy'` a
+   * token or pixel, that is a target; for `'mse'` and `'bce_with_logits'` the vector along the last axis of the outputs),
+   * or each row of the batch (`'row'`). The same for outputs of [batch, outputs].
+   */
+  per?: 'datum' | 'row';
+}
+
+/** Of `fisher`: also how its targets are drawn. */
+export interface FisherOptions extends EmpiricalFisherOptions {
+  /** Targets drawn for each datum; 1 by default. */
   mcSamples?: number;
   /** 0 by default. */
   seed?: number | bigint;
@@ -49,24 +50,36 @@ const CENTRED_OPTIONS = new OptionNames<CentredOperatorOptions>({
   weights: true,
   center: true,
 });
-const FISHER_OPTIONS = new OptionNames<FisherOptions>({
+const EMPIRICAL_FISHER_NAMES: NamesOf<EmpiricalFisherOptions> = {
   ...LINEARIZE_NAMES,
   weights: true,
   center: true,
+  per: true,
+};
+const EMPIRICAL_FISHER_OPTIONS = new OptionNames<EmpiricalFisherOptions>(EMPIRICAL_FISHER_NAMES);
+const FISHER_OPTIONS = new OptionNames<FisherOptions>({
+  ...EMPIRICAL_FISHER_NAMES,
   mcSamples: true,
   seed: true,
 });
 
 /**
  * JᵀJ, [P, P]. With `weights` w and `center`, Jᵀ W (I − 1wᵀ/Σw) J: with w = 1/N the quantum geometric tensor of
- * stochastic reconfiguration. Takes a problem, or a linearisation, which it then shares.
+ * stochastic reconfiguration. Takes a problem, whose data may be a stream, or a linearisation, which it then shares.
  */
 export async function gramian(
   problem: Problem | StreamedProblem | Linearization,
   options?: CentredOperatorOptions,
 ): Promise<LinearOperator> {
   const given = CENTRED_OPTIONS.read(options);
-  if (isStreamed(problem)) return ofStream(problem, given, undefined, (each) => gramian(each, given));
+  if (isStreamed(problem)) {
+    const stream = await new Stream(problem, given).count();
+    const make = (batch: BatchProblem, extra: object = {}) =>
+      create(ofModel('gramian', batch.problem, batch.options, extra));
+    return isCentred(given)
+      ? stream.centredSum((batch, part) => make(batch, { part }))
+      : stream.sum((batch) => make(batch));
+  }
   return create(ofModel('gramian', problem, given));
 }
 /** `gramian` on the calling thread. */
@@ -80,13 +93,17 @@ export function gramianSync(
 
 /**
  * J, [N·outputs, P]: `matvec` is J v, `rmatvec` is Jᵀu. With `weights` w and `center`, √W (I − 1wᵀ/Σw) J, which makes
- * `gramian` of the same options its square.
+ * `gramian` of the same options its square. Of a stream, vectors over the outputs are those of all rows.
  */
 export async function jacobian(
-  problem: Problem | Linearization,
+  problem: Problem | StreamedProblem | Linearization,
   options?: CentredOperatorOptions,
 ): Promise<LinearOperator> {
   const given = CENTRED_OPTIONS.read(options);
+  if (isStreamed(problem)) {
+    const stream = await new Stream(problem, given).count();
+    return stream.jacobian(ofBatch, isCentred(given));
+  }
   return create(ofModel('jacobian', problem, given));
 }
 /** `jacobian` on the calling thread. */
@@ -98,12 +115,19 @@ export function jacobianSync(
   return createSync(ofModel('jacobian', problem, given));
 }
 
-/** A Aᵀ, [N·outputs, N·outputs], with A what `jacobian` gives for the same options: J Jᵀ, the tangent kernel. */
+/**
+ * A Aᵀ, [N·outputs, N·outputs], with A what `jacobian` gives for the same options: J Jᵀ, the tangent kernel. Goes through
+ * a stream twice for each product.
+ */
 export async function ntk(
-  problem: Problem | Linearization,
+  problem: Problem | StreamedProblem | Linearization,
   options?: CentredOperatorOptions,
 ): Promise<LinearOperator> {
   const given = CENTRED_OPTIONS.read(options);
+  if (isStreamed(problem)) {
+    const stream = await new Stream(problem, given).count();
+    return stream.ntk(ofBatch, isCentred(given));
+  }
   return create(ofModel('ntk', problem, given));
 }
 /** `ntk` on the calling thread. */
@@ -118,7 +142,7 @@ export async function hessian(
   options?: OperatorOptions,
 ): Promise<LinearOperator> {
   const given = OPERATOR_OPTIONS.read(options);
-  if (isStreamed(problem)) return ofStream(problem, given, termsOf, (each) => hessian(each, given));
+  if (isStreamed(problem)) return ofStream('hessian', problem, given);
   return create(ofLoss('hessian', problem, given));
 }
 /** `hessian` on the calling thread. */
@@ -133,7 +157,7 @@ export async function gaussNewton(
   options?: OperatorOptions,
 ): Promise<LinearOperator> {
   const given = OPERATOR_OPTIONS.read(options);
-  if (isStreamed(problem)) return ofStream(problem, given, termsOf, (each) => gaussNewton(each, given));
+  if (isStreamed(problem)) return ofStream('gaussNewton', problem, given);
   return create(ofLoss('gaussNewton', problem, given));
 }
 /** `gaussNewton` on the calling thread. */
@@ -142,46 +166,51 @@ export function gaussNewtonSync(problem: LossProblem, options?: OperatorOptions)
   return createSync(ofLoss('gaussNewton', problem, given));
 }
 
-/** The mean over rows (or, for `reduction: 'sum'`, the sum) of g gᵀ with g the gradient of a row's own loss, [P, P]. */
+/**
+ * The empirical Fisher matrix c Σ g gᵀ, [P, P], where the loss is c Σ ℓ over its terms (c = 1 for `reduction: 'sum'`, what
+ * PyTorch divides by for `'mean'`) and g the gradient of the sum of ℓ over one datum, or over one row (`per`). It has the
+ * scale of `gaussNewton`, which is its average over targets that are drawn from the distribution the model predicts.
+ * `center` subtracts the mean of g over the data.
+ */
 export async function empiricalFisher(
   problem: LossProblem | StreamedProblem,
-  options?: CentredOperatorOptions,
+  options?: EmpiricalFisherOptions,
 ): Promise<LinearOperator> {
-  const given = CENTRED_OPTIONS.read(options);
-  if (isStreamed(problem)) return ofStream(problem, given, rowsOf, (each) => empiricalFisher(each, given));
-  return create(ofLoss('empiricalFisher', problem, given));
+  const given = EMPIRICAL_FISHER_OPTIONS.read(options);
+  const per = perFields(given);
+  if (isStreamed(problem)) return ofStream('empiricalFisher', problem, given, per);
+  return create(ofLoss('empiricalFisher', problem, given, per));
 }
 /** `empiricalFisher` on the calling thread. */
-export function empiricalFisherSync(problem: LossProblem, options?: CentredOperatorOptions): LinearOperator {
-  const given = CENTRED_OPTIONS.read(options);
-  return createSync(ofLoss('empiricalFisher', problem, given));
+export function empiricalFisherSync(problem: LossProblem, options?: EmpiricalFisherOptions): LinearOperator {
+  const given = EMPIRICAL_FISHER_OPTIONS.read(options);
+  return createSync(ofLoss('empiricalFisher', problem, given, perFields(given)));
 }
 
 /**
  * The Fisher matrix by Monte Carlo, [P, P]: as `empiricalFisher`, with targets drawn from the distribution that the
- * model itself predicts. Its expectation is `gaussNewton`. The target of the problem gives only its shape.
+ * model itself predicts. Its expectation is `gaussNewton`. The target of the problem gives only its shape, and which
+ * terms are ignored. The draws of a row depend on the seed and the number of the row alone, not on chunks and batches.
  */
 export async function fisher(
   problem: LossProblem | StreamedProblem,
   options?: FisherOptions,
 ): Promise<LinearOperator> {
   const given = FISHER_OPTIONS.read(options);
-  if (isStreamed(problem)) {
-    const { seed } = sampling(given);
-    // Draws of their own for each batch.
-    return ofStream(problem, given, rowsOf, (each, index) =>
-      fisher(each, { ...given, seed: seed + BigInt(index) }),
-    );
-  }
-  return create(ofLoss('fisher', problem, given, sampling(given)));
+  const extra = { ...perFields(given), ...sampling(given) };
+  if (isStreamed(problem)) return ofStream('fisher', problem, given, extra);
+  return create(ofLoss('fisher', problem, given, extra));
 }
 /** `fisher` on the calling thread. */
 export function fisherSync(problem: LossProblem, options?: FisherOptions): LinearOperator {
   const given = FISHER_OPTIONS.read(options);
-  return createSync(ofLoss('fisher', problem, given, sampling(given)));
+  return createSync(ofLoss('fisher', problem, given, { ...perFields(given), ...sampling(given) }));
 }
 
-/** The loss at the parameters, and its gradient by them (flat, P). */
+/**
+ * The loss at the parameters, and its gradient by them (flat, P). As in PyTorch, the mean of no terms at all is NaN, and
+ * its derivatives are 0.
+ */
 export async function lossAndGradient(
   problem: LossProblem | StreamedProblem,
   options?: OperatorOptions,
@@ -189,7 +218,8 @@ export async function lossAndGradient(
   const given = OPERATOR_OPTIONS.read(options);
   if (isStreamed(problem)) return streamedGradient(problem, given);
   const { request, signal, describe } = lossRequest(problem, given);
-  return run('lossGradient', request, signal, describe);
+  const { loss, gradient } = await run('lossGradient', request, signal, describe);
+  return { loss, gradient };
 }
 /** `lossAndGradient` on the calling thread. */
 export function lossAndGradientSync(
@@ -198,55 +228,64 @@ export function lossAndGradientSync(
 ): { loss: number; gradient: FloatArray } {
   const given = OPERATOR_OPTIONS.read(options);
   const { request, signal, describe } = lossRequest(problem, given);
-  return runSync('lossGradient', request, signal, describe);
+  const { loss, gradient } = runSync('lossGradient', request, signal, describe);
+  return { loss, gradient };
 }
 
-/** The operator of a stream, from that of each batch. `share` is how a batch counts in the mean of a loss. */
+/** √W J of a batch. */
+const ofBatch = ({ problem, options }: BatchProblem) => create(ofModel('jacobian', problem, options));
+
+function isCentred(options: CenterOptions): boolean {
+  return weightFields({ ...(options.center !== undefined && { center: options.center }) }, 0, 'float64')
+    .center;
+}
+
+/** The operator of a loss over a stream. */
 async function ofStream(
-  stream: StreamedProblem,
+  kind: LossKind,
+  problem: StreamedProblem,
   options: CentredOperatorOptions,
-  share: CountOf | undefined,
-  make: (problem: LossProblem, index: number) => Promise<LinearOperator>,
+  extra: object = {},
 ): Promise<LinearOperator> {
-  const problem = readStreamed(stream);
-  const { params, dtype, device } = streamed(problem, options);
-  const counted = problem.reduction === 'sum' ? undefined : share;
-  return streamedOperator(problem, { dtype, device }, counted, (batch, index) =>
-    make(ofBatch(problem, batch, params), index),
-  );
-}
-
-async function streamedGradient(stream: StreamedProblem, options: OperatorOptions) {
-  const problem = readStreamed(stream);
-  const { params, dtype } = streamed(problem, options);
-  const gradient = floatArray(dtype, params.length);
-  let [loss, total] = [0, 0];
-  for await (const batch of batchesOf(problem.batches)) {
-    const part = await lossAndGradient(ofBatch(problem, batch, params), options);
-    const count = problem.reduction === 'sum' ? 1 : termsOf(batch);
-    // A batch without terms has no mean of its own.
-    if (count === 0) continue;
-    loss += count * part.loss;
-    for (let i = 0; i < gradient.length; i++) gradient[i]! += count * part.gradient[i]!;
-    total += count;
+  const centred = isCentred(options);
+  if (centred && (kind === 'hessian' || kind === 'gaussNewton')) {
+    throw outOfRange(`center is for gramian, jacobian, ntk and the Fisher matrices, not for ${kind}`);
   }
-  if (problem.reduction === 'sum') return { loss, gradient };
-  return { loss: loss / total, gradient: gradient.map((each) => each / total) as FloatArray };
+  const stream = await new Stream(problem, options).count((batch, signal) => counted(batch, signal, extra));
+  const make = ({ problem, options, firstRow }: BatchProblem, part: object = {}) =>
+    create(ofLoss(kind, problem, options, { ...extra, ...part, firstRow }));
+  return centred
+    ? stream.centredSum((batch, part) => make(batch, { part }))
+    : stream.sum((batch) => make(batch));
 }
 
-/** The problem of one batch. The checks of a loss find a target that is missing. */
-function ofBatch({ batches: _, ...rest }: StreamedProblem, batch: Batch, params: FloatArray): LossProblem {
-  return { ...rest, ...batch, params } as LossProblem;
+/** What a batch's loss has: the same count that a problem in one piece divides its mean by. */
+async function counted(
+  { problem, options }: BatchProblem,
+  signal: AbortSignal | undefined,
+  extra: object,
+): Promise<Counts> {
+  const { request, describe } = lossRequest(problem, options);
+  return run('lossCounts', { ...request, ...extra }, signal, describe);
 }
 
-/** The parameters of a streamed problem, copied as those of any operator are. */
-function streamed({ model, params }: StreamedProblem, options: CentredOperatorOptions) {
-  const { device } = checkOptions(options);
-  if (options.weights !== undefined || options.center) {
-    throw outOfRange('weights and center are of all rows at once, which a stream of batches does not have');
+async function streamedGradient(problem: StreamedProblem, options: OperatorOptions) {
+  const stream = new Stream(problem, options);
+  const sum = new Float64Array(stream.model.parameterCount);
+  let [loss, terms] = [0, 0];
+  for await (const { problem, options: how, rows } of stream.pass()) {
+    if (rows === 0) continue;
+    const { request, describe } = lossRequest(problem, how);
+    const part = await run('lossGradient', request, checkOptions(options).signal, describe);
+    loss += part.loss;
+    for (let i = 0; i < sum.length; i++) sum[i]! += part.gradient[i]!;
+    terms += part.terms;
   }
-  const flat = model.toFlat(params, 'params').slice();
-  return { params: flat, dtype: dtypeOf(flat), device };
+  const isSum = problem.reduction === 'sum';
+  const share = isSum ? 1 : terms > 0 ? 1 / terms : 0;
+  const gradient = floatArray(stream.dtype, sum.length);
+  gradient.set(sum.map((each) => each * share));
+  return { loss: isSum ? loss : loss / terms, gradient };
 }
 
 interface Recipe {
@@ -267,7 +306,12 @@ function createSync({ request, signal, describe, rows, columns }: Recipe): Linea
 
 type ModelKind = 'gramian' | 'jacobian' | 'ntk';
 
-function ofModel(kind: ModelKind, problem: Problem | Linearization, options: CentredOperatorOptions): Recipe {
+function ofModel(
+  kind: ModelKind,
+  problem: Problem | Linearization,
+  options: CentredOperatorOptions,
+  extra: object = {},
+): Recipe {
   if (problem instanceof Linearization) {
     const { threads, chunkSize, signal } = checkOptions(options);
     const { outputShape, dtype, device, model, parameterCount } = problem;
@@ -282,7 +326,7 @@ function ofModel(kind: ModelKind, problem: Problem | Linearization, options: Cen
   );
   const weights = weightFields(options, outputShape[0]!, dtype);
   return {
-    request: { kind, ...request, ...weights },
+    request: { kind, ...request, ...weights, ...extra },
     signal,
     describe: () => ({ kind, ...describe() }),
     ...spaces(kind, model, outputShape),
@@ -295,8 +339,10 @@ function spaces(kind: ModelKind, model: Model, shape: readonly number[]): { rows
   return { rows: kind === 'gramian' ? parameters : outputs, columns: kind === 'ntk' ? outputs : parameters };
 }
 
+type LossKind = 'hessian' | 'gaussNewton' | 'empiricalFisher' | 'fisher';
+
 function ofLoss(
-  kind: 'hessian' | 'gaussNewton' | 'empiricalFisher' | 'fisher',
+  kind: LossKind,
   problem: LossProblem,
   options: CentredOperatorOptions,
   extra: object = {},
@@ -317,6 +363,10 @@ function lossRequest(problem: LossProblem, options: CentredOperatorOptions) {
   const { request, dtype, outputShape, signal, describe, model } = linearizeRequest(given, options);
   const fields = { ...lossFields(given, dtype), ...weightFields(options, outputShape[0]!, dtype) };
   return { request: { ...request, ...fields }, signal, describe, model };
+}
+
+function perFields({ per = 'datum' }: EmpiricalFisherOptions) {
+  return { per: checkOneOf(per, ['datum', 'row'] as const, 'per') };
 }
 
 function sampling({ mcSamples = 1, seed = 0 }: FisherOptions): { mcSamples: number; seed: bigint } {

@@ -1,154 +1,337 @@
 /** Operators over batches that never sit in memory at once: each product goes through them one by one. */
-import { type DType, describe, describeShape, type FloatArray, floatArray, type Tensor } from '../arrays.ts';
-import { outOfRange, TorchCurvatureError, wrongType } from '../errors.ts';
-import type { Inputs, Model } from '../models.ts';
-import { Names } from '../options.ts';
-import { checkModel } from '../products.ts';
+import { type DType, dtypeOf, type FloatArray, floatArray } from '../arrays.ts';
+import { checkOptions, checkVector } from '../check.ts';
+import { outOfRange, TorchCurvatureError } from '../errors.ts';
+import type { LinearizeOptions } from '../linearize.ts';
+import type { Model } from '../models.ts';
+import { batchesOf } from './batches.ts';
 import { makeCustom } from './custom.ts';
 import type { LinearOperator } from './linear-operator.ts';
-import type { LossProblem } from './problem.ts';
+import type { CenterOptions, LossProblem } from './problem.ts';
+import { readStreamed, type StreamedProblem } from './streamed-problem.ts';
 
-/** A part of the data. */
-export interface Batch {
-  /** The first axis is the batch, of any size. */
-  x: Inputs;
-  /** For operators of a loss. */
-  target?: Tensor;
+/** How an operator of one batch is made: without what is of all rows together, or of the set-up alone. */
+export type BatchOptions = Omit<LinearizeOptions, 'signal'> & { weights?: FloatArray };
+
+/** One batch as a problem of its own, whose loss is a sum: sums over batches add up to that over all rows. */
+export interface BatchProblem {
+  problem: LossProblem;
+  options: BatchOptions;
+  /** The number of its first row among all rows. */
+  firstRow: number;
+  rows: number;
 }
 
-const BATCH = new Names<Batch>('a batch', { x: true, target: true });
-
-type Batches = Iterable<Batch> | AsyncIterable<Batch>;
-
-/**
- * Batches of any sizes: an iterable or async iterable that can be gone through again and again (a list, an object that
- * reads a file each time), or a function that returns a new one. A generator itself can be gone through only once.
- */
-export type BatchSource = Batches | (() => Batches | Promise<Batches>);
-
-/** A problem whose data are a stream of batches. */
-export interface StreamedProblem extends Omit<LossProblem, 'x' | 'target' | 'loss'> {
-  /** Gone through once for each product. */
-  batches: BatchSource;
-  /** For operators of a loss. */
-  loss?: LossProblem['loss'];
+/** How many terms a batch's loss has, and the sum of the weights of its data. */
+export interface Counts {
+  terms: number;
+  weight: number;
 }
 
-const STREAMED = new Names<StreamedProblem>('problem', {
-  model: true,
-  params: true,
-  batches: true,
-  loss: true,
-  reduction: true,
-});
+/** The rows of all batches, as one. */
+export class Stream {
+  readonly model: Model;
+  readonly dtype: DType;
+  readonly device: string;
+  /** N, the number of rows. */
+  rows = 0;
+  /** Shape of the outputs of a row. */
+  outputs: readonly number[] = [];
+  /** Terms of the loss over all rows. */
+  terms = 0;
+  /** Σ of the weights of all rows, or of their data. */
+  weight = 0;
+  /** Of each row, where there are any. */
+  weights: Float64Array | undefined;
 
-/** A copy of the problem with a model in it; the batches are checked as they come. */
-export function readStreamed(problem: StreamedProblem): StreamedProblem {
-  const given = STREAMED.read(problem);
-  checkModel(given.model);
-  return given;
-}
+  readonly #problem: StreamedProblem;
+  readonly #params: FloatArray;
+  readonly #how: Omit<LinearizeOptions, 'signal'>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #given: FloatArray | undefined;
+  #counted = false;
 
-export function isStreamed(problem: unknown): problem is StreamedProblem {
-  return typeof problem === 'object' && problem !== null && 'batches' in problem;
-}
-
-/** Goes through the batches, each checked to be an object with data. */
-export async function* batchesOf(source: BatchSource): AsyncGenerator<Batch> {
-  for await (const batch of await open(source)) {
-    if (typeof batch !== 'object' || batch === null || !('x' in batch)) {
-      throw wrongType(`batches should hold objects { x, target }, got ${describe(batch)}`);
-    }
-    yield BATCH.read(batch);
+  /** The parameters are copied as those of any operator are. */
+  constructor(problem: StreamedProblem, options: LinearizeOptions & CenterOptions) {
+    const { model, params, batches, loss, reduction } = readStreamed(problem);
+    const { device, signal } = checkOptions(options);
+    const { chunkSize, memoryBudget, products, threads, engine, weights } = options;
+    this.#params = model.toFlat(params, 'params').slice();
+    this.dtype = dtypeOf(this.#params);
+    this.#problem = {
+      model,
+      params: this.#params,
+      batches,
+      ...(loss && { loss }),
+      ...(reduction && { reduction }),
+    };
+    this.#how = defined({ device, chunkSize, memoryBudget, products, threads, engine });
+    this.#given =
+      weights &&
+      checkVector(weights, 'weights', (weights as { length?: number }).length ?? 0, this.dtype).slice();
+    this.#signal = signal;
+    this.model = model;
+    this.device = device;
   }
-}
 
-async function open(source: BatchSource): Promise<Batches> {
-  const batches = typeof source === 'function' ? await source() : source;
-  const { [Symbol.asyncIterator]: asynchronous, [Symbol.iterator]: synchronous, next } = Object(batches);
-  if (typeof asynchronous !== 'function' && typeof synchronous !== 'function') {
-    throw wrongType(
-      `batches should be iterable, or a function that returns an iterable, got ${describe(batches)}`,
-    );
+  /** What a mean over the terms multiplies their sum by; its derivatives are zero where there are none, as PyTorch's. */
+  get share(): number {
+    if (this.#problem.loss === undefined || this.#problem.reduction === 'sum') return 1;
+    return this.terms > 0 ? 1 / this.terms : 0;
   }
-  // What has a position of its own, as a generator has, is at its end after one pass.
-  if (typeof source !== 'function' && typeof next === 'function') {
-    throw outOfRange(
-      'batches can be gone through only once, as a generator can; pass a function that returns a new one, () => batches()',
-    );
+
+  get #threads() {
+    const { threads } = this.#how;
+    return threads === undefined ? {} : { threads };
   }
-  return batches;
-}
 
-/** What the share of a batch in the mean over all is counted in. */
-export type CountOf = (batch: Batch) => number;
-
-/** Rows: for means over samples. */
-export const rowsOf: CountOf = ({ x }) => (Array.isArray(x) ? (x as Tensor[])[0]! : (x as Tensor)).shape[0]!;
-
-/** PyTorch marks targets that do not count with this class. */
-const IGNORED = -100;
-
-/** Terms of the loss, which PyTorch's mean divides by. */
-export const termsOf: CountOf = ({ target }) => {
-  if (target === undefined)
-    throw wrongType('each batch should have a target, as the operator is that of a loss');
-  const { data } = target;
-  if (data instanceof Int32Array) return data.reduce((sum, each) => sum + Number(each !== IGNORED), 0);
-  if (data instanceof BigInt64Array) {
-    return data.reduce((sum, each) => sum + Number(each !== BigInt(IGNORED)), 0);
-  }
-  return data.length;
-};
-
-/**
- * The sum of the operators of the batches, each weighted by its share where the operator is a mean.
- *
- * @param make the operator of one batch, [P, P]
- * @param share how a batch counts in a mean; undefined for sums
- */
-export async function streamedOperator(
-  { model, batches }: { model: Model; batches: BatchSource },
-  { dtype, device }: { dtype: DType; device: string },
-  share: CountOf | undefined,
-  make: (batch: Batch, index: number) => Promise<LinearOperator>,
-): Promise<LinearOperator> {
-  const total = await countAll(batches, share);
-  const length = model.parameterCount;
-  const space = { kind: 'parameters', model } as const;
-  const matmat = async (vectors: FloatArray, k: number): Promise<FloatArray> => {
-    const sum = floatArray(dtype, k * length);
-    let index = 0;
-    for await (const batch of batchesOf(batches)) {
-      const weight = share === undefined ? 1 : share(batch) / total;
-      // A batch without terms has no mean of its own.
-      if (weight > 0) {
-        using op = await make(batch, index);
-        const part = await op.matmat(vectors, k);
-        for (let i = 0; i < sum.length; i++) sum[i]! += weight * part[i]!;
+  /**
+   * The pass that an operator begins with: finds out whether the batches can be gone through, and what they have in all.
+   *
+   * @param count of a batch that has rows; without it, weights are those of rows
+   */
+  async count(
+    count?: (batch: BatchProblem, signal: AbortSignal | undefined) => Promise<Counts>,
+  ): Promise<this> {
+    const weights: number[] = [];
+    let rows = 0;
+    for await (const batch of this.pass()) {
+      this.#signal?.throwIfAborted();
+      rows += batch.rows;
+      if (batch.rows === 0) continue;
+      let ofRows = 0;
+      for (const weight of batch.options.weights ?? []) {
+        weights.push(weight);
+        ofRows += weight;
       }
-      index += 1;
+      const { terms, weight } = (await count?.(batch, this.#signal)) ?? {
+        terms: 0,
+        weight: batch.options.weights === undefined ? batch.rows : ofRows,
+      };
+      this.terms += terms;
+      this.weight += weight;
     }
-    return sum;
-  };
-  return makeCustom({ shape: [length, length], dtype, device, symmetric: true, matmat }, space, space);
-}
+    this.rows = rows;
+    this.weights = weights.length > 0 ? Float64Array.from(weights) : undefined;
+    this.#counted = true;
+    return this;
+  }
 
-/** One pass that also finds out early whether the batches can be gone through. */
-async function countAll(batches: BatchSource, share: CountOf | undefined): Promise<number> {
-  let total = 0;
-  let width: string | undefined;
-  for await (const batch of batchesOf(batches)) {
-    if (share !== undefined) total += share(batch);
-    const { shape } = Array.isArray(batch.x) ? (batch.x as Tensor[])[0]! : (batch.x as Tensor);
-    const row = describeShape(shape.slice(1));
-    width ??= row;
-    if (row !== width) {
+  /** Goes through the batches once. */
+  async *pass(): AsyncGenerator<BatchProblem> {
+    const { batches, reduction: _, ...rest } = this.#problem;
+    let firstRow = 0;
+    for await (const { x, target, weights } of batchesOf(batches)) {
+      const { outputShape } = this.model.request(this.#params, x, {
+        device: this.device,
+        chunkSize: 0,
+        threads: 0,
+        engine: 'auto',
+      });
+      const [rows, ...outputs] = outputShape as [number, ...number[]];
+      this.outputs = outputs;
+      const ofRows = this.#weightsOf(weights, firstRow, rows);
+      yield {
+        problem: { ...rest, x, target, reduction: 'sum' } as LossProblem,
+        options: { ...this.#how, ...(ofRows && { weights: ofRows }) },
+        firstRow,
+        rows,
+      };
+      firstRow += rows;
+    }
+    this.#checkRows(firstRow);
+  }
+
+  #weightsOf(own: FloatArray | undefined, firstRow: number, rows: number): FloatArray | undefined {
+    if (own !== undefined && this.#given !== undefined) {
+      throw outOfRange('weights should be those of all rows, as an option, or of each batch, not both');
+    }
+    const weights =
+      own === undefined
+        ? this.#given?.subarray(firstRow, firstRow + rows)
+        : checkVector(own, 'the weights of a batch', rows, this.dtype);
+    if (weights !== undefined && weights.length < rows) this.#wrongWeights(`more than ${firstRow}`);
+    if (weights?.some((each) => each < 0)) throw outOfRange('weights should not be negative');
+    return weights;
+  }
+
+  #checkRows(rows: number) {
+    if (this.#given !== undefined && this.#given.length !== rows) this.#wrongWeights(String(rows));
+    if (this.#counted && rows !== this.rows) {
       throw new TorchCurvatureError(
         'ERR_SHAPE_MISMATCH',
-        `batches should have rows of one shape, got ${width} and ${row}`,
+        `batches gave ${rows} rows in this pass and ${this.rows} when the operator was made: each pass should give the ` +
+          'same ones (a function should return a new iterable each time, () => batches())',
       );
     }
   }
-  return total;
+
+  #wrongWeights(rows: string): never {
+    throw new TorchCurvatureError(
+      'ERR_SHAPE_MISMATCH',
+      `weights should have one element for each row, got ${this.#given!.length} for ${rows} rows`,
+    );
+  }
+
+  /** Σ over the batches of the products of their operators with each of k vectors; `inputs` are what each is given. */
+  async #sum(
+    make: (batch: BatchProblem) => Promise<LinearOperator>,
+    inputs: FloatArray,
+    k: number,
+  ): Promise<Float64Array> {
+    let sum = new Float64Array(0);
+    for await (const batch of this.pass()) {
+      if (batch.rows === 0) continue;
+      using op = await make(batch);
+      const part = await op.matmat(inputs, k, this.#threads);
+      if (sum.length === 0) sum = new Float64Array(part.length);
+      for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
+    }
+    return sum;
+  }
+
+  /** The sum of the operators of the batches, [P, P], by the share of their terms in a mean. */
+  sum(make: (batch: BatchProblem) => Promise<LinearOperator>): LinearOperator {
+    return this.#symmetric(async (vectors, k) => this.#sum(make, vectors, k));
+  }
+
+  /**
+   * As `sum`, of operators that are centred by the mean over all rows or data: a pass for the mean, which is linear in the
+   * vectors, and one for the product with it.
+   *
+   * @param make of a batch, v ↦ its part of the mean times `weight`, and (v, mean) ↦ its part of the product
+   */
+  centredSum(
+    make: (batch: BatchProblem, part: 'sums' | 'around') => Promise<LinearOperator>,
+  ): LinearOperator {
+    return this.#symmetric(async (vectors, k) => {
+      const sums = await this.#sum((batch) => make(batch, 'sums'), vectors, k);
+      if (k === 0 || sums.length === 0) return new Float64Array(0);
+      const [length, means] = [this.model.parameterCount, sums.length / k];
+      const both = floatArray(this.dtype, k * (length + means));
+      for (let i = 0; i < k; i++) {
+        both.set(vectors.subarray(i * length, (i + 1) * length), i * (length + means));
+        const mean = sums.subarray(i * means, (i + 1) * means);
+        // Where nothing has weight there is no mean.
+        both.set(
+          mean.map((each) => (this.weight > 0 ? each / this.weight : 0)),
+          i * (length + means) + length,
+        );
+      }
+      return this.#sum((batch) => make(batch, 'around'), both, k);
+    });
+  }
+
+  #symmetric(product: (vectors: FloatArray, k: number) => Promise<Float64Array>): LinearOperator {
+    const { model, dtype, device } = this;
+    const space = { kind: 'parameters', model } as const;
+    const length = model.parameterCount;
+    const matmat = async (vectors: FloatArray, k: number) => {
+      const sum = await product(vectors, k);
+      const result = floatArray(dtype, k * length);
+      for (let i = 0; i < sum.length; i++) result[i] = this.share * sum[i]!;
+      return result;
+    };
+    return makeCustom({ shape: [length, length], dtype, device, symmetric: true, matmat }, space, space);
+  }
+
+  /** √W (I − 1wᵀ/Σw) J of all rows, [N·outputs, P]. `make` gives √W J of a batch. */
+  jacobian(make: (batch: BatchProblem) => Promise<LinearOperator>, center: boolean): LinearOperator {
+    const { model, dtype, device } = this;
+    const { matmat, rmatmat } = this.#jacobian(make, center);
+    return makeCustom(
+      { shape: [this.#height, model.parameterCount], dtype, device, matmat, rmatmat },
+      { kind: 'outputs', shape: [this.rows, ...this.outputs] },
+      { kind: 'parameters', model },
+    );
+  }
+
+  /** A Aᵀ with A what `jacobian` gives. */
+  ntk(make: (batch: BatchProblem) => Promise<LinearOperator>, center: boolean): LinearOperator {
+    const { dtype, device } = this;
+    const { matmat, rmatmat } = this.#jacobian(make, center);
+    const space = { kind: 'outputs', shape: [this.rows, ...this.outputs] } as const;
+    return makeCustom(
+      {
+        shape: [this.#height, this.#height],
+        dtype,
+        device,
+        symmetric: true,
+        matmat: async (vectors, k) => matmat(await rmatmat(vectors, k), k),
+      },
+      space,
+      space,
+    );
+  }
+
+  /** Outputs of a row. */
+  get #width(): number {
+    return this.outputs.reduce((product, size) => product * size, 1);
+  }
+
+  get #height(): number {
+    return this.rows * this.#width;
+  }
+
+  #jacobian(make: (batch: BatchProblem) => Promise<LinearOperator>, center: boolean) {
+    const [width, height, length] = [this.#width, this.#height, this.model.parameterCount];
+    const matmat = async (vectors: FloatArray, k: number) => {
+      const result = floatArray(this.dtype, k * height);
+      for await (const batch of this.pass()) {
+        if (batch.rows === 0) continue;
+        using op = await make(batch);
+        const part = await op.matmat(vectors, k, this.#threads);
+        const size = batch.rows * width;
+        for (let i = 0; i < k; i++) {
+          result.set(part.subarray(i * size, (i + 1) * size), i * height + batch.firstRow * width);
+        }
+      }
+      return center ? this.#projected(result, k) : result;
+    };
+    const rmatmat = async (vectors: FloatArray, k: number) => {
+      const given = center ? this.#projected(vectors.slice(), k) : vectors;
+      const sum = new Float64Array(k * length);
+      for await (const batch of this.pass()) {
+        if (batch.rows === 0) continue;
+        using op = await make(batch);
+        const size = batch.rows * width;
+        const block = floatArray(this.dtype, k * size);
+        for (let i = 0; i < k; i++) {
+          const begin = i * height + batch.firstRow * width;
+          block.set(given.subarray(begin, begin + size), i * size);
+        }
+        const part = await op.rmatmat(block, k, this.#threads);
+        for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
+      }
+      return this.dtype === 'float64' ? sum : Float32Array.from(sum);
+    };
+    return { matmat, rmatmat };
+  }
+
+  /**
+   * I − s sᵀ with s = √w/‖√w‖ over the rows, in place: √W (I − 1wᵀ/Σw) = (I − s sᵀ) √W, which is how centring comes after
+   * the weights.
+   */
+  #projected(vectors: FloatArray, k: number): FloatArray {
+    const [width, rows] = [this.#width, this.rows];
+    const root = (n: number) => (this.weights === undefined ? 1 : Math.sqrt(this.weights[n]!));
+    for (let i = 0; i < k; i++) {
+      const mean = new Float64Array(width);
+      for (let n = 0, at = i * rows * width; n < rows; n++) {
+        for (let o = 0; o < width; o++, at++) mean[o]! += root(n) * vectors[at]!;
+      }
+      if (this.weight > 0) for (let o = 0; o < width; o++) mean[o]! /= this.weight;
+      for (let n = 0, at = i * rows * width; n < rows; n++) {
+        for (let o = 0; o < width; o++, at++) vectors[at]! -= root(n) * mean[o]!;
+      }
+    }
+    return vectors;
+  }
+}
+
+/** The entries that are not undefined. */
+function defined<T extends object>(record: T) {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
 }

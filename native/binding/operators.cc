@@ -5,6 +5,7 @@
 #include "binding/operation.h"
 #include "binding/problem.h"
 #include "core/device.h"
+#include "core/operators/centered_parts.h"
 #include "core/operators/combine.h"
 #include "core/operators/curvature.h"
 #include "core/operators/hessian.h"
@@ -21,10 +22,14 @@ struct Recipe {
   c10::Device device = c10::kCPU;
   ChunkOptions options;
   ProblemFields problem;
+  std::string
+      part;  ///< of a centred matrix over a stream: `sums`, `around`, or empty for all of it
   int64_t mcSamples = 1;
   uint64_t seed = 0;
+  int64_t firstRow = 0;
 
   OperatorPtr make(const StopToken& stop) const;
+  OperatorPtr centered(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map) const;
 
  private:
   OperatorPtr build(const StopToken& stop) const;
@@ -40,6 +45,13 @@ constexpr std::pair<std::string_view, const char*> kLabels[] = {
     {"empiricalFisher", "torch_curvature::empirical_fisher"},
     {"fisher", "torch_curvature::fisher"},
 };
+
+OperatorPtr Recipe::centered(LinearizationPtr linearization,
+                             std::unique_ptr<CenteredMap> map) const {
+  if (part == "sums") return weightedSums(std::move(linearization), std::move(map));
+  if (part == "around") return productAround(std::move(linearization), std::move(map));
+  return sandwich(std::move(linearization), std::move(map));
+}
 
 OperatorPtr Recipe::make(const StopToken& stop) const {
   OperatorPtr op = build(stop);
@@ -65,7 +77,10 @@ OperatorPtr Recipe::build(const StopToken& stop) const {
     return linearization ? linearization
                          : std::make_shared<ChunkedLinearization>(here, options, stop);
   };
-  if (kind == "gramian") return gramian(lin(), weights);
+  if (kind == "gramian") {
+    const LinearizationPtr linear = lin();
+    return centered(linear, rowWeighting(linear->output(), weights));
+  }
   if (kind == "jacobian") return jacobian(lin(), weights);
   if (kind == "ntk") return ntk(lin(), weights);
   if (kind == "hessian") {
@@ -79,11 +94,14 @@ OperatorPtr Recipe::build(const StopToken& stop) const {
   }
   if (kind == "empiricalFisher") {
     const Objective checked = objective();
-    return empiricalFisher(lin(), checked, weights);
+    const LinearizationPtr linear = lin();
+    return centered(linear, empiricalFisherMap(linear->output(), checked, weights, problem.per));
   }
   if (kind == "fisher") {
     const Objective checked = objective();
-    return monteCarloFisher(lin(), checked, weights, mcSamples, seed);
+    const LinearizationPtr linear = lin();
+    return centered(linear, monteCarloFisherMap(linear->output(), checked, weights, problem.per,
+                                                Draws(seed, firstRow), mcSamples));
   }
   throw Error("ERR_INVALID_ARGUMENT", "there is no operator of the kind '" + kind + "'");
 }
@@ -107,6 +125,8 @@ Prepared create(const Napi::CallbackInfo& info, Memory) {
   recipe.problem = problemFields(fields);
   if (fields.has("mcSamples")) recipe.mcSamples = fields.integer("mcSamples");
   if (fields.has("seed")) recipe.seed = fields.seed("seed");
+  if (fields.has("firstRow")) recipe.firstRow = fields.integer("firstRow");
+  if (fields.has("part")) recipe.part = fields.text("part");
   const bool shared = recipe.linearization != nullptr;
   prepared.compute = [recipe = std::move(recipe)](const StopToken& stop) {
     return Result::of(recipe.make(stop));
@@ -118,19 +138,46 @@ Prepared create(const Napi::CallbackInfo& info, Memory) {
   return prepared;
 }
 
+/// How many terms and data a problem has.
+Prepared count(const Napi::CallbackInfo& info, Memory memory) {
+  struct Counts {
+    int64_t terms;
+    double weight;
+  };
+  Request request = takeRequest(info, memory);
+  request.prepared.compute = [point = std::move(request.point), device = request.device,
+                              problem = problemFields(request.fields)](const StopToken&) {
+    const Point here = placed(point, device);
+    const at::Tensor y = outputLike(here);
+    const Objective objective = problem.objective(y);
+    return Result::of(
+        Counts{objective.terms, dataWeight(y, objective, problem.rowWeights(here), problem.per)});
+  };
+  request.prepared.deliver = [](Napi::Env env, const Result& result, Napi::Value) {
+    const auto& counts = result.as<Counts>();
+    auto record = Napi::Object::New(env);
+    record.Set("terms", static_cast<double>(counts.terms));
+    record.Set("weight", counts.weight);
+    return record;
+  };
+  return std::move(request.prepared);
+}
+
 Prepared gradient(const Napi::CallbackInfo& info, Memory memory) {
   Request request = takeRequest(info, memory);
   request.prepared.compute = [point = std::move(request.point), device = request.device,
                               options = chunkOptions(request.fields),
                               problem = problemFields(request.fields)](const StopToken& stop) {
     const Point here = placed(point, device);
-    LossGradient result =
-        lossGradient(here, options, problem.objective(here), problem.rowWeights(here), stop);
-    return Result::of(LossGradient{result.loss.cpu(), result.gradient.cpu()});
+    const Objective objective = problem.objective(here);
+    LossGradient result = lossGradient(here, options, objective, problem.rowWeights(here), stop);
+    return Result::of(
+        std::pair{LossGradient{result.loss.cpu(), result.gradient.cpu()}, objective.terms});
   };
   request.prepared.deliver = [](Napi::Env env, const Result& result, Napi::Value out) {
-    const auto& value = result.as<LossGradient>();
+    const auto& [value, terms] = result.as<std::pair<LossGradient, int64_t>>();
     auto record = Napi::Object::New(env);
+    record.Set("terms", static_cast<double>(terms));
     record.Set("loss", value.loss.item<double>());
     record.Set("gradient", toTypedArray(env, value.gradient, out));
     return record;
@@ -256,6 +303,7 @@ void addCombinations(Napi::Env env, Napi::Object exports) {
 
 void addOperators(Napi::Env env, Napi::Object exports) {
   addOperation(env, exports, "createOperator", create);
+  addOperation(env, exports, "lossCounts", count);
   addOperation(env, exports, "lossGradient", gradient);
   addOperation(env, exports, "operatorApply", apply);
   addOperation(env, exports, "operatorDense", whole(&LinearOperator::toDense));

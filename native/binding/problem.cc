@@ -16,9 +16,13 @@ ChunkOptions chunkOptions(const Fields& fields) {
 }
 
 Objective ProblemFields::objective(const Point& point) const {
+  return objective(outputLike(point));
+}
+
+Objective ProblemFields::objective(const at::Tensor& y) const {
   if (!target.defined())
     throw Error("ERR_INVALID_ARGUMENT", "the problem needs a target for its loss");
-  return makeObjective(findLoss(loss), outputLike(point), target, findReduction(reduction));
+  return makeObjective(findLoss(loss), y, target, findReduction(reduction));
 }
 
 RowWeights ProblemFields::rowWeights(const Point& point) const {
@@ -34,6 +38,7 @@ ProblemFields problemFields(const Fields& fields) {
   if (fields.has("weights"))
     problem.weights = toFlat(fields.get("weights"), Memory::kCopy, "weights");
   problem.center = fields.flag("center");
+  if (fields.has("per")) problem.per = findPer(fields.text("per"));
   return problem;
 }
 

@@ -4,6 +4,7 @@
 
 #include "binding/request.h"
 #include "core/linearization/chunked.h"
+#include "core/losses/data.h"
 #include "core/losses/objective.h"
 #include "core/operators/row_weights.h"
 
@@ -19,9 +20,12 @@ struct ProblemFields {
   at::Tensor target;   ///< may be undefined
   at::Tensor weights;  ///< may be undefined
   bool center = false;
+  Per per = Per::kDatum;
 
   /// Throws Error where loss, reduction or target do not fit.
   Objective objective(const Point& point) const;
+  /// For outputs that are like y.
+  Objective objective(const at::Tensor& y) const;
   RowWeights rowWeights(const Point& point) const;
 };
 

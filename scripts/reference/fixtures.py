@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 import torch
-from torch.func import functional_call, grad, jacrev, vjp, vmap
+from torch.func import functional_call, grad, jacrev, vjp
 
 from layers import sequential
 
@@ -117,16 +117,10 @@ def loss_case(model, params, x, v, y, loss, reduction):
     jv = (jacobian @ flat(v)).reshape(y.shape)
     output_hessian_jv = vjp(grad(of_output), y)[1](jv)[0]
 
-    # Each sample's own loss: what `reduction` makes of a batch of one. The matrix is their mean or sum of g gᵀ.
-    def of_sample(params, x, target):
-        y = functional_call(model, params, (x[None],))
-        return functions[loss](y, target[None], reduction=reduction)
-
-    per_sample = vmap(grad(of_sample), in_dims=(None, 0, 0))(params, x, target)
-    rows = torch.cat([block.reshape(len(x), -1) for block in per_sample.values()], dim=1)
-    fisher = rows.T @ (rows @ flat(v))
-    if reduction == "mean":
-        fisher = fisher / len(x)
+    # One gradient of the summed loss for each datum, on the scale of the loss: what a mean divides by.
+    terms = target.numel()
+    gradients = datum_gradients(functions[loss], loss, y, target, jacobian)
+    fisher = gradients.T @ (gradients @ flat(v)) / (terms if reduction == "mean" else 1)
     return {
         "loss": loss,
         "reduction": reduction,
@@ -141,6 +135,25 @@ def loss_case(model, params, x, v, y, loss, reduction):
         "gaussNewtonV": (jacobian.T @ output_hessian_jv.reshape(-1)).tolist(),
         "empiricalFisherV": fisher.tolist(),
     }
+
+
+def datum_gradients(function, loss, y, target, jacobian):
+    """The gradients of the summed loss of each datum by the parameters, [data, P], as curvlinops' EFLinearOperator takes
+    them: for cross-entropy a datum is a target, for other losses the vector along the last axis (for outputs of [batch]
+    a number)."""
+    if loss == "cross_entropy":
+        data = y.movedim(1, -1).reshape(-1, y.shape[1])
+        indices = torch.arange(y.numel()).reshape(y.shape).movedim(1, -1).reshape(-1, y.shape[1])
+        targets = target.reshape(-1)
+    else:
+        width = y.shape[-1] if y.dim() > 1 else 1
+        data, targets = y.reshape(-1, width), target.reshape(-1, width)
+        indices = torch.arange(y.numel()).reshape(-1, width)
+    gradients = []
+    for datum, wanted, index in zip(data, targets, indices):
+        by_output = grad(lambda y: function(y[None], wanted[None], reduction="sum"))(datum.detach())
+        gradients.append(jacobian[index].T @ by_output)
+    return torch.stack(gradients)
 
 
 def init_case(name, layers, seed, dtype):

@@ -1,9 +1,11 @@
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cmath>
 #include <functional>
 
 #include "core/error.h"
 #include "core/operators/callback.h"
+#include "core/operators/centered_parts.h"
 #include "core/operators/combine.h"
 #include "core/operators/curvature.h"
 #include "core/operators/hessian.h"
@@ -37,6 +39,21 @@ at::Tensor rowWeights(const Model& model) {
   return Random(9).uniform({model.point.batch()}, 0, 2, at::kDouble);
 }
 
+OperatorPtr gramian(const LinearizationPtr& lin, const RowWeights& weights) {
+  return sandwich(lin, rowWeighting(lin->output(), weights));
+}
+
+OperatorPtr empiricalFisher(const LinearizationPtr& lin, const Objective& objective,
+                            const RowWeights& weights, Per per = Per::kDatum) {
+  return sandwich(lin, empiricalFisherMap(lin->output(), objective, weights, per));
+}
+
+OperatorPtr monteCarloFisher(const LinearizationPtr& lin, const Objective& objective,
+                             int64_t samples, uint64_t seed, Per per = Per::kDatum) {
+  return sandwich(lin,
+                  monteCarloFisherMap(lin->output(), objective, {}, per, Draws(seed), samples));
+}
+
 /// Every operator of a model, by name.
 std::vector<std::pair<std::string, OperatorPtr>> operators(const Model& model, int64_t chunkSize) {
   const auto lin = linearized(model, chunkSize);
@@ -56,7 +73,14 @@ std::vector<std::pair<std::string, OperatorPtr>> operators(const Model& model, i
       {"weighted gauss-newton", gaussNewton(lin, objective, w(false))},
       {"empirical fisher", empiricalFisher(lin, objective, {})},
       {"weighted, centred empirical fisher", empiricalFisher(lin, objective, w(true))},
-      {"monte-carlo fisher", monteCarloFisher(lin, objective, {}, 3, 5)},
+      {"empirical fisher of rows", empiricalFisher(lin, objective, w(true), Per::kRow)},
+      {"monte-carlo fisher", monteCarloFisher(lin, objective, 3, 5)},
+      {"weighted sums of J", weightedSums(lin, rowWeighting(lin->output(), w(true)))},
+      {"product around a mean", productAround(lin, rowWeighting(lin->output(), w(true)))},
+      {"weighted sums of gradients",
+       weightedSums(lin, empiricalFisherMap(lin->output(), objective, w(true), Per::kDatum))},
+      {"outer products around a mean",
+       productAround(lin, empiricalFisherMap(lin->output(), objective, w(true), Per::kDatum))},
       {"hessian", hessian(model.point, options, objective, {}, kNever)},
       {"weighted hessian", hessian(model.point, options, objective, w(false), kNever)},
   };
@@ -231,32 +255,54 @@ TEST_CASE("the Gauss-Newton matrix is that of the dense Jacobian and the loss's 
   }
 }
 
-TEST_CASE("the empirical Fisher matrix is the mean of g gᵀ, a sample at a time") {
+TEST_CASE("the empirical Fisher matrix is the sum of g gᵀ, a datum or a row at a time") {
   for (const Model& model : models()) {
-    if (model.name == "attention") continue;  // with ignored targets a sample's mean is another one
+    const at::Tensor y = runModel(model.point, model.point.params).detach();
     for (const Reduction reduction : {Reduction::kMean, Reduction::kSum}) {
-      CAPTURE(model.name);
-      const int64_t batch = model.point.batch();
-      std::vector<at::Tensor> gradients;
-      for (int64_t n = 0; n < batch; ++n) {
-        Point one = model.point;
-        one.inputs = rows(one.inputs, n, n + 1);
-        const at::Tensor params = one.params.clone().requires_grad_();
-        const at::Tensor loss = torchLoss(model.loss, runModel(one, params),
-                                          model.target.narrow(0, n, 1), reductionOf(reduction));
-        gradients.push_back(torch::autograd::grad({loss}, {params})[0]);
+      for (const Per per : {Per::kDatum, Per::kRow}) {
+        CAPTURE(model.name);
+        const Objective objective = objectiveOf(model, reduction);
+        // Which datum each output belongs to, by cutting up the outputs' own numbers.
+        const at::Tensor numbers = at::arange(y.numel()).view(y.sizes());
+        std::vector<at::Tensor> data;
+        for (int64_t n = 0; n < y.size(0); ++n) {
+          const at::Tensor row = numbers[n];
+          if (per == Per::kRow || row.dim() == 0) {
+            data.push_back(row.reshape(-1));
+          } else {
+            const int64_t axis = model.loss == "cross_entropy" ? 0 : -1;
+            for (const at::Tensor& each :
+                 row.movedim(axis, -1).reshape({-1, row.size(axis)}).unbind())
+              data.push_back(each);
+          }
+        }
+        const at::Tensor leaf = y.clone().requires_grad_();
+        const at::Tensor byOutput =
+            torch::autograd::grad({torchLoss(model.loss, leaf, model.target, at::Reduction::Sum)},
+                                  {leaf})[0]
+                .reshape(-1);
+        const at::Tensor j = jacobianByRows(model.point);
+        const at::Tensor perRow = rowWeights(model);
+        std::vector<at::Tensor> gradients;
+        std::vector<at::Tensor> weights;
+        for (const at::Tensor& each : data) {
+          const at::Tensor g = byOutput.index_select(0, each);
+          if (g.eq(0).all().item<bool>()) continue;  // every target of it is ignored
+          gradients.push_back(j.index_select(0, each).t().mv(g));
+          weights.push_back(perRow[each[0].item<int64_t>() / (y.numel() / y.size(0))]);
+        }
+        const at::Tensor g = at::stack(gradients);
+        const at::Tensor w = at::stack(weights).unsqueeze(1);
+        const auto lin = linearized(model, 3);
+        CHECK(difference(empiricalFisher(lin, objective, {}, per)->toDense(kNever),
+                         g.t().mm(g) * objective.scale) < 1e-11);
+        const at::Tensor centred = (g - (g * w).sum(0, true) / w.sum()) * w.sqrt();
+        const RowWeights weighting = weightsOf(perRow, true, model);
+        CHECK(difference(empiricalFisher(lin, objective, weighting, per)->toDense(kNever),
+                         centred.t().mm(centred) * objective.scale) < 1e-10);
+        CHECK(dataWeight(y, objective, weighting, per) ==
+              doctest::Approx(w.sum().item<double>()).epsilon(1e-12));
       }
-      const at::Tensor g = at::stack(gradients);
-      const double c = reduction == Reduction::kMean ? 1.0 / static_cast<double>(batch) : 1.0;
-      const auto lin = linearized(model, 3);
-      const Objective objective = objectiveOf(model, reduction);
-      CHECK(difference(empiricalFisher(lin, objective, {})->toDense(kNever), g.t().mm(g) * c) <
-            1e-11);
-      const at::Tensor w = rowWeights(model).unsqueeze(1);
-      const at::Tensor centred = (g - (g * w).sum(0, true) / w.sum()) * w.sqrt();
-      const RowWeights weighting = weightsOf(rowWeights(model), true, model);
-      CHECK(difference(empiricalFisher(lin, objective, weighting)->toDense(kNever),
-                       centred.t().mm(centred) * c) < 1e-10);
     }
   }
 }
@@ -267,17 +313,71 @@ TEST_CASE("the Monte-Carlo Fisher matrix tends to the Gauss-Newton matrix") {
     const auto lin = linearized(model);
     const Objective objective = objectiveOf(model);
     const at::Tensor exact = gaussNewton(lin, objective, {})->toDense(kNever);
-    const auto error = [&](int64_t samples) {
-      const at::Tensor estimate = monteCarloFisher(lin, objective, {}, samples, 1)->toDense(kNever);
-      return ((estimate - exact).norm() / exact.norm()).item<double>();
-    };
-    CHECK(error(4000) < 0.08);
-    CHECK(error(4000) < error(10));
+    for (const Per per : {Per::kDatum, Per::kRow}) {
+      const auto error = [&](int64_t samples) {
+        const at::Tensor estimate =
+            monteCarloFisher(lin, objective, samples, 1, per)->toDense(kNever);
+        return ((estimate - exact).norm() / exact.norm()).item<double>();
+      };
+      CHECK(error(4000) < 0.08);
+      CHECK(error(4000) < error(10));
+    }
     const at::Tensor v = randomLike(model.point.params, 2);
-    CHECK(at::equal(monteCarloFisher(lin, objective, {}, 5, 3)->matvec(v, kNever),
-                    monteCarloFisher(lin, objective, {}, 5, 3)->matvec(v, kNever)));
-    CHECK_FALSE(at::equal(monteCarloFisher(lin, objective, {}, 5, 3)->matvec(v, kNever),
-                          monteCarloFisher(lin, objective, {}, 5, 4)->matvec(v, kNever)));
+    CHECK(at::equal(monteCarloFisher(lin, objective, 5, 3)->matvec(v, kNever),
+                    monteCarloFisher(lin, objective, 5, 3)->matvec(v, kNever)));
+    CHECK_FALSE(at::equal(monteCarloFisher(lin, objective, 5, 3)->matvec(v, kNever),
+                          monteCarloFisher(lin, objective, 5, 4)->matvec(v, kNever)));
+  }
+}
+
+TEST_CASE("draws are those of their rows, samples and places") {
+  for (const auto dtype : {at::kDouble, at::kFloat}) {
+    const Draws whole(7);
+    for (const auto draw : {&Draws::uniform, &Draws::normal}) {
+      const at::Tensor all = (whole.*draw)({9, 4, 5}, 2, dtype);
+      const at::Tensor last = (Draws(7, 6).*draw)({3, 4, 5}, 2, dtype);
+      CHECK(at::equal(all.narrow(0, 6, 3), last));
+      CHECK_FALSE(at::equal(all, (whole.*draw)({9, 4, 5}, 3, dtype)));
+      CHECK_FALSE(at::equal(all, (Draws(8).*draw)({9, 4, 5}, 2, dtype)));
+      CHECK((whole.*draw)({0, 4}, 0, dtype).numel() == 0);
+    }
+    // 10⁵ draws: means and variances to five of their standard deviations.
+    const at::Tensor u = whole.uniform({100, 1000}, 0, dtype).to(at::kDouble);
+    CHECK(u.ge(0).all().item<bool>());
+    CHECK(u.lt(1).all().item<bool>());
+    CHECK(std::abs(u.mean().item<double>() - 0.5) < 5 * std::sqrt(1.0 / 12 / 1e5));
+    CHECK(std::abs(u.var().item<double>() - 1.0 / 12) < 5 * std::sqrt(1.0 / 180 / 1e5));
+    const at::Tensor z = whole.normal({100, 1000}, 0, dtype).to(at::kDouble);
+    CHECK(std::abs(z.mean().item<double>()) < 5 * std::sqrt(1 / 1e5));
+    CHECK(std::abs(z.var().item<double>() - 1) < 5 * std::sqrt(2 / 1e5));
+    CHECK(std::abs(z.pow(4).mean().item<double>() - 3) < 5 * std::sqrt(96 / 1e5));
+    // Neighbours along either axis are not correlated.
+    CHECK(std::abs((z.slice(0, 1) * z.slice(0, 0, -1)).mean().item<double>()) < 5 / std::sqrt(1e5));
+    CHECK(std::abs((z.slice(1, 1) * z.slice(1, 0, -1)).mean().item<double>()) < 5 / std::sqrt(1e5));
+  }
+}
+
+TEST_CASE("the mean of no terms is NaN and its derivatives are zero, as in PyTorch") {
+  for (Model model : models()) {
+    if (model.loss != "cross_entropy") continue;
+    CAPTURE(model.name);
+    model.target = at::full_like(model.target, -100);
+    for (const Reduction reduction : {Reduction::kMean, Reduction::kSum}) {
+      const Objective objective = objectiveOf(model, reduction);
+      const ChunkOptions options{Engine::kAutograd, 3, 0, 8};
+      const auto [loss, gradient] = lossGradient(model.point, options, objective, {}, kNever);
+      CHECK(std::isnan(loss.item<double>()) == (reduction == Reduction::kMean));
+      CHECK(gradient.eq(0).all().item<bool>());
+      const auto lin = linearized(model, 2);
+      const at::Tensor v = randomLike(model.point.params, 2);
+      for (const OperatorPtr& op :
+           {gaussNewton(lin, objective, {}), hessian(model.point, options, objective, {}, kNever),
+            empiricalFisher(lin, objective, {}),
+            empiricalFisher(lin, objective, weightsOf({}, true, model)),
+            monteCarloFisher(lin, objective, 2, 0)}) {
+        CHECK(op->matvec(v, kNever).eq(0).all().item<bool>());
+      }
+    }
   }
 }
 

@@ -15,6 +15,7 @@ class BinaryCrossEntropy : public Loss {
     checkLikeOutput(y, target);
   }
   int64_t terms(const at::Tensor& y, const at::Tensor&) const override { return y.numel(); }
+  int64_t datumAxis(const at::Tensor& y) const override { return y.dim() - 1; }
   at::Tensor rowValues(const at::Tensor& y, const at::Tensor& target) const override {
     return at::binary_cross_entropy_with_logits(y, target, {}, {}, at::Reduction::None)
         .reshape({y.size(0), -1})
@@ -27,9 +28,9 @@ class BinaryCrossEntropy : public Loss {
                             const at::Tensor& u) const override {
     return u * at::sigmoid(y) * at::sigmoid(-y);
   }
-  at::Tensor sampledGradient(const at::Tensor& y, const at::Tensor&,
-                             Random& random) const override {
-    const at::Tensor draw = random.uniform(y.sizes(), 0, 1, y.scalar_type()).to(y.device());
+  at::Tensor sampledGradient(const at::Tensor& y, const at::Tensor&, const Draws& draws,
+                             int64_t sample) const override {
+    const at::Tensor draw = draws.uniform(y.sizes(), sample, y.scalar_type()).to(y.device());
     return residual(y, (draw < at::sigmoid(y)).to(y.scalar_type()));
   }
 

@@ -43,8 +43,10 @@ class CrossEntropy : public Loss {
   }
 
   int64_t terms(const at::Tensor&, const at::Tensor& target) const override {
-    return (target != kIgnored).sum().item<int64_t>();
+    return countedData(target).sum().item<int64_t>();
   }
+  int64_t datumAxis(const at::Tensor&) const override { return 1; }
+  at::Tensor countedData(const at::Tensor& target) const override { return target != kIgnored; }
 
   at::Tensor rowValues(const at::Tensor& y, const at::Tensor& target) const override {
     return at::cross_entropy_loss(y, target.to(at::kLong), {}, at::Reduction::None, kIgnored)
@@ -67,11 +69,11 @@ class CrossEntropy : public Loss {
     return masked(p * (apart - (p * apart).sum(1, /*keepdim=*/true)), target);
   }
 
-  at::Tensor sampledGradient(const at::Tensor& y, const at::Tensor& target,
-                             Random& random) const override {
+  at::Tensor sampledGradient(const at::Tensor& y, const at::Tensor& target, const Draws& draws,
+                             int64_t sample) const override {
     auto shape = y.sizes().vec();
     shape[1] = 1;
-    const at::Tensor draw = random.uniform(shape, 0, 1, y.scalar_type()).to(y.device());
+    const at::Tensor draw = draws.uniform(shape, sample, y.scalar_type()).to(y.device());
     const at::Tensor p = at::softmax(y, 1);
     // The class whose interval of the cumulative distribution the draw falls into.
     const at::Tensor drawn =
@@ -86,8 +88,8 @@ class CrossEntropy : public Loss {
     const at::Tensor others = p.scatter(1, t, 0);
     return others.scatter(1, t, -others.sum(1, /*keepdim=*/true));
   }
-  static at::Tensor masked(const at::Tensor& values, const at::Tensor& target) {
-    return values * (target != kIgnored).unsqueeze(1).to(values.scalar_type());
+  at::Tensor masked(const at::Tensor& values, const at::Tensor& target) const {
+    return values * countedData(target).unsqueeze(1).to(values.scalar_type());
   }
 };
 

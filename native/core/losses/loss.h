@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "core/random.h"
+#include "core/losses/draws.h"
 
 namespace tc {
 
@@ -19,8 +19,13 @@ class Loss {
   /// Throws Error ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_INVALID_ARGUMENT (a class that does
   /// not exist) where the target does not fit an output of this shape.
   virtual void check(const at::Tensor& y, const at::Tensor& target) const = 0;
-  /// How many terms PyTorch's `reduction: 'mean'` divides by.
+  /// How many terms PyTorch's `reduction: 'mean'` divides by: the one place that says so.
   virtual int64_t terms(const at::Tensor& y, const at::Tensor& target) const = 0;
+  /// The axis of y, which has at least two, along which one datum lies: outputs whose loss is the
+  /// negative log-likelihood of one draw, whatever the other outputs are.
+  virtual int64_t datumAxis(const at::Tensor& y) const = 0;
+  /// Which data have terms, as a mask of y's shape without the datum's axis; undefined for all.
+  virtual at::Tensor countedData(const at::Tensor&) const { return {}; }
 
   /// Σ loss over the terms of each row, [N].
   virtual at::Tensor rowValues(const at::Tensor& y, const at::Tensor& target) const = 0;
@@ -31,9 +36,10 @@ class Loss {
                                     const at::Tensor& u) const = 0;
   /// A gradient whose target is drawn from the distribution that the model predicts, of which the
   /// loss is the negative log-likelihood: its outer product has the Hessian as its expectation
-  /// (Kunstner, Hennig & Balles 2019, "Limitations of the empirical Fisher approximation").
+  /// (Kunstner, Hennig & Balles 2019, "Limitations of the empirical Fisher approximation"). What
+  /// has no terms is zero.
   virtual at::Tensor sampledGradient(const at::Tensor& y, const at::Tensor& target,
-                                     Random& random) const = 0;
+                                     const Draws& draws, int64_t sample) const = 0;
 };
 
 /// The loss called `mse`, `cross_entropy` or `bce_with_logits`. Throws Error ERR_INVALID_ARGUMENT.

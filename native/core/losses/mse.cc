@@ -15,6 +15,7 @@ class MeanSquaredError : public Loss {
     checkLikeOutput(y, target);
   }
   int64_t terms(const at::Tensor& y, const at::Tensor&) const override { return y.numel(); }
+  int64_t datumAxis(const at::Tensor& y) const override { return y.dim() - 1; }
   at::Tensor rowValues(const at::Tensor& y, const at::Tensor& target) const override {
     return at::mse_loss(y, target, at::Reduction::None).reshape({y.size(0), -1}).sum(1);
   }
@@ -26,9 +27,10 @@ class MeanSquaredError : public Loss {
     return u * 2;
   }
   /// (y − t)² is the negative log-likelihood of a Gaussian around y of variance ½.
-  at::Tensor sampledGradient(const at::Tensor& y, const at::Tensor&,
-                             Random& random) const override {
-    return random.normal(y.sizes(), 0, std::sqrt(2.0), y.scalar_type()).to(y.device());
+  at::Tensor sampledGradient(const at::Tensor& y, const at::Tensor&, const Draws& draws,
+                             int64_t sample) const override {
+    // 2 (y − t) with y − t of variance ½.
+    return draws.normal(y.sizes(), sample, y.scalar_type()).to(y.device()) * std::sqrt(2.0);
   }
 };
 

@@ -1,5 +1,7 @@
 #include "core/losses/objective.h"
 
+#include <limits>
+
 #include "core/error.h"
 
 namespace tc {
@@ -14,11 +16,11 @@ Objective makeObjective(std::shared_ptr<const Loss> loss, const at::Tensor& y,
                         const at::Tensor& target, Reduction reduction) {
   const at::Tensor here = target.to(y.device());
   loss->check(y, here);
-  Objective objective{std::move(loss), here};
+  const int64_t terms = loss->terms(y, here);
+  Objective objective{std::move(loss), here, terms};
   if (reduction == Reduction::kMean) {
-    const auto terms = static_cast<double>(objective.loss->terms(y, here));
-    objective.scale = 1 / terms;
-    objective.rowScale = static_cast<double>(y.size(0)) / terms;
+    objective.scale = terms > 0 ? 1 / static_cast<double>(terms) : 0;
+    objective.valueScale = terms > 0 ? objective.scale : std::numeric_limits<double>::quiet_NaN();
   }
   return objective;
 }

@@ -14,10 +14,12 @@ Reduction findReduction(const std::string& name);
 struct Objective {
   std::shared_ptr<const Loss> loss;
   at::Tensor target;
+  /// Of the whole batch: what a mean divides by.
+  int64_t terms = 0;
+  /// Of all terms; as in PyTorch, the mean of no terms is NaN and its derivatives are 0.
   double scale = 1;
-  /// What turns a row's sum of terms into its own loss ℓ of L = c Σ ℓ, with c = 1/N for a mean and
-  /// 1 for a sum.
-  double rowScale = 1;
+  /// Of the loss's value: NaN for a mean of no terms, `scale` otherwise.
+  double valueScale = 1;
 
   at::Tensor targetRows(int64_t begin, int64_t end) const {
     return target.narrow(0, begin, end - begin);

@@ -2,25 +2,30 @@
 
 #include <cstdint>
 
+#include "core/losses/data.h"
 #include "core/losses/objective.h"
 #include "core/operators/jacobian.h"
 
 namespace tc {
 
-/// JᵀWJ, centred if asked for: the Gramian, JᵀJ without weights.
-OperatorPtr gramian(LinearizationPtr linearization, RowWeights weights);
-
 /// Jᵀ H_loss J with H_loss the Hessian of the loss with respect to the outputs.
 OperatorPtr gaussNewton(LinearizationPtr linearization, Objective objective, RowWeights weights);
 
-/// c Σₙ wₙ gₙgₙᵀ with gₙ = ∇θ ℓₙ, where L = c Σ ℓₙ: c = 1/N for `mean` (ℓₙ is then what PyTorch's
-/// loss with `mean` gives for the sample alone), 1 for `sum`.
-OperatorPtr empiricalFisher(LinearizationPtr linearization, const Objective& objective,
-                            RowWeights weights);
+/// The maps C of JᵀCJ for the Fisher matrices, which have the scale c of L = c Σ ℓ, with ℓ the loss
+/// of one datum, and one outer product for each datum or row: c Σ_d w_d g_d g_dᵀ with g_d = ∂ℓ_d/∂y
+/// and w_d the weight of the datum's row (Kunstner, Hennig & Balles 2019). With targets that the
+/// model draws itself, E[g_d g_dᵀ] = ∂²ℓ_d/∂y², so that the expectation is `gaussNewton`.
+///
+/// g by the targets that are given.
+std::unique_ptr<CenteredMap> empiricalFisherMap(const at::Tensor& y, const Objective& objective,
+                                                const RowWeights& weights, Per per);
+/// The mean over `samples` draws of the targets.
+std::unique_ptr<CenteredMap> monteCarloFisherMap(const at::Tensor& y, const Objective& objective,
+                                                 const RowWeights& weights, Per per,
+                                                 const Draws& draws, int64_t samples);
 
-/// The Fisher matrix with targets drawn from the model's own distribution, `samples` for each row;
-/// its expectation is `gaussNewton`. The draws are those of `seed`, whatever the chunks.
-OperatorPtr monteCarloFisher(LinearizationPtr linearization, const Objective& objective,
-                             RowWeights weights, int64_t samples, uint64_t seed);
+/// Σ over the data with terms of their rows' weights: what the mean of centring divides by.
+double dataWeight(const at::Tensor& y, const Objective& objective, const RowWeights& weights,
+                  Per per);
 
 }  // namespace tc

@@ -112,7 +112,9 @@ OperatorPtr hessian(Point point, const ChunkOptions& options, Objective objectiv
 LossGradient lossGradient(const Point& point, const ChunkOptions& options,
                           const Objective& objective, const RowWeights& weights,
                           const StopToken& stop) {
-  LossGradient result{at::zeros({}, point.params.options()), at::zeros_like(point.params)};
+  // A mean over no terms is NaN, even where there are no rows at all.
+  LossGradient result{at::zeros({}, point.params.options()) * objective.valueScale,
+                      at::zeros_like(point.params)};
   const std::vector<at::Tensor> leaves = leavesAt(point);
   const std::vector<at::Tensor> sums = point.program->unflatten(result.gradient);
   forEachChunk(point.batch(), options.chunkSize, stop, [&](int64_t begin, int64_t end) {
@@ -122,7 +124,7 @@ LossGradient lossGradient(const Point& point, const ChunkOptions& options,
     }();
     const at::Tensor target = objective.targetRows(begin, end);
     const at::Tensor values = objective.loss->rowValues(y.detach(), target);
-    result.loss.add_(weights.times(values, begin, end).sum(), objective.scale);
+    result.loss.add_(weights.times(values, begin, end).sum() * objective.valueScale);
     if (!y.requires_grad()) return;
     const at::Tensor cotangent =
         weights.times(objective.loss->gradient(y.detach(), target) * objective.scale, begin, end);

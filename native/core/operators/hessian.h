@@ -16,7 +16,7 @@ OperatorPtr hessian(Point point, const ChunkOptions& options, Objective objectiv
 
 /// L(θ) and ∇L(θ), [P].
 struct LossGradient {
-  at::Tensor loss;  ///< 0-dim
+  at::Tensor loss;  ///< 0-dim; NaN for a mean of no terms
   at::Tensor gradient;
 };
 LossGradient lossGradient(const Point& point, const ChunkOptions& options,

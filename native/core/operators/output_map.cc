@@ -1,24 +1,30 @@
 #include "core/operators/output_map.h"
 
 #include <ATen/TensorOperators.h>
+#include <c10/util/accumulate.h>
 
 #include <utility>
 
 namespace tc {
 namespace {
 
-class RowWeighting : public OutputMap {
+class RowWeighting : public CenteredMap {
  public:
-  explicit RowWeighting(RowWeights weights) : weights_(std::move(weights)) {}
+  RowWeighting(const at::Tensor& y, RowWeights weights)
+      : CenteredMap(weights, weights.total()), row_(y.sizes().slice(1).vec()) {}
 
-  at::Tensor apply(const at::Tensor& u, int64_t begin, int64_t end) const override {
-    return weights_.times(weights_.subtractMean(u), begin, end);
+  bool identity() const override { return !weights().weighted() && !weights().centred(); }
+  int64_t means() const override { return c10::multiply_integers(row_); }
+  at::Tensor weightedSum(const at::Tensor& u, int64_t begin, int64_t end) const override {
+    return weights().times(u, begin, end).sum(0).reshape({-1});
   }
-  bool local() const override { return !weights_.centred(); }
-  bool identity() const override { return !weights_.weighted() && !weights_.centred(); }
+  at::Tensor applyAround(const at::Tensor& u, const at::Tensor& mean, int64_t begin,
+                         int64_t end) const override {
+    return weights().times(mean.defined() ? u - mean.view(row_) : u, begin, end);
+  }
 
  private:
-  RowWeights weights_;
+  std::vector<int64_t> row_;
 };
 
 class LossHessian : public OutputMap {
@@ -39,39 +45,66 @@ class LossHessian : public OutputMap {
   RowWeights weights_;
 };
 
-class RankOne : public OutputMap {
+class OuterProducts : public CenteredMap {
  public:
-  RankOne(const at::Tensor& gradients, double scale, RowWeights weights)
-      : gradients_(gradients.flatten(2)), scale_(scale), weights_(std::move(weights)) {}
+  OuterProducts(const at::Tensor& gradients, DataLayout layout, double scale, RowWeights weights,
+                double totalWeight)
+      : CenteredMap(std::move(weights), totalWeight),
+        layout_(layout),
+        gradients_(gradients.reshape(
+            {gradients.size(0), gradients.size(1), layout.before, layout.outputs, layout.after})),
+        scale_(scale) {}
 
-  at::Tensor apply(const at::Tensor& u, int64_t begin, int64_t end) const override {
-    const at::Tensor g = gradients_.narrow(1, begin, end - begin);  // [M, n, O]
-    at::Tensor s = (g * u.reshape({end - begin, -1})).sum(2).t();   // [n, M]: ⟨gₘₙ, uₙ⟩
-    s = weights_.times(weights_.subtractMean(s), begin, end) * scale_;
-    return (g * s.t().unsqueeze(2)).sum(0).view_as(u);
+  int64_t means() const override { return gradients_.size(1); }
+  at::Tensor weightedSum(const at::Tensor& u, int64_t begin, int64_t end) const override {
+    return weights().times(inner(u, begin, end), begin, end).sum({0, 2, 3, 4});
   }
-  bool local() const override { return !weights_.centred(); }
+  at::Tensor applyAround(const at::Tensor& u, const at::Tensor& mean, int64_t begin,
+                         int64_t end) const override {
+    at::Tensor s = inner(u, begin, end);
+    // Of data without terms g is zero, which takes the mean out again.
+    if (mean.defined()) s = s - mean.view({1, -1, 1, 1, 1});
+    s = weights().times(s, begin, end) * scale_;
+    return (rows(begin, end) * s).sum(1).view_as(u);
+  }
   int64_t bytes() const override { return static_cast<int64_t>(gradients_.nbytes()); }
 
  private:
-  at::Tensor gradients_;
+  at::Tensor rows(int64_t begin, int64_t end) const {
+    return gradients_.narrow(0, begin, end - begin);
+  }
+  /// ⟨gₘ_d, u_d⟩, [n, M, before, 1, after].
+  at::Tensor inner(const at::Tensor& u, int64_t begin, int64_t end) const {
+    const at::Tensor data =
+        u.reshape({end - begin, 1, layout_.before, layout_.outputs, layout_.after});
+    return (rows(begin, end) * data).sum(3, /*keepdim=*/true);
+  }
+
+  DataLayout layout_;
+  at::Tensor gradients_;  ///< [N, M, before, outputs, after]
   double scale_;
-  RowWeights weights_;
 };
 
 }  // namespace
 
-std::unique_ptr<OutputMap> rowWeighting(RowWeights weights) {
-  return std::make_unique<RowWeighting>(std::move(weights));
+at::Tensor CenteredMap::apply(const at::Tensor& u, int64_t begin, int64_t end) const {
+  if (!weights_.centred()) return applyAround(u, {}, begin, end);
+  // Where nothing has weight there is no mean to subtract, and nothing to subtract it from.
+  const double share = totalWeight_ > 0 ? 1 / totalWeight_ : 0;
+  return applyAround(u, weightedSum(u, begin, end) * share, begin, end);
+}
+
+std::unique_ptr<CenteredMap> rowWeighting(const at::Tensor& y, RowWeights weights) {
+  return std::make_unique<RowWeighting>(y, std::move(weights));
 }
 
 std::unique_ptr<OutputMap> lossHessian(Objective objective, at::Tensor y, RowWeights weights) {
   return std::make_unique<LossHessian>(std::move(objective), std::move(y), std::move(weights));
 }
 
-std::unique_ptr<OutputMap> rankOne(at::Tensor gradients, double scale, RowWeights weights) {
-  if (gradients.dim() == 2) gradients = gradients.unsqueeze(2);  // an output of shape [N]
-  return std::make_unique<RankOne>(gradients, scale, std::move(weights));
+std::unique_ptr<CenteredMap> outerProducts(const at::Tensor& gradients, DataLayout layout,
+                                           double scale, RowWeights weights, double totalWeight) {
+  return std::make_unique<OuterProducts>(gradients, layout, scale, std::move(weights), totalWeight);
 }
 
 }  // namespace tc

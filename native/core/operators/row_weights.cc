@@ -35,12 +35,12 @@ at::Tensor RowWeights::timesRoot(const at::Tensor& u) const {
 
 at::Tensor RowWeights::subtractMean(const at::Tensor& u) const {
   if (!center_) return u;
-  return u - times(u, 0, u.size(0)).sum(0, /*keepdim=*/true) / total_;
+  return u - times(u, 0, u.size(0)).sum(0, /*keepdim=*/true) * share();
 }
 
 at::Tensor RowWeights::subtractMeanTransposed(const at::Tensor& u) const {
   if (!center_) return u;
-  const at::Tensor mean = u.sum(0, /*keepdim=*/true) / total_;
+  const at::Tensor mean = u.sum(0, /*keepdim=*/true) * share();
   return u - (weighted() ? mean * broadcast(weights_, u, 0, u.size(0)) : mean);
 }
 

@@ -18,6 +18,8 @@ class RowWeights {
 
   bool weighted() const { return weights_.defined(); }
   bool centred() const { return center_; }
+  /// Σw; the number of rows where there are no weights.
+  double total() const { return total_; }
 
   /// w ⊙ u for rows [begin, end), u being [end − begin, …]; u itself where there are no weights.
   at::Tensor times(const at::Tensor& u, int64_t begin, int64_t end) const;
@@ -29,6 +31,8 @@ class RowWeights {
   at::Tensor subtractMeanTransposed(const at::Tensor& u) const;
 
  private:
+  /// 1/Σw. Where nothing has weight there is no mean to subtract.
+  double share() const { return total_ > 0 ? 1 / total_ : 0; }
   /// w of rows [begin, end) in the shape that broadcasts over u.
   at::Tensor broadcast(const at::Tensor& w, const at::Tensor& u, int64_t begin, int64_t end) const;
 

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace tc {
+
+/// Random numbers for the outputs of rows of data. Each is a function of the seed, its row's number
+/// in the whole data, the sample and its place in the row alone (Philox: Salmon, Moraes, Dror &
+/// Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"), so that batches and chunks of any
+/// sizes draw the same numbers, and more samples go on where fewer end.
+class Draws {
+ public:
+  /// `firstRow` is the number of the first row of what is drawn for.
+  explicit Draws(uint64_t seed, int64_t firstRow = 0) : seed_(seed), firstRow_(firstRow) {}
+
+  /// Uniform on [0, 1), [N, …].
+  at::Tensor uniform(at::IntArrayRef shape, int64_t sample, at::ScalarType dtype) const;
+  /// Of the standard normal distribution, [N, …].
+  at::Tensor normal(at::IntArrayRef shape, int64_t sample, at::ScalarType dtype) const;
+
+ private:
+  uint64_t seed_;
+  int64_t firstRow_;
+};
+
+}  // namespace tc

@@ -1,0 +1,92 @@
+#include "core/operators/centered_parts.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <utility>
+
+namespace tc {
+namespace {
+
+class Part : public LinearOperator {
+ public:
+  Part(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map, int64_t rows, int64_t cols)
+      : LinearOperator(rows, cols, linearization->point().params.options()),
+        linearization_(std::move(linearization)),
+        map_(std::move(map)) {}
+
+  bool symmetric() const override { return false; }
+  int64_t bytes() const override { return linearization_->bytes() + map_->bytes(); }
+
+ protected:
+  int64_t parameters() const { return linearization_->parameters(); }
+
+  /// wᵀBJ v
+  at::Tensor sums(const at::Tensor& v, const StopToken& stop) const {
+    at::Tensor sum = at::zeros({map_->means()}, options());
+    linearization_->forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
+      sum.add_(map_->weightedSum(part.jvp(v), begin, end));
+    });
+    return sum;
+  }
+  /// JᵀBᵀW(BJ v − 1 meanᵀ); an undefined v or mean is zero.
+  at::Tensor around(const at::Tensor& v, const at::Tensor& mean, const StopToken& stop) const {
+    at::Tensor sum = at::zeros({parameters()}, options());
+    linearization_->forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
+      const at::Tensor u =
+          v.defined() ? part.jvp(v)
+                      : at::zeros_like(linearization_->output().narrow(0, begin, end - begin));
+      sum.add_(part.vjp(map_->applyAround(u, mean, begin, end)));
+    });
+    return sum;
+  }
+
+ private:
+  LinearizationPtr linearization_;
+  std::unique_ptr<CenteredMap> map_;
+};
+
+class WeightedSums : public Part {
+ public:
+  WeightedSums(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map, int64_t means)
+      : Part(linearization, std::move(map), means, linearization->parameters()) {}
+
+ protected:
+  at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
+    return sums(v, stop);
+  }
+  at::Tensor applyTransposed(const at::Tensor& mean, const StopToken& stop) const override {
+    return around({}, -mean, stop);
+  }
+};
+
+class ProductAround : public Part {
+ public:
+  ProductAround(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map, int64_t means)
+      : Part(linearization, std::move(map), linearization->parameters(),
+             linearization->parameters() + means) {}
+
+ protected:
+  at::Tensor apply(const at::Tensor& both, const StopToken& stop) const override {
+    return around(both.slice(0, 0, parameters()), both.slice(0, parameters()), stop);
+  }
+  at::Tensor applyTransposed(const at::Tensor& v, const StopToken& stop) const override {
+    return at::cat({around(v, {}, stop), -sums(v, stop)});
+  }
+};
+
+}  // namespace
+
+OperatorPtr weightedSums(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map) {
+  const int64_t means = map->means();
+  return std::make_shared<WeightedSums>(std::move(linearization), std::move(map), means);
+}
+
+OperatorPtr productAround(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map) {
+  const int64_t means = map->means();
+  return std::make_shared<ProductAround>(std::move(linearization), std::move(map), means);
+}
+
+}  // namespace tc

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "core/operators/jacobian.h"
+
+namespace tc {
+
+// A centred matrix over data that come batch by batch, Σ_b JᵀBᵀW(BJ v − 1 meanᵀ), needs the mean
+// over all batches before the product with any: a pass for the mean, then one for the product. Of
+// one batch, with C = BᵀWB the map of its rows:
+
+/// v ↦ wᵀBJ v, [means, P]: what the batch adds to the mean times the sum of the weights.
+OperatorPtr weightedSums(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map);
+
+/// (v, mean) ↦ JᵀBᵀW(BJ v − 1 meanᵀ), [P, P + means]: what the batch adds to the product.
+OperatorPtr productAround(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map);
+
+}  // namespace tc
