@@ -149,14 +149,14 @@ describe.each(MODEL_CASES.map((each) => [each.name, each] as const))('%s', (_, e
       expect(relativeError(op.matvecSync(v), difference)).toBeLessThan(1e-6);
     });
 
-    it('the empirical Fisher matrix is that of the gradients of the rows', () => {
+    it('the empirical Fisher matrix per row is that of the gradients of the rows', () => {
       const gradients = Array.from(
         { length: rows },
-        (_, n) => lossAndGradientSync(rowOf(problem, n)).gradient,
+        (_, n) => lossAndGradientSync({ ...rowOf(problem, n), reduction: 'sum' }).gradient,
       );
-      const c = problem.reduction === 'mean' ? 1 / rows : 1;
+      const c = problem.reduction === 'mean' ? 1 / problem.target.data.length : 1;
       const expected = v.map((_, i) => gradients.reduce((sum, g) => sum + c * g[i]! * dot(g, v), 0));
-      using op = empiricalFisherSync(problem);
+      using op = empiricalFisherSync(problem, { per: 'row' });
       expect(relativeError(op.matvecSync(v), expected)).toBeLessThan(1e-11);
     });
 

@@ -1,4 +1,5 @@
 /** Batches that come one by one give what all rows at once give. */
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import {
   type Batch,
@@ -9,11 +10,15 @@ import {
   gaussNewton,
   gramian,
   hessian,
+  jacobian,
+  type LinearOperator,
   lossAndGradient,
+  matvecDense,
   matvecOnTheFly,
+  ntk,
   type Tensor,
 } from '../lib/index.ts';
-import { MODEL_CASES, modelOf, problemOf, relativeError, tensorOf, vector } from './models.ts';
+import { FISHER_CASES, MODEL_CASES, modelOf, problemOf, relativeError, tensorOf, vector } from './models.ts';
 
 const each = MODEL_CASES.find(({ name }) => name === 'mlp relu, several outputs')!;
 const model = modelOf(each);
@@ -64,6 +69,7 @@ describe.each(Object.entries(SOURCES))('%s', (_, source) => {
   it('gives the product and the Gramian', async () => {
     const batches = source(cut(x));
     expect(relativeError(await matvecOnTheFly({ model, params, batches }, v), each.jtjv)).toBeLessThan(1e-12);
+    expect(relativeError(await matvecDense({ model, params, batches }, v), each.jtjv)).toBeLessThan(1e-12);
     using op = await gramian({ model, params, batches });
     expect(op.shape).toEqual([model.parameterCount, model.parameterCount]);
     expect(op.symmetric).toBe(true);
@@ -92,17 +98,160 @@ describe.each(Object.entries(SOURCES))('%s', (_, source) => {
   );
 });
 
-it('weights batches by the targets that count', async () => {
+/** Problems of each loss, with ignored targets, several data a row, and rows without any term. */
+const LAW_CASES = [
+  ...FISHER_CASES.map((each) => ({ ...each, target: tensorOf(each.target) })),
+  ...(['mse', 'bce_with_logits', 'cross_entropy'] as const).map((loss) => ({
+    ...each,
+    loss,
+    target: tensorOf(each.losses.find((found) => found.loss === loss)!.target),
+    weights: [0.5, 2, 0, 1.25, 3],
+  })),
+];
+const MAKERS = { gramian, jacobian, ntk, hessian, gaussNewton, empiricalFisher, fisher };
+const WAYS = [{}, { chunkSize: 1 }, { chunkSize: 2, memoryBudget: 1 }, { engine: 'autograd' }] as const;
+
+describe.each(LAW_CASES.map((law) => [`${law.name}, ${law.loss}`, law] as const))('%s', (_, law) => {
+  const x = tensorOf(law.x);
+  const total = x.shape[0]!;
+  const base = { model: modelOf(law), params: Float64Array.from(law.params), loss: law.loss };
+  const weights = Float64Array.from(law.weights.slice(0, total));
+  // Rows one by one, all at once, ragged, and with empty batches at the ends and between.
+  const cuts = [Array(total).fill(1), [total], [0, 1, 0, total - 1, 0]];
+  const deal = (sizes: number[], own: boolean): Batch[] => {
+    let begin = 0;
+    return sizes.map((size) => {
+      const end = begin + size;
+      const batch = {
+        x: rows(x, begin, end),
+        target: rows(law.target, begin, end),
+        ...(own && { weights: weights.slice(begin, end) }),
+      };
+      begin = end;
+      return batch;
+    });
+  };
+
+  it.each(
+    Object.keys(MAKERS).flatMap((name) =>
+      (['mean', 'sum'] as const).map((reduction) => [name, reduction] as const),
+    ),
+  )('is for %s (%s) what the rows together are', async (name, reduction) => {
+    const make = MAKERS[name as keyof typeof MAKERS] as (
+      problem: object,
+      options: object,
+    ) => Promise<LinearOperator>;
+    const isFisher = name === 'empiricalFisher' || name === 'fisher';
+    const kinds = [
+      {},
+      { weights },
+      ...(name === 'hessian' || name === 'gaussNewton' ? [] : [{ center: true }, { weights, center: true }]),
+    ].flatMap((options) => (isFisher ? [options, { ...options, per: 'row' }] : [options]));
+    const drawn = name === 'fisher' ? { seed: 4, mcSamples: 2 } : {};
+    for (const [number, options] of kinds.entries()) {
+      const all = { threads: 1, ...drawn, ...options };
+      using whole = await make({ ...base, reduction, x, target: law.target }, all);
+      const [height, width] = whole.shape;
+      const [vectors, back] = [vector(2 * width, 3), vector(height, 4)];
+      for (const [cut, sizes] of cuts.entries()) {
+        // As an option of all rows, and as a part of each batch.
+        const own = 'weights' in options && cut !== 1;
+        const { weights: _, ...others } = all as { weights?: Float64Array };
+        using op = await make(
+          { ...base, reduction, batches: deal(sizes, own) },
+          { ...(own ? others : all), ...WAYS[(number + cut) % WAYS.length] },
+        );
+        expect(op.shape).toEqual(whole.shape);
+        expect(op.symmetric).toBe(whole.symmetric);
+        expect(relativeError(await op.matmat(vectors, 2), await whole.matmat(vectors, 2))).toBeLessThan(
+          1e-12,
+        );
+        expect(relativeError(await op.rmatvec(back), await whole.rmatvec(back))).toBeLessThan(1e-12);
+      }
+    }
+  });
+
+  it('has the loss and gradient that the rows together have', async () => {
+    for (const reduction of ['mean', 'sum'] as const) {
+      for (const options of [{}, { weights }]) {
+        const whole = await lossAndGradient({ ...base, reduction, x, target: law.target }, options);
+        for (const sizes of cuts) {
+          const stream = { ...base, reduction, batches: deal(sizes, false) };
+          const { loss, gradient } = await lossAndGradient(stream, options);
+          expect(Math.abs(loss / whole.loss - 1)).toBeLessThan(1e-12);
+          expect(relativeError(gradient, whole.gradient)).toBeLessThan(1e-12);
+        }
+      }
+    }
+  });
+});
+
+it('has a loss of NaN and derivatives of 0 where no target counts', async () => {
   const { x } = problemOf(each);
-  const classes = { data: Int32Array.from([0, -100, 2, -100, -100]), shape: [5] };
-  const whole = { model, params, x, target: classes, loss: 'cross_entropy' } as const;
-  const stream = { model, params, batches: cut(x, classes), loss: 'cross_entropy' } as const;
-  const [a, b] = [await lossAndGradient(stream), await lossAndGradient(whole)];
-  expect(a.loss).toBeCloseTo(b.loss, 12);
-  expect(relativeError(a.gradient, b.gradient)).toBeLessThan(1e-12);
-  using streamed = await gaussNewton(stream);
+  const batches = cut(x, { data: new Int32Array(5).fill(-100), shape: [5] });
+  const problem = { model, params, batches, loss: 'cross_entropy' } as const;
+  const { loss, gradient } = await lossAndGradient(problem);
+  expect(loss).toBeNaN();
+  expect(gradient.every((value) => value === 0)).toBe(true);
+  expect((await lossAndGradient({ ...problem, reduction: 'sum' })).loss).toBe(0);
+  for (const make of [hessian, gaussNewton, empiricalFisher, fisher]) {
+    for (const center of make === empiricalFisher || make === fisher ? [false, true] : [false]) {
+      using op = await make(problem, { ...(center && { center }) });
+      expect((await op.matvec(v)).every((value) => value === 0)).toBe(true);
+    }
+  }
+});
+
+it('takes what other realms make: targets, weights and signals', async () => {
+  const { x } = problemOf(each);
+  const [Ints, BigInts, Floats, Controller] = runInNewContext(
+    '[Int32Array, BigInt64Array, Float64Array, class { aborted = false; addEventListener() {} removeEventListener() {} throwIfAborted() {} }]',
+  );
+  const given = [0, -100, 2, -100, -100];
+  const whole = {
+    model,
+    params,
+    x,
+    target: { data: Int32Array.from(given), shape: [5] },
+    loss: 'cross_entropy',
+  } as const;
   using direct = await gaussNewton(whole);
-  expect(relativeError(await streamed.matvec(v), await direct.matvec(v))).toBeLessThan(1e-12);
+  for (const data of [Ints.from(given), BigInts.from(given.map(BigInt))]) {
+    const batches = cut(x, { data, shape: [5] });
+    const options = { weights: Floats.of(1, 1, 1, 1, 1), signal: new Controller() };
+    using op = await gaussNewton({ model, params, batches, loss: 'cross_entropy' }, options);
+    expect(relativeError(await op.matvec(Floats.from(v)), await direct.matvec(v))).toBeLessThan(1e-12);
+  }
+});
+
+it('goes through a source that uses its arrays again one pass at a time', async () => {
+  const { x } = problemOf(each);
+  const shared = { data: new Float64Array(3), shape: [1, 3] };
+  async function* batches() {
+    for (let n = 0; n < 5; n++) {
+      shared.data.set(rows(x, n, n + 1).data as Float64Array);
+      yield { x: shared };
+      shared.data.fill(Number.NaN);
+    }
+  }
+  using op = await gramian({ model, params, batches });
+  const products = await Promise.all([
+    op.matvec(v),
+    op.matvec(v),
+    matvecOnTheFly({ model, params, batches }, v),
+  ]);
+  for (const product of products) expect(relativeError(product, each.jtjv)).toBeLessThan(1e-12);
+});
+
+it('keeps no more of the signal that it was made with than the set-up needs', async () => {
+  const { x } = problemOf(each);
+  const controller = new AbortController();
+  using op = await gramian({ model, params, batches: cut(x) }, { signal: controller.signal, threads: 1 });
+  controller.abort();
+  expect(relativeError(await op.matvec(v), each.jtjv)).toBeLessThan(1e-12);
+  const reason = new Error('never mind');
+  const signal = AbortSignal.abort(reason);
+  await expect(gramian({ model, params, batches: cut(x) }, { signal })).rejects.toBe(reason);
 });
 
 it('is solved with and combined as any operator', async () => {
@@ -164,8 +313,25 @@ describe('refuses', () => {
     [{ batches: 7 }, {}, 'ERR_INVALID_ARGUMENT', /iterable/],
     [{ batches: () => 7 }, {}, 'ERR_INVALID_ARGUMENT', /iterable/],
     [{ batches: [7] }, {}, 'ERR_INVALID_ARGUMENT', /x, target/],
-    [{ batches: cut(x) }, { center: true }, 'ERR_INVALID_ARGUMENT', /center/],
-    [{ batches: cut(x) }, { weights: new Float64Array(5) }, 'ERR_INVALID_ARGUMENT', /weights/],
+    [{ batches: new ReadableStream() }, {}, 'ERR_INVALID_ARGUMENT', /only once/],
+    [{ batches: cut(x) }, { weights: new Float64Array(4) }, 'ERR_SHAPE_MISMATCH', /each row, got 4/],
+    [{ batches: cut(x) }, { weights: new Float64Array(6) }, 'ERR_SHAPE_MISMATCH', /got 6 for 5 rows/],
+    [{ batches: cut(x) }, { weights: new Float32Array(5) }, 'ERR_DTYPE_MISMATCH', /weights/],
+    [{ batches: cut(x) }, { weights: Float64Array.of(1, 1, -1, 1, 1) }, 'ERR_INVALID_ARGUMENT', /negative/],
+    [{ batches: [{ x, weights: new Float64Array(2) }] }, {}, 'ERR_SHAPE_MISMATCH', /weights of a batch .* 5/],
+    [
+      { batches: [{ x, weights: new Float64Array(5) }] },
+      { weights: new Float64Array(5) },
+      'ERR_INVALID_ARGUMENT',
+      /not both/,
+    ],
+    [{ batches: [{ x }, { x, weights: new Float64Array(5) }] }, {}, 'ERR_SHAPE_MISMATCH', /and weights/],
+    [
+      { batches: [{ x: { ...x, data: Float32Array.from(x.data as Float64Array) } }] },
+      {},
+      'ERR_DTYPE_MISMATCH',
+      /float64/,
+    ],
     [{ batches: cut(x), model: {} }, {}, 'ERR_INVALID_ARGUMENT', /problem.model/],
     [
       { batches: [{ x }, { x: { data: new Float64Array(4), shape: [2, 2] } }] },
@@ -176,6 +342,29 @@ describe('refuses', () => {
   ])('%j', async (problem, options, code, message) => {
     await expect(gramian({ model, params, ...problem } as never, options)).rejects.toThrow(
       expect.objectContaining({ code, message: expect.stringMatching(message) }),
+    );
+  });
+
+  it('a function that returns the same generator again', async () => {
+    const once = generator();
+    using op = await gramian({ model, params, batches: () => once });
+    await expect(op.matvec(v)).rejects.toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_ARGUMENT',
+        message: expect.stringMatching(/returned before/),
+      }),
+    );
+  });
+
+  it('a pass that gives other rows than the one before', async () => {
+    let passes = 0;
+    const batches = () => cut(x).slice(passes++);
+    using op = await gramian({ model, params, batches });
+    await expect(op.matvec(v)).rejects.toThrow(
+      expect.objectContaining({
+        code: 'ERR_SHAPE_MISMATCH',
+        message: expect.stringMatching(/3 rows in this pass and 5 .*return a new iterable/),
+      }),
     );
   });
 

@@ -50,6 +50,8 @@ export class Stream {
   readonly #signal: AbortSignal | undefined;
   readonly #given: FloatArray | undefined;
   #counted = false;
+  /** Whether what is made of it is of the loss, which a problem for `gramian` may have as well. */
+  #ofLoss = false;
 
   /** The parameters are copied as those of any operator are. */
   constructor(problem: StreamedProblem, options: LinearizeOptions & CenterOptions) {
@@ -76,7 +78,7 @@ export class Stream {
 
   /** What a mean over the terms multiplies their sum by; its derivatives are zero where there are none, as PyTorch's. */
   get share(): number {
-    if (this.#problem.loss === undefined || this.#problem.reduction === 'sum') return 1;
+    if (!this.#ofLoss || this.#problem.reduction === 'sum') return 1;
     return this.terms > 0 ? 1 / this.terms : 0;
   }
 
@@ -94,6 +96,7 @@ export class Stream {
     count?: (batch: BatchProblem, signal: AbortSignal | undefined) => Promise<Counts>,
   ): Promise<this> {
     const weights: number[] = [];
+    this.#ofLoss = count !== undefined;
     let rows = 0;
     for await (const batch of this.pass()) {
       this.#signal?.throwIfAborted();
