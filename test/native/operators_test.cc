@@ -10,6 +10,7 @@
 #include "core/operators/curvature.h"
 #include "core/operators/hessian.h"
 #include "core/operators/matrix.h"
+#include "core/random.h"
 #include "models.h"
 
 // After libtorch, whose logging macros have the same names.
