@@ -43,8 +43,8 @@ const PROFILE_OPTIONS = new OptionNames<ProfileOptions>({
 
 /**
  * Begins to record what libtorch and the package do for this thread, on whatever thread products run, until `stop` or
- * the end of a `using` block. One profile can be recorded at a time in a process. Promises should be settled before the
- * end: what is still running then is not recorded any further.
+ * the end of a `using` block. One profile can be recorded at a time in a process. Promises should be awaited before
+ * the end.
  *
  * @throws TorchCurvatureError `ERR_PROFILER_BUSY`; `ERR_DEVICE_UNAVAILABLE` for `'cuda'` without a device
  */
@@ -55,7 +55,8 @@ export function startProfile(options?: ProfileOptions): Profiler {
 
 /**
  * Runs `body` and records what libtorch and the package do meanwhile for this thread, on whatever thread products run.
- * `body` is given the profiler, whose `step` drives a schedule; the profile is then that of the last cycle.
+ * `body` is given the profiler, whose `step` drives a schedule; the profile is then that of the last cycle. Products that
+ * `body` began and did not await are waited for.
  *
  * @throws TorchCurvatureError as `startProfile`
  */
@@ -69,9 +70,11 @@ export async function profile<T>(
   try {
     result = await body(profiler);
   } catch (error) {
+    await profiler.settled();
     profiler.cancel();
     throw error;
   }
+  await profiler.settled();
   return { result, profile: profiler.stop() };
 }
 

@@ -38,8 +38,44 @@ interface Meter {
   flops?: number;
 }
 
+/** Operations that were begun while a profile is recorded, which they write to, and have not ended. */
+const watched = { count: 0, operations: new Set<Promise<unknown>>() };
+
+/** Used by the profiler: operations begun from now on are watched until `end` is called. */
+export function watchOperations(): {
+  running: () => number;
+  settled: () => Promise<unknown>;
+  end: () => void;
+} {
+  watched.count++;
+  return {
+    running: () => watched.operations.size,
+    settled: async () => {
+      while (watched.operations.size > 0) await Promise.allSettled(watched.operations);
+    },
+    end: () => {
+      watched.count--;
+    },
+  };
+}
+
 /** Runs an operation on the executor's threads. Rejects with the signal's reason once that is aborted. */
-export async function run<N extends Name>(
+export function run<N extends Name>(
+  name: N,
+  request: Operations[N]['request'],
+  signal: AbortSignal | undefined,
+  describe: () => object,
+): Promise<Operations[N]['result']> {
+  const result = announced(name, request, signal, describe);
+  if (watched.count > 0) {
+    watched.operations.add(result);
+    const forget = () => watched.operations.delete(result);
+    result.then(forget, forget);
+  }
+  return result;
+}
+
+async function announced<N extends Name>(
   name: N,
   request: Operations[N]['request'],
   signal: AbortSignal | undefined,

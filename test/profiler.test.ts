@@ -1,6 +1,7 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   Generator,
@@ -12,6 +13,9 @@ import {
   type Profile,
   profile,
   recordFunction,
+  schedule,
+  startProfile,
+  tensorboardTraceHandler,
 } from '../lib/index.ts';
 import { SORT_KEYS } from '../lib/profiler/rows.ts';
 
@@ -181,5 +185,112 @@ describe('refuses', () => {
     expect(() => recorded.exportChromeTrace('/no/such/folder/trace.json')).toThrow(invalid);
     expect(() => recorded.exportChromeTrace(3 as never)).toThrow(invalid);
     expect(() => recordFunction(3 as never, () => 1)).toThrow(invalid);
+  });
+});
+
+describe('steps', () => {
+  const cycle = { wait: 1, warmup: 1, active: 2, repeat: 2, skipFirst: 1 };
+
+  it("are chosen as PyTorch's schedule does", () => {
+    const plan = schedule(cycle);
+    expect(Array.from({ length: 11 }, (_, step) => plan(step))).toEqual([
+      'none',
+      ...['none', 'warmup', 'record', 'record_and_save'],
+      ...['none', 'warmup', 'record', 'record_and_save'],
+      ...['none', 'none'],
+    ]);
+    const endless = schedule({ active: 1 });
+    expect(endless(1_000_000)).toBe('record_and_save');
+  });
+
+  it('give a profile for each cycle', async () => {
+    const ready: Profile[] = [];
+    const { profile: last } = await profile(
+      (profiler) => {
+        for (let step = 0; step < 11; step++) {
+          matvecOnTheFlySync(problem, v, autograd);
+          profiler.step();
+        }
+      },
+      { schedule: schedule(cycle), onTraceReady: (each) => ready.push(each) },
+    );
+    expect(ready).toHaveLength(2);
+    expect(ready[1]).toBe(last);
+    for (const [index, each] of ready.entries()) {
+      const rows = each.keyAverages();
+      expect(rows.find(({ name }) => name === 'aten::linear')!.count).toBe(6);
+      const steps = rows.map(({ name }) => name).filter((name) => name.startsWith('ProfilerStep'));
+      const first = 3 + 4 * index;
+      expect(steps.sort()).toEqual([`ProfilerStep#${first}`, `ProfilerStep#${first + 1}`]);
+    }
+  });
+
+  it('may be recorded from a start to a stop, and the end may come early', () => {
+    const ready: Profile[] = [];
+    const profiler = startProfile({
+      schedule: schedule({ active: 5 }),
+      onTraceReady: (each) => ready.push(each),
+    });
+    matvecOnTheFlySync(problem, v, autograd);
+    expect(profiler.profile).toBeUndefined();
+    const recorded = profiler.stop();
+    expect(ready).toEqual([recorded]);
+    expect(profiler.stop()).toBe(recorded);
+    expect(recorded.keyAverages().some(({ name }) => name === 'aten::linear')).toBe(true);
+    startProfile()[Symbol.dispose]();
+    const idle = startProfile({ schedule: () => 'none' }).stop();
+    expect(idle.keyAverages()).toHaveLength(0);
+    expect(() => idle.exportChromeTrace('nowhere.json')).toThrow(/nothing was recorded/);
+  });
+
+  it.each([
+    [() => schedule({ active: 0 })],
+    [() => schedule({ active: 1, wait: -1 })],
+    [() => schedule({ active: 1.5 })],
+    [() => schedule({} as never)],
+    [() => startProfile({ schedule: (() => 'sometimes') as never })],
+    [() => startProfile({ schedule: 3 as never })],
+    [() => startProfile({ onTraceReady: 'later' as never })],
+  ])('%s is refused', (call) => {
+    expect(call).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
+    startProfile().stop();
+  });
+});
+
+describe('results', () => {
+  it('are grouped by input shapes or not', async () => {
+    const { profile: recorded } = await profile(() => matvecOnTheFlySync(problem, v, autograd), ALL);
+    const linear = (groupByInputShape: boolean) =>
+      recorded.keyAverages({ groupByInputShape }).filter(({ name }) => name === 'aten::linear');
+    expect(linear(true)).toHaveLength(3);
+    expect(linear(false)).toMatchObject([{ count: 3 }]);
+    expect(linear(false)[0]!.inputShapes).toBeUndefined();
+    const time = (rows: { cpuTimeTotal: number }[]) => rows.reduce((sum, row) => sum + row.cpuTimeTotal, 0);
+    expect(time(linear(true))).toBeCloseTo(time(linear(false)), 6);
+  });
+
+  it("are written compressed, and in TensorBoard's folders", async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'torch-curvature-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const names = async (path: string) => {
+      const text = gunzipSync(await readFile(path)).toString();
+      return JSON.parse(text).traceEvents.map(({ name }: { name: string }) => name);
+    };
+    const logs = join(folder, 'logs');
+    const { profile: recorded } = await profile(() => matvecOnTheFlySync(problem, v, autograd), {
+      onTraceReady: tensorboardTraceHandler(logs, { workerName: 'me', useGzip: true }),
+    });
+    recorded.exportChromeTrace(join(folder, 'trace.json.gz'));
+    expect(await names(join(folder, 'trace.json.gz'))).toContain('aten::linear');
+    tensorboardTraceHandler(logs)(recorded);
+    const files = (await readdir(logs)).sort();
+    expect(files).toHaveLength(2);
+    const ours = files.find((file) => /^me\.\d{19}\.pt\.trace\.json\.gz$/.test(file))!;
+    expect(await names(join(logs, ours))).toContain('aten::linear');
+    expect(files.some((file) => file.includes(`_${process.pid}.`) && file.endsWith('.pt.trace.json'))).toBe(
+      true,
+    );
+    expect(() => tensorboardTraceHandler(logs, { workerName: '../up' })).toThrow(TypeError);
+    expect(() => recorded.exportChromeTrace('/no/such/folder/trace.json.gz')).toThrow(RangeError);
   });
 });

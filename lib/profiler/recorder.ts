@@ -1,6 +1,7 @@
 /** A profile in the making: one recording, or the steps of a schedule. */
-import { outOfRange, translated } from '../errors.ts';
+import { outOfRange, TorchCurvatureError, translated } from '../errors.ts';
 import { addon, type RawProfilerOptions, type RegionHandle } from '../native.ts';
+import { watchOperations } from '../run.ts';
 import { Profile } from './profile.ts';
 import { actionAt, type ProfilerAction, type Schedule } from './schedule.ts';
 
@@ -17,6 +18,7 @@ export class Profiler implements Disposable {
   #stopped = false;
   #step = 0;
   #region: RegionHandle | undefined;
+  #watch: ReturnType<typeof watchOperations> | undefined;
   #last: Profile | undefined;
 
   /** @internal Used by `startProfile`. */
@@ -28,7 +30,7 @@ export class Profiler implements Disposable {
     this.#options = options;
     this.#schedule = plan;
     this.#onTraceReady = onTraceReady;
-    this.#enter(this.#planned());
+    this.#enter(this.#planned(0));
   }
 
   /** How many times `step` was called. */
@@ -44,28 +46,26 @@ export class Profiler implements Disposable {
   /** Ends a step: what happens in the next one is up to the schedule. */
   step(): void {
     if (this.#stopped) return;
+    const next = this.#next(this.#step + 1);
+    if (next.ends) this.#refuseRunning();
     this.#leaveStep();
     this.#step++;
-    const next = this.#planned();
-    const before = this.#action;
-    // A profile ends with its last step; what was recorded to be warm is dropped; a schedule may break off, too.
-    const goesOn = before === next || (before === 'record' && next === 'record_and_save');
-    if (before === 'record_and_save' || !goesOn) {
-      this.#end(before === 'record' || before === 'record_and_save');
-    }
-    this.#enter(next);
+    if (next.ends) this.#end(this.#keeps());
+    this.#enter(next.action);
   }
 
   /**
    * Ends the recording. Twice does no harm.
    *
+   * @throws TorchCurvatureError `ERR_PROFILER_BUSY` while operations that it records are running
    * @returns the last profile, also where the schedule has not come to an end; an empty one where nothing was recorded
    */
   stop(): Profile {
     if (!this.#stopped) {
+      this.#refuseRunning();
       this.#stopped = true;
       this.#leaveStep();
-      this.#end(this.#action === 'record' || this.#action === 'record_and_save');
+      this.#end(this.#keeps());
     }
     this.#last ??= new Profile(EMPTY, this.#options);
     return this.#last;
@@ -84,14 +84,44 @@ export class Profiler implements Disposable {
     this.stop();
   }
 
-  #planned(): ProfilerAction {
-    return this.#schedule === undefined ? 'record' : actionAt(this.#schedule, this.#step);
+  /** @internal Until nothing that writes to the recording is running. */
+  async settled(): Promise<void> {
+    await this.#watch?.settled();
+  }
+
+  #planned(step: number): ProfilerAction {
+    return this.#schedule === undefined ? 'record' : actionAt(this.#schedule, step);
+  }
+
+  #keeps(): boolean {
+    return this.#action === 'record' || this.#action === 'record_and_save';
+  }
+
+  /** A profile ends with its last step; what was recorded to be warm is dropped; a schedule may break off, too. */
+  #next(step: number): { action: ProfilerAction; ends: boolean } {
+    const action = this.#planned(step);
+    const before = this.#action;
+    const goesOn = before === action || (before === 'record' && action === 'record_and_save');
+    return { action, ends: before === 'record_and_save' || !goesOn };
+  }
+
+  /** libtorch's recording cannot end under those who write to it. */
+  #refuseRunning(): void {
+    const running = this.#recording ? (this.#watch?.running() ?? 0) : 0;
+    if (running === 0) return;
+    throw new TorchCurvatureError(
+      'ERR_PROFILER_BUSY',
+      `${running} operations that the profile records are running; await them before it ends`,
+    );
   }
 
   #enter(action: ProfilerAction): void {
     this.#action = action;
     if (action === 'none') return;
-    if (!this.#recording) translated(() => addon().profilerStart(this.#options));
+    if (!this.#recording) {
+      translated(() => addon().profilerStart(this.#options));
+      this.#watch = watchOperations();
+    }
     this.#recording = true;
     if (this.#schedule !== undefined) this.#region = addon().regionEnter(`ProfilerStep#${this.#step}`);
   }
@@ -105,6 +135,7 @@ export class Profiler implements Disposable {
   #end(keep: boolean): void {
     if (!this.#recording) return;
     this.#recording = false;
+    this.#watch?.end();
     const raw = translated(() => addon().profilerStop());
     if (!keep) return;
     this.#last = new Profile(raw, this.#options);

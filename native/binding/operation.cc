@@ -11,6 +11,7 @@
 
 #include "core/executor.h"
 #include "core/profiler/meter.h"
+#include "core/profiler/stage.h"
 #include "core/profiler/thread_name.h"
 #include "core/threads.h"
 
@@ -132,6 +133,7 @@ void run(Job& job) {
 
 /// On JavaScript's thread, once the job is done.
 void deliver(Napi::Env env, Job* raw) {
+  const profiling::Stage stage("torch_curvature::deliver");
   const std::unique_ptr<Job> job(raw);
   Environment& environment = *job->environment;
   if (--environment.undelivered == 0) napi_unref_threadsafe_function(env, environment.tasks);
@@ -190,10 +192,15 @@ using EnvironmentData = std::shared_ptr<Environment>;
 
 EnvironmentData& environmentOf(Napi::Env env) { return *env.GetInstanceData<EnvironmentData>(); }
 
+Prepared taken(const Napi::CallbackInfo& info, const Prepare& prepare, Memory memory) {
+  const profiling::Stage stage("torch_curvature::arguments");
+  return prepare(info, memory);
+}
+
 Napi::Value start(const Napi::CallbackInfo& info, const Prepare& prepare) {
   const Napi::Env env = info.Env();
   const auto& environment = environmentOf(env);
-  auto job = std::make_unique<Job>(environment, prepare(info, Memory::kCopy), info);
+  auto job = std::make_unique<Job>(environment, taken(info, prepare, Memory::kCopy), info);
   const Napi::Value last = info[info.Length() - 1];
   if (info.Length() > 1 && last.IsExternal()) job->stop = unwrap<StopHandle>(last, "stop")->token;
   if (!job->prepared.out.IsEmpty()) {
@@ -207,16 +214,21 @@ Napi::Value start(const Napi::CallbackInfo& info, const Prepare& prepare) {
     environment->jobs.insert(job.get());
   }
   if (environment->undelivered++ == 0) napi_ref_threadsafe_function(env, environment->tasks);
+  // Ends before the work can begin, or the two would count the same time.
+  {
+    const profiling::Stage stage("torch_curvature::submit");
+  }
   Executor::instance().submit(threads, [raw = job.release()] { runAndReport(raw); });
   return promise;
 }
 
 Napi::Value runSync(const Napi::CallbackInfo& info, const Prepare& prepare) {
-  const Prepared prepared = prepare(info, Memory::kBorrow);
+  const Prepared prepared = taken(info, prepare, Memory::kBorrow);
   const ThreadScope threads(prepared.threads);
   Metering metering(info);
   const Result result = metering.run([&] { return prepared.compute(StopToken()); });
   metering.tell(info.Env());
+  const profiling::Stage stage("torch_curvature::result");
   return prepared.deliver(info.Env(), result, prepared.out);
 }
 

@@ -1,5 +1,6 @@
 #include "core/profiler/aggregate.h"
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 #include <unordered_map>
@@ -10,6 +11,9 @@ namespace tc::profiling {
 namespace {
 
 constexpr double kNanosecondsPerMicrosecond = 1000;
+/// Stages on JavaScript's thread between which an operation is on its way.
+constexpr const char* kSubmit = "torch_curvature::submit";
+constexpr const char* kDeliver = "torch_curvature::deliver";
 
 double microseconds(int64_t nanoseconds) {
   return static_cast<double>(nanoseconds) / kNanosecondsPerMicrosecond;
@@ -67,6 +71,47 @@ void add(const Allocation& allocation, ProfileRow& row) {
   }
 }
 
+/// Time in which an operation was handed to another thread, or back, and nothing ran meanwhile.
+/// Promises wait for it, so that it is a part of the wall time.
+struct Waiting {
+  int64_t count = 0;
+  int64_t time = 0;
+};
+
+Waiting waiting(const Nesting& nesting) {
+  struct Mark {
+    int64_t time;
+    int running;   ///< change of the number of outermost calls
+    int onTheWay;  ///< change of the number of operations submitted and not yet delivered
+  };
+  std::vector<Mark> marks;
+  Waiting result;
+  for (const Node& node : nesting.nodes) {
+    const Event& event = *node.event;
+    if (event.onDevice || event.async || event.helper()) continue;
+    if (node.parent == nullptr) {
+      marks.push_back({event.start, 1, 0});
+      marks.push_back({event.end, -1, 0});
+    }
+    if (!event.stage) continue;
+    if (event.name == kSubmit) marks.push_back({event.end, 0, 1});
+    if (event.name == kDeliver) {
+      marks.push_back({event.start, 0, -1});
+      ++result.count;
+    }
+  }
+  std::stable_sort(marks.begin(), marks.end(),
+                   [](const Mark& a, const Mark& b) { return a.time < b.time; });
+  int running = 0;
+  int onTheWay = 0;
+  for (size_t i = 0; i < marks.size(); ++i) {
+    if (i > 0 && running == 0 && onTheWay > 0) result.time += marks[i].time - marks[i - 1].time;
+    running += marks[i].running;
+    onTheWay = std::max(0, onTheWay + marks[i].onTheWay);
+  }
+  return result;
+}
+
 std::vector<ProfileEvent> listEvents(const Nesting& nesting, int64_t start, bool shapes) {
   std::unordered_map<const Node*, int64_t> places;
   std::vector<ProfileEvent> events;
@@ -121,6 +166,12 @@ Profile aggregate(const Recording& recording, const ProfilerOptions& options) {
     // Annotations on the device span kernels that are counted themselves.
     if (event.onDevice && !event.annotation)
       profile.selfDeviceTimeTotal += microseconds(node.selfDeviceTime);
+  }
+  if (const Waiting waited = waiting(nesting); waited.time > 0) {
+    ProfileRow& row = rows.of("torch_curvature::waiting", false, false, noShapes);
+    row.count = std::max<int64_t>(1, waited.count);
+    row.selfCpuTimeTotal = row.cpuTimeTotal = microseconds(waited.time);
+    profile.selfCpuTimeTotal += row.cpuTimeTotal;
   }
   if (options.profileMemory) {
     for (const Allocation* allocation : nesting.outsideCalls)

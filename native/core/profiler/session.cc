@@ -139,7 +139,8 @@ Profile ProfilerSession::stop() {
   profiling::Recording recording = profiling::read(*result, *stages_, options_.withFlops);
   describeRegions(regions_, recording.events);
   Profile profile = profiling::aggregate(recording, options_);
-  const auto trace = std::make_shared<profiling::Trace>(std::move(result), notes(recording.events));
+  const auto trace = std::make_shared<profiling::Trace>(std::move(result), notes(recording.events),
+                                                        stages_->threads());
   profile.save = [trace](const std::string& path) { trace->save(path); };
   return profile;
 }

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/record_function.h>
 
+#include <atomic>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,8 +44,24 @@ void StageLog::setCurrent(std::shared_ptr<StageLog> log) {
 
 int64_t StageLog::add(const StageDetails& details) {
   const std::lock_guard lock(mutex_);
+  thread_local uint64_t noted = 0;  // the last log that knows this thread
+  if (noted != serial_) {
+    noted = serial_;
+    ThisThread thread = thisThread();
+    if (thread.id != 0) threads_[thread.id] = std::move(thread.name);
+  }
   details_.push_back(details);
   return -1 - static_cast<int64_t>(details_.size());
+}
+
+uint64_t StageLog::nextSerial() {
+  static std::atomic<uint64_t> serial = 0;
+  return ++serial;
+}
+
+std::unordered_map<int64_t, std::string> StageLog::threads() const {
+  const std::lock_guard lock(mutex_);
+  return threads_;
 }
 
 std::optional<StageDetails> StageLog::find(int64_t sequence) const {

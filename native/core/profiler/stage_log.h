@@ -5,6 +5,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <unordered_map>
 
 namespace tc::profiling {
 
@@ -27,7 +29,7 @@ class StageLog {
   static std::shared_ptr<StageLog> current();
   static void setCurrent(std::shared_ptr<StageLog> log);
 
-  /// A place for a stage, as its sequence number.
+  /// A place for a stage of the calling thread, as its sequence number.
   int64_t add(const StageDetails& details);
   template <typename Change>
   void change(int64_t sequence, Change&& change) {
@@ -36,12 +38,18 @@ class StageLog {
   }
   /// Of the stage with this sequence number; empty for one that is no stage's.
   std::optional<StageDetails> find(int64_t sequence) const;
+  /// Names of the threads that stages ran on, by the system's number.
+  std::unordered_map<int64_t, std::string> threads() const;
 
  private:
   static size_t indexOf(int64_t sequence) { return static_cast<size_t>(-2 - sequence); }
 
   mutable std::mutex mutex_;
   std::deque<StageDetails> details_;
+  std::unordered_map<int64_t, std::string> threads_;
+  const uint64_t serial_ = nextSerial();
+
+  static uint64_t nextSerial();
 };
 
 }  // namespace tc::profiling

@@ -2,6 +2,8 @@
 
 #include <torch/csrc/autograd/profiler_kineto.h>
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -68,11 +70,26 @@ std::string annotated(const std::string& text,
   return result.append(text, copied);
 }
 
+/// With the names of threads as the first events.
+std::string named(std::string text, const std::unordered_map<int64_t, std::string>& threads) {
+  constexpr std::string_view kEvents = "\"traceEvents\": [";
+  const size_t at = text.find(kEvents);
+  if (at == std::string::npos) return text;
+  std::string names;
+  for (const auto& [id, name] : threads) {
+    names += "\n  {\"ph\": \"M\", \"name\": \"thread_name\", \"pid\": " + std::to_string(getpid()) +
+             ", \"tid\": " + std::to_string(id) + ", \"args\": {\"name\": \"thread " +
+             std::to_string(id) + " (" + name + ")\"}},";
+  }
+  return text.insert(at + kEvents.size(), names);
+}
+
 }  // namespace
 
 Trace::Trace(std::unique_ptr<torch::autograd::profiler::ProfilerResult> result,
-             std::unordered_map<uint64_t, std::string> notes)
-    : result_(std::move(result)), notes_(std::move(notes)) {}
+             std::unordered_map<uint64_t, std::string> notes,
+             std::unordered_map<int64_t, std::string> threads)
+    : result_(std::move(result)), notes_(std::move(notes)), threads_(std::move(threads)) {}
 
 Trace::~Trace() = default;
 
@@ -83,7 +100,7 @@ void Trace::render() {
   std::ostringstream text;
   std::ifstream file(path, std::ios::binary);
   if (!file || !(text << file.rdbuf())) refuse(path, errno);
-  text_ = annotated(std::move(text).str(), notes_);
+  text_ = named(annotated(std::move(text).str(), notes_), threads_);
   result_.reset();
 }
 

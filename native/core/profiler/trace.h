@@ -16,9 +16,11 @@ namespace tc::profiling {
 class Trace {
  public:
   /// `notes`: what to add to the arguments of an event by its correlation, as JSON that begins with
-  /// a comma.
+  /// a comma. `threads`: names by the system's number, of which libtorch writes those that it has
+  /// not met in an earlier recording.
   Trace(std::unique_ptr<torch::autograd::profiler::ProfilerResult> result,
-        std::unordered_map<uint64_t, std::string> notes);
+        std::unordered_map<uint64_t, std::string> notes,
+        std::unordered_map<int64_t, std::string> threads);
   ~Trace();
 
   /// Throws Error ERR_INVALID_ARGUMENT when the file cannot be written.
@@ -30,6 +32,7 @@ class Trace {
   std::mutex mutex_;
   std::unique_ptr<torch::autograd::profiler::ProfilerResult> result_;  ///< until rendered
   std::unordered_map<uint64_t, std::string> notes_;
+  std::unordered_map<int64_t, std::string> threads_;
   std::string text_;
 };
 
