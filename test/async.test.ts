@@ -18,19 +18,14 @@ function problemOf(rows: number) {
 
 it('keeps the event loop free', async () => {
   const { problem, v } = problemOf(4096);
-  let latest = performance.now();
-  let longest = 0;
+  let turns = 0;
   const timer = setInterval(() => {
-    const now = performance.now();
-    longest = Math.max(longest, now - latest);
-    latest = now;
+    turns++;
   }, 1);
-  const begin = performance.now();
   await matvecDense(problem, v);
-  const taken = performance.now() - begin;
   clearInterval(timer);
-  expect(taken).toBeGreaterThan(50);
-  expect(longest).toBeLessThan(taken / 2);
+  // Counted in turns of the loop, as times depend on what else the machine does: a product on this thread would leave one.
+  expect(turns).toBeGreaterThan(10);
 });
 
 it('copies its inputs: they may be changed and transferred at once', async () => {
@@ -60,12 +55,21 @@ it('runs many products at once, each right', async () => {
 
 it('stops between chunks when its signal is aborted', async () => {
   const { problem, v } = problemOf(4096);
-  const controller = new AbortController();
-  const pending = matvecDense(problem, v, { chunkSize: 16, signal: controller.signal });
-  const begin = performance.now();
-  setTimeout(() => controller.abort(new Error('enough')), 20);
-  await expect(pending).rejects.toThrow('enough');
-  expect(performance.now() - begin).toBeLessThan(2000);
+  // In time on the processor, which other work on the machine does not lengthen.
+  const cpuTime = async (body: () => Promise<unknown>) => {
+    const before = process.cpuUsage();
+    await body();
+    const { user, system } = process.cpuUsage(before);
+    return user + system;
+  };
+  const whole = await cpuTime(() => matvecDense(problem, v, { chunkSize: 16 }));
+  const stopped = await cpuTime(async () => {
+    const controller = new AbortController();
+    const pending = matvecDense(problem, v, { chunkSize: 16, signal: controller.signal });
+    setTimeout(() => controller.abort(new Error('enough')), 20);
+    await expect(pending).rejects.toThrow('enough');
+  });
+  expect(stopped).toBeLessThan(whole / 2);
   // Nothing is left over that would disturb the next product.
   expect(relativeError(await matvecOnTheFly(problem, v), matvecOnTheFlySync(problem, v))).toBeLessThan(1e-6);
 });
