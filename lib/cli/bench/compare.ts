@@ -45,8 +45,8 @@ export interface Results {
 
 export interface Comparison {
   results: Results;
-  /** PyTorch's table of each product that ran. */
-  profiles: { method: Method; table: string }[];
+  /** PyTorch's table of each product that ran, and how long that run took from outside. */
+  profiles: { method: Method; table: string; wallMs: number }[];
   /** Why dense did not run. */
   refusal?: string;
   /** Reasons for exit code 1. */
@@ -185,9 +185,9 @@ async function profileEach(
   { sortBy, rowLimit, trace }: CompareOptions,
 ) {
   const activities: ('cpu' | 'cuda')[] = experiment.spec.device === 'cpu' ? ['cpu'] : ['cpu', 'cuda'];
-  const profiles: { method: Method; table: string; peakMemory: number }[] = [];
+  const profiles: { method: Method; table: string; wallMs: number; peakMemory: number }[] = [];
   for (const method of methods) {
-    const { profile: recorded } = await profile(() => experiment.run(method), {
+    const { result, profile: recorded } = await profile(() => timed(() => experiment.run(method)), {
       activities,
       recordShapes: false,
       profileMemory: true,
@@ -195,7 +195,7 @@ async function profileEach(
     });
     if (trace !== undefined) recorded.exportChromeTrace(join(trace, traceName(method)));
     const table = recorded.keyAverages().table({ sortBy, rowLimit });
-    profiles.push({ method, table, peakMemory: recorded.peakMemory });
+    profiles.push({ method, table, wallMs: result.ms, peakMemory: recorded.peakMemory });
   }
   return profiles;
 }

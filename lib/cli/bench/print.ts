@@ -18,7 +18,9 @@ export function describeSetup(spec: ExperimentSpec, width: number): string {
 export function describeComparison({ results, profiles, refusal }: Comparison, width: number): string {
   const { dense, onTheFly, speedup, maxRelativeDifference, tolerance } = results;
   const tables = profiles.map(
-    ({ method, table }) => `Matrix-vector product: ${METHOD_TITLES[method]}\n${fitProfile(table, width)}\n`,
+    ({ method, table, wallMs }) =>
+      `Matrix-vector product: ${METHOD_TITLES[method]}\n${fitProfile(table, width)}` +
+      `Wall time of this run: ${formatMs(wallMs)}\n`,
   );
   const rows = [productRow('dense', dense), productRow('onTheFly', onTheFly)];
   const summary = fitTable(['', 'min', 'median', 'runs', 'peak memory', 'first 3', 'last 3'], rows, width);
