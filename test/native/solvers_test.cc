@@ -415,7 +415,7 @@ TEST_CASE("the rivals of what is wanted") {
 TEST_CASE("eigsh finds every copy beyond its basis") {
   const at::Tensor spectrum =
       at::cat({at::full({5}, 10.0, at::kDouble), at::linspace(0, 9, 2995, at::kDouble)});
-  for (const char* which : {"LM", "LA", "BE"}) {
+  for (const char* which : {"LM", "LA"}) {
     for (uint64_t seed = 0; seed < 5; ++seed) {
       CAPTURE(which);
       CAPTURE(seed);
@@ -425,8 +425,7 @@ TEST_CASE("eigsh finds every copy beyond its basis") {
       options.which = findWhich(which);
       const EigshResult result = eigsh(*diagonalOperator(spectrum), options, kNever);
       CHECK(result.converged);
-      const int64_t high = options.which == Which::kBothEnds ? 2 : 4;
-      CHECK((result.eigenvalues.narrow(0, 4 - high, high) - 10).abs().max().item<double>() < 1e-12);
+      CHECK((result.eigenvalues - 10).abs().max().item<double>() < 1e-12);
       CHECK(result.residualNorms.max().item<double>() < 1e-12);
     }
   }
