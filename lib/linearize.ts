@@ -11,6 +11,7 @@ import {
 import type { Model } from './models.ts';
 import { addon, type LinearizationHandle } from './native.ts';
 import { NativeObject } from './native-object.ts';
+import { isCut } from './operators/part.ts';
 import type { LossProblem } from './operators/problem.ts';
 import { type NamesOf, OptionNames } from './options.ts';
 import { checkProblem, type Problem } from './products.ts';
@@ -20,7 +21,10 @@ import { run, runSync } from './run.ts';
 export interface LinearizeOptions {
   /** `'cpu'` (the default), `'cuda'` or `'cuda:N'`. */
   device?: string;
-  /** Rows of the batch in each chunk; by default as many as the memory budget allows. */
+  /**
+   * Rows of the batch in each chunk; by default as many as the memory budget allows. A model with a `batchSize` runs
+   * that many at a time instead.
+   */
   chunkSize?: number;
   /** Bytes that may be kept between products; chunks beyond it are linearised anew in each. Half of what is free. */
   memoryBudget?: number;
@@ -180,18 +184,20 @@ export function linearizeSync(problem: Problem, options?: LinearizeOptions): Lin
 }
 
 /** Used inside the package: the request of anything that linearises, from a problem and options read before. */
-export function linearizeRequest({ model, params, x }: Problem | LossProblem, options: LinearizeOptions) {
+export function linearizeRequest(problem: Problem | LossProblem, options: LinearizeOptions) {
+  const { model, params, x } = problem;
   const { signal, ...how } = checkOptions(options);
-  const { request, outputShape, describe } = model.request(params, x, how);
+  const { request, batch, describe } = model.request(params, x, how);
   const { memoryBudget, products } = options;
   return {
     request: {
       ...request,
+      ...(isCut(problem) ? { cut: true } : {}),
       ...(memoryBudget === undefined ? {} : { memoryBudget: positive(memoryBudget, 'memoryBudget') }),
       ...(products === undefined ? {} : { products: positive(products, 'products') }),
     },
     dtype: dtypeOf(request.params),
-    outputShape,
+    batch,
     signal,
     describe,
     model,

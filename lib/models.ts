@@ -22,7 +22,13 @@ import {
 } from './check.ts';
 import { TorchCurvatureError, translated, wrongType } from './errors.ts';
 import { Generator } from './generator.ts';
-import { type FileSource, LOAD_OPTIONS, type LoadOptions, readModelFile } from './model-files/index.ts';
+import {
+  type FileSource,
+  LOAD_OPTIONS,
+  type LoadOptions,
+  type ModelInput,
+  readModelFile,
+} from './model-files/index.ts';
 import { addon, type ProgramHandle, type RawProgram, type RawRequest, type RawTensor } from './native.ts';
 import { checkLayers } from './nn/check-layers.ts';
 import type { Initialiser } from './nn/initialisers.ts';
@@ -63,6 +69,8 @@ export interface ModelOrigin {
   /** How each parameter is initialised; a model from a file has its own values instead. */
   initialisers?: readonly Initialiser[];
   initialParameters?: FloatArray;
+  /** What the model was exported for, where that is known. */
+  inputs?: readonly ModelInput[] | undefined;
 }
 
 /** A model as `Model.sequential` and `Model.load` make it. It holds no parameter values: products are told them. */
@@ -73,15 +81,20 @@ export class Model {
   readonly parameterCount: number;
   /** The parameters a model file brings, flat; undefined for a list of layers. */
   readonly initialParameters: FloatArray | undefined;
+  /**
+   * The rows that the model runs at a time: those that its file was exported for. Data may have any multiple of it, and
+   * each product is computed so many rows at a time, exactly; a `chunkSize` then bounds no more than that. `undefined`
+   * where any number of rows goes, as for layers, TorchScript, and exports with a dynamic batch.
+   */
+  readonly batchSize: number | undefined;
 
   readonly #handle: ProgramHandle;
   readonly #inputCount: number;
+  readonly #inputs: readonly ModelInput[] | undefined;
   readonly #initialisers: readonly Initialiser[] | undefined;
-  /** Output shapes of one row, by the shapes of the inputs' rows: found once, by running one row. */
-  readonly #outputShapes = new Map<string, readonly number[]>();
 
   /** Used by `Model.sequential` and `Model.load`. */
-  private constructor({ program, initialisers, initialParameters }: ModelOrigin) {
+  private constructor({ program, initialisers, initialParameters, inputs }: ModelOrigin) {
     let offset = 0;
     this.parameters = Object.freeze(
       program.parameters.map(({ name, shape }) => {
@@ -94,7 +107,9 @@ export class Model {
     this.parameterCount = offset;
     this.initialParameters = initialParameters;
     this.#initialisers = initialisers;
+    this.batchSize = program.batch;
     this.#inputCount = program.inputs;
+    this.#inputs = inputs;
     this.#handle = translated(() => addon().createProgram(program));
   }
 
@@ -115,8 +130,8 @@ export class Model {
 
   /**
    * A model of PyTorch from a file: what `torch.export.save` (`.pt2`) or `torch.jit.save` (`.pt`) wrote. It brings its
-   * own parameters as `initialParameters` and takes any batch size that its export allows; parameters that do not
-   * require gradients are constants of it.
+   * own parameters as `initialParameters` and takes any batch size that its export allows (`batchSize`); parameters
+   * that do not require gradients are constants of it.
    *
    * @param source a path, or the file's bytes
    * @throws TorchCurvatureError `ERR_MODEL_LOAD` for a file that is missing, damaged or of another kind,
@@ -124,8 +139,8 @@ export class Model {
    * `ERR_UNTRUSTED_MODEL` for TorchScript where `options.trusted` is false
    */
   static async load(source: FileSource, options?: LoadOptions): Promise<Model> {
-    const { program, initialParameters } = await readModelFile(source, LOAD_OPTIONS.read(options));
-    return new Model({ program, initialParameters });
+    const { program, initialParameters, inputs } = await readModelFile(source, LOAD_OPTIONS.read(options));
+    return new Model({ program, initialParameters, inputs });
   }
 
   /**
@@ -228,10 +243,12 @@ export class Model {
   #forwardRequest(params: ParameterVector, x: Inputs, options: ProductOptions | undefined) {
     const { out, ...given } = PRODUCT_OPTIONS.read(options);
     const { signal, ...how } = checkOptions(given);
-    const { request, outputShape, describe } = this.request(params, x, how);
-    const length = elementCount(outputShape, 'the shape of the outputs');
-    const checked = out && checkVector(out, 'out', length, dtypeOf(request.params));
+    const { request, describe } = this.request(params, x, how);
+    // How many outputs there are is known when they are.
+    const check = (length: number) => out && checkVector(out, 'out', length, dtypeOf(request.params));
+    check(out?.length ?? 0);
     const finish = ({ data, shape }: RawTensor): Tensor<FloatArray> => {
+      const checked = check(data.length);
       checked?.set(data as FloatArray);
       return { data: checked ?? (data as FloatArray), shape };
     };
@@ -243,18 +260,18 @@ export class Model {
     params: ParameterVector,
     x: Inputs,
     how: { device: string; chunkSize: number; threads: number; engine: string },
-  ): { request: RawRequest; outputShape: readonly number[]; describe: () => object } {
+  ): { request: RawRequest; batch: number; describe: () => object } {
     const flat = this.toFlat(params, 'params');
     const inputs = this.#checkInputs(x, dtypeOf(flat));
-    const outputShape = this.#outputShape(inputs, dtypeOf(flat));
+    const batch = inputs[0]!.shape[0]!;
     const request: RawRequest = { program: this.#handle, params: flat, inputs, ...how };
     const describe = () => ({
       device: how.device,
       dtype: dtypeOf(flat),
       parameterCount: this.parameterCount,
-      batch: outputShape[0]!,
+      batch,
     });
-    return { request, outputShape, describe };
+    return { request, batch, describe };
   }
 
   #checkInputs(x: Inputs, dtype: DType): Tensor[] {
@@ -277,21 +294,32 @@ export class Model {
         );
       }
     }
+    this.#checkExportedShapes(inputs, batch!);
     return inputs;
   }
 
-  #outputShape(inputs: readonly Tensor[], dtype: DType): readonly number[] {
-    const key =
-      inputs.map(({ data, shape }) => `${data.constructor.name}${shape.slice(1)}`).join(';') + dtype;
-    let row = this.#outputShapes.get(key);
-    if (row === undefined) {
-      row = translated(() =>
-        addon()
-          .outputShape(this.#handle, inputs, dtype === 'float64')
-          .slice(1),
-      );
-      this.#outputShapes.set(key, row);
-    }
-    return [inputs[0]!.shape[0]!, ...row];
+  /** Sizes that the export took for constants must be those: the graph may compute with them. */
+  #checkExportedShapes(inputs: readonly Tensor[], batch: number): void {
+    if (this.#inputs === undefined) return;
+    this.#inputs.forEach(({ name, shape }, index) => {
+      const given = inputs[index]!.shape;
+      const fits = (size: number | null, axis: number) => axis === 0 || size === null || size === given[axis];
+      if (given.length !== shape.length || !shape.every(fits)) {
+        const sizes = shape.map((size, axis) => (axis === 0 ? 'batch' : (size ?? 'any')));
+        throw new TorchCurvatureError(
+          'ERR_SHAPE_MISMATCH',
+          `x does not fit the model: it was exported for ${name} of the shape [${sizes.join(', ')}], got ${describeShape(given)}`,
+        );
+      }
+    });
+    if (batch % (this.batchSize ?? 1) === 0) return;
+    const names = this.#inputs.map(({ name }) => name);
+    throw new TorchCurvatureError(
+      'ERR_SHAPE_MISMATCH',
+      `x should have a multiple of ${this.batchSize} rows, which the model was exported for, got ${batch}; ` +
+        `for any number of rows, export it with torch.export.export(model, (${names.join(', ')},), ` +
+        `dynamic_shapes={${names.map((name) => `'${name}': {0: torch.export.Dim('batch')}`).join(', ')}}), ` +
+        'from an example of at least 2 rows',
+    );
   }
 }

@@ -89,6 +89,8 @@ export interface RawOperatorInfo {
   bytes: number;
   /** Where the operator is a model's. */
   engine?: 'fused' | 'autograd';
+  /** Of the model's outputs, where the rows stand for them; empty elsewhere. */
+  outputShape: number[];
 }
 
 export interface RawLossGradientRequest extends RawRequest, RawLoss {

@@ -65,6 +65,10 @@ export interface RawProgram {
   nodes: readonly RawNode[];
   /** Value number of the result, whose first axis is the batch. */
   output: number;
+  /** Rows that it was exported for, the only number it can run at once; absent or 0 where any number goes. */
+  batch?: number | undefined;
+  /** Shape of one row's outputs, where `batch` is given. */
+  rowShape?: readonly number[] | undefined;
 }
 
 declare const brand: unique symbol;
@@ -95,6 +99,8 @@ export interface RawRequest {
   params: FloatArray;
   /** Inputs of the program; the first axis of the first is the batch. */
   inputs: readonly RawTensor[];
+  /** The rows are some of a larger batch, whose products add up: they may not depend on one another. */
+  cut?: boolean | undefined;
   /** `cpu`, `cuda` or `cuda:N`. */
   device: string;
   /** Rows of the batch at once; 0 lets the operation choose. */
@@ -227,17 +233,9 @@ export interface Addon extends Asynchronous, Synchronous, OperatorFunctions {
 
   /** Reads a TorchScript archive: its program and parameters, flat. Throws `ERR_MODEL_LOAD`, `ERR_UNSUPPORTED_OP`. */
   loadTorchScript(bytes: Uint8Array): { program: RawProgram; parameters: FloatArray; frozen: string[] };
-  /**
-   * The nodes of a program that was exported for the batch size of `inputs`, with that size replaced by the one of
-   * the first input. Throws `ERR_MODEL_LOAD` where that is ambiguous.
-   */
-  freeBatch(program: RawProgram, inputs: readonly RawTensor[], float64: boolean): RawNode[];
 
   createStop(): StopHandle;
   stop(handle: StopHandle): void;
-
-  /** Shape of the output for inputs of these shapes, found by running one row; throws `ERR_SHAPE_MISMATCH`. */
-  outputShape(program: ProgramHandle, inputs: readonly RawTensor[], float64: boolean): number[];
 
   /** PyTorch's CPU generator (Mersenne Twister) with its own state. */
   createGenerator(seed: bigint): GeneratorHandle;

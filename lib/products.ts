@@ -5,6 +5,7 @@ import { outOfRange, wrongType } from './errors.ts';
 import { type Inputs, Model } from './models.ts';
 import type { RawDenseRequest, RawProductRequest } from './native.ts';
 import { batchesOf } from './operators/batches.ts';
+import { isCut, marksOf, parts } from './operators/part.ts';
 import type { LossProblem } from './operators/problem.ts';
 import { isStreamed, readStreamed, type StreamedProblem } from './operators/streamed-problem.ts';
 import { Names, OptionNames } from './options.ts';
@@ -114,9 +115,10 @@ async function streamedProduct<Options extends ProductOptions>(
   const result =
     out === undefined ? floatArray(dtype, flat.length) : checkVector(out, 'out', flat.length, dtype);
   const sum = new Float64Array(flat.length);
+  const partOf = parts();
   for await (const { x, weights } of batchesOf(batches)) {
     if (weights !== undefined) throw outOfRange('weights are for operators, as gramian makes them');
-    const part = await product({ model, params: flat, x }, tangent, rest);
+    const part = await product(partOf({ model, params: flat, x }), tangent, rest);
     for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
   }
   result.set(sum);
@@ -132,12 +134,14 @@ function denseRequest(problem: Problem, v: ParameterVector, options: DenseOption
 
 function productRequest(problem: Problem, v: ParameterVector, options: ProductOptions) {
   const { signal, ...how } = checkOptions(options);
-  const { model, params, x } = checkProblem(problem);
+  const given = checkProblem(problem);
+  const { model, params, x } = given;
   const { request, describe } = model.request(params, x, how);
   const dtype = dtypeOf(request.params);
   const { out } = options;
   const product: RawProductRequest = {
     ...request,
+    ...(isCut(given) ? { cut: true } : {}),
     v: model.toFlat(v, 'v', dtype),
     out: out === undefined ? undefined : checkVector(out, 'out', model.parameterCount, dtype),
   };
@@ -151,7 +155,7 @@ export function checkProblem(problem: Problem): LossProblem {
   }
   const given = PROBLEM.read(problem);
   checkModel(given.model);
-  return given;
+  return marksOf(problem, given);
 }
 
 export function checkModel(model: unknown): asserts model is Model {

@@ -6,7 +6,7 @@ export interface ModelInput {
   name: string;
   /** As in PyTorch: `float32`, `float64`, `int32`, `int64`. */
   dtype: string;
-  /** Sizes as exported; `null` where any size is possible, the batch first. */
+  /** Sizes as exported, the batch first; `null` where any size is possible. */
   shape: readonly (number | null)[];
 }
 

@@ -1,7 +1,6 @@
 /** Models that `torch.export.save` wrote. */
 import { floatArray } from '../arrays.ts';
-import { translated } from '../errors.ts';
-import { addon, type FloatArray, type RawProgram, type RawTensor } from '../native.ts';
+import type { FloatArray, RawProgram, RawTensor } from '../native.ts';
 import { damaged, unsupported } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, tagged } from './json.ts';
 import type { LoadedModel, ModelInput } from './loaded-model.ts';
@@ -13,19 +12,11 @@ import type { Archive } from './zip.ts';
 /** Of torch/_export/serde/schema.py; a new major version changes the meaning of what there was. */
 const SCHEMA_MAJOR = 8;
 
-/** Elements of an input of the exported size, which is made to find out where the batch size is in the graph. */
-const LARGEST_EXAMPLE = 2 ** 31;
-
-interface ExportedInput extends ModelInput {
-  /** With the hints of dynamic sizes in their place. */
-  exportedShape: readonly number[];
-}
-
 /** What the graph's inputs are: each has a name in the graph. */
 interface Signature {
   parameters: { name: string; graphNames: string[]; tensor: StoredTensor }[];
   constants: { name: string; graphName: string; tensor: StoredTensor }[];
-  inputs: ExportedInput[];
+  inputs: ModelInput[];
   frozen: string[];
 }
 
@@ -42,19 +33,39 @@ export async function readPt2(archive: Archive): Promise<LoadedModel> {
   const graph = asObject(graphModule.graph, 'graph');
   const signature = readSignature(asObject(graphModule.signature, 'signature'), graph, exported);
   const initialParameters = flatten(signature);
-  const program = readProgram(signature, graph, readOutput(graphModule), initialParameters);
-  if (signature.inputs[0]!.shape[0] !== null) freeBatch(program, signature.inputs, initialParameters);
+  const output = readOutput(graphModule);
+  const program = readProgram(signature, graph, output, initialParameters);
+  const { frozen, inputs } = signature;
+  const batch = fixedBatch(inputs);
   return {
     kind: 'pt2',
-    program,
+    program: batch === undefined ? program : { ...program, batch, rowShape: rowShape(graph, output) },
     initialParameters,
-    frozen: signature.frozen,
-    inputs: signature.inputs.map(({ name, dtype, shape }) => ({
-      name,
-      dtype,
-      shape: [null, ...shape.slice(1)],
-    })),
+    frozen,
+    inputs,
   };
+}
+
+/** The sizes of one row of a value, of which none is a symbol. */
+function rowShape(graph: Json, name: string): number[] {
+  const meta = asObject(asObject(graph.tensor_values, 'tensor_values')[name], `the description of ${name}`);
+  return asList(meta.sizes, `the sizes of ${name}`)
+    .slice(1)
+    .map((size) => asCount(tagged(size, `a size of ${name}`)[1], `a size of ${name}`));
+}
+
+/** The rows that the graph is for; `undefined` where the batch of an input is a symbol. */
+function fixedBatch(inputs: readonly ModelInput[]): number | undefined {
+  const sizes = inputs.map(({ shape }) => shape[0]!);
+  if (sizes.includes(null as never)) return undefined;
+  const [batch] = sizes;
+  if (sizes.some((size) => size !== batch)) {
+    throw unsupported(
+      `the first axis of every input should be the batch, and those of ${inputs.map(({ name }) => name).join(', ')} have ${sizes.join(', ')} rows`,
+    );
+  }
+  if (batch === 0) throw unsupported('the model was exported for a batch of no rows');
+  return batch;
 }
 
 function readSignature(signature: Json, graph: Json, { weights, constants }: ExportedProgram): Signature {
@@ -108,7 +119,7 @@ function readSignature(signature: Json, graph: Json, { weights, constants }: Exp
   return result;
 }
 
-function readInput([tag, content]: [string, unknown], graph: Json, inputs: ExportedInput[]): void {
+function readInput([tag, content]: [string, unknown], graph: Json, inputs: ModelInput[]): void {
   if (tag !== 'as_tensor') {
     if (tag.startsWith('as_sym_')) throw unsupported('the model takes a number that may vary as an input');
     return;
@@ -116,20 +127,12 @@ function readInput([tag, content]: [string, unknown], graph: Json, inputs: Expor
   const name = tensorName(content, 'an input');
   const meta = asObject(asObject(graph.tensor_values, 'tensor_values')[name], `the description of ${name}`);
   const shape: (number | null)[] = [];
-  const exportedShape: number[] = [];
   for (const size of asList(meta.sizes, `the sizes of ${name}`)) {
     const [kind, value] = tagged(size, `a size of ${name}`);
-    if (kind === 'as_int') {
-      shape.push(asCount(value, `a size of ${name}`));
-      exportedShape.push(value as number);
-    } else {
-      const hint = asObject(value, `a size of ${name}`).hint;
-      shape.push(null);
-      exportedShape.push(hint == null ? 2 : asCount(asObject(hint, 'a hint').as_int, `a size of ${name}`));
-    }
+    shape.push(kind === 'as_int' ? asCount(value, `a size of ${name}`) : null);
   }
   if (shape.length === 0) throw unsupported(`the input ${name} has no axis for the batch`);
-  inputs.push({ name, dtype: elementType(meta.dtype), shape, exportedShape });
+  inputs.push({ name, dtype: elementType(meta.dtype), shape });
 }
 
 /** The graph name of the model's one result. */
@@ -201,29 +204,4 @@ function readProgram(signature: Signature, graph: Json, output: string, flat: Fl
     nodes: reader.nodes,
     output: reader.valueOf(output),
   };
-}
-
-/** A batch size that the graph was exported with must not remain in it. */
-function freeBatch(program: RawProgram, inputs: readonly ExportedInput[], flat: FloatArray): void {
-  const examples = inputs.map(({ name, dtype, exportedShape }): RawTensor => {
-    const count = exportedShape.reduce((product, size) => product * size, 1);
-    if (count > LARGEST_EXAMPLE)
-      throw damaged(`the input ${name} has the impossible shape [${exportedShape}]`);
-    return { data: exampleData(dtype, count, name, flat), shape: exportedShape };
-  });
-  program.nodes = translated(() => addon().freeBatch(program, examples, flat instanceof Float64Array));
-}
-
-function exampleData(dtype: string, count: number, name: string, flat: FloatArray) {
-  switch (dtype) {
-    case 'float32':
-    case 'float64': // floating inputs have the precision of the parameters
-      return floatArray(flat instanceof Float64Array ? 'float64' : 'float32', count);
-    case 'int32':
-      return new Int32Array(count);
-    case 'int64':
-      return new BigInt64Array(count);
-    default:
-      throw unsupported(`the input ${name} is ${dtype}; expected float32, float64, int32 or int64`);
-  }
 }

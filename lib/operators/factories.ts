@@ -5,7 +5,7 @@ import { outOfRange } from '../errors.ts';
 import { toSeed } from '../generator.ts';
 import { LINEARIZE_NAMES, Linearization, type LinearizeOptions, linearizeRequest } from '../linearize.ts';
 import type { Model } from '../models.ts';
-import type { Operations } from '../native.ts';
+import { addon, type Operations, type OperatorHandle } from '../native.ts';
 import { type NamesOf, OptionNames } from '../options.ts';
 import { checkProblem, type Problem } from '../products.ts';
 import { run, runSync } from '../run.ts';
@@ -288,20 +288,29 @@ async function streamedGradient(problem: StreamedProblem, options: OperatorOptio
   return { loss: isSum ? loss : loss / terms, gradient };
 }
 
+/** A space, or one of outputs, whose shape is known once the model has run. */
+type SpaceOf = Space | ((outputShape: readonly number[]) => Space);
+
 interface Recipe {
   request: Operations['createOperator']['request'];
   signal: AbortSignal | undefined;
   describe: () => object;
-  rows: Space;
-  columns: Space;
+  rows: SpaceOf;
+  columns: SpaceOf;
 }
 
 async function create({ request, signal, describe, rows, columns }: Recipe): Promise<LinearOperator> {
-  return new LinearOperator(await run('createOperator', request, signal, describe), rows, columns);
+  return wrapped(await run('createOperator', request, signal, describe), rows, columns);
 }
 
 function createSync({ request, signal, describe, rows, columns }: Recipe): LinearOperator {
-  return new LinearOperator(runSync('createOperator', request, signal, describe), rows, columns);
+  return wrapped(runSync('createOperator', request, signal, describe), rows, columns);
+}
+
+function wrapped(handle: OperatorHandle, rows: SpaceOf, columns: SpaceOf): LinearOperator {
+  const { outputShape } = addon().operatorInfo(handle);
+  const known = (space: SpaceOf) => (typeof space === 'function' ? space(outputShape) : space);
+  return new LinearOperator(handle, known(rows), known(columns));
 }
 
 type ModelKind = 'gramian' | 'jacobian' | 'ntk';
@@ -318,24 +327,21 @@ function ofModel(
     const weights = weightFields(options, outputShape[0]!, dtype);
     const request = { kind, linearization: problem.handle, threads, chunkSize, ...weights };
     const describe = () => ({ kind, device, dtype, parameterCount, batch: outputShape[0]! });
-    return { request, signal, describe, ...spaces(kind, model, outputShape) };
+    return { request, signal, describe, ...spaces(kind, model) };
   }
-  const { request, dtype, outputShape, signal, describe, model } = linearizeRequest(
-    checkProblem(problem),
-    options,
-  );
-  const weights = weightFields(options, outputShape[0]!, dtype);
+  const { request, dtype, batch, signal, describe, model } = linearizeRequest(checkProblem(problem), options);
+  const weights = weightFields(options, batch, dtype);
   return {
     request: { kind, ...request, ...weights, ...extra },
     signal,
     describe: () => ({ kind, ...describe() }),
-    ...spaces(kind, model, outputShape),
+    ...spaces(kind, model),
   };
 }
 
-function spaces(kind: ModelKind, model: Model, shape: readonly number[]): { rows: Space; columns: Space } {
+function spaces(kind: ModelKind, model: Model): { rows: SpaceOf; columns: SpaceOf } {
   const parameters: Space = { kind: 'parameters', model };
-  const outputs: Space = { kind: 'outputs', shape };
+  const outputs: SpaceOf = (shape) => ({ kind: 'outputs', shape });
   return { rows: kind === 'gramian' ? parameters : outputs, columns: kind === 'ntk' ? outputs : parameters };
 }
 
@@ -360,8 +366,8 @@ function ofLoss(
 
 function lossRequest(problem: LossProblem, options: CentredOperatorOptions) {
   const given = checkProblem(problem);
-  const { request, dtype, outputShape, signal, describe, model } = linearizeRequest(given, options);
-  const fields = { ...lossFields(given, dtype), ...weightFields(options, outputShape[0]!, dtype) };
+  const { request, dtype, batch, signal, describe, model } = linearizeRequest(given, options);
+  const fields = { ...lossFields(given, dtype), ...weightFields(options, batch, dtype) };
   return { request: { ...request, ...fields }, signal, describe, model };
 }
 

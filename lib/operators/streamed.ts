@@ -7,6 +7,7 @@ import type { Model } from '../models.ts';
 import { batchesOf } from './batches.ts';
 import { makeCustom } from './custom.ts';
 import type { LinearOperator } from './linear-operator.ts';
+import { parts } from './part.ts';
 import type { CenterOptions, LossProblem } from './problem.ts';
 import { readStreamed, type StreamedProblem } from './streamed-problem.ts';
 
@@ -100,6 +101,7 @@ export class Stream {
     let rows = 0;
     for await (const batch of this.pass()) {
       this.#signal?.throwIfAborted();
+      if (count === undefined && rows === 0) await this.#findOutputs(batch);
       rows += batch.rows;
       if (batch.rows === 0) continue;
       let ofRows = 0;
@@ -120,22 +122,28 @@ export class Stream {
     return this;
   }
 
+  /** What the model makes of rows of the data, which only running it tells. */
+  async #findOutputs({ problem: { params, x } }: BatchProblem): Promise<void> {
+    const { device, threads } = this.#how;
+    const { shape } = await this.model.forward(params, x, defined({ device, threads, signal: this.#signal }));
+    this.outputs = shape.slice(1);
+  }
+
   /** Goes through the batches once. */
   async *pass(): AsyncGenerator<BatchProblem> {
     const { batches, reduction: _, ...rest } = this.#problem;
+    const partOf = parts();
     let firstRow = 0;
     for await (const { x, target, weights } of batchesOf(batches)) {
-      const { outputShape } = this.model.request(this.#params, x, {
+      const { batch: rows } = this.model.request(this.#params, x, {
         device: this.device,
         chunkSize: 0,
         threads: 0,
         engine: 'auto',
       });
-      const [rows, ...outputs] = outputShape as [number, ...number[]];
-      this.outputs = outputs;
       const ofRows = this.#weightsOf(weights, firstRow, rows);
       yield {
-        problem: { ...rest, x, target, reduction: 'sum' } as LossProblem,
+        problem: partOf({ ...rest, x, target, reduction: 'sum' } as LossProblem),
         options: { ...this.#how, ...(ofRows && { weights: ofRows }) },
         firstRow,
         rows,

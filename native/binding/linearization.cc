@@ -7,7 +7,7 @@ namespace {
 
 Prepared linearize(const Napi::CallbackInfo& info, Memory) {
   Request request = takeRequest(info, Memory::kCopy);  // what it keeps outlives the call
-  request.prepared.compute = [point = std::move(request.point), device = request.device,
+  request.prepared.compute = [point = request.point, device = request.device,
                               options = chunkOptions(request.fields)](const StopToken& stop) {
     return Result::of(std::make_shared<ChunkedLinearization>(placed(point, device), options, stop));
   };
@@ -15,7 +15,7 @@ Prepared linearize(const Napi::CallbackInfo& info, Memory) {
     const auto& linearization = result.as<std::shared_ptr<ChunkedLinearization>>();
     return wrapShare<LinearizationHandle>(env, linearization, linearization->bytes());
   };
-  return std::move(request.prepared);
+  return explained(std::move(request));
 }
 
 at::Tensor vectorLike(const Fields& fields, const at::Tensor& like, Memory memory) {

@@ -10,6 +10,7 @@
 #include "core/operators/curvature.h"
 #include "core/operators/hessian.h"
 #include "core/operators/matrix.h"
+#include "core/rows.h"
 
 namespace tc::js {
 namespace {
@@ -27,6 +28,7 @@ struct Recipe {
   int64_t mcSamples = 1;
   uint64_t seed = 0;
   int64_t firstRow = 0;
+  bool cut = false;
 
   OperatorPtr make(const StopToken& stop) const;
   OperatorPtr centered(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map) const;
@@ -63,6 +65,7 @@ OperatorPtr Recipe::make(const StopToken& stop) const {
 
 OperatorPtr Recipe::build(const StopToken& stop) const {
   const Point here = linearization ? linearization->point() : placed(point, device);
+  if (cut) requireIndependentRows(here, stop);
   const RowWeights weights = problem.rowWeights(here);
   const auto objective = [&] { return problem.objective(here); };
   const auto notCentred = [&] {
@@ -95,11 +98,13 @@ OperatorPtr Recipe::build(const StopToken& stop) const {
   if (kind == "empiricalFisher") {
     const Objective checked = objective();
     const LinearizationPtr linear = lin();
+    linear->requireIndependentRows(stop);  // a gradient of each row
     return centered(linear, empiricalFisherMap(linear->output(), checked, weights, problem.per));
   }
   if (kind == "fisher") {
     const Objective checked = objective();
     const LinearizationPtr linear = lin();
+    linear->requireIndependentRows(stop);  // a gradient of each row
     return centered(linear, monteCarloFisherMap(linear->output(), checked, weights, problem.per,
                                                 Draws(seed, firstRow), mcSamples));
   }
@@ -119,6 +124,7 @@ Prepared create(const Napi::CallbackInfo& info, Memory) {
     recipe.point = std::move(request.point);
     recipe.device = request.device;
     recipe.options = chunkOptions(fields);
+    recipe.cut = request.cut;
     prepared = std::move(request.prepared);
   }
   recipe.kind = fields.text("kind");
@@ -128,6 +134,7 @@ Prepared create(const Napi::CallbackInfo& info, Memory) {
   if (fields.has("firstRow")) recipe.firstRow = fields.integer("firstRow");
   if (fields.has("part")) recipe.part = fields.text("part");
   const bool shared = recipe.linearization != nullptr;
+  const Point point = recipe.point;
   prepared.compute = [recipe = std::move(recipe)](const StopToken& stop) {
     return Result::of(recipe.make(stop));
   };
@@ -135,7 +142,7 @@ Prepared create(const Napi::CallbackInfo& info, Memory) {
     const auto& op = result.as<OperatorPtr>();
     return wrapShare<OperatorHandle>(env, op, shared ? 0 : op->bytes());
   };
-  return prepared;
+  return shared ? std::move(prepared) : explained(point, std::move(prepared));
 }
 
 /// How many terms and data a problem has.
@@ -165,10 +172,11 @@ Prepared count(const Napi::CallbackInfo& info, Memory memory) {
 
 Prepared gradient(const Napi::CallbackInfo& info, Memory memory) {
   Request request = takeRequest(info, memory);
-  request.prepared.compute = [point = std::move(request.point), device = request.device,
+  request.prepared.compute = [point = request.point, device = request.device, cut = request.cut,
                               options = chunkOptions(request.fields),
                               problem = problemFields(request.fields)](const StopToken& stop) {
     const Point here = placed(point, device);
+    if (cut) requireIndependentRows(here, stop);
     const Objective objective = problem.objective(here);
     LossGradient result = lossGradient(here, options, objective, problem.rowWeights(here), stop);
     return Result::of(
@@ -182,7 +190,7 @@ Prepared gradient(const Napi::CallbackInfo& info, Memory memory) {
     record.Set("gradient", toTypedArray(env, value.gradient, out));
     return record;
   };
-  return std::move(request.prepared);
+  return explained(std::move(request));
 }
 
 Prepared apply(const Napi::CallbackInfo& info, Memory memory) {
@@ -238,6 +246,10 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
   result.Set("symmetric", op->symmetric());
   result.Set("bytes", static_cast<double>(op->bytes()));
   if (op->engine() != nullptr) result.Set("engine", op->engine());
+  const auto shape = outputShape(*op);
+  auto sizes = Napi::Array::New(info.Env(), shape.size());
+  for (uint32_t i = 0; i < shape.size(); ++i) sizes.Set(i, static_cast<double>(shape[i]));
+  result.Set("outputShape", sizes);
   return result;
 }
 

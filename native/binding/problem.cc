@@ -2,7 +2,7 @@
 
 #include "core/error.h"
 #include "core/linearization/engine.h"
-#include "core/operators/hessian.h"
+#include "core/rows.h"
 
 namespace tc::js {
 

@@ -6,40 +6,46 @@
 #include "core/linearization/engine.h"
 #include "core/products/dense.h"
 #include "core/products/on_the_fly.h"
+#include "core/rows.h"
 
 namespace tc::js {
 namespace {
 
 Prepared forward(const Napi::CallbackInfo& info, Memory memory) {
   Request request = takeRequest(info, memory);
-  request.prepared.compute = [point = std::move(request.point), device = request.device,
+  request.prepared.compute = [point = request.point, device = request.device,
                               chunkSize = request.chunkSize](const StopToken& stop) {
     const c10::NoGradGuard noGradients;
     const Point here = placed(point, device);
     const auto parameters = here.program->unflatten(here.params);
-    if (here.batch() == 0) return here.program->run(parameters, here.inputs, here.constants);
+    if (here.batch() == 0) return emptyOutput(here);
     std::vector<at::Tensor> parts;
-    forEachChunk(here.batch(), chunkSize, stop, [&](int64_t begin, int64_t end) {
+    const int64_t chunk = rowsAtOnce(here, chunkSize, stop);
+    forEachChunk(here.batch(), chunk, stop, [&](int64_t begin, int64_t end) {
       parts.push_back(here.program->run(parameters, rows(here.inputs, begin, end), here.constants));
+      requireBatchFirst(parts.back(), end - begin);
     });
     return parts.size() == 1 ? parts.front() : at::cat(parts);
   };
   request.prepared.deliver = [](Napi::Env env, const at::Tensor& y, Napi::Value) {
     return toRecord(env, y);
   };
-  return std::move(request.prepared);
+  return explained(std::move(request));
 }
 
 Prepared matvecOnTheFly(const Napi::CallbackInfo& info, Memory memory) {
   Request request = takeRequest(info, memory);
   const at::Tensor v = vectorOf(request, "v", memory);
-  request.prepared.compute = [point = std::move(request.point), device = request.device, v,
+  request.prepared.compute = [point = request.point, device = request.device, v,
                               engine = findEngine(request.fields.text("engine")),
-                              chunkSize = request.chunkSize](const StopToken& stop) {
-    return tc::matvecOnTheFly(placed(point, device), v.to(device), engine, chunkSize, stop).cpu();
+                              chunkSize = request.chunkSize,
+                              cut = request.cut](const StopToken& stop) {
+    const Point here = placed(point, device);
+    if (cut) requireIndependentRows(here, stop);
+    return tc::matvecOnTheFly(here, v.to(device), engine, chunkSize, stop).cpu();
   };
   request.prepared.deliver = toTypedArray;
-  return std::move(request.prepared);
+  return explained(std::move(request));
 }
 
 Prepared matvecDense(const Napi::CallbackInfo& info, Memory memory) {
@@ -47,14 +53,14 @@ Prepared matvecDense(const Napi::CallbackInfo& info, Memory memory) {
   const at::Tensor v = vectorOf(request, "v", memory);
   const bool jacobian = request.fields.text("strategy") == "jacobian";
   const auto strategy = jacobian ? DenseStrategy::kJacobian : DenseStrategy::kGram;
-  request.prepared.compute = [point = std::move(request.point), device = request.device, v,
-                              strategy, engine = findEngine(request.fields.text("engine")),
+  request.prepared.compute = [point = request.point, device = request.device, v, strategy,
+                              engine = findEngine(request.fields.text("engine")),
                               chunkSize = request.chunkSize](const StopToken& stop) {
     return tc::matvecDense(placed(point, device), v.to(device), strategy, engine, chunkSize, stop)
         .cpu();
   };
   request.prepared.deliver = toTypedArray;
-  return std::move(request.prepared);
+  return explained(std::move(request));
 }
 
 }  // namespace

@@ -1,8 +1,15 @@
 #include "binding/request.h"
 
+#include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <utility>
+
 #include "binding/program.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "core/rows.h"
 
 namespace tc::js {
 namespace {
@@ -42,9 +49,58 @@ at::Tensor vectorOf(const Request& request, const char* field, Memory memory) {
   return vector;
 }
 
+namespace {
+
+/// Throws Error where the model does not run on the inputs for their shapes or kinds.
+void requireFitting(const Point& point) {
+  if (point.batch() == 0) return;
+  try {
+    const Point here = placed(point, c10::Device(c10::kCPU));
+    const c10::NoGradGuard noGradients;
+    const int64_t rows = fixedBatch(point) > 0 ? fixedBatch(point) : point.batch();
+    here.program->run(here.program->unflatten(here.params), tc::rows(here.inputs, 0, rows),
+                      here.constants);
+  } catch (const c10::OutOfMemoryError&) {
+  } catch (const c10::NotImplementedError&) {
+  } catch (const c10::LinAlgError&) {  // a fault of the numbers
+  } catch (const c10::Error& error) {
+    const std::string whole = error.what_without_backtrace();
+    const std::string message = whole.substr(0, whole.find('\n'));
+    const auto says = [&](const char* words) { return message.find(words) != std::string::npos; };
+    if (says("index out of range") || says("DefaultCPUAllocator")) return;
+    throw Error(says("dtype") || says("scalar type") ? "ERR_DTYPE_MISMATCH" : "ERR_SHAPE_MISMATCH",
+                "x does not fit the model: " + message);
+  }
+}
+
+}  // namespace
+
+Prepared explained(const Point& point, Prepared prepared) {
+  prepared.compute = [point, compute = std::move(prepared.compute)](const StopToken& stop) {
+    try {
+      return compute(stop);
+    } catch (const c10::OutOfMemoryError&) {
+      throw;
+    } catch (const c10::Error&) {
+      requireFitting(point);
+      throw;
+    }
+  };
+  return prepared;
+}
+
+Prepared explained(Request request) {
+  return explained(request.point, std::move(request.prepared));
+}
+
 Request takeRequest(const Napi::CallbackInfo& info, Memory memory) {
   const Fields fields(info[0]);
-  Request request{{}, fields, findDevice(fields.text("device")), fields.integer("chunkSize"), {}};
+  Request request{{},
+                  fields,
+                  findDevice(fields.text("device")),
+                  fields.integer("chunkSize"),
+                  fields.flag("cut"),
+                  {}};
   request.point.program = unwrap<ProgramHandle>(fields.get("program"), "program")->program;
   request.point.params = toFlat(fields.get("params"), memory, "params");
   if (request.point.params.numel() != request.point.program->parameterCount()) {

@@ -32,12 +32,20 @@ struct Request {
   Fields fields;
   c10::Device device;
   int64_t chunkSize;
+  /// The rows are some of a larger batch, whose products add up: they have to be independent.
+  bool cut;
   Prepared prepared;
 };
 
-/// Takes `program`, `params`, `inputs`, `device`, `chunkSize`, `threads` and `out` of the first
-/// argument.
+/// Takes `program`, `params`, `inputs`, `cut`, `device`, `chunkSize`, `threads` and `out` of the
+/// first argument.
 Request takeRequest(const Napi::CallbackInfo& info, Memory memory);
+
+/// The operation with libtorch's complaint as Error ERR_SHAPE_MISMATCH or ERR_DTYPE_MISMATCH where
+/// the model does not even run on the inputs of `point`: libtorch has no error of its own for
+/// those.
+Prepared explained(const Point& point, Prepared prepared);
+Prepared explained(Request request);
 
 /// The flat vector in `field`, of the length and precision of the parameters.
 at::Tensor vectorOf(const Request& request, const char* field, Memory memory);

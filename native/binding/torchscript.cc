@@ -2,7 +2,6 @@
 
 #include "binding/convert.h"
 #include "binding/spec.h"
-#include "core/batch_sizes.h"
 #include "core/error.h"
 
 namespace tc::js {
@@ -24,25 +23,10 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   return result;
 }
 
-/// `freeBatch(program, inputs, float64)` → the program's nodes without the exported batch size.
-Napi::Value freeBatchSizes(const Napi::CallbackInfo& info) {
-  if (!info[0].IsObject() || !info[1].IsArray())
-    throw Error("ERR_INVALID_ARGUMENT", "freeBatch takes a program and a list of inputs");
-  ProgramSpec spec = toSpec(info[0].As<Napi::Object>());
-  std::vector<at::Tensor> inputs;
-  const auto list = info[1].As<Napi::Array>();
-  for (uint32_t i = 0; i < list.Length(); ++i)
-    inputs.push_back(toTensor(Napi::Value(list[i]), Memory::kBorrow, "an input"));
-  spec.nodes = freeBatch(spec, inputs, info[2].ToBoolean() ? at::kDouble : at::kFloat);
-  spec.constants.clear();
-  return toRawProgram(info.Env(), spec).Get("nodes");
-}
-
 }  // namespace
 
 void addModelFiles(Napi::Env env, Napi::Object exports) {
   add(env, exports, "loadTorchScript", load);
-  add(env, exports, "freeBatch", freeBatchSizes);
 }
 
 }  // namespace tc::js

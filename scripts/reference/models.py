@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "test" / "fixtures" / "models"
-BATCH = 5  # of the expected values
-EXPORTED = 3  # of static exports
+BATCH = 5  # of the expected values; of exports for a fixed batch twice that batch
+EXPORTED = 3  # rows of the example
 DYNAMIC = torch.export.Dim("batch", min=1, max=4096)
 
 
@@ -227,14 +227,99 @@ def tokens(length, size):
     return lambda batch: (torch.randint(0, size, (batch, length)),)
 
 
-# name: module, inputs for a batch, dynamic export?, dtype, other TorchScript than a trace?
+class Scaled(nn.Module):
+    """Divides by the number of rows: as a literal in the graph."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return torch.tanh(self.fc(x)) / x.shape[0] + torch.arange(x.shape[0])[:, None]
+
+
+class Coincidental(nn.Module):
+    """Sizes that equal a batch of 2 by chance, beside some that are the batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(5, 4)
+        self.out = nn.Linear(8, 2)
+        self.shift = nn.Parameter(torch.randn(1, 4))
+
+    def forward(self, x):
+        h = self.fc(torch.cat([x, torch.ones(x.shape[0], 1)], 1)) / torch.ones(2, 4).sum()
+        h = h + torch.logsumexp(torch.zeros(2, 4) + self.fc.bias, 0) + torch.logsumexp(self.shift.expand(2, 4), 0)
+        heads = h.view(2, 2, 2).transpose(1, 2)
+        h = h[torch.arange(x.shape[0])] + torch.softmax(heads @ heads.transpose(-1, -2), -1).reshape(2, -1)
+        a, b = self.out(h.unsqueeze(1).repeat(1, 2, 1).flatten(1)).split(1, dim=1)
+        return torch.cat([a * b, a], 1)
+
+
+class Merged(nn.Module):
+    """Attention with the batch merged into its heads, on windows of the rows' own axes."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(7, 4)
+        self.qkv = nn.Linear(4, 12)
+
+    def forward(self, x):
+        batch, length = x.shape
+        q, k, v = self.qkv(self.embed(x)).view(batch, length, 3, 2, 2).permute(2, 0, 3, 1, 4).reshape(3, batch * 2, length, 2)
+        h = torch.bmm(torch.softmax(torch.bmm(q, k.transpose(1, 2)), -1), v)
+        return h.view(batch, 2, length, 2).transpose(1, 2).reshape(batch, length, 4).mean(1)
+
+
+class Whitened(nn.Module):
+    """Inverts a matrix of each row."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x):
+        gram = x @ x.transpose(1, 2)
+        return self.fc(torch.linalg.solve(gram, x.sum(2)) + torch.linalg.inv(gram).sum(2)) + torch.linalg.cholesky(gram)[:, 0]
+
+
+class BakedBatch(nn.Module):
+    """Its view fits the exported batch only, and mixes rows: 3 rows of 4 become 3 of 4 along the other axis."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 4)
+
+    def forward(self, x):
+        return self.fc(x).reshape(4, 3).t()
+
+
+class Together(nn.Module):
+    """Rows that depend on one another, in the way that `mix` says; `mix(h, x)` with h = tanh(W x + b) of each row."""
+
+    def __init__(self, mix, embedded=False):
+        super().__init__()
+        self.embed = nn.Embedding(6, 3) if embedded else nn.Identity()
+        self.fc = nn.Linear(3, 2)
+        self.mix = mix
+
+    def forward(self, x):
+        h = self.embed(x)
+        return self.mix(torch.tanh(self.fc(h.mean(1) if h.dim() == 3 else h)), x)
+
+
+def together(mix, embedded=False):
+    return lambda: Together(mix, embedded)
+
+
+# name: module, inputs for a batch, dynamic export or rows that it is exported for, dtype, other TorchScript than a trace?
 MODELS = {
     "mlp": (mlp, floats(3), True, torch.float64, "both"),
-    "mlp-static": (mlp, floats(3), False, torch.float64, "trace"),
+    "mlp-static": (mlp, floats(3), EXPORTED, torch.float64, "trace"),
     "mlp-float32": (mlp, floats(3), True, torch.float32, "both"),
     "residual": (Residual, floats(3), True, torch.float64, "both"),
     "cnn": (Convolutional, floats(1, 8, 8), True, torch.float64, "both"),
-    "cnn-static": (Convolutional, floats(1, 8, 8), False, torch.float64, None),
+    "cnn-static": (Convolutional, floats(1, 8, 8), EXPORTED, torch.float64, None),
     "norms": (Normalised, floats(2, 6), True, torch.float64, "trace"),
     "embedding": (Embedded, tokens(3, 7), True, torch.float64, "both"),
     "tied": (Tied, tokens(2, 6), True, torch.float64, "both"),
@@ -249,11 +334,11 @@ MODELS = {
     ),
     "attention": (Attention, floats(3, 8), True, torch.float64, "trace"),
     "transformer": (Transformer, floats(4, 3), True, torch.float64, "trace"),
-    "transformer-static": (Transformer, floats(4, 3), False, torch.float64, None),
+    "transformer-static": (Transformer, floats(4, 3), EXPORTED, torch.float64, None),
     "hand-written": (HandWritten, floats(4, 6), True, torch.float64, "both"),
-    "hand-written-static": (HandWritten, floats(4, 6), False, torch.float64, None),
+    "hand-written-static": (HandWritten, floats(4, 6), EXPORTED, torch.float64, None),
     "lstm": (lambda: Recurrent(nn.LSTM), floats(4, 3), True, torch.float64, "trace"),
-    "lstm-static": (lambda: Recurrent(nn.LSTM), floats(4, 3), False, torch.float64, None),
+    "lstm-static": (lambda: Recurrent(nn.LSTM), floats(4, 3), EXPORTED, torch.float64, None),
     "gru": (lambda: Recurrent(nn.GRU), floats(4, 3), True, torch.float64, "trace"),
     "rnn": (lambda: Recurrent(nn.RNN), floats(4, 3), True, torch.float64, "trace"),
     "softmax": (Softmaxes, floats(4), True, torch.float64, "both"),
@@ -265,6 +350,43 @@ MODELS = {
         "both",
     ),
     "loop": (Cell, floats(4), True, torch.float64, "both"),
+    "fixed-one-transformer": (Transformer, floats(4, 3), 1, torch.float64, None),
+    "fixed-one-lstm": (lambda: Recurrent(nn.LSTM), floats(4, 3), 1, torch.float64, None),
+    "fixed-one-cnn": (Convolutional, floats(1, 8, 8), 1, torch.float64, None),
+    "fixed-eight-attention": (HandWritten, floats(4, 6), 8, torch.float64, None),
+    "fixed-eight-merged": (Merged, tokens(3, 7), 8, torch.float64, None),
+    "fixed-three-scaled": (Scaled, floats(4), 3, torch.float64, None),
+    "fixed-two-coincidental": (Coincidental, floats(4), 2, torch.float64, None),
+    "merged": (Merged, tokens(3, 7), True, torch.float64, "trace"),
+    "whitened": (Whitened, floats(3, 5), True, torch.float64, "trace"),
+    "baked-batch": (BakedBatch, floats(3), 3, torch.float64, None),
+    "rows-softmax": (together(lambda h, x: torch.softmax(h, 0)), floats(3), True, torch.float64, "trace"),
+    "rows-mean": (together(lambda h, x: h - h.mean(0)), floats(3), True, torch.float64, "trace"),
+    "rows-weakly": (together(lambda h, x: h + 1e-4 * h.mean(0)), floats(3), True, torch.float64, None),
+    "rows-neighbours": (together(lambda h, x: h + h.roll(1, 0)), floats(3), True, torch.float64, None),
+    "rows-pairs": (together(lambda h, x: h @ h.T), floats(3), True, torch.float64, None),
+    "rows-numbered": (
+        together(lambda h, x: h * torch.arange(x.shape[0])[:, None]),
+        floats(3),
+        True,
+        torch.float64,
+        None,
+    ),
+    "rows-tokens": (together(lambda h, x: h - h.mean(0), True), tokens(2, 6), True, torch.float64, None),
+    "rows-counted": (
+        together(lambda h, x: h * (x == x[:1]).sum(0).double().mean(), True),
+        tokens(2, 6),
+        True,
+        torch.float64,
+        None,
+    ),
+    "rows-derivatives": (
+        together(lambda h, x: h + h.mean(0) - h.mean(0).detach()),
+        floats(3),
+        True,
+        torch.float64,
+        None,
+    ),
 }
 
 
@@ -333,16 +455,8 @@ class Item(nn.Module):
         return h * float(h.sum())
 
 
-class BakedBatch(nn.Module):
-    """Its view fits the exported batch only: 3 rows of 2 become 2 of 3."""
-
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(3, 2)
-
-    def forward(self, x):
-        return self.fc(x).reshape(2, 3)
-
+# What the model returns has no axis for the batch.
+WITHOUT_ROWS = {"summed": lambda h, x: h.sum(), "averaged": lambda h, x: h.mean(0)}
 
 # name: module, inputs, formats, eval?, dtype
 REFUSED = {
@@ -366,7 +480,6 @@ REFUSED = {
     "branch": (Branch, floats(3), ("script",), True, torch.float64),
     "cond": (Conditional, floats(3), ("pt2",), True, torch.float64),
     "item": (Item, floats(3), ("script",), True, torch.float64),
-    "baked-batch": (BakedBatch, floats(3), ("pt2",), True, torch.float64),
     "half": (mlp, floats(3), ("pt2", "trace"), True, torch.bfloat16),
     "mixed": (
         lambda: nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)),
@@ -440,12 +553,12 @@ def older(source, module, path):
             old.writestr(name, data.getvalue())
 
 
-def expectation(module, inputs):
-    """Output and JᵀJ v in float64, by reverse mode, one row of J after the other."""
+def expectation(module, inputs, rows):
+    """Output and JᵀJ v in float64, by reverse mode, one row of J after the other; so many rows of the batch at a time."""
     module = module.double()
     named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
-    y = module(*cast(inputs, torch.float64))
-    rows = [
+    y = torch.cat([module(*chunk) for chunk in zip(*(x.split(rows) for x in cast(inputs, torch.float64)))])
+    gradients = [
         torch.cat([
             (torch.zeros_like(p) if g is None else g).flatten()
             for g, (_, p) in zip(
@@ -455,7 +568,7 @@ def expectation(module, inputs):
         ])
         for element in y.flatten()
     ]
-    jacobian = torch.stack(rows)
+    jacobian = torch.stack(gradients)
     v = torch.randn(jacobian.shape[1], dtype=torch.float64)
     return {
         "parameters": [{"name": name, "shape": list(p.shape)} for name, p in named],
@@ -479,10 +592,11 @@ def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.iterdir():
         old.unlink()
-    for seed, (name, (build, inputs, dynamic, dtype, script)) in enumerate(MODELS.items()):
+    for seed, (name, (build, inputs, batch, dtype, script)) in enumerate(MODELS.items()):
         torch.manual_seed(seed)
+        dynamic = batch is True
         module = build().to(dtype).eval()
-        example = cast(inputs(EXPORTED), dtype)
+        example = cast(inputs(EXPORTED if dynamic else batch), dtype)
         exported(module, example, dynamic, FOLDER / f"{name}.pt2")
         if script:
             traced(module, example, FOLDER / f"{name}.pt")
@@ -490,8 +604,16 @@ def main():
             scripted(module, FOLDER / f"{name}.script.pt")
         if name in ("mlp", "tied", "frozen"):
             older(FOLDER / f"{name}.pt2", module, FOLDER / f"{name}.old.pt2")
-        expected = expectation(module, inputs(BATCH))
+        expected = expectation(module, inputs(BATCH if dynamic else 2 * batch), BATCH if dynamic else batch)
+        if not dynamic:
+            expected["batch"] = batch
         (FOLDER / f"{name}.json").write_text(json.dumps(expected, separators=(",", ":")))
+    for name, mix in WITHOUT_ROWS.items():
+        torch.manual_seed(0)
+        module = together(mix)().double().eval()
+        example = floats(3)(EXPORTED)
+        exported(module, example, True, FOLDER / f"without-rows-{name}.pt2")
+        traced(module, example, FOLDER / f"without-rows-{name}.pt")
     for name, (build, inputs, formats, evaluate, dtype) in REFUSED.items():
         torch.manual_seed(0)
         module = build().train(not evaluate)

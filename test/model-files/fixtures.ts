@@ -20,12 +20,31 @@ export interface Expected {
   output: Stored;
   v: number[];
   product: number[];
+  /** Rows that the export is for, where it is for a fixed number of them. */
+  batch?: number;
 }
 
-/** Each file with the values it should give. */
-export function modelFiles(): { file: string; expected: Expected }[] {
+export interface ModelFile {
+  file: string;
+  expected: Expected;
+}
+
+/** Models whose rows depend on one another. */
+const TOGETHER = /^(rows|baked)-/;
+
+/** Each file with the values it should give, whichever rows are computed together. */
+export function modelFiles(): ModelFile[] {
+  return filesOf((name) => !TOGETHER.test(name));
+}
+
+/** Files of models whose rows depend on one another, with the values that they give together. */
+export function dependentFiles(): ModelFile[] {
+  return filesOf((name) => TOGETHER.test(name));
+}
+
+function filesOf(wanted: (name: string) => boolean): ModelFile[] {
   return readdirSync(FOLDER)
-    .filter((name) => name.endsWith('.json'))
+    .filter((name) => name.endsWith('.json') && wanted(name))
     .flatMap((name) => {
       const expected = JSON.parse(readFileSync(join(FOLDER, name), 'utf8')) as Expected;
       return FORMATS.map((format) => name.replace('.json', format))

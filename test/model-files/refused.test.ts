@@ -18,10 +18,6 @@ const REASONS: Readonly<Record<string, { code: string; message: RegExp }>> = {
   branch: { code: 'ERR_UNSUPPORTED_OP', message: /aten::Bool.* takes a value out of the data/ },
   cond: { code: 'ERR_UNSUPPORTED_OP', message: /cond is control flow/ },
   item: { code: 'ERR_UNSUPPORTED_OP', message: /aten::Float.* takes a value out of the data/ },
-  'baked-batch': {
-    code: 'ERR_MODEL_LOAD',
-    message: /exported for one batch size.*aten::reshape.*torch\.export\.Dim/,
-  },
   half: { code: 'ERR_UNSUPPORTED_OP', message: /0\.weight.*bfloat16/i },
   mixed: { code: 'ERR_UNSUPPORTED_OP', message: /mix/ },
 };

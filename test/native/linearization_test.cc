@@ -172,27 +172,6 @@ TEST_CASE("complex numbers may occur on the way") {
   CHECK(difference(linearization->matvec(v), jacobian.t().mv(jacobian.mv(v))) < 1e-13);
 }
 
-TEST_CASE("rows that depend on one another are refused") {
-  const auto point = [](const char* reduction, int64_t batch) {
-    Builder b;
-    const ProgramSpec::Ref z = b.linear(b.input(), 3, 2);
-    const ProgramSpec::Ref mean = b.call(reduction, {z, std::vector<double>{0}, true});
-    Point made{b.build(b.call("aten::sub.Tensor", {z, mean})), at::zeros({8}, at::kDouble), {}, {}};
-    made.params = randomLike(made.params, 1);
-    made.inputs = {randomLike(at::zeros({batch, 3}, at::kDouble), 2)};
-    return made;
-  };
-  for (const char* reduction : {"aten::mean.dim", "aten::sum.dim_IntList"}) {
-    CHECK(codeOf([&] { ChunkedLinearization(point(reduction, 40), autogradIn(0), kNever); }) ==
-          "ERR_UNSUPPORTED_OP");
-    CHECK(codeOf([&] { ChunkedLinearization(point(reduction, 40), autogradIn(20), kNever); }) ==
-          "ERR_UNSUPPORTED_OP");
-  }
-  Point missing = models().front().point;  // NaN passes through
-  missing.inputs.front() = missing.inputs.front().repeat({5, 1}).fill_(NAN);
-  CHECK(codeOf([&] { ChunkedLinearization(missing, autogradIn(0), kNever); }).empty());
-}
-
 TEST_CASE("float32 is linearised in float32") {
   Model model = models().front();
   model.point.params = model.point.params.to(at::kFloat);

@@ -11,6 +11,7 @@
 #include "core/operators/hessian.h"
 #include "core/operators/matrix.h"
 #include "core/random.h"
+#include "core/rows.h"
 #include "models.h"
 
 // After libtorch, whose logging macros have the same names.

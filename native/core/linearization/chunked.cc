@@ -4,50 +4,42 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros_like.h>
-#include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <string>
 
 #include "core/device.h"
-#include "core/error.h"
 #include "core/profiler/stage.h"
+#include "core/rows.h"
 
 namespace tc {
-namespace {
-
-/// Throws where the first rows come out otherwise with more rows beside them, as from a mean over
-/// the batch: a sum over chunks of rows would depend on how they are cut. The tolerance is wide, as
-/// kernels for other sizes round otherwise and a model may amplify that.
-void requireIndependentRows(const at::Tensor& few, const at::Tensor& more) {
-  const at::Tensor same = more.narrow(0, 0, few.size(0));
-  const at::Tensor scale = same.abs().max();
-  const at::Tensor apart = (same - few).abs().max();
-  if ((apart > scale * 0.01).item<bool>()) {  // false for NaN
-    throw Error("ERR_UNSUPPORTED_OP",
-                "the rows of the model's output depend on one another: the first " +
-                    std::to_string(few.size(0)) +
-                    " change when the batch has more rows, so it cannot be cut in chunks");
-  }
-}
-
-}  // namespace
 
 int64_t memoryBudget(const Point& point, const ChunkOptions& options) {
   return options.memoryBudget > 0 ? options.memoryBudget
                                   : availableMemory(point.params.device()) / 2;
 }
 
-int64_t probeRows(const Point& point) { return std::min<int64_t>(8, point.batch()); }
-
-int64_t chunkRows(const Point& point, const ChunkOptions& options, int64_t bytesPerRow) {
+int64_t chunkRows(const Point& point, const ChunkOptions& options,
+                  const std::function<int64_t(int64_t rows)>& probe, const StopToken& stop) {
   const int64_t batch = point.batch();
-  if (options.chunkSize > 0) return std::min(options.chunkSize, batch);
+  const int64_t fixed = fixedBatch(point);
+  requireWholeUnits(point);
+  const int64_t few = fixed > 0 ? fixed : std::min<int64_t>(8, batch);
+  int64_t bytes = 0;
+  try {
+    bytes = probe(few);
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const c10::Error&) {
+    // The model may be one of all its rows together; if not, it fails again with them.
+    if (options.chunkSize > 0 || few == batch) throw;
+  }
+  if (options.chunkSize > 0) return rowsAtOnce(point, options.chunkSize, stop);
   // Setting a chunk up takes about as much again as it keeps.
-  const int64_t fitting = memoryBudget(point, options) / std::max<int64_t>(1, 2 * bytesPerRow);
-  if (fitting >= batch) return batch;
+  const int64_t fitting = memoryBudget(point, options) / std::max<int64_t>(1, 2 * bytes / few);
+  if (fitting >= batch) return rowsAtOnce(point, 0, stop);
   // Several smaller chunks: most are then kept, and what is made again in each product is small.
-  return std::max<int64_t>(fitting / 4, 1);
+  return rowsAtOnce(point, std::max<int64_t>(fitting / 4, 1), stop);
 }
 
 ChunkedLinearization::ChunkedLinearization(Point point, const ChunkOptions& options,
@@ -57,9 +49,7 @@ ChunkedLinearization::ChunkedLinearization(Point point, const ChunkOptions& opti
                                {point_.params, point_.inputs.front()});
   const int64_t batch = point_.batch();
   if (batch == 0) {
-    const c10::NoGradGuard noGradients;
-    output_ = point_.program->run(point_.program->unflatten(point_.params), point_.inputs,
-                                  point_.constants);
+    output_ = emptyOutput(point_);
     return;
   }
   const auto make = [this, options](int64_t begin, int64_t end) {
@@ -67,21 +57,20 @@ ChunkedLinearization::ChunkedLinearization(Point point, const ChunkOptions& opti
     if (begin > 0 || end < point_.batch()) part.inputs = rows(point_.inputs, begin, end);
     return linearize(part, options.engine, options.products);
   };
-  const auto probe = make(0, probeRows(point_));
-  probe->jvp(at::zeros_like(point_.params));
-  engine_ = probe->engine();
-  stage.describes(parameters(), batch, engine_);
-  const int64_t chunk = chunkRows(point_, options, probe->bytes() / probeRows(point_));
+  const auto probe = [&](int64_t rows) {
+    const auto part = make(0, rows);
+    part->jvp(at::zeros_like(point_.params));
+    engine_ = part->engine();
+    stage.describes(parameters(), batch, engine_);
+    return part->bytes();
+  };
+  const int64_t chunk = chunkRows(point_, options, probe, stop);
+  independent_ = chunk < batch;
   chunks_ = std::make_unique<Chunks<Linearization>>(
       batch, chunk, memoryBudget(point_, options), make, stop,
       [&](Linearization& part, int64_t begin, int64_t end) {
         const at::Tensor& y = part.output();
-        if (y.dim() == 0 || y.size(0) != end - begin) {
-          throw Error("ERR_SHAPE_MISMATCH",
-                      "the first axis of the model's output should be the batch");
-        }
-        if (begin == 0 && end > probeRows(point_) && y.numel() > 0)
-          requireIndependentRows(probe->output(), y);
+        requireBatchFirst(y, end - begin);
         if (end - begin == batch) {
           output_ = y;
           return;
@@ -93,6 +82,12 @@ ChunkedLinearization::ChunkedLinearization(Point point, const ChunkOptions& opti
         }
         output_.narrow(0, begin, end - begin).copy_(y);
       });
+}
+
+void ChunkedLinearization::requireIndependentRows(const StopToken& stop) const {
+  if (independent_) return;
+  tc::requireIndependentRows(point_, stop);
+  independent_ = true;
 }
 
 at::Tensor ChunkedLinearization::jvp(const at::Tensor& v, const StopToken& stop) {

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <atomic>
+#include <functional>
+#include <memory>
+
 #include "core/linearization/chunks.h"
 #include "core/linearization/linearization.h"
 
@@ -16,25 +20,26 @@ struct ChunkOptions {
 /// Bytes that may be kept at this point.
 int64_t memoryBudget(const Point& point, const ChunkOptions& options);
 
-/// Rows that are linearised first, to learn what a row costs and whether every operator has the
-/// derivatives that products need.
-int64_t probeRows(const Point& point);
-
-/// Rows at once: what was asked for, or as many as fit the memory budget.
-int64_t chunkRows(const Point& point, const ChunkOptions& options, int64_t bytesPerRow);
+/// Rows at once: what was asked for, or as many as fit the memory budget. `probe(rows)` linearises
+/// the first `rows` rows, to learn what they cost and whether every operator has the derivatives
+/// that products need, and returns the bytes it keeps. Throws as `rowsAtOnce` and `probe` do.
+int64_t chunkRows(const Point& point, const ChunkOptions& options,
+                  const std::function<int64_t(int64_t rows)>& probe, const StopToken& stop);
 
 /// y = f(θ, x) linearised at θ over the whole batch, in chunks of rows. A chunk's linearisation is
 /// kept while the memory budget lasts and made again in each product beyond it. May be shared by
 /// threads: products are serialised.
 class ChunkedLinearization {
  public:
-  /// Throws Error ERR_UNSUPPORTED_OP (also for rows that depend on one another, where that shows in
-  /// the first of them), ERR_SHAPE_MISMATCH (an output whose first axis is not the batch), ABORTED.
+  /// Throws Error ERR_UNSUPPORTED_OP (also where rows are cut apart that depend on one another),
+  /// ERR_SHAPE_MISMATCH (an output whose first axis is not the batch), ABORTED.
   ChunkedLinearization(Point point, const ChunkOptions& options, const StopToken& stop);
 
   const Point& point() const { return point_; }
   int64_t parameters() const { return point_.params.numel(); }
   int64_t batch() const { return point_.batch(); }
+  /// Throws as the function of that name in core/rows.h; looks once.
+  void requireIndependentRows(const StopToken& stop) const;
   /// y, [N, …]
   const at::Tensor& output() const { return output_; }
 
@@ -64,6 +69,7 @@ class ChunkedLinearization {
   Point point_;
   at::Tensor output_;
   const char* engine_ = "autograd";
+  mutable std::atomic<bool> independent_ = false;  ///< the rows, as was found
   std::unique_ptr<Chunks<Linearization>> chunks_;  ///< null for an empty batch
 };
 

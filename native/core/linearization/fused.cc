@@ -17,6 +17,7 @@
 #include "core/fused/tile.h"
 #include "core/memory.h"
 #include "core/profiler/stage.h"
+#include "core/rows.h"
 
 namespace tc {
 namespace {
@@ -30,6 +31,13 @@ constexpr int64_t kDirectBytes = int64_t{256} << 20;
 /// Parameters from which it pays to add the threads' sums on several threads.
 constexpr int64_t kParallelSum = 1 << 15;
 
+/// Rows of a chain are independent: a program for a fixed batch is one where it is for that batch.
+fused::Recognition recogniseChain(const Point& point) {
+  auto shape = point.inputs.front().sizes().vec();
+  if (fixedBatch(point) > 0) shape[0] = fixedBatch(point);
+  return fused::recognise(*point.program, shape);
+}
+
 fused::Recognition recognise(const Point& point) {
   const auto no = [](const char* reason) { return fused::Recognition{std::nullopt, reason}; };
   if (!point.params.device().is_cpu()) return no("it runs on the CPU only");
@@ -37,7 +45,7 @@ fused::Recognition recognise(const Point& point) {
   if (dtype != at::kFloat && dtype != at::kDouble) return no("it computes in float32 or float64");
   if (point.inputs.size() != 1) return no("the model has several inputs");
   if (point.inputs.front().scalar_type() != dtype) return no("the input is of another type");
-  return fused::recognise(*point.program, point.inputs.front().sizes().vec());
+  return recogniseChain(point);
 }
 
 fused::Workload workload(const Point& point, int64_t batch, int64_t products, int64_t lanes,
@@ -298,6 +306,8 @@ void jacobian(const Point& point, const Chain& chain, int64_t begin, int64_t end
 }  // namespace
 
 std::string fusedObstacle(const Point& point) { return recognise(point).reason; }
+
+bool isChain(const Point& point) { return recogniseChain(point).chain.has_value(); }
 
 std::unique_ptr<Linearization> linearizeFused(const Point& point, int64_t products) {
   const auto found = recognise(point);

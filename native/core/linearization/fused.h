@@ -16,6 +16,10 @@ namespace tc {
 /// Why the fused engine cannot run `point`, in one clause; empty if it can.
 std::string fusedObstacle(const Point& point);
 
+/// Whether the program is a chain of layers that each map single rows, wherever and in whichever
+/// precision it is to run: its rows are independent of one another.
+bool isChain(const Point& point);
+
 /// The fused engine's linearisation, tile by tile on the CPU (core/fused/tile.h); null where it
 /// cannot run the point.
 std::unique_ptr<Linearization> linearizeFused(const Point& point, int64_t products);

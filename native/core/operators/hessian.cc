@@ -1,7 +1,6 @@
 #include "core/operators/hessian.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
@@ -13,6 +12,7 @@
 #include "core/linearization/graph.h"
 #include "core/linearization/kept_storage.h"
 #include "core/linearization/kernels.h"
+#include "core/rows.h"
 
 namespace tc {
 namespace {
@@ -20,7 +20,9 @@ namespace {
 at::Tensor runModel(const Point& point, const std::vector<at::Tensor>& leaves, int64_t begin,
                     int64_t end) {
   const DifferentiableKernels kernels(*point.program);
-  return point.program->run(leaves, rows(point.inputs, begin, end), point.constants);
+  const at::Tensor y = point.program->run(leaves, rows(point.inputs, begin, end), point.constants);
+  requireBatchFirst(y, end - begin);
+  return y;
 }
 
 /// Of some rows: the gradient of their part of the loss, kept with its graph.
@@ -69,9 +71,12 @@ class Hessian : public LinearOperator {
     const auto make = [this](int64_t begin, int64_t end) {
       return std::make_unique<GradientGraph>(point_, objective_, weights_, begin, end);
     };
-    const auto probe = make(0, probeRows(point_));
-    probe->matvec(point_.program->unflatten(at::zeros_like(point_.params)), cols());
-    const int64_t chunk = chunkRows(point_, options, probe->bytes() / probeRows(point_));
+    const auto probe = [&](int64_t rows) {
+      const auto part = make(0, rows);
+      part->matvec(point_.program->unflatten(at::zeros_like(point_.params)), cols());
+      return part->bytes();
+    };
+    const int64_t chunk = chunkRows(point_, options, probe, stop);
     chunks_ = std::make_unique<Chunks<GradientGraph>>(
         point_.batch(), chunk, memoryBudget(point_, options), make, stop,
         [](const GradientGraph&, int64_t, int64_t) {});
@@ -117,7 +122,8 @@ LossGradient lossGradient(const Point& point, const ChunkOptions& options,
                       at::zeros_like(point.params)};
   const std::vector<at::Tensor> leaves = leavesAt(point);
   const std::vector<at::Tensor> sums = point.program->unflatten(result.gradient);
-  forEachChunk(point.batch(), options.chunkSize, stop, [&](int64_t begin, int64_t end) {
+  const int64_t chunk = rowsAtOnce(point, options.chunkSize, stop);
+  forEachChunk(point.batch(), chunk, stop, [&](int64_t begin, int64_t end) {
     const at::Tensor y = [&] {
       const at::AutoGradMode gradients(true);
       return runModel(point, leaves, begin, end);
@@ -135,19 +141,6 @@ LossGradient lossGradient(const Point& point, const ChunkOptions& options,
     }
   });
   return result;
-}
-
-at::Tensor outputLike(const Point& point) {
-  const c10::NoGradGuard noGradients;
-  const at::Tensor y = point.program->run(
-      point.program->unflatten(point.params.detach()),
-      rows(point.inputs, 0, std::min<int64_t>(1, point.batch())), point.constants);
-  if (y.dim() == 0) {
-    throw Error("ERR_SHAPE_MISMATCH", "the first axis of the model's output should be the batch");
-  }
-  auto shape = y.sizes().vec();
-  shape[0] = point.batch();
-  return at::empty({1}, y.options()).expand(shape);
 }
 
 }  // namespace tc

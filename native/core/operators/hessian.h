@@ -23,8 +23,4 @@ LossGradient lossGradient(const Point& point, const ChunkOptions& options,
                           const Objective& objective, const RowWeights& weights,
                           const StopToken& stop);
 
-/// A tensor of the shape and kind of the whole batch's output, of no memory: what targets are
-/// checked against before anything large is computed.
-at::Tensor outputLike(const Point& point);
-
 }  // namespace tc

@@ -1,6 +1,7 @@
 #include "core/operators/jacobian.h"
 
 #include <utility>
+#include <vector>
 
 namespace tc {
 namespace {
@@ -15,6 +16,7 @@ class Jacobian : public LinearOperator {
 
   bool symmetric() const override { return false; }
   const char* engine() const override { return linearization_->engine(); }
+  std::vector<int64_t> outputShape() const { return linearization_->output().sizes().vec(); }
   int64_t bytes() const override { return linearization_->bytes(); }
 
  protected:
@@ -34,12 +36,13 @@ class Jacobian : public LinearOperator {
 
 class Ntk : public LinearOperator {
  public:
-  explicit Ntk(OperatorPtr jacobian)
+  explicit Ntk(std::shared_ptr<const Jacobian> jacobian)
       : LinearOperator(jacobian->rows(), jacobian->rows(), jacobian->options()),
         jacobian_(std::move(jacobian)) {}
 
   bool symmetric() const override { return true; }
   const char* engine() const override { return jacobian_->engine(); }
+  std::vector<int64_t> outputShape() const { return jacobian_->outputShape(); }
   int64_t bytes() const override { return jacobian_->bytes(); }
 
  protected:
@@ -48,7 +51,7 @@ class Ntk : public LinearOperator {
   }
 
  private:
-  OperatorPtr jacobian_;
+  std::shared_ptr<const Jacobian> jacobian_;
 };
 
 }  // namespace
@@ -58,7 +61,15 @@ OperatorPtr jacobian(LinearizationPtr linearization, RowWeights weights) {
 }
 
 OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights) {
-  return std::make_shared<Ntk>(jacobian(std::move(linearization), std::move(weights)));
+  linearization->requireIndependentRows({});  // it compares the gradients of rows
+  return std::make_shared<Ntk>(
+      std::make_shared<Jacobian>(std::move(linearization), std::move(weights)));
+}
+
+std::vector<int64_t> outputShape(const LinearOperator& op) {
+  if (const auto* jacobian = dynamic_cast<const Jacobian*>(&op)) return jacobian->outputShape();
+  if (const auto* ntk = dynamic_cast<const Ntk*>(&op)) return ntk->outputShape();
+  return {};
 }
 
 }  // namespace tc

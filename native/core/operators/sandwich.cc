@@ -12,6 +12,7 @@
 #include "core/linearization/kernels.h"
 #include "core/operators/jacobian.h"
 #include "core/products/jacobian.h"
+#include "core/rows.h"
 
 namespace tc {
 namespace {
@@ -50,6 +51,7 @@ class Sandwich : public LinearOperator {
   }
 
   at::Tensor makeDiagonal(const StopToken& stop) const override {
+    linearization_->requireIndependentRows(stop);  // whichever way it is computed
     if (map_->local() && linearization_->batch() > 0) {
       if (auto diagonal = fromPerSampleJacobians(stop)) return *diagonal;
     }
@@ -66,8 +68,9 @@ class Sandwich : public LinearOperator {
     const auto rowBytes =
         static_cast<double>(outputs) * static_cast<double>(cols()) * y.element_size();
     if (outputs > kMaxOutputs || rowBytes > static_cast<double>(kMaxRowBytes)) return {};
-    const auto rows = std::clamp<int64_t>(
+    const auto fitting = std::clamp<int64_t>(
         static_cast<int64_t>(static_cast<double>(kJacobianBytes) / rowBytes), 1, 512);
+    const int64_t rows = wholeUnits(linearization_->point(), fitting);
     at::Tensor diagonal = at::zeros_like(linearization_->point().params);
     const DifferentiableKernels kernels(*linearization_->point().program);
     try {

@@ -13,6 +13,7 @@
 #include "core/linearization/fused.h"
 #include "core/products/jacobian.h"
 #include "core/profiler/stage.h"
+#include "core/rows.h"
 
 namespace tc {
 namespace {
@@ -71,7 +72,8 @@ const char* writeJacobian(const Point& point, Engine engine, int64_t begin, int6
   if (engine != Engine::kAutograd && fusedJacobian(point, begin, end, out)) return "fused";
   if (engine == Engine::kFused) refuseFused(point);
   const int64_t outputs = out.size(0) / (end - begin);
-  forEachChunk(end - begin, kVmapRows, stop, [&](int64_t first, int64_t last) {
+  const int64_t rows = wholeUnits(point, kVmapRows);
+  forEachChunk(end - begin, rows, stop, [&](int64_t first, int64_t last) {
     perSampleJacobian(point, begin + first, begin + last,
                       out.narrow(0, first * outputs, (last - first) * outputs));
   });
@@ -92,9 +94,10 @@ at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy st
                                {point.params, v, point.inputs.front()});
   const int64_t batch = point.batch();
   if (batch == 0) return at::zeros_like(point.params);
+  requireIndependentRows(point, stop);
   const int64_t columns = point.program->parameterCount();
   const int64_t outputs = outputsPerSample(point);
-  const int64_t chunk = chunkSize > 0 ? std::min(chunkSize, batch) : batch;
+  const int64_t chunk = chunkSize > 0 ? std::min(wholeUnits(point, chunkSize), batch) : batch;
   const auto itemSize = static_cast<int64_t>(point.params.element_size());
   const bool onCpu = point.params.device().is_cpu();
   const bool gramian = strategy == DenseStrategy::kGram;

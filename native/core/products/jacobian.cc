@@ -7,8 +7,12 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include <string>
+
+#include "core/error.h"
 #include "core/linearization/graph.h"
 #include "core/linearization/kernels.h"
+#include "core/rows.h"
 
 namespace tc {
 namespace {
@@ -52,10 +56,19 @@ void copyUnbatched(const at::Tensor& gradient, const at::Tensor& out) {
   }
 }
 
+/// A row beside none of the batch may come out as something else than the batch's part.
+void requireOutputs(size_t found, int64_t expected) {
+  if (static_cast<int64_t>(found) == expected) return;
+  throw Error("ERR_SHAPE_MISMATCH", "the model gives " + std::to_string(found) +
+                                        " numbers for a row of the batch, of which it has " +
+                                        std::to_string(expected));
+}
+
 void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out) {
-  const int64_t n = end - begin;
+  const int64_t unit = unitRows(point);
+  const int64_t n = (end - begin) / unit;
   const auto& parameters = point.program->parameters();
-  const int64_t outputs = out.size(0) / n;
+  const int64_t outputs = out.size(0) / n;  // of the rows of a unit
   std::vector<std::vector<at::Tensor>> targets(
       static_cast<size_t>(outputs));  // [output][parameter]: [n, length]
   for (int64_t output = 0; output < outputs; ++output) {
@@ -67,7 +80,12 @@ void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::T
   }
   std::vector<at::Tensor> leaves = point.program->unflatten(point.params.detach());
   std::vector<at::Tensor> samples = rows(point.inputs, begin, end);
-  for (at::Tensor& sample : samples) sample = sample.unsqueeze(1);  // each sample a batch of one
+  for (at::Tensor& sample : samples) {  // each unit a batch, of one row or of a fixed number
+    auto sizes = sample.sizes().vec();
+    sizes[0] = unit;
+    sizes.insert(sizes.begin(), n);
+    sample = sample.reshape(sizes);
+  }
 
   const Layer vmap = Layer::vmap(n);
   for (at::Tensor& sample : samples) sample = functorch::makeBatched(sample, 0, vmap.level());
@@ -82,6 +100,7 @@ void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::T
     const DifferentiableKernels kernels(*point.program);
     y = point.program->run(leaves, samples, point.constants).reshape({-1}).unbind();
   }
+  requireOutputs(y.size(), outputs);
   for (size_t output = 0; output < y.size(); ++output) {
     std::vector<at::Tensor> gradients(leaves.size());
     if (y[output].requires_grad()) {
@@ -104,15 +123,17 @@ void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::T
 
 /// One backward pass for each row and output.
 void jacobianByRows(const Point& point, int64_t begin, int64_t end, const at::Tensor& out) {
-  const int64_t outputs = out.size(0) / (end - begin);
+  const int64_t unit = unitRows(point);
+  const int64_t outputs = out.size(0) / (end - begin) * unit;
   const std::vector<at::Tensor> leaves = leavesAt(point);
-  for (int64_t row = begin; row < end; ++row) {
+  for (int64_t row = begin; row < end; row += unit) {
     const at::AutoGradMode recorded(true);
-    const auto y = point.program->run(leaves, rows(point.inputs, row, row + 1), point.constants)
+    const auto y = point.program->run(leaves, rows(point.inputs, row, row + unit), point.constants)
                        .reshape({-1})
                        .unbind();
+    requireOutputs(y.size(), outputs);
     for (int64_t output = 0; output < outputs; ++output) {
-      const at::Tensor target = out.select(0, (row - begin) * outputs + output);
+      const at::Tensor target = out.select(0, (row - begin) / unit * outputs + output);
       const at::Tensor& each = y[static_cast<size_t>(output)];
       std::vector<at::Tensor> gradients(leaves.size());
       if (each.requires_grad()) {
@@ -146,9 +167,6 @@ void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at:
   }
 }
 
-int64_t outputsPerSample(const Point& point) {
-  const auto parameters = point.program->unflatten(point.params);
-  return point.program->run(parameters, rows(point.inputs, 0, 1), point.constants).numel();
-}
+int64_t outputsPerSample(const Point& point) { return outputLike(point).numel() / point.batch(); }
 
 }  // namespace tc

@@ -9,7 +9,9 @@ namespace tc {
 /// Writes the per-sample Jacobian of rows [begin, end) of the batch into `out`, [(end −
 /// begin)·outputs, P]; row `sample·outputs + output`. Batched reverse mode: vmap over the samples
 /// of the gradient of each output, the same composition as `vmap(jacrev(f))` in PyTorch. Operators
-/// that vmap does not know (recurrent layers) are differentiated row by row.
+/// that vmap does not know (recurrent layers) are differentiated row by row. A program that was
+/// exported for b rows is run so many at a time: vmap over such groups of the gradient of each
+/// output of each row; `begin` and `end` are multiples of b.
 void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out);
 
 /// Numbers that the model puts out for one row.

@@ -11,6 +11,7 @@
 #include "core/linearization/kernels.h"
 #include "core/linearization/tangent_program.h"
 #include "core/profiler/stage.h"
+#include "core/rows.h"
 
 namespace tc {
 namespace {
@@ -32,6 +33,7 @@ void accumulate(const Point& point, std::vector<at::Tensor> tangents,
                                step->run(tangents);
                            });
   }
+  requireBatchFirst(y, point.batch());
   const profiling::Stage stage("torch_curvature::transposed");
   const auto output = static_cast<size_t>(point.program->output());
   if (!y.requires_grad() || output >= tangents.size() || !tangents[output].defined())
@@ -48,6 +50,7 @@ void accumulate(const Point& point, std::vector<at::Tensor> tangents,
 
 at::Tensor matvecOnTheFly(const Point& point, const at::Tensor& v, Engine engine, int64_t chunkSize,
                           const StopToken& stop) {
+  requireWholeUnits(point);
   const profiling::Stage stage("torch_curvature::matvec_on_the_fly",
                                {point.params, v, point.inputs.front()});
   stage.describes(point.params.numel(), point.batch(), "fused");
@@ -60,7 +63,8 @@ at::Tensor matvecOnTheFly(const Point& point, const at::Tensor& v, Engine engine
   std::vector<at::Tensor> sum = point.program->unflatten(result);
   const std::vector<at::Tensor> tangents = point.program->unflatten(v);
   bool forwardMode = true;
-  forEachChunk(point.batch(), chunkSize, stop, [&](int64_t begin, int64_t end) {
+  const int64_t chunk = rowsAtOnce(point, chunkSize, stop);
+  forEachChunk(point.batch(), chunk, stop, [&](int64_t begin, int64_t end) {
     const Point part{point.program, point.params, rows(point.inputs, begin, end), point.constants};
     if (forwardMode) {
       try {
@@ -70,7 +74,9 @@ at::Tensor matvecOnTheFly(const Point& point, const at::Tensor& v, Engine engine
         forwardMode = false;
       }
     }
-    result.add_(linearizeAutograd(part)->matvec(v));
+    const auto linearization = linearizeAutograd(part);
+    requireBatchFirst(linearization->output(), end - begin);
+    result.add_(linearization->matvec(v));
   });
   return result;
 }

@@ -1,0 +1,128 @@
+#include "core/rows.h"
+
+#include <functional>
+
+#include "core/error.h"
+#include "core/linearization/chunked.h"
+#include "core/products/dense.h"
+#include "core/products/on_the_fly.h"
+#include "models.h"
+
+// After libtorch, whose logging macros have the same names.
+#include <doctest/doctest.h>
+
+using namespace tc;
+using namespace tc::test;
+
+namespace {
+
+const StopToken kNever;
+
+std::string codeOf(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return "";
+}
+
+Point pointOf(const Builder& b, ProgramSpec::Ref output, const at::Tensor& x) {
+  Point made{b.build(output), {}, {x}, {}};
+  made.params = randomLike(at::zeros({made.program->parameterCount()}, at::kDouble), 1);
+  return made;
+}
+
+/// W x + b of each row and what a function makes of it.
+using Mix = std::function<ProgramSpec::Ref(Builder&, ProgramSpec::Ref)>;
+
+Point mixed(const Mix& mix, int64_t batch) {
+  Builder b;
+  const ProgramSpec::Ref h = b.linear(b.input(), 3, 2);
+  const ProgramSpec::Ref y = mix(b, b.call("aten::tanh", {h}));
+  return pointOf(b, y, randomLike(at::zeros({batch, 3}, at::kDouble), 2));
+}
+
+const std::vector<double> kBatchAxis{0};
+
+const std::vector<std::pair<const char*, Mix>> kDependent = {
+    {"softmax", [](Builder& b, auto h) { return b.call("aten::softmax.int", {h, 0.0}); }},
+    {"mean",
+     [](Builder& b, auto h) {
+       return b.call("aten::sub.Tensor", {h, b.call("aten::mean.dim", {h, kBatchAxis, true})});
+     }},
+    {"a thousandth of the mean of squares",
+     [](Builder& b, auto h) {
+       const auto squares = b.call("aten::mul.Tensor", {h, h});
+       const auto mean = b.call("aten::mean.dim", {squares, kBatchAxis, true});
+       return b.call("aten::add.Tensor",
+                     {h, b.call("aten::mul.Tensor", {mean, ProgramSpec::Float{1e-3}})});
+     }},
+    {"largest",
+     [](Builder& b, auto h) {
+       return b.call("aten::sub.Tensor", {h, b.call("aten::amax", {h, kBatchAxis, true})});
+     }},
+    {"neighbour",
+     [](Builder& b, auto h) {
+       const auto moved = b.call("aten::roll", {h, std::vector<double>{1}, std::vector<double>{0}});
+       return b.call("aten::add.Tensor", {h, moved});
+     }},
+    {"running sum", [](Builder& b, auto h) { return b.call("aten::cumsum", {h, 0.0}); }},
+    {"reversed",
+     [](Builder& b, auto h) { return b.call("aten::flip", {h, std::vector<double>{0}}); }},
+    {"products of rows",
+     [](Builder& b, auto h) { return b.call("aten::mm", {h, b.call("aten::t", {h})}); }},
+    {"sorted", [](Builder& b, auto h) { return b.call("aten::sort", {h, 0.0}, 2); }},
+};
+
+}  // namespace
+
+TEST_CASE("rows of layers are independent") {
+  for (const Model& model : models()) {
+    for (const auto dtype : {at::kDouble, at::kFloat}) {
+      CAPTURE(model.name);
+      Point point = model.point;
+      point.params = point.params.to(dtype);
+      for (at::Tensor& input : point.inputs)
+        if (input.is_floating_point()) input = input.to(dtype);
+      for (at::Tensor& constant : point.constants)
+        if (constant.is_floating_point()) constant = constant.to(dtype);
+      CHECK_NOTHROW(requireIndependentRows(point, kNever));
+      for (at::Tensor& input : point.inputs) {
+        auto repeats = std::vector<int64_t>(static_cast<size_t>(input.dim()), 1);
+        repeats[0] = 9;
+        input = input.repeat(repeats);
+      }
+      CHECK_NOTHROW(requireIndependentRows(point, kNever));
+    }
+  }
+}
+
+TEST_CASE("rows that depend on one another are refused where they are cut apart, and only there") {
+  for (const auto& [name, mix] : kDependent) {
+    for (const int64_t batch : {2, 3, 8, 40}) {
+      CAPTURE(name);
+      CAPTURE(batch);
+      const Point point = mixed(mix, batch);
+      const at::Tensor v = randomLike(point.params, 3);
+      const at::Tensor j = jacobianByRows(point);
+      const at::Tensor expected = j.t().mv(j.mv(v));
+      CHECK(difference(matvecOnTheFly(point, v, Engine::kAuto, 0, kNever), expected) < 1e-12);
+      ChunkedLinearization whole(point, {}, kNever);
+      CHECK(difference(whole.matvec(v, kNever), expected) < 1e-12);
+      const std::function<void()> cuts[] = {
+          [&] { whole.requireIndependentRows(kNever); },
+          [&] { matvecOnTheFly(point, v, Engine::kAuto, batch / 2, kNever); },
+          [&] { matvecDense(point, v, DenseStrategy::kGram, Engine::kAuto, 0, kNever); },
+          [&] { matvecDense(point, v, DenseStrategy::kJacobian, Engine::kAutograd, 0, kNever); },
+          [&] { ChunkedLinearization(point, {Engine::kAuto, batch / 2}, kNever); },
+          [&] {
+            ChunkedLinearization(point, {Engine::kAuto, 0, batch > 8 ? 1 : 0}, kNever)
+                .requireIndependentRows(kNever);
+          },
+      };
+      for (const auto& cut : cuts) CHECK(codeOf(cut) == "ERR_UNSUPPORTED_OP");
+    }
+    CHECK_NOTHROW(requireIndependentRows(mixed(mix, 1), kNever));
+  }
+}
