@@ -298,7 +298,9 @@ it('stops when its signal is aborted', async () => {
     tolerance: 0,
     maxIterations: 1e9,
     signal: controller.signal,
-    onIteration: ({ iteration }) => iteration === 2 && controller.abort(new Error('enough')),
+    onIteration: ({ iteration }) => {
+      if (iteration === 2) controller.abort(new Error('enough'));
+    },
   });
   await expect(endless).rejects.toThrow(/enough/);
 });

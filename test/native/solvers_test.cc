@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/operators/combine.h"
 #include "core/operators/matrix.h"
+#include "core/random.h"
 #include "core/solvers/cg.h"
 #include "core/solvers/eigsh.h"
 #include "core/solvers/estimators.h"
