@@ -106,10 +106,13 @@ TEST_CASE("rows at once follow from the budget") {
                     at::zeros({8}, at::kDouble),
                     {at::zeros({1000, 3}, at::kDouble)},
                     {}};
-  CHECK(chunkRows(point, autogradIn(0, 1'000'000), 100) == 1000);
-  CHECK(chunkRows(point, autogradIn(0, 100'000), 100) == 125);
-  CHECK(chunkRows(point, autogradIn(0, 1), 100) == 1);
-  CHECK(chunkRows(point, autogradIn(300, 1), 100) == 300);
+  const auto rowsFor = [&](const ChunkOptions& options) {
+    return chunkRows(point, options, [](int64_t rows) { return 100 * rows; }, kNever);
+  };
+  CHECK(rowsFor(autogradIn(0, 1'000'000)) == 1000);
+  CHECK(rowsFor(autogradIn(0, 100'000)) == 125);
+  CHECK(rowsFor(autogradIn(0, 1)) == 1);
+  CHECK(rowsFor(autogradIn(300, 1)) == 300);
 }
 
 TEST_CASE("a linearisation frees its memory") {
