@@ -2,7 +2,12 @@
 import { TOLERANCE } from './compare.mjs';
 import { counts, refusals, VERDICTS } from './summary.mjs';
 
-const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ');
+/** On one line, without the paths of a build. */
+const cell = (text) =>
+  String(text)
+    .replace(/ at "[^"]+":\d+/g, '')
+    .replaceAll('|', '\\|')
+    .replaceAll('\n', ' ');
 const row = (cells) => `| ${cells.map(cell).join(' | ')} |`;
 const table = (header, rows) => [row(header), row(header.map(() => '---')), ...rows.map(row)].join('\n');
 
@@ -45,7 +50,10 @@ Gauss–Newton matrix and the Hessian. A relative difference above ${TOLERANCE} 
 - right: every product. Where rows depend on one another, what would cut them apart is refused, which counts as right.
 - partly: some products are refused, the others are right.
 - refused: the model is, with the words of the last column.
-- not exportable: by PyTorch itself, for the reason in the last column.
+- not exportable: PyTorch itself cannot export the model or differentiate it by torch.func, for the reason in the last column.
+
+Conversions to float32 in a model's code are to float64 here, so that all is in one precision. "Batch" is the number of rows that a file
+is for (it runs any multiple of it), or any. The oracle of J v is forward mode, checked by double backward, unless said otherwise.
 
 ${table(
   ['family', 'models', ...VERDICTS],
