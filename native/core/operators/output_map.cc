@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <c10/util/accumulate.h>
 
+#include <cmath>
 #include <utility>
 
 namespace tc {
@@ -51,9 +52,9 @@ class OuterProducts : public CenteredMap {
                 double totalWeight)
       : CenteredMap(std::move(weights), totalWeight),
         layout_(layout),
-        gradients_(gradients.reshape(
-            {gradients.size(0), gradients.size(1), layout.before, layout.outputs, layout.after})),
-        scale_(scale) {}
+        gradients_((gradients * std::sqrt(scale))
+                       .reshape({gradients.size(0), gradients.size(1), layout.before,
+                                 layout.outputs, layout.after})) {}
 
   int64_t means() const override { return gradients_.size(1); }
   at::Tensor weightedSum(const at::Tensor& u, int64_t begin, int64_t end) const override {
@@ -64,7 +65,7 @@ class OuterProducts : public CenteredMap {
     at::Tensor s = inner(u, begin, end);
     // Of data without terms g is zero, which takes the mean out again.
     if (mean.defined()) s = s - mean.view({1, -1, 1, 1, 1});
-    s = weights().times(s, begin, end) * scale_;
+    s = weights().times(s, begin, end);
     return (rows(begin, end) * s).sum(1).view_as(u);
   }
   int64_t bytes() const override { return static_cast<int64_t>(gradients_.nbytes()); }
@@ -81,8 +82,7 @@ class OuterProducts : public CenteredMap {
   }
 
   DataLayout layout_;
-  at::Tensor gradients_;  ///< [N, M, before, outputs, after]
-  double scale_;
+  at::Tensor gradients_;  ///< √scale g, [N, M, before, outputs, after]: BᵀB has all of the scale
 };
 
 }  // namespace
