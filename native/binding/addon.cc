@@ -9,6 +9,7 @@ namespace {
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   defaultThreads();  // read before anything changes it
   keepFreedMemory();
+  refuseImpossibleAllocations();
   addInfo(env, exports);
   addScheduling(env, exports);
   addProgram(env, exports);

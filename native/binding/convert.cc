@@ -97,8 +97,8 @@ at::Tensor toTensor(Napi::Value record, Memory memory, const char* name) {
 std::vector<int64_t> toShape(Napi::Value value, const char* name) {
   if (!value.IsArray()) throw Error("ERR_INVALID_ARGUMENT", std::string(name) + " has no shape");
   const auto list = value.As<Napi::Array>();
-  std::vector<int64_t> shape(list.Length());
-  for (uint32_t i = 0; i < list.Length(); ++i) {
+  std::vector<int64_t> shape(list.Length());  // read once: a getter may change the list meanwhile
+  for (uint32_t i = 0; i < shape.size(); ++i) {
     const Napi::Value size = list[i];
     if (!size.IsNumber())
       throw Error("ERR_INVALID_ARGUMENT",

@@ -131,6 +131,16 @@ void run(Job& job) {
       nullptr;  // frees the copies of the inputs here rather than on JavaScript's thread
 }
 
+/// Settles the promise also where looking at the error runs code of the caller's that throws, as a
+/// Proxy's may.
+void reject(Napi::Env env, Job& job, const Napi::Error& error) {
+  try {
+    job.deferred.Reject(error.Value());
+  } catch (...) {
+    job.deferred.Reject(Napi::Error::New(env, "the reason of a failure cannot be read").Value());
+  }
+}
+
 /// On JavaScript's thread, once the job is done.
 void deliver(Napi::Env env, Job* raw) {
   const profiling::Stage stage("torch_curvature::deliver");
@@ -143,9 +153,9 @@ void deliver(Napi::Env env, Job* raw) {
     const Napi::Value out = job->out.IsEmpty() ? Napi::Value() : job->out.Value();
     job->deferred.Resolve(job->prepared.deliver(env, job->result, out));
   } catch (const Napi::Error& error) {
-    job->deferred.Reject(error.Value());
+    reject(env, *job, error);
   } catch (...) {
-    job->deferred.Reject(translate(env, std::current_exception()).Value());
+    reject(env, *job, translate(env, std::current_exception()));
   }
 }
 

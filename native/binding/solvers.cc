@@ -59,14 +59,16 @@ auto solving(Solver solver) {
     const Fields fields(info[0]);
     const OperatorPtr op = operatorOf(fields.get("operator"));
     requireSquare(*op, "a linear solver");
-    const at::Tensor b = shaped(fields, "b", op, memory);
+    const auto progress = Progress::make(fields.get("onIteration"), memory);
+    // A callback of the caller's may transfer the arrays away while they are in use.
+    const Memory held = progress ? Memory::kCopy : memory;
+    const at::Tensor b = shaped(fields, "b", op, held);
     SolverOptions options;
     if (fields.has("tolerance")) options.tolerance = fields.number("tolerance");
     if (fields.has("maxIterations")) options.maxIterations = fields.integer("maxIterations");
     if (fields.has("preconditioner"))
       options.preconditioner = operatorOf(fields.get("preconditioner"));
-    if (fields.has("x0")) options.x0 = shaped(fields, "x0", op, memory);
-    const auto progress = Progress::make(fields.get("onIteration"), memory);
+    if (fields.has("x0")) options.x0 = shaped(fields, "x0", op, held);
     if (progress) {
       options.onIteration = [progress](int64_t rightHandSide, int64_t iteration, double norm) {
         return progress->report(rightHandSide, iteration, norm);

@@ -139,6 +139,10 @@ ProgramSpec toSpec(const Napi::Object& object) {
   const auto nodes = arrayOf(object, "nodes");
   for (uint32_t i = 0; i < nodes.Length(); ++i) spec.nodes.push_back(toNode(objectAt(nodes, i)));
   spec.output = object.Get("output").ToNumber().Int64Value();
+  if (const Napi::Value batch = object.Get("batch"); batch.IsNumber()) {
+    spec.batch = {batch.As<Napi::Number>().Int64Value(),
+                  toShape(object.Get("rowShape"), "rowShape")};
+  }
   return spec;
 }
 

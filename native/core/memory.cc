@@ -1,7 +1,11 @@
 #include "core/memory.h"
 
+#include <c10/core/CPUAllocator.h>
+#include <c10/util/Exception.h>
+
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -10,7 +14,48 @@
 #include <sys/mman.h>
 #endif
 
+#include "core/device.h"
+
 namespace tc {
+namespace {
+
+/// libtorch's allocator behind a look at what is available.
+class Guard final : public c10::Allocator {
+ public:
+  explicit Guard(c10::Allocator* inner) : inner_(inner) {}
+
+  c10::DataPtr allocate(size_t bytes) override {
+    // Asking the kernel takes microseconds: not worth it for what it will hardly miss.
+    constexpr size_t kLarge = 256 << 20;
+    if (bytes >= kLarge) {
+      const int64_t available = availableMemory(c10::kCPU);
+      TORCH_CHECK_WITH(OutOfMemoryError, bytes <= static_cast<size_t>(available), "a tensor of ",
+                       bytes, " bytes was asked for, ", available, " bytes are available");
+    }
+    return inner_->allocate(bytes);
+  }
+  bool is_simple_data_ptr(const c10::DataPtr& data) const override {
+    return inner_->is_simple_data_ptr(data);
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return inner_->raw_deleter(); }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override {
+    inner_->copy_data(to, from, bytes);
+  }
+
+ private:
+  c10::Allocator* inner_;
+};
+
+}  // namespace
+
+void refuseImpossibleAllocations() {
+  static Guard guard(c10::GetCPUAllocator());
+  static const bool once = [] {
+    c10::SetCPUAllocator(&guard, /*priority=*/1);
+    return true;
+  }();
+  static_cast<void>(once);
+}
 
 void keepFreedMemory() {
 #ifdef __GLIBC__

@@ -12,6 +12,11 @@ namespace tc {
 /// (MALLOC_TRIM_THRESHOLD_, MALLOC_MMAP_THRESHOLD_), or with another C library.
 void keepFreedMemory();
 
+/// Refuses allocations of tensors on the CPU that exceed the memory which is available, with a
+/// c10::OutOfMemoryError: the kernel promises memory that it does not have, and ends the process
+/// when it is written to. Small allocations are not looked at. Once is enough for a process.
+void refuseImpossibleAllocations();
+
 /// Asks the kernel for large pages where memory, a few MiB of it or more, is about to be written
 /// for the first time: by small pages, vectors of ten million parameters take longer to be mapped
 /// than to be computed. Contents stay.

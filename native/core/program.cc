@@ -5,7 +5,6 @@
 #include "core/aten.h"
 #include "core/error.h"
 #include "core/functional.h"
-#include "core/recurrent.h"
 #include "core/rewrite.h"
 #include "core/slots.h"
 
@@ -16,6 +15,9 @@ using Size = ProgramSpec::Size;
 
 int64_t floorDivide(int64_t left, int64_t right) {
   if (right == 0) throw Error("ERR_SHAPE_MISMATCH", "the model divides by a size that is 0");
+  int64_t negated = 0;  // the one quotient that 64 bits may not hold is a trap of the processor
+  if (right == -1 && __builtin_sub_overflow(int64_t{0}, left, &negated))
+    throw Error("ERR_SHAPE_MISMATCH", "the model computes a size beyond 64 bits");
   const int64_t quotient = left / right;
   return left % right != 0 && (left < 0) != (right < 0) ? quotient - 1 : quotient;
 }
@@ -108,7 +110,8 @@ void append(const Program::Node& node, torch::jit::Stack stack, std::vector<at::
 }  // namespace
 
 Program::Program(const ProgramSpec& spec)
-    : inputs_(spec.inputs), constants_(spec.constants), output_(spec.output) {
+    : inputs_(spec.inputs), batch_(spec.batch), constants_(spec.constants), output_(spec.output) {
+  if (batch_ && batch_->rows < 1) throw Error("ERR_MODEL_LOAD", "the program's batch has no rows");
   for (const auto& parameter : spec.parameters) {
     int64_t length = 1;
     for (const int64_t size : parameter.shape) {
@@ -158,8 +161,8 @@ std::vector<at::Tensor> Program::unflatten(const at::Tensor& flat) const {
 void Program::call(const Node& node, const at::Tensor& leading, std::vector<at::Tensor>& values,
                    const Observer& observer) {
   torch::jit::Stack stack = arguments(node, leading, values);
+  if (node.check != nullptr) node.check(node.op.schema(), stack);
   const torch::jit::Stack seen = observer ? stack : torch::jit::Stack();
-  checkRecurrent(node.op, stack);
   node.op.callBoxed(stack);
   for (const int64_t value : node.lastUses) values[static_cast<size_t>(value)].reset();
   append(node, std::move(stack), values);

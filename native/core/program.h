@@ -13,6 +13,8 @@
 #include <variant>
 #include <vector>
 
+#include "core/argument_checks.h"
+
 namespace tc {
 
 /// How a model is described before its operators are looked up: a straight-line list of ATen calls,
@@ -62,11 +64,18 @@ struct ProgramSpec {
     int64_t outputs = 1;
   };
 
+  /// The batch that a program was exported for, where it takes no other.
+  struct FixedBatch {
+    int64_t rows;
+    std::vector<int64_t> rowShape;  ///< of one row's output
+  };
+
   std::vector<Parameter> parameters;
   int64_t inputs = 1;
   std::vector<at::Tensor> constants;
   std::vector<Node> nodes;
   int64_t output = 0;  ///< value number of the result; its first axis is the batch
+  std::optional<FixedBatch> batch;
 };
 
 /// A model: a straight-line program of ATen operators with named parameters, run through the
@@ -92,6 +101,7 @@ class Program {
     std::vector<Slot> slots;
     int64_t outputs;
     std::vector<int64_t> lastUses;  ///< values nobody needs after this node
+    ArgumentCheck check = nullptr;  ///< of what the operator takes on trust
   };
 
   /// Looks up and checks every operator. Throws Error: ERR_UNSUPPORTED_OP for an operator that does
@@ -102,6 +112,8 @@ class Program {
   const std::vector<Parameter>& parameters() const { return parameters_; }
   int64_t parameterCount() const { return parameterCount_; }
   int64_t inputCount() const { return inputs_; }
+  /// The number of rows that the program runs at a time, if only one will do.
+  const std::optional<ProgramSpec::FixedBatch>& fixedBatch() const { return batch_; }
   const std::vector<at::Tensor>& constants() const { return constants_; }
   const std::vector<Node>& nodes() const { return nodes_; }
   /// Value number of the result.
@@ -131,6 +143,7 @@ class Program {
   std::vector<Parameter> parameters_;
   int64_t parameterCount_ = 0;
   int64_t inputs_;
+  std::optional<ProgramSpec::FixedBatch> batch_;
   std::vector<at::Tensor> constants_;
   std::vector<Node> nodes_;
   int64_t values_ = 0;

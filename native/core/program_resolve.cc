@@ -1,9 +1,13 @@
 #include <ATen/ScalarOps.h>
 #include <ATen/core/jit_type.h>
+#include <c10/core/Layout.h>
+#include <c10/core/MemoryFormat.h>
+#include <c10/core/ScalarType.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "core/allowed_operators.h"
 #include "core/aten.h"
 #include "core/error.h"
 #include "core/program.h"
@@ -131,10 +135,37 @@ void checkSize(const ProgramSpec::Size& size, const std::string& target) {
   for (const ProgramSpec::Size& operand : size.operands) checkSize(operand, target);
 }
 
+/// Enumerations are whole numbers in a schema: those that name no plain, dense tensor are refused.
+void checkEnumeration(const c10::IValue& value, const std::string& target,
+                      const c10::Argument& argument) {
+  if (!value.isInt()) return;
+  const int64_t number = value.toInt();
+  const auto within = [&](int64_t count) { return number >= 0 && number < count; };
+  if (argument.name() == "layout" && number != static_cast<int64_t>(at::kStrided)) {
+    throw Error("ERR_UNSUPPORTED_OP", target + " makes a tensor that is not strided");
+  }
+  if (argument.name() == "memory_format" &&
+      !within(static_cast<int64_t>(at::MemoryFormat::NumOptions))) {
+    malformed(target, argument);
+  }
+  if (argument.name() != "dtype") return;
+  if (!within(static_cast<int64_t>(at::ScalarType::NumOptions))) malformed(target, argument);
+  const auto type = static_cast<at::ScalarType>(number);
+  const bool plain = type == at::kBool || type == at::kHalf || type == at::kBFloat16 ||
+                     c10::isIntegralType(type, /*includeBool=*/false) || type == at::kFloat ||
+                     type == at::kDouble || type == at::kComplexFloat || type == at::kComplexDouble;
+  if (!plain) {
+    throw Error("ERR_UNSUPPORTED_OP", target + " makes a tensor of the type " +
+                                          c10::toString(type) + ", which models cannot use");
+  }
+}
+
 }  // namespace
 
 Program::Node Program::resolve(const ProgramSpec::Node& node, int64_t known) const {
   Node result{findOperator(node.target), {}, node.outputs, {}};
+  requireAllowed(result.op);
+  result.check = findArgumentCheck(result.op);
   const auto& schema = result.op.schema();
   if (!returnsList(schema) && static_cast<int64_t>(schema.returns().size()) != node.outputs) {
     throw Error("ERR_MODEL_LOAD",
@@ -205,7 +236,9 @@ Program::Node Program::resolve(const ProgramSpec::Node& node, int64_t known) con
       if (!takesInteger(argument.type(), /*list=*/false)) malformed(node.target, argument);
       result.slots.emplace_back(*dtype);
     } else {
-      result.slots.emplace_back(toConstant(*given, argument.type(), node.target, argument));
+      c10::IValue value = toConstant(*given, argument.type(), node.target, argument);
+      checkEnumeration(value, node.target, argument);
+      result.slots.emplace_back(std::move(value));
     }
   }
   if (used != node.kwargs.size()) {

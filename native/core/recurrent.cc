@@ -206,9 +206,9 @@ void check(std::string_view kind, std::string_view overload, const torch::jit::S
 
 }  // namespace
 
-void checkRecurrent(const c10::OperatorHandle& op, const torch::jit::Stack& arguments) {
-  const std::string_view name = op.schema().name();
-  const std::string_view overload = op.schema().overload_name();
+void checkRecurrent(const c10::FunctionSchema& schema, const torch::jit::Stack& arguments) {
+  const std::string_view name = schema.name();
+  const std::string_view overload = schema.overload_name();
   const auto after = [&](std::string_view start) { return name.substr(start.size()); };
   if (name.starts_with("aten::lstm"))
     return check<4, true>(after("aten::lstm"), overload, arguments);

@@ -15,13 +15,6 @@
 namespace tc {
 namespace {
 
-/// A program belongs to the batch that it was exported for wherever it goes: its owner remembers.
-struct FixedBatch {
-  int64_t rows;
-  std::vector<int64_t> outputs;  ///< shape of one row's
-  void operator()(const Program* program) const { delete program; }
-};
-
 at::Tensor run(const Point& point, const std::vector<at::Tensor>& inputs) {
   const c10::NoGradGuard noGradients;
   return point.program->run(point.program->unflatten(point.params.detach()), inputs,
@@ -55,17 +48,9 @@ std::vector<int64_t> shapeFromFew(const Point& point) {
 
 }  // namespace
 
-std::shared_ptr<const Program> programFor(const ProgramSpec& spec, int64_t batch,
-                                          std::vector<int64_t> outputs) {
-  if (batch < 0) throw Error("ERR_MODEL_LOAD", "the program's batch size is negative");
-  if (batch == 0) return std::make_shared<const Program>(spec);
-  auto program = std::make_unique<const Program>(spec);
-  return {program.release(), FixedBatch{batch, std::move(outputs)}};
-}
-
 int64_t fixedBatch(const Point& point) {
-  const auto* fixed = std::get_deleter<FixedBatch>(point.program);
-  return fixed == nullptr ? 0 : fixed->rows;
+  const auto& fixed = point.program->fixedBatch();
+  return fixed ? fixed->rows : 0;
 }
 
 void requireWholeUnits(const Point& point) {
@@ -107,14 +92,14 @@ at::Tensor outputLike(const Point& point) {
 }
 
 at::Tensor emptyOutput(const Point& point) {
-  const auto* fixed = std::get_deleter<FixedBatch>(point.program);
-  if (fixed == nullptr) {
+  const auto& fixed = point.program->fixedBatch();
+  if (!fixed) {
     const at::Tensor y = run(point, point.inputs);
     requireBatchFirst(y, 0);
     return y;
   }
   std::vector<int64_t> shape{0};
-  shape.insert(shape.end(), fixed->outputs.begin(), fixed->outputs.end());
+  shape.insert(shape.end(), fixed->rowShape.begin(), fixed->rowShape.end());
   return at::empty(shape, point.params.options());
 }
 

@@ -14,12 +14,6 @@
 
 namespace tc {
 
-/// The program of a specification that was exported for `batch` rows, the only number it can run at
-/// once, with outputs of the shape `outputs` for each; 0 where any number goes. Throws as the
-/// constructor of Program does.
-std::shared_ptr<const Program> programFor(const ProgramSpec& spec, int64_t batch,
-                                          std::vector<int64_t> outputs = {});
-
 /// Rows that the point's program runs at a time, no more and no fewer; 0 where any number goes.
 int64_t fixedBatch(const Point& point);
 

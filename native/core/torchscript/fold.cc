@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/ir/constants.h>
 
 #include <algorithm>
+#include <limits>
 #include <string_view>
 
 #include "core/error.h"
@@ -69,6 +70,13 @@ constexpr std::string_view kArithmetic =
 
 bool isArithmetic(const std::string& name) {
   return kArithmetic.find(" " + name + " ") != std::string_view::npos;
+}
+
+/// Whether a division of whole numbers has a quotient beyond 64 bits, at which the processor traps.
+bool overflows(const jit::Stack& operands) {
+  constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+  return operands.size() == 2 && operands[0].isInt() && operands[1].isInt() &&
+         operands[0].toInt() == kLeast && operands[1].toInt() == -1;
 }
 
 }  // namespace
@@ -220,6 +228,7 @@ std::optional<Item> Interpreter::foldConstant(const jit::Node& node,
     }
     stack.push_back(*value);
   }
+  if (overflows(stack)) throw Error("ERR_MODEL_LOAD", "the model computes a number beyond 64 bits");
   const auto* op = node.maybeOperator();
   if (op == nullptr || node.outputs().size() != 1) return std::nullopt;
   if (node.schema().is_vararg()) jit::push(stack, static_cast<int64_t>(inputs.size()));

@@ -1,0 +1,157 @@
+#include "core/argument_checks.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "core/error.h"
+#include "core/recurrent.h"
+
+namespace tc {
+namespace {
+
+/// The arguments of a call by their names.
+class Arguments {
+ public:
+  Arguments(const c10::FunctionSchema& schema, const torch::jit::Stack& values)
+      : schema_(schema), values_(values) {}
+
+  [[noreturn]] void refuse(const std::string& expected) const {
+    throw Error("ERR_SHAPE_MISMATCH", schema_.name() + ": " + expected);
+  }
+  void require(bool holds, const char* expected) const {
+    if (!holds) refuse(expected);
+  }
+  const c10::IValue* find(const std::string& name) const {
+    const auto index = schema_.argumentIndexWithName(name);
+    return index ? &values_[static_cast<size_t>(*index)] : nullptr;
+  }
+  const c10::IValue& at(size_t position) const { return values_[position]; }
+  /// Undefined where there is no argument of this name, or no tensor for it.
+  at::Tensor tensor(const std::string& name) const {
+    const c10::IValue* value = find(name);
+    return value != nullptr && value->isTensor() ? value->toTensor() : at::Tensor();
+  }
+  bool flag(const std::string& name) const {
+    const c10::IValue* value = find(name);
+    return value != nullptr && value->isBool() && value->toBool();
+  }
+
+ private:
+  const c10::FunctionSchema& schema_;
+  const torch::jit::Stack& values_;
+};
+
+using Check = void (*)(const Arguments&);
+
+/// Transforms of complex numbers over axes that are listed.
+void fourier(const Arguments& call) {
+  const int64_t rank = call.at(0).toTensor().dim();
+  std::vector<int64_t> axes = call.at(1).toIntVector();
+  for (int64_t& axis : axes) {
+    call.require(axis >= -rank && axis < rank, "an axis is none of the tensor's");
+    if (axis < 0) axis += rank;
+  }
+  std::ranges::sort(axes);
+  call.require(std::ranges::adjacent_find(axes) == axes.end(), "an axis is listed twice");
+}
+
+/// Vectors over the channels of x, [N, C, …].
+void batchNorm(const Arguments& call) {
+  const at::Tensor x = call.at(0).toTensor();
+  call.require(x.dim() >= 2, "x should have an axis for the channels");
+  for (const char* name : {"weight", "bias", "running_mean", "running_var"}) {
+    const at::Tensor vector = call.tensor(name);
+    call.require(!vector.defined() || (vector.dim() == 1 && vector.size(0) == x.size(1)),
+                 "weights and statistics should have one element for each channel");
+  }
+  const bool statistics =
+      call.tensor("running_mean").defined() && call.tensor("running_var").defined();
+  const bool ofBatch = call.flag("training") || call.flag("train");
+  call.require(statistics || ofBatch, "it has no statistics to normalise with");
+}
+
+/// w = g v / ‖v‖ along an axis.
+void weightNorm(const Arguments& call) {
+  const at::Tensor v = call.at(0).toTensor();
+  const at::Tensor g = call.at(1).toTensor();
+  const int64_t axis = call.at(2).toInt();
+  call.require(axis == 0 || axis == v.dim() - 1, "it takes the first axis or the last one");
+  call.require(v.dim() > 0 && g.numel() == v.size(axis) && v.numel() > 0,
+               "g should have one element for each slice of v");
+}
+
+void attention(const Arguments& call) {
+  const at::Tensor q = call.at(0).toTensor();
+  const at::Tensor k = call.at(1).toTensor();
+  const at::Tensor v = call.at(2).toTensor();
+  call.require(q.dim() >= 2 && k.dim() >= 2 && v.dim() >= 2,
+               "query, key and value should be matrices or lists of them");
+  for (const at::Tensor& each : {q, k, v}) {
+    call.require(each.dim() < 4 || each.size(-3) > 0, "there should be at least one head");
+    call.require(each.is_floating_point() || each.is_complex(), "it takes numbers with fractions");
+  }
+}
+
+void logGamma(const Arguments& call) {
+  constexpr int64_t kMost = 1 << 12;
+  const int64_t p = call.at(1).toInt();
+  call.require(p >= 1 && p <= kMost, "p should be from 1 to 4096");
+}
+
+void matrixPower(const Arguments& call) {
+  constexpr int64_t kMost = int64_t{1} << 31;
+  const int64_t n = call.at(1).toInt();
+  call.require(n > -kMost && n < kMost, "the power should be below 2³¹");
+}
+
+void pairwise(const Arguments& call) {
+  call.require(call.at(0).toTensor().numel() > 0, "there are no points");
+}
+
+template <Check check>
+void checked(const c10::FunctionSchema& schema, const torch::jit::Stack& arguments) {
+  check(Arguments(schema, arguments));
+}
+
+}  // namespace
+
+ArgumentCheck findArgumentCheck(const c10::OperatorHandle& op) {
+  static const std::unordered_map<std::string_view, ArgumentCheck> checks = {
+      {"aten::_fft_c2c", checked<fourier>},
+      {"aten::_fft_c2r", checked<fourier>},
+      {"aten::_fft_r2c", checked<fourier>},
+      {"aten::_batch_norm_impl_index", checked<batchNorm>},
+      {"aten::_native_batch_norm_legit", checked<batchNorm>},
+      {"aten::_native_batch_norm_legit_no_training", checked<batchNorm>},
+      {"aten::batch_norm", checked<batchNorm>},
+      {"aten::native_batch_norm", checked<batchNorm>},
+      {"aten::_weight_norm", checked<weightNorm>},
+      {"aten::_weight_norm_interface", checked<weightNorm>},
+      {"aten::_scaled_dot_product_attention_math", checked<attention>},
+      {"aten::_scaled_dot_product_flash_attention_for_cpu", checked<attention>},
+      {"aten::scaled_dot_product_attention", checked<attention>},
+      {"aten::linalg_matrix_power", checked<matrixPower>},
+      {"aten::matrix_power", checked<matrixPower>},
+      {"aten::mvlgamma", checked<logGamma>},
+      {"aten::special_multigammaln", checked<logGamma>},
+      {"aten::pdist", checked<pairwise>},
+      {"aten::gru", checkRecurrent},
+      {"aten::gru_cell", checkRecurrent},
+      {"aten::lstm", checkRecurrent},
+      {"aten::lstm_cell", checkRecurrent},
+      {"aten::rnn_relu", checkRecurrent},
+      {"aten::rnn_relu_cell", checkRecurrent},
+      {"aten::rnn_tanh", checkRecurrent},
+      {"aten::rnn_tanh_cell", checkRecurrent},
+  };
+  const auto found = checks.find(op.schema().name());
+  return found == checks.end() ? nullptr : found->second;
+}
+
+}  // namespace tc

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/stack.h>
+
+namespace tc {
+
+/// Looks at the arguments of a call, in the order of its schema, for what libtorch takes on trust:
+/// its kernels would read past the end of a tensor, divide by zero or never end. Throws Error
+/// ERR_SHAPE_MISMATCH.
+using ArgumentCheck = void (*)(const c10::FunctionSchema& schema,
+                               const torch::jit::Stack& arguments);
+
+/// The check that an operator needs; null for the many that check for themselves.
+ArgumentCheck findArgumentCheck(const c10::OperatorHandle& op);
+
+}  // namespace tc

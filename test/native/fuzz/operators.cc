@@ -1,0 +1,305 @@
+// Calls every operator that models may consist of with arguments drawn from its schema, forward and
+// backward, each operator in a process of its own: none may end by a signal or take longer than a
+// few seconds.
+//
+//   operators_fuzz [--trials N] [--seed S] [name …]
+//
+// Prints one line for each overload (`ok NAME accepted/trials`), or `FAILED NAME why: the call`.
+// Exit status 1 if any failed.
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/jit_type.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstring>
+#include <iostream>
+#include <limits>
+#include <optional>
+#include <random>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "core/allowed_operators.h"
+#include "core/argument_checks.h"
+#include "core/memory.h"
+
+namespace {
+
+constexpr int kSeconds = 5;
+constexpr rlim_t kAddressSpace = rlim_t{12} << 30;
+constexpr int kCrashes = 3;  // of one overload that are looked for
+
+class Draw {
+ public:
+  explicit Draw(uint64_t seed) : engine_(seed) {}
+  bool chance(double probability) {
+    return std::uniform_real_distribution<double>(0, 1)(engine_) < probability;
+  }
+  template <typename T, size_t n>
+  const T& one(const T (&list)[n]) {
+    return list[std::uniform_int_distribution<size_t>(0, n - 1)(engine_)];
+  }
+  int64_t whole(int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(engine_);
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+constexpr int64_t kSmall[] = {0, 1, 2, 3, -1, -2, 5};
+constexpr int64_t kAny[] = {0,
+                            1,
+                            2,
+                            7,
+                            63,
+                            64,
+                            1000,
+                            -1000,
+                            std::numeric_limits<int32_t>::max(),
+                            std::numeric_limits<int32_t>::min(),
+                            int64_t{1} << 31,
+                            int64_t{1} << 40,
+                            int64_t{1} << 62,
+                            std::numeric_limits<int64_t>::min(),
+                            std::numeric_limits<int64_t>::max()};
+constexpr double kFractions[] = {0,
+                                 1,
+                                 -1,
+                                 0.5,
+                                 2,
+                                 1e-5,
+                                 3,
+                                 1e300,
+                                 -0.0,
+                                 std::numeric_limits<double>::infinity(),
+                                 std::numeric_limits<double>::quiet_NaN()};
+constexpr const char* kTexts[] = {"none",      "mean",      "sum",     "constant", "reflect",
+                                  "replicate", "circular",  "floor",   "trunc",    "tanh",
+                                  "fro",       "nuc",       "ij",      "xy",       "amax",
+                                  "amin",      "prod",      "linear",  "lower",    "ij,jk->ik",
+                                  "ij->",      "...i->...", "reduced", "U",        ""};
+constexpr at::ScalarType kTypes[] = {
+    at::kFloat,        at::kDouble, at::kLong, at::kInt,      at::kBool,  at::kByte,
+    at::kComplexFloat, at::kChar,   at::kHalf, at::kBFloat16, at::kShort, at::kComplexDouble};
+
+int64_t number(Draw& draw) { return draw.chance(0.75) ? draw.one(kSmall) : draw.one(kAny); }
+
+std::vector<int64_t> shape(Draw& draw) {
+  std::vector<int64_t> sizes(static_cast<size_t>(draw.whole(0, 5)));
+  for (int64_t& size : sizes) size = draw.chance(0.1) ? 0 : draw.whole(1, 5);
+  return sizes;
+}
+
+at::Tensor tensor(Draw& draw, const std::vector<int64_t>& like) {
+  const auto sizes = draw.chance(0.6) ? like : shape(draw);
+  const at::ScalarType type =
+      draw.chance(0.6) ? (draw.chance(0.5) ? at::kDouble : at::kFloat) : draw.one(kTypes);
+  at::Tensor t;
+  if (type == at::kBool) {
+    t = at::rand(sizes) > 0.5;
+  } else if (c10::isIntegralType(type, false)) {
+    t = at::randint(draw.chance(0.6) || type == at::kByte ? 0 : -3, 6, sizes).to(type);
+    if ((type == at::kLong || type == at::kInt) && t.numel() > 0 && draw.chance(0.15))
+      t.view({-1})[0].fill_(type == at::kInt ? 1 << 30 : draw.one(kAny));
+  } else {
+    t = at::randn(sizes, at::isComplexType(type) ? at::kComplexDouble : at::kDouble).to(type);
+    if (t.numel() > 0 && draw.chance(0.1)) t.view({-1})[0].fill_(draw.one(kFractions));
+  }
+  if (t.dim() >= 2 && draw.chance(0.2)) t = t.transpose(0, -1);
+  if (t.dim() >= 1 && t.size(0) > 0 && draw.chance(0.1)) t = t.narrow(0, 0, 1).expand_as(t);
+  const bool differentiable = t.is_floating_point() || t.is_complex();
+  return differentiable && draw.chance(0.6) ? t.detach().requires_grad_() : t;
+}
+
+/// An argument of the type; empty for a type that is not drawn.
+std::optional<c10::IValue> argument(Draw& draw, const c10::TypePtr& type, const std::string& name,
+                                    const std::vector<int64_t>& like) {
+  if (const auto optional = type->cast<c10::OptionalType>()) {
+    if (draw.chance(0.4)) return c10::IValue();
+    return argument(draw, optional->getElementType(), name, like);
+  }
+  if (const auto list = type->cast<c10::ListType>()) {
+    const auto& element = list->getElementType();
+    c10::impl::GenericList values(element);
+    const bool sizes = element->kind() == c10::TypeKind::IntType && draw.chance(0.3);
+    const auto count = sizes ? static_cast<int64_t>(like.size()) : draw.whole(0, 5);
+    for (int64_t i = 0; i < count; ++i) {
+      auto value =
+          sizes ? c10::IValue(like[static_cast<size_t>(i)]) : argument(draw, element, name, like);
+      if (!value) return {};
+      values.push_back(std::move(*value));
+    }
+    return c10::IValue(values);
+  }
+  switch (type->kind()) {
+    case c10::TypeKind::TensorType:
+      return c10::IValue(tensor(draw, like));
+    case c10::TypeKind::IntType:
+    case c10::TypeKind::SymIntType:
+      if (name == "dtype") return c10::IValue(static_cast<int64_t>(draw.one(kTypes)));
+      if (name == "layout" || name == "memory_format") return c10::IValue(int64_t{0});
+      return c10::IValue(number(draw));
+    case c10::TypeKind::FloatType:
+      return c10::IValue(draw.one(kFractions));
+    case c10::TypeKind::NumberType:
+      return draw.chance(0.5) ? c10::IValue(number(draw)) : c10::IValue(draw.one(kFractions));
+    case c10::TypeKind::BoolType:
+      return c10::IValue(draw.chance(0.5));
+    case c10::TypeKind::StringType:
+      return c10::IValue(std::string(draw.one(kTexts)));
+    case c10::TypeKind::DeviceObjType:
+      return c10::IValue(c10::Device(c10::kCPU));
+    case c10::TypeKind::GeneratorType:
+      return c10::IValue();
+    default:
+      return {};
+  }
+}
+
+std::string describe(const c10::IValue& value) {
+  std::ostringstream text;
+  if (value.isTensor()) {
+    const at::Tensor t = value.toTensor();
+    if (!t.defined()) return "undefined";
+    text << t.scalar_type() << t.sizes() << (t.requires_grad() ? " grad" : "");
+    if (!t.is_floating_point() && !t.is_complex() && t.numel() > 0)
+      text << " from " << t.reshape({-1})[0].item<int64_t>();
+  } else if (value.isList()) {
+    text << '[';
+    for (const c10::IValue& each : value.toListRef()) text << describe(each) << "; ";
+    text << ']';
+  } else {
+    text << value;
+  }
+  return text.str();
+}
+
+/// What the child tells the parent, in memory that both see.
+struct Report {
+  int64_t trial;
+  int64_t accepted;
+  std::array<char, 3000> call;
+};
+
+/// One call and its backward pass. False where the operator refuses its arguments.
+bool attempt(const c10::OperatorHandle& op, uint64_t seed, Report& report) {
+  Draw draw(seed);
+  at::manual_seed(seed);
+  const auto like = shape(draw);
+  torch::jit::Stack stack;
+  std::string text;
+  for (const auto& each : op.schema().arguments()) {
+    std::optional<c10::IValue> value;
+    if (each.default_value() && draw.chance(0.35)) {
+      value = *each.default_value();
+    } else {
+      value = argument(draw, each.type(), each.name(), like);
+    }
+    if (!value) return false;
+    text += each.name() + " = " + describe(*value) + ", ";
+    stack.push_back(std::move(*value));
+  }
+  std::strncpy(report.call.data(), text.c_str(), report.call.size() - 1);
+  try {
+    if (const auto check = tc::findArgumentCheck(op)) check(op.schema(), stack);
+    op.callBoxed(stack);
+    std::vector<at::Tensor> results;
+    for (const c10::IValue& each : stack) {
+      if (each.isTensor() && each.toTensor().defined()) results.push_back(each.toTensor());
+      if (each.isTensorList())
+        for (const at::Tensor& one : each.toTensorVector()) results.push_back(one);
+    }
+    for (const at::Tensor& each : results) {
+      if (each.numel() > 0 && !each.is_complex()) each.sum().item<double>();
+      if (!each.requires_grad()) continue;
+      const at::Tensor sum = each.is_complex() ? at::real(each * each.conj()).sum() : each.sum();
+      sum.backward({}, /*retain_graph=*/true);
+    }
+  } catch (const std::exception&) {
+    return false;
+  }
+  return true;
+}
+
+[[noreturn]] void child(const c10::OperatorHandle& op, int64_t from, int64_t trials, uint64_t seed,
+                        Report& report) {
+  const rlimit memory{kAddressSpace, kAddressSpace};
+  setrlimit(RLIMIT_AS, &memory);
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  const int silent = open("/dev/null", O_WRONLY);
+  dup2(silent, STDERR_FILENO);
+  for (report.trial = from; report.trial < trials; ++report.trial) {
+    alarm(kSeconds);
+    report.accepted += attempt(op, seed + static_cast<uint64_t>(report.trial), report) ? 1 : 0;
+    alarm(0);
+  }
+  _exit(0);
+}
+
+/// Whether all trials ended in a result or an exception.
+bool survives(const c10::OperatorHandle& op, int64_t trials, uint64_t seed, Report& report) {
+  const auto& schema = op.schema();
+  const std::string name =
+      schema.name() + (schema.overload_name().empty() ? "" : "." + schema.overload_name());
+  report.accepted = 0;
+  int crashes = 0;
+  for (int64_t from = 0; from < trials && crashes < kCrashes; from = report.trial + 1) {
+    const pid_t pid = fork();
+    if (pid == 0) child(op, from, trials, seed, report);
+    int status = 0;
+    waitpid(pid, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) break;
+    ++crashes;
+    std::cout << "FAILED " << name << ' '
+              << (WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "ended") << " at seed "
+              << seed + static_cast<uint64_t>(report.trial) << ": " << report.call.data()
+              << std::endl;
+  }
+  if (crashes == 0)
+    std::cout << "ok " << name << ' ' << report.accepted << '/' << trials << std::endl;
+  return crashes == 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int64_t trials = 100;
+  uint64_t seed = 1;
+  std::vector<std::string> only;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--trials" && i + 1 < argc) {
+      trials = std::stoll(argv[++i]);
+    } else if (word == "--seed" && i + 1 < argc) {
+      seed = std::stoull(argv[++i]);
+    } else {
+      only.push_back(word);
+    }
+  }
+  at::set_num_threads(1);  // threads do not survive a fork
+  tc::refuseImpossibleAllocations();
+  auto* report = static_cast<Report*>(
+      mmap(nullptr, sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  bool all = true;
+  for (const auto& name : c10::Dispatcher::singleton().getAllOpNames()) {
+    const auto op = c10::Dispatcher::singleton().findSchema(name);
+    if (!op || op->schema().is_mutable() || !tc::isAllowed(*op)) continue;
+    const std::string plain = op->schema().name().substr(std::strlen("aten::"));
+    if (!only.empty() && std::find(only.begin(), only.end(), plain) == only.end()) continue;
+    if (op->hasTag(at::Tag::nondeterministic_seeded)) continue;  // refused for what they are
+    all = survives(*op, trials, seed, *report) && all;
+  }
+  return all ? 0 : 1;
+}
