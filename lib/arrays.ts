@@ -9,6 +9,9 @@ export type { FloatArray, TypedArray };
 /** Precision of parameters, vectors over them, and results. */
 export type DType = 'float32' | 'float64';
 
+/** As many axes as libtorch's kernels take. */
+const MOST_AXES = 64;
+
 /** Row-major data with its shape. */
 export interface Tensor<Data extends TypedArray = TypedArray> {
   /** Its length is the product of the sizes. */
@@ -46,12 +49,13 @@ export function tensor<Data extends TypedArray>(data: Data, shape: readonly numb
 /** A copy of a list of sizes, of which each was read once: what is checked is then what is used. */
 export function sizesOf(shape: unknown, name: string): number[] {
   if (!Array.isArray(shape)) throw wrongType(`${name} should be a list of sizes, got ${describe(shape)}`);
+  if (shape.length > MOST_AXES)
+    throw outOfRange(`${name} should have at most ${MOST_AXES} axes, got ${shape.length}`);
   return [...(shape as number[])];
 }
 
 /** The number of elements of a shape; 1 for the empty shape of a scalar. */
 export function elementCount(shape: readonly number[], name: string): number {
-  if (!Array.isArray(shape)) throw wrongType(`${name} should be a list of sizes, got ${describe(shape)}`);
   let count = 1;
   for (const size of shape as readonly unknown[]) {
     if (typeof size !== 'number')

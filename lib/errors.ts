@@ -13,7 +13,7 @@ export const ERROR_CODES = {
   ERR_DEVICE_UNAVAILABLE: 'a device that does not exist or cannot be used here',
   ERR_OUT_OF_MEMORY: 'more memory needed than there is, found before allocating where that can be told',
   ERR_MODEL_LOAD: 'a model that is damaged or is not what it claims to be',
-  ERR_UNTRUSTED_MODEL: 'a TorchScript file, which is code, loaded with trusted: false',
+  ERR_UNTRUSTED_MODEL: 'a TorchScript file, which is code, loaded without { trusted: true }',
   ERR_UNSUPPORTED_OP:
     'an operator that is unknown, random, changes its inputs, or lacks the derivative needed',
   ERR_DISPOSED: 'an object that was used after its dispose()',
@@ -67,8 +67,37 @@ export function translated<T>(call: () => T): T {
   }
 }
 
+/** Carries what a function of the caller's threw through the addon, unread: it may be anything. */
+class Thrown extends Error {
+  readonly reason: unknown;
+
+  constructor(reason: unknown) {
+    super('a function of the caller failed');
+    this.reason = reason;
+  }
+}
+
+/** Calls a function of the caller's on the addon's behalf; `fromNative` gives back what it throws or rejects with. */
+export async function carrying<T>(call: () => T | Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (reason) {
+    throw new Thrown(reason);
+  }
+}
+
+/** `carrying` for a function that is called on the spot. */
+export function carryingSync<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (reason) {
+    throw new Thrown(reason);
+  }
+}
+
 /** The error a caller sees for one that the addon threw. */
 export function fromNative(error: unknown): unknown {
+  if (error instanceof Thrown) return error.reason;
   // Errors of the addon are of its own realm, which in Jest and vm contexts is not that of this module.
   if (!types.isNativeError(error)) return error;
   const code = (error as { code?: unknown }).code;

@@ -136,7 +136,7 @@ export class Model {
    * @param source a path, or the file's bytes
    * @throws TorchCurvatureError `ERR_MODEL_LOAD` for a file that is missing, damaged or of another kind,
    * `ERR_UNSUPPORTED_OP` for a model with operators that are random, change their inputs or need control flow,
-   * `ERR_UNTRUSTED_MODEL` for TorchScript where `options.trusted` is false
+   * `ERR_UNTRUSTED_MODEL` for TorchScript without `{ trusted: true }`
    */
   static async load(source: FileSource, options?: LoadOptions): Promise<Model> {
     const { program, initialParameters, inputs } = await readModelFile(source, LOAD_OPTIONS.read(options));

@@ -148,7 +148,7 @@ async function stoppable<N extends Name>(
       signal.removeEventListener('abort', stop);
     }
   } catch (error) {
-    if ((error as { code?: unknown }).code === ABORTED) throw signal?.reason ?? error;
+    if ((error as { code?: unknown } | undefined)?.code === ABORTED) throw signal?.reason ?? error;
     throw fromNative(error);
   }
 }

@@ -20,7 +20,8 @@ import {
 const WIDTHS = [8, 64, 64, 2];
 const LAYERS = WIDTHS.slice(1).map((out, l) => ({ in: WIDTHS[l]!, out }));
 const OUTPUTS = 2;
-const BATCH = 4096;
+/** Enough for milliseconds, of which what surrounds a product is a small part. */
+const BATCH = 16384;
 const model = Model.sequential([
   nn.linear(8, 64),
   nn.tanh(),

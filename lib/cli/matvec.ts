@@ -8,6 +8,7 @@ import { checkOutputFiles } from './output-file.ts';
 
 interface MatvecOptions {
   model: string;
+  trusted?: boolean;
   x: string;
   v: string;
   out: string;
@@ -29,6 +30,7 @@ export function matvecCommand(): Command {
       '--model <file>',
       'an exported model (.pt2), TorchScript (.pt), or layers: {"layers": [["linear", 4, 64], …]} (.json)',
     )
+    .option('--trusted', 'the model is TorchScript, which is code, from someone you trust')
     .option('--x <file>', 'inputs, first axis the batch (.npy)')
     .option('--v <file>', 'the vector, in the order of the parameters (.npy, float32 or float64)')
     .option('--out <file>', 'where the product goes (.npy)')
@@ -55,7 +57,7 @@ async function run(options: MatvecOptions, command: Command): Promise<void> {
     command.error(`error: required option '${flags}' not specified`);
   }
   await checkOutputFiles([{ option: '--out', path: options.out, extensions: ['.npy'] }]);
-  const model = await readModel(options.model);
+  const model = await readModel(options.model, options.trusted ?? false);
   const [x, v] = await Promise.all([readNpy(options.x), readFlatNpy(options.v)]);
   const params = await parameters(model, v instanceof Float64Array ? 'float64' : 'float32', options);
   const product = options.method === 'dense' ? matvecDense : matvecOnTheFly;

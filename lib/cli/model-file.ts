@@ -3,27 +3,27 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { Model, nn, TorchCurvatureError } from '../index.ts';
 
-type Reader = (path: string) => Promise<Model>;
+type Reader = (path: string, trusted: boolean) => Promise<Model>;
 
 const READERS: Readonly<Record<string, Reader>> = {
   '.json': readLayerList,
   '.pt2': (path) => Model.load(path),
-  '.pt': (path) => Model.load(path),
+  '.pt': (path, trusted) => Model.load(path, { trusted }),
 };
 
 /**
- * The model a file describes.
+ * The model a file describes. TorchScript is code, and needs `trusted`.
  *
  * @throws TorchCurvatureError `ERR_MODEL_LOAD` when the file is missing, damaged or of an unknown kind
  */
-export async function readModel(path: string): Promise<Model> {
+export async function readModel(path: string, trusted: boolean): Promise<Model> {
   const extension = extname(path).toLowerCase();
   const reader = READERS[extension];
   if (reader === undefined) {
     const known = Object.keys(READERS).join(', ');
     throw loadError(path, `files ending in '${extension}' are not supported; expected one of ${known}`);
   }
-  return reader(path);
+  return reader(path, trusted);
 }
 
 /** `{ "layers": [["linear", 4, 64], ["tanh"], …] }`: each entry is a function of `nn` and its arguments. */

@@ -23,6 +23,9 @@ export interface PickleHandlers {
 
 const MARK = Symbol('mark');
 
+/** How deep lists, tuples and dictionaries may be in one another: those of real models are a few levels deep. */
+const DEEPEST = 200;
+
 export function unpickle(bytes: Uint8Array, handlers: PickleHandlers): unknown {
   return new Machine(bytes, handlers).run();
 }
@@ -33,6 +36,9 @@ class Machine {
   readonly #handlers: PickleHandlers;
   readonly #stack: unknown[] = [];
   readonly #memo = new Map<number, unknown>();
+  /** Levels of containers inside a container, and which ones lie in another: those must not change any more. */
+  readonly #depths = new WeakMap<object, number>();
+  readonly #contained = new WeakSet<object>();
   #position = 0;
 
   constructor(bytes: Uint8Array, handlers: PickleHandlers) {
@@ -110,23 +116,19 @@ class Machine {
         this.#recall(this.#view.getUint32(this.#advance(4), true));
         break;
       case 't':
-        stack.push(this.#sinceMark());
+        stack.push(this.#tuple(this.#sinceMark()));
         break;
       case '\x85':
       case '\x86':
       case '\x87':
-        stack.push(this.#popMany(opcode.charCodeAt(0) - 0x84));
+        stack.push(this.#tuple(this.#popMany(opcode.charCodeAt(0) - 0x84)));
         break;
-      case 'a': {
-        const [item] = this.#popMany(1);
-        this.#list().push(item);
+      case 'a':
+        this.#append(this.#popMany(1));
         break;
-      }
-      case 'e': {
-        const items = this.#sinceMark();
-        this.#list().push(...items);
+      case 'e':
+        this.#append(this.#sinceMark());
         break;
-      }
       case 's':
         this.#setItems(this.#popMany(2));
         break;
@@ -203,15 +205,36 @@ class Machine {
     return items.slice(1);
   }
 
-  #list(): unknown[] {
+  #tuple(items: unknown[]): unknown[] {
+    this.#hold(items, items);
+    return items;
+  }
+
+  #append(items: readonly unknown[]): void {
     const list = this.#top();
     if (!Array.isArray(list)) throw this.#wrong('an item for no list');
-    return list;
+    this.#hold(list, items);
+    for (const item of items) list.push(item);
+  }
+
+  /** Refuses what nests deeper than the stacks of those who walk it, libtorch among them, or lies in itself. */
+  #hold(container: object, items: readonly unknown[]): void {
+    if (this.#contained.has(container)) throw this.#wrong('a container that changes inside another');
+    let depth = this.#depths.get(container) ?? 1;
+    for (const item of items) {
+      if (typeof item !== 'object' || item === null) continue;
+      if (item === container) throw this.#wrong('a container that lies in itself');
+      this.#contained.add(item);
+      depth = Math.max(depth, 1 + (this.#depths.get(item) ?? 0));
+    }
+    if (depth > DEEPEST) throw this.#wrong(`more than ${DEEPEST} containers inside one another`);
+    this.#depths.set(container, depth);
   }
 
   #setItems(items: unknown[]): void {
     const target = this.#top();
     if (!(target instanceof Map) || items.length % 2 !== 0) throw this.#wrong('an item for no dictionary');
+    this.#hold(target, items);
     for (let i = 0; i < items.length; i += 2) target.set(items[i], items[i + 1]);
   }
 

@@ -1,6 +1,6 @@
 import { type DType, describe, elementCount, type FloatArray } from '../arrays.ts';
 import { checkDevice, checkDType } from '../check.ts';
-import { outOfRange, translated, wrongType } from '../errors.ts';
+import { carrying, outOfRange, translated, wrongType } from '../errors.ts';
 import { addon } from '../native.ts';
 import { isPlain, Names, noOptions, record } from '../options.ts';
 import { LinearOperator, type Space } from './linear-operator.ts';
@@ -67,9 +67,11 @@ export function makeCustom(custom: CustomOperator, rows: Space, columns: Space):
     device: checkDevice(device),
     symmetric: Boolean(symmetric),
     product(vectors: FloatArray, count: number, transposed: boolean) {
-      if (!transposed) return matmat.call(custom, vectors, count);
-      if (rmatmat === undefined) throw wrongType('the operator has no rmatmat, and is not symmetric');
-      return rmatmat.call(custom, vectors, count);
+      return carrying(() => {
+        if (!transposed) return matmat.call(custom, vectors, count);
+        if (rmatmat === undefined) throw wrongType('the operator has no rmatmat, and is not symmetric');
+        return rmatmat.call(custom, vectors, count);
+      });
     },
   };
   const handle = translated(() => addon().callbackOperator(description));

@@ -8,7 +8,7 @@ import { readEntries, writeZip, type ZipEntry } from './write-zip.ts';
 
 const bytesOf = (file: string) => readFileSync(join(FOLDER, file));
 const refused = (bytes: Uint8Array) =>
-  expect(readModelFile(bytes)).rejects.toMatchObject({ code: 'ERR_MODEL_LOAD' });
+  expect(readModelFile(bytes, { trusted: true })).rejects.toMatchObject({ code: 'ERR_MODEL_LOAD' });
 
 /** The archive of a fixture with some of its entries replaced; `null` takes one away. */
 async function changed(file: string, change: (entry: ZipEntry) => ZipEntry | null): Promise<Uint8Array> {
@@ -118,7 +118,7 @@ describe('exported programs that are wrong inside', () => {
     const bytes = await changedGraph((program) => {
       program.graph_module.graph.nodes[0]!.target = 'torch.ops.aten.no_such_operator.default';
     });
-    const { program } = await readModelFile(bytes);
+    const { program } = await readModelFile(bytes, { trusted: true });
     expect(() => addon().createProgram(program)).toThrow(/no operator aten::no_such_operator/);
   });
   test('a state dict that calls a function', async () => {
@@ -127,7 +127,9 @@ describe('exported programs that are wrong inside', () => {
     const bytes = await changed('mlp.old.pt2', (entry) =>
       entry.name === 'serialized_state_dict.pt' ? { ...entry, data: pickle } : entry,
     );
-    await expect(readModelFile(bytes)).rejects.toThrow(/calls os\.system, which is not allowed/);
+    await expect(readModelFile(bytes, { trusted: true })).rejects.toThrow(
+      /calls os\.system, which is not allowed/,
+    );
   });
 });
 
@@ -138,7 +140,9 @@ describe('TorchScript modules that are wrong inside', () => {
         ? { ...entry, data: Buffer.concat([entry.data, Buffer.from('\n# def __setstate__(self)\n')]) }
         : entry,
     );
-    await expect(readModelFile(bytes)).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED_OP' });
+    await expect(readModelFile(bytes, { trusted: true })).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED_OP',
+    });
   });
   test('weights that are shorter than their tensors', async () => {
     const bytes = await changed('mlp.pt', (entry) =>

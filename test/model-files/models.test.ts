@@ -5,7 +5,7 @@ import { addon, type FloatArray, type RawRequest } from '../../lib/native.ts';
 import { FOLDER, inputTensors, modelFiles, relativeError } from './fixtures.ts';
 
 describe.each(modelFiles())('$file', ({ file, expected }) => {
-  const load = () => readModelFile(join(FOLDER, file));
+  const load = () => readModelFile(join(FOLDER, file), { trusted: true });
 
   /** The batch has 5 rows; of exports for a fixed batch, twice that. */
   async function request(chunkSize: number): Promise<RawRequest & { v: FloatArray }> {
@@ -52,7 +52,7 @@ describe.each(modelFiles())('$file', ({ file, expected }) => {
 
 test('frozen parameters are named, and are constants', async () => {
   for (const file of ['frozen.pt2', 'frozen.old.pt2', 'frozen.pt', 'frozen.script.pt']) {
-    const { frozen, program } = await readModelFile(join(FOLDER, file));
+    const { frozen, program } = await readModelFile(join(FOLDER, file), { trusted: true });
     expect(frozen).toEqual(['frozen.weight', 'frozen.bias']);
     expect(program.parameters.map(({ name }) => name)).toEqual(['free.weight', 'free.bias']);
   }

@@ -26,7 +26,8 @@ describe.each(Object.entries(REASONS))('%s', (name, { code, message }) => {
   const files = ['.pt2', '.pt', '.script.pt'].map((format) => `refused-${name}${format}`);
 
   test.each(files.filter((file) => existsSync(join(FOLDER, file))))('%s', async (file) => {
-    const load = async () => addon().createProgram((await readModelFile(join(FOLDER, file))).program);
+    const load = async () =>
+      addon().createProgram((await readModelFile(join(FOLDER, file), { trusted: true })).program);
     const error = await load().then(
       () => undefined,
       (reason: unknown) => reason,

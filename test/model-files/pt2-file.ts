@@ -1,0 +1,73 @@
+/** Exported programs for tests, written as PyTorch writes them: a graph of one parameter w [5, 3] and one input x [batch, 3]. */
+import { writeZip } from './write-zip.ts';
+
+export const tensorArgument = (name: string) => ({ as_tensor: { name } });
+
+/** `[target, inputs as [name, argument], names of the results]` */
+export type GraphNode = readonly [string, readonly (readonly [string, unknown])[], readonly string[]];
+
+const size = (as_int: number) => ({ as_int });
+const meta = (sizes: unknown[], requires_grad = false) => ({
+  dtype: 7,
+  sizes,
+  requires_grad,
+  device: { type: 'cpu', index: null },
+  strides: [],
+  storage_offset: size(0),
+  layout: 7,
+});
+
+export function pt2(nodes: readonly GraphNode[], output: string, raw: readonly object[] = []): Uint8Array {
+  const batch = { as_expr: { expr_str: 's0', hint: { as_int: 3 } } };
+  const graphNodes = nodes.map(([target, inputs, outputs]) => ({
+    target,
+    inputs: inputs.map(([name, arg]) => ({ name, arg, kind: 1 })),
+    outputs: outputs.map(tensorArgument),
+    metadata: {},
+  }));
+  const model = {
+    graph_module: {
+      graph: {
+        inputs: [tensorArgument('p_w'), tensorArgument('x')],
+        outputs: [tensorArgument(output)],
+        nodes: [...raw, ...graphNodes],
+        tensor_values: { p_w: meta([size(5), size(3)], true), x: meta([batch, size(3)]) },
+        sym_int_values: {},
+        sym_bool_values: {},
+        is_single_tensor_return: false,
+      },
+      signature: {
+        input_specs: [
+          { parameter: { arg: { name: 'p_w' }, parameter_name: 'w' } },
+          { user_input: { arg: tensorArgument('x') } },
+        ],
+        output_specs: [{ user_output: { arg: tensorArgument(output) } }],
+      },
+      module_call_graph: [],
+      metadata: {},
+    },
+    opset_version: { aten: 10 },
+    range_constraints: {},
+    schema_version: { major: 8, minor: 14 },
+    torch_version: '2.13.0',
+  };
+  const weights = {
+    config: {
+      w: {
+        path_name: 'weight_0',
+        is_param: true,
+        use_pickle: false,
+        tensor_meta: { ...meta([size(5), size(3)], true), strides: [size(3), size(1)] },
+      },
+    },
+  };
+  const text = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
+  return writeZip([
+    { name: 'm/models/model.json', data: text(model) },
+    { name: 'm/archive_format', data: text('pt2') },
+    { name: 'm/byteorder', data: text('little') },
+    { name: 'm/data/weights/weight_0', data: Buffer.from(new Float32Array(15).fill(0.5).buffer) },
+    { name: 'm/data/weights/model_weights_config.json', data: text(weights) },
+    { name: 'm/data/constants/model_constants_config.json', data: text({ config: {} }) },
+  ]);
+}
