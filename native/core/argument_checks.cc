@@ -3,7 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <cmath>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -114,6 +114,42 @@ void pairwise(const Arguments& call) {
   call.require(call.at(0).toTensor().numel() > 0, "there are no points");
 }
 
+/// Sizes and scales that contradict each other: libtorch goes by the sizes forward and by the
+/// scales backward.
+void upsample(const Arguments& call) {
+  if (call.find("output_size") == nullptr || call.find("scale_factors") != nullptr) return;
+  const at::Tensor x = call.at(0).toTensor();
+  const std::vector<int64_t> sizes = call.find("output_size")->toIntVector();
+  const auto axes = static_cast<int64_t>(sizes.size());
+  call.require(axes >= 1 && x.dim() == axes + 2, "there should be a size for each axis of pixels");
+  const std::vector<const char*> names = axes == 1 ? std::vector{"scales"}
+                                         : axes == 2
+                                             ? std::vector{"scales_h", "scales_w"}
+                                             : std::vector{"scales_d", "scales_h", "scales_w"};
+  for (int64_t i = 0; i < static_cast<int64_t>(names.size()); ++i) {
+    const c10::IValue* scale = call.find(names[static_cast<size_t>(i)]);
+    if (scale == nullptr || !scale->isDouble()) continue;
+    const double expected = std::floor(static_cast<double>(x.size(2 + i)) * scale->toDouble());
+    call.require(expected == static_cast<double>(sizes[static_cast<size_t>(i)]),
+                 "its scales contradict the sizes of its output");
+  }
+}
+
+/// What only transposed convolutions have: others take it, and fail backward.
+void convolution(const Arguments& call) {
+  const c10::IValue* padding = call.find("output_padding");
+  if (padding == nullptr || call.flag("transposed")) return;
+  for (const int64_t each : padding->toIntVector())
+    call.require(each == 0, "only transposed convolutions have output_padding");
+}
+
+/// Backward passes of libtorch's know images only, where the layout is not the plain one.
+void pixels(const Arguments& call) {
+  const int64_t rank = call.at(0).toTensor().dim();
+  call.require(rank == 3 || rank == 4,
+               "it takes images, [C, H, W] or [N, C, H, W]; flatten other axes into N before");
+}
+
 template <Check check>
 void checked(const c10::FunctionSchema& schema, const torch::jit::Stack& arguments) {
   check(Arguments(schema, arguments));
@@ -141,6 +177,22 @@ ArgumentCheck findArgumentCheck(const c10::OperatorHandle& op) {
       {"aten::mvlgamma", checked<logGamma>},
       {"aten::special_multigammaln", checked<logGamma>},
       {"aten::pdist", checked<pairwise>},
+      {"aten::_convolution", checked<convolution>},
+      {"aten::convolution", checked<convolution>},
+      {"aten::_upsample_bicubic2d_aa", checked<upsample>},
+      {"aten::_upsample_bilinear2d_aa", checked<upsample>},
+      {"aten::_upsample_nearest_exact1d", checked<upsample>},
+      {"aten::_upsample_nearest_exact2d", checked<upsample>},
+      {"aten::_upsample_nearest_exact3d", checked<upsample>},
+      {"aten::upsample_bicubic2d", checked<upsample>},
+      {"aten::upsample_bilinear2d", checked<upsample>},
+      {"aten::upsample_linear1d", checked<upsample>},
+      {"aten::upsample_nearest1d", checked<upsample>},
+      {"aten::upsample_nearest2d", checked<upsample>},
+      {"aten::upsample_nearest3d", checked<upsample>},
+      {"aten::upsample_trilinear3d", checked<upsample>},
+      {"aten::pixel_shuffle", checked<pixels>},
+      {"aten::pixel_unshuffle", checked<pixels>},
       {"aten::gru", checkRecurrent},
       {"aten::gru_cell", checkRecurrent},
       {"aten::lstm", checkRecurrent},
