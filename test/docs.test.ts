@@ -56,5 +56,10 @@ it('npm run docs makes the reference without warnings', { timeout: 120_000 }, as
   expect(stdout + stderr).not.toMatch(/warning|error/);
   expect(status).toBe(0);
   expect(await readFile(join(out, 'functions/index.eigsh.html'), 'utf8')).toContain('re-orthogonalisation');
-  expect(await readdir(join(out, 'documents'))).toEqual(['guide.html', 'mathematics.html', 'supported.html']);
+  expect(await readdir(join(out, 'documents'))).toEqual([
+    'guide.html',
+    'mathematics.html',
+    'supported.html',
+    'zoo.html',
+  ]);
 });

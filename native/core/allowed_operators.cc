@@ -118,7 +118,7 @@ constexpr OperatorFamily kFamilies[] = {
     {"Derivatives of selections, in graphs that hold derivatives.",
      " diagonal_backward select_backward slice_backward "},
     {"Choosing by masks and indices, which libtorch checks.",
-     " _unsafe_index _unsafe_index_put _unsafe_masked_index argwhere bucketize embedding"
+     " _unsafe_index _unsafe_index_put argwhere bucketize embedding"
      " fill gather index index_add index_copy index_fill index_put index_reduce"
      " index_select isin masked_fill masked_scatter masked_select nonzero nonzero_numpy"
      " one_hot put repeat_interleave scatter scatter_add scatter_reduce searchsorted take"

@@ -57,6 +57,8 @@ void fourier(const Arguments& call) {
     call.require(axis >= -rank && axis < rank, "an axis is none of the tensor's");
     if (axis < 0) axis += rank;
   }
+  const int64_t normalization = call.at(2).toInt();
+  call.require(normalization >= 0 && normalization <= 2, "its normalization is none of three");
   std::ranges::sort(axes);
   call.require(std::ranges::adjacent_find(axes) == axes.end(), "an axis is listed twice");
 }
@@ -150,6 +152,16 @@ void pixels(const Arguments& call) {
                "it takes images, [C, H, W] or [N, C, H, W]; flatten other axes into N before");
 }
 
+/// Gradients that are given: of the results' shape.
+void softmaxBackward(const Arguments& call) {
+  call.require(call.at(0).toTensor().sizes() == call.at(1).toTensor().sizes(),
+               "the gradient should have the shape of the result");
+}
+void lossBackward(const Arguments& call) {
+  for (size_t i = 0; i < 3; ++i)
+    call.require(call.at(i).toTensor().is_floating_point(), "it takes numbers with fractions");
+}
+
 template <Check check>
 void checked(const c10::FunctionSchema& schema, const torch::jit::Stack& arguments) {
   check(Arguments(schema, arguments));
@@ -193,6 +205,11 @@ ArgumentCheck findArgumentCheck(const c10::OperatorHandle& op) {
       {"aten::upsample_trilinear3d", checked<upsample>},
       {"aten::pixel_shuffle", checked<pixels>},
       {"aten::pixel_unshuffle", checked<pixels>},
+      {"aten::_log_softmax_backward_data", checked<softmaxBackward>},
+      {"aten::_softmax_backward_data", checked<softmaxBackward>},
+      {"aten::huber_loss_backward", checked<lossBackward>},
+      {"aten::mse_loss_backward", checked<lossBackward>},
+      {"aten::smooth_l1_loss_backward", checked<lossBackward>},
       {"aten::gru", checkRecurrent},
       {"aten::gru_cell", checkRecurrent},
       {"aten::lstm", checkRecurrent},

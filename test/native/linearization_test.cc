@@ -239,13 +239,6 @@ TEST_CASE("an operator without derivatives is named") {
       CHECK(std::string(error.what()).find(name) != std::string::npos);
     }
   };
-  // Known when the graph is built.
-  linearise("segment_reduce", [](Builder& b) {
-    const auto y = b.linear(b.input(), 3, 4);
-    const auto lengths = b.call("aten::ones", {std::vector<double>{4}, 4.0});
-    return b.call("aten::segment_reduce", {y, std::string("sum"), lengths});
-  });
-  // Known when the graph is run.
   linearise("igamma", [](Builder& b) {
     const auto y = b.call("aten::exp", {b.linear(b.input(), 3, 4)});
     return b.call("aten::special_gammainc", {y, y});

@@ -1,6 +1,7 @@
 #include <ATen/core/List.h>
 #include <ATen/core/jit_type.h>
 #include <ATen/core/stack.h>
+#include <ATen/ops/tensor.h>
 #include <torch/csrc/jit/ir/constants.h>
 
 #include <algorithm>
@@ -70,6 +71,12 @@ constexpr std::string_view kArithmetic =
 
 bool isArithmetic(const std::string& name) {
   return kArithmetic.find(" " + name + " ") != std::string_view::npos;
+}
+
+/// The numbers of a number or of lists of them, in order.
+void collect(const c10::IValue& value, std::vector<double>& numbers) {
+  if (!value.isList()) return numbers.push_back(value.toScalar().toDouble());
+  for (const c10::IValue& each : value.toListRef()) collect(each, numbers);
 }
 
 /// Whether a division of whole numbers has a quotient beyond 64 bits, at which the processor traps.
@@ -236,13 +243,14 @@ std::optional<Item> Interpreter::foldConstant(const jit::Node& node,
   node.getOperation()(stack);
   if (stack.empty()) return std::nullopt;
   // Numbers become a tensor of libtorch's default precision, float32: those of a model in float64
-  // would lose digits. Constants take the precision of the parameters later.
+  // would lose digits, also when a dtype is given. Constants take the precision of the parameters
+  // later.
   const auto type = node.schema().argumentIndexWithName("dtype");
   if (node.kind() == c10::aten::tensor && type && given[*type].isNone() &&
       stack.back().isTensor() && stack.back().toTensor().is_floating_point()) {
-    stack = given;
-    stack[*type] = static_cast<int64_t>(at::kDouble);
-    node.getOperation()(stack);
+    std::vector<double> numbers;
+    collect(given.front(), numbers);
+    return c10::IValue(at::tensor(numbers, at::kDouble).view(stack.back().toTensor().sizes()));
   }
   return stack.back();
 }

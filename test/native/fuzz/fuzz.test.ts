@@ -23,6 +23,6 @@ test('no operator ends the process or hangs', { timeout: HANG }, async () => {
   expect(status).toBe(0);
   // Arguments drawn at random must not be refused so often that nothing was tried.
   const accepted = lines.filter((line) => /^ok .* [1-9]\d*\/\d+$/.test(line));
-  expect(accepted.length).toBeGreaterThan(0.85 * lines.length);
-  expect(lines.length).toBeGreaterThan(900);
+  expect(accepted.length).toBeGreaterThan(0.8 * lines.length);
+  expect(lines.length).toBeGreaterThan(800);
 });

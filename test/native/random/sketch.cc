@@ -60,13 +60,19 @@ std::vector<Sketch::Value> Sketch::calls(const std::string& target, std::vector<
   const ProgramSpec::Ref first = builder_.call(target, std::move(arguments), outputs);
   const auto program = builder_.build(first);
   std::vector<at::Tensor> values;
-  for (const auto* part : {&parameters_, &inputs_, &constants_, &results_})
+  for (const auto* part : {&parameters_, &inputs_, &constants_, &computed_})
     values.insert(values.end(), part->begin(), part->end());
+  const size_t before = values.size();
   const DifferentiableKernels kernels(*program);
-  Program::call(program->nodes().back(), inputs_.front(), values);
+  // A program may replace an operator by several.
+  for (; nodes_ < program->nodes().size(); ++nodes_)
+    Program::call(program->nodes()[nodes_], inputs_.front(), values);
+  computed_.insert(computed_.end(), values.begin() + static_cast<int64_t>(before), values.end());
   std::vector<Value> results;
   for (int64_t i = 0; i < outputs; ++i) {
-    const at::Tensor& data = values[values.size() - static_cast<size_t>(outputs - i)];
+    // What replaces an operator may give less: its first result.
+    const auto place = static_cast<size_t>(program->output() + i);
+    const at::Tensor data = place < values.size() ? values[place] : at::Tensor();
     results.push_back({{first.value + i}, data});
     if (reached) reached_.insert(first.value + i);
     results_.push_back(data);
@@ -173,7 +179,17 @@ Point Sketch::finish() {
   const Value output = chance(0.9) ? reached.back() : pick(pool_);
   std::vector<at::Tensor> flat;
   for (const at::Tensor& each : parameters_) flat.push_back(each.reshape({-1}));
-  return {builder_.build(output.ref), at::cat(flat), inputs_, constants_};
+  // The first axis of an output is the batch: what has none is the same for every row.
+  const int64_t rows = inputs_.front().size(0);
+  const at::IntArrayRef sizes = output.data.sizes();
+  ProgramSpec::Ref result = output.ref;
+  if (sizes.empty() || sizes.front() != rows) {
+    std::vector<double> shape(sizes.begin(), sizes.end());
+    shape.insert(shape.begin(), static_cast<double>(rows));
+    result =
+        builder_.call("aten::expand", {builder_.call("aten::unsqueeze", {result, 0.0}), shape});
+  }
+  return {builder_.build(result), at::cat(flat), inputs_, constants_};
 }
 
 at::Tensor Sketch::normal(const Shape& shape) {

@@ -80,6 +80,8 @@ class Sketch {
   std::vector<at::Tensor> inputs_;
   std::vector<at::Tensor> constants_;
   std::vector<at::Tensor> results_;
+  std::vector<at::Tensor> computed_;  ///< by the nodes of the program, `nodes_` of them so far
+  size_t nodes_ = 0;
   std::vector<Value> pool_;    ///< floating-point values, in order
   std::set<int64_t> reached_;  ///< numbers of the values that depend on parameters
 };
