@@ -14,7 +14,7 @@ namespace {
 /// What is missing here, and why: operators on files (`from_file`), storages, devices and streams;
 /// views that reinterpret memory (`as_strided`, `view` as another type, `_reshape_alias`); sparse,
 /// nested and quantised tensors; fused kernels of other libraries and backward passes that take
-/// indices, offsets or sizes on trust (`embedding_bag`, `ctc_loss`, `lu_solve`,
+/// indices, offsets or sizes on trust (`ctc_loss`, `lu_solve`,
 /// `max_pool2d_backward`).
 constexpr OperatorFamily kFamilies[] = {
     {"Arithmetic on each element, with broadcasting.",
@@ -41,7 +41,7 @@ constexpr OperatorFamily kFamilies[] = {
      " special_round trunc"},
     {"Activations.",
      " _prelu_kernel celu elu gelu glu hardshrink hardsigmoid hardswish hardtanh leaky_relu"
-     " log_sigmoid log_sigmoid_forward mish prelu relu relu6 selu silu softplus"
+     " log_sigmoid log_sigmoid_forward mish prelu relu relu6 rrelu selu silu softplus"
      " softshrink threshold"},
     {"Derivatives of element-wise functions and softmax, in graphs that hold derivatives.",
      " _log_softmax_backward_data _softmax_backward_data elu_backward gelu_backward"
@@ -118,7 +118,7 @@ constexpr OperatorFamily kFamilies[] = {
     {"Derivatives of selections, in graphs that hold derivatives.",
      " diagonal_backward select_backward slice_backward "},
     {"Choosing by masks and indices, which libtorch checks.",
-     " _unsafe_index _unsafe_index_put argwhere bucketize embedding"
+     " _unsafe_index _unsafe_index_put argwhere bucketize embedding embedding_bag"
      " fill gather index index_add index_copy index_fill index_put index_reduce"
      " index_select isin masked_fill masked_scatter masked_select nonzero nonzero_numpy"
      " one_hot put repeat_interleave scatter scatter_add scatter_reduce searchsorted take"

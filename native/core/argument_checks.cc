@@ -1,6 +1,8 @@
 #include "core/argument_checks.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/diff.h>
 
 #include <algorithm>
 #include <cmath>
@@ -162,6 +164,41 @@ void lossBackward(const Arguments& call) {
     call.require(call.at(i).toTensor().is_floating_point(), "it takes numbers with fractions");
 }
 
+/// Sums of rows of a table, over bags that begin at the offsets.
+void embeddingBag(const Arguments& call) {
+  const at::Tensor table = call.tensor("weight");
+  const at::Tensor indices = call.tensor("indices");
+  const at::Tensor offsets = call.tensor("offsets");
+  const auto whole = [](const at::Tensor& t) {
+    return t.scalar_type() == at::kLong || t.scalar_type() == at::kInt;
+  };
+  const auto within = [](const at::Tensor& t, int64_t low, int64_t high) {
+    return t.numel() == 0 || (t.min().item<int64_t>() >= low && t.max().item<int64_t>() <= high);
+  };
+  call.require(table.dim() == 2 && indices.dim() == 1 && offsets.dim() == 1,
+               "it takes a table, a list of indices and a list of offsets");
+  call.require(whole(indices) && offsets.scalar_type() == indices.scalar_type(),
+               "indices and offsets should be whole numbers of one kind");
+  call.require(within(indices, 0, table.size(0) - 1), "an index is none of the table's rows");
+  call.require(offsets.numel() > 0 && offsets[0].item<int64_t>() == 0 &&
+                   within(offsets, 0, indices.numel()) &&
+                   (offsets.numel() == 1 || within(offsets.diff(), 0, indices.numel())),
+               "offsets should begin with 0 and rise to at most the number of indices");
+  const at::Tensor weights = call.tensor("per_sample_weights");
+  call.require(!weights.defined() || (weights.sizes() == indices.sizes() &&
+                                      weights.scalar_type() == table.scalar_type()),
+               "there should be a weight for each index");
+  const int64_t mode = call.find("mode")->toInt();
+  call.require(mode >= 0 && mode <= 2, "its mode is none of three");
+  call.require(!call.flag("sparse") && !call.flag("scale_grad_by_freq"),
+               "sparse gradients, and those scaled by frequency, are not supported");
+  const c10::IValue* padding = call.find("padding_idx");
+  if (padding != nullptr && padding->isInt()) {
+    call.require(padding->toInt() >= -table.size(0) && padding->toInt() < table.size(0),
+                 "the padding index is none of the table's rows");
+  }
+}
+
 template <Check check>
 void checked(const c10::FunctionSchema& schema, const torch::jit::Stack& arguments) {
   check(Arguments(schema, arguments));
@@ -210,6 +247,7 @@ ArgumentCheck findArgumentCheck(const c10::OperatorHandle& op) {
       {"aten::huber_loss_backward", checked<lossBackward>},
       {"aten::mse_loss_backward", checked<lossBackward>},
       {"aten::smooth_l1_loss_backward", checked<lossBackward>},
+      {"aten::embedding_bag", checked<embeddingBag>},
       {"aten::gru", checkRecurrent},
       {"aten::gru_cell", checkRecurrent},
       {"aten::lstm", checkRecurrent},

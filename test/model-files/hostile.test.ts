@@ -76,15 +76,7 @@ describe('operators that are no functions of tensors', () => {
       ['f'],
     ],
     'sparse tensors': ['torch.ops.aten.to_sparse.default', [['self', T('x')]], ['f']],
-    'offsets on trust': [
-      'torch.ops.aten.embedding_bag.default',
-      [
-        ['weight', T('p_w')],
-        ['indices', T('x')],
-        ['offsets', T('x')],
-      ],
-      ['f'],
-    ],
+    'lengths on trust': ['torch.ops.aten.segment_reduce.default', [['data', T('x')]], ['f']],
   };
   test.each(Object.entries(nodes))('%s', async (_, node) => {
     await expect(use(pt2([node], 'f'))).rejects.toMatchObject({
@@ -143,6 +135,26 @@ describe('arguments that libtorch takes on trust', () => {
           ['cudnn_enabled', { as_bool: false }],
         ],
         ['y'],
+      ],
+    ],
+    'offsets of bags': [
+      [
+        'torch.ops.aten.full.default',
+        [
+          ['size', ints([2])],
+          ['fill_value', int(1000)],
+          ['dtype', { as_scalar_type: 5 }],
+        ],
+        ['i'],
+      ],
+      [
+        'torch.ops.aten.embedding_bag.default',
+        [
+          ['weight', T('p_w')],
+          ['indices', T('i')],
+          ['offsets', T('i')],
+        ],
+        ['y', 'a', 'b', 'c'],
       ],
     ],
     'slices of a weight norm': [
