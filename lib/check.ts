@@ -38,14 +38,16 @@ export interface ProductOptions {
   out?: FloatArray;
 }
 
-export const PRODUCT_OPTIONS = new OptionNames<ProductOptions>({
+/** For the tables of those that have more. */
+export const PRODUCT_NAMES = {
   device: true,
   chunkSize: true,
   threads: true,
   engine: true,
   signal: true,
   out: true,
-});
+} as const;
+export const PRODUCT_OPTIONS = new OptionNames<ProductOptions>(PRODUCT_NAMES);
 
 export interface CheckedOptions {
   device: string;

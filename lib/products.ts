@@ -1,6 +1,13 @@
 /** The two products: (JᵀJ)v with and without the Jacobian J = ∂f(θ, x)/∂θ, over all rows of the batch and outputs. */
 import { dtypeOf, type FloatArray, floatArray, type ParameterVector } from './arrays.ts';
-import { checkOneOf, checkOptions, checkVector, PRODUCT_OPTIONS, type ProductOptions } from './check.ts';
+import {
+  checkOneOf,
+  checkOptions,
+  checkVector,
+  PRODUCT_NAMES,
+  PRODUCT_OPTIONS,
+  type ProductOptions,
+} from './check.ts';
 import { outOfRange, wrongType } from './errors.ts';
 import { type Inputs, Model } from './models.ts';
 import type { RawDenseRequest, RawProductRequest } from './native.ts';
@@ -39,15 +46,7 @@ export interface DenseOptions extends ProductOptions {
   strategy?: (typeof STRATEGIES)[number];
 }
 
-const DENSE_OPTIONS = new OptionNames<DenseOptions>({
-  device: true,
-  chunkSize: true,
-  threads: true,
-  engine: true,
-  signal: true,
-  out: true,
-  strategy: true,
-});
+const DENSE_OPTIONS = new OptionNames<DenseOptions>({ ...PRODUCT_NAMES, strategy: true });
 
 /**
  * Jᵀ(J v) without J: one forward pass that takes tangents along gives J v, one backward pass of that gives the product.
