@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -293,4 +294,21 @@ describe('results', () => {
     expect(() => tensorboardTraceHandler(logs, { workerName: '../up' })).toThrow(TypeError);
     expect(() => recorded.exportChromeTrace('/no/such/folder/trace.json.gz')).toThrow(RangeError);
   });
+});
+
+it('says nothing of what is freed and older than the profile, unless asked', () => {
+  const code = `
+    import { Generator, linearizeSync, Model, nn, profile } from 'torch-curvature';
+    const model = Model.sequential([nn.linear(4, 64), nn.tanh(), nn.linear(64, 1)]);
+    const problem = { model, params: model.init(), x: new Generator(0).randn([256, 4]) };
+    const lin = linearizeSync(problem, { engine: 'autograd' });
+    await profile(async () => lin.dispose());`;
+  const said = (env: NodeJS.ProcessEnv) =>
+    spawnSync(process.execPath, ['--input-type=module', '-e', code], {
+      cwd: import.meta.dirname,
+      encoding: 'utf8',
+      env: { ...process.env, ...env },
+    }).stderr;
+  expect(said({})).toBe('');
+  expect(said({ TORCH_CPP_LOG_LEVEL: 'WARNING' })).toContain('before the profiling started');
 });

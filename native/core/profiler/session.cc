@@ -2,8 +2,10 @@
 
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/util/Logging.h>
 #include <torch/csrc/autograd/profiler_kineto.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <set>
@@ -26,9 +28,16 @@ using torch::profiler::impl::ProfilerState;
 
 std::atomic<bool> occupied = false;
 
-/// Kineto announces every start and stop on stderr unless told otherwise before its first use.
-void silenceKineto() {
-  static const bool once = [] { return setenv("KINETO_LOG_LEVEL", "99", /*overwrite=*/0) == 0; }();
+/// Kineto announces every start and stop on stderr unless told otherwise before its first use, and
+/// libtorch's allocator what is freed while a profile is recorded and is older. Nothing is said
+/// where the user has not asked for it.
+void silenceLogs() {
+  static const bool once = [] {
+    constexpr int kError = 2;  // of the levels of c10's log
+    if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr)
+      FLAGS_caffe2_log_level = std::max<int>(FLAGS_caffe2_log_level, kError);
+    return setenv("KINETO_LOG_LEVEL", "99", /*overwrite=*/0) == 0;
+  }();
   static_cast<void>(once);
 }
 
@@ -112,7 +121,7 @@ ProfilerSession::ProfilerSession(const ProfilerOptions& options) : options_(opti
     throw Error("ERR_DEVICE_UNAVAILABLE",
                 "the activity 'cuda' cannot be profiled: no CUDA device is available");
   }
-  silenceKineto();
+  silenceLogs();
   const ProfilerConfig config = configure(options);
   kineto::prepareProfiler(config, activities(options));
   kineto::enableProfiler(config, activities(options));
