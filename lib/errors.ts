@@ -86,15 +86,6 @@ export async function carrying<T>(call: () => T | Promise<T>): Promise<T> {
   }
 }
 
-/** `carrying` for a function that is called on the spot. */
-export function carryingSync<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (reason) {
-    throw new Thrown(reason);
-  }
-}
-
 /** The error a caller sees for one that the addon threw. */
 export function fromNative(error: unknown): unknown {
   if (error instanceof Thrown) return error.reason;
