@@ -1,7 +1,7 @@
 /** Flat vectors and tensors: typed arrays with a shape. */
 import { types } from 'node:util';
+import type { FloatArray, TypedArray } from './addon/values.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from './errors.ts';
-import type { FloatArray, TypedArray } from './native.ts';
 import { plural } from './words.ts';
 
 export type { FloatArray, TypedArray };

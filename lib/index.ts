@@ -3,20 +3,19 @@
  *
  * @packageDocumentation
  */
+
+export { type Info, info } from './addon/info.ts';
 export type { DType, FloatArray, ParameterRecord, ParameterVector, Tensor, TypedArray } from './arrays.ts';
 export { tensor } from './arrays.ts';
 export type { ApplyOptions, Engine, ProductOptions, WholeOptions } from './check.ts';
 export { type ErrorCode, TorchCurvatureError } from './errors.ts';
-export { Generator, type NormalOptions, type UniformOptions } from './generator.ts';
-export { type Info, info } from './info.ts';
-export { type Linearization, type LinearizeOptions, linearize, linearizeSync } from './linearize.ts';
-export type { LoadOptions } from './model-files/index.ts';
-export { loadSafetensors } from './model-files/safetensors.ts';
-export type { FileSource } from './model-files/source.ts';
-export { type InitOptions, type Inputs, Model, type Parameter } from './models.ts';
-export * as nn from './nn/index.ts';
-export type { Layer } from './nn/layer.ts';
-export type { Batch, BatchSource } from './operators/batches.ts';
+export type { LoadOptions } from './model/files/index.ts';
+export { loadSafetensors } from './model/files/safetensors.ts';
+export type { FileSource } from './model/files/source.ts';
+export { Generator, type NormalOptions, type UniformOptions } from './model/generator.ts';
+export { type InitOptions, type Inputs, Model, type Parameter } from './model/model.ts';
+export * as nn from './model/nn/index.ts';
+export type { Layer } from './model/nn/layer.ts';
 export { type CustomOperator, customOperator } from './operators/custom.ts';
 export {
   type CentredOperatorOptions,
@@ -49,16 +48,18 @@ export {
   type LinearOperator,
   type OperatorVector,
 } from './operators/linear-operator.ts';
-export type { Loss, LossProblem } from './operators/problem.ts';
-export type { StreamedProblem } from './operators/streamed-problem.ts';
+export type { Batch, BatchSource } from './problem/batches.ts';
+export type { Loss, LossProblem } from './problem/loss.ts';
+export type { Problem } from './problem/problem.ts';
+export type { StreamedProblem } from './problem/streamed-problem.ts';
+export { type Linearization, type LinearizeOptions, linearize, linearizeSync } from './products/linearize.ts';
 export {
   type DenseOptions,
   matvecDense,
   matvecDenseSync,
   matvecOnTheFly,
   matvecOnTheFlySync,
-  type Problem,
-} from './products.ts';
+} from './products/products.ts';
 export {
   type KeyAverages,
   type KeyAveragesOptions,
@@ -78,12 +79,10 @@ export {
   type TableOptions,
   type TraceHandlerOptions,
   tensorboardTraceHandler,
-} from './profiler.ts';
+} from './profiler/profiler.ts';
 export {
   type Eigenpairs,
-  type EigshEnd,
   type EigshOptions,
-  type EigshReason,
   eigsh,
   eigshSync,
 } from './solvers/eigsh.ts';
@@ -105,9 +104,9 @@ export {
   minres,
   minresSync,
   type SolverProgress,
-  type SolverReason,
   type SolverRecord,
 } from './solvers/linear.ts';
+export type { EigshEnd, EigshReason, SolverReason } from './solvers/reasons.ts';
 export {
   type SpectralDensity,
   type SpectralDensityOptions,

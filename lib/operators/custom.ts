@@ -1,7 +1,7 @@
+import { addon } from '../addon/addon.ts';
 import { type DType, describe, elementCount, type FloatArray } from '../arrays.ts';
 import { checkDevice, checkDType } from '../check.ts';
 import { carrying, outOfRange, translated, wrongType } from '../errors.ts';
-import { addon } from '../native.ts';
 import { isPlain, Names, noOptions, record } from '../options.ts';
 import { LinearOperator, type Space } from './linear-operator.ts';
 

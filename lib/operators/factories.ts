@@ -1,25 +1,33 @@
 /** The curvature operators of a model. Each copies what it needs: changing parameters or data later changes nothing. */
+
+import { addon } from '../addon/addon.ts';
+import type { Operations } from '../addon/interface.ts';
+import type { OperatorHandle } from '../addon/requests.ts';
+import { run, runSync } from '../addon/run.ts';
 import { type FloatArray, floatArray } from '../arrays.ts';
 import { checkOneOf, checkOptions, positive } from '../check.ts';
 import { outOfRange } from '../errors.ts';
-import { toSeed } from '../generator.ts';
-import { LINEARIZE_NAMES, Linearization, type LinearizeOptions, linearizeRequest } from '../linearize.ts';
-import type { Model } from '../models.ts';
-import { addon, type Operations, type OperatorHandle } from '../native.ts';
+import { toSeed } from '../model/generator.ts';
+import type { Model } from '../model/model.ts';
 import { type NamesOf, OptionNames } from '../options.ts';
-import { checkProblem, type Problem } from '../products.ts';
-import { run, runSync } from '../run.ts';
-import { LinearOperator, type Space } from './linear-operator.ts';
+import { checkProblem } from '../problem/check.ts';
 import {
   type CenterOptions,
   type LossProblem,
   lossFields,
   type WeightOptions,
   weightFields,
-} from './problem.ts';
-
+} from '../problem/loss.ts';
+import type { Problem } from '../problem/problem.ts';
+import { isStreamed, type StreamedProblem } from '../problem/streamed-problem.ts';
+import {
+  LINEARIZE_NAMES,
+  Linearization,
+  type LinearizeOptions,
+  linearizeRequest,
+} from '../products/linearize.ts';
+import { LinearOperator, type Space } from './linear-operator.ts';
 import { type BatchProblem, type Counts, Stream } from './streamed.ts';
-import { isStreamed, type StreamedProblem } from './streamed-problem.ts';
 
 /** Of operators over outputs or a loss: how to linearise, and weights of the rows. */
 export type OperatorOptions = LinearizeOptions & WeightOptions;

@@ -1,4 +1,10 @@
 /** Matrices of which only products are known. */
+
+import { addon } from '../addon/addon.ts';
+import type { Operations } from '../addon/interface.ts';
+import { NativeObject } from '../addon/native-object.ts';
+import type { OperatorHandle } from '../addon/requests.ts';
+import { run, runSync } from '../addon/run.ts';
 import {
   type DType,
   describe,
@@ -21,11 +27,8 @@ import {
   type WholeOptions,
 } from '../check.ts';
 import { outOfRange, TorchCurvatureError, translated, wrongType } from '../errors.ts';
-import type { Model } from '../models.ts';
-import { addon, type Operations, type OperatorHandle } from '../native.ts';
-import { NativeObject } from '../native-object.ts';
+import type { Model } from '../model/model.ts';
 import { noOptions, OptionNames, record } from '../options.ts';
-import { run, runSync } from '../run.ts';
 import { matchingRanges } from './patterns.ts';
 
 /** A vector as operators take them: flat, over parameters also by name, over outputs also as a tensor. */

@@ -1,6 +1,6 @@
 import { describe } from '../arrays.ts';
 import { outOfRange, wrongType } from '../errors.ts';
-import type { Parameter } from '../models.ts';
+import type { Parameter } from '../model/model.ts';
 
 /**
  * Ranges of the flat vector that parameters with matching names take, neighbours joined. `*` in a pattern stands for any

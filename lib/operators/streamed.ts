@@ -2,14 +2,15 @@
 import { type DType, dtypeOf, type FloatArray, floatArray } from '../arrays.ts';
 import { checkOptions, checkVector } from '../check.ts';
 import { outOfRange, TorchCurvatureError } from '../errors.ts';
-import type { LinearizeOptions } from '../linearize.ts';
-import type { Model } from '../models.ts';
-import { batchesOf } from './batches.ts';
+import type { Model } from '../model/model.ts';
+import { batchesOf } from '../problem/batches.ts';
+import { readStreamed } from '../problem/check.ts';
+import type { CenterOptions, LossProblem } from '../problem/loss.ts';
+import { parts } from '../problem/part.ts';
+import type { StreamedProblem } from '../problem/streamed-problem.ts';
+import type { LinearizeOptions } from '../products/linearize.ts';
 import { makeCustom } from './custom.ts';
 import type { LinearOperator } from './linear-operator.ts';
-import { parts } from './part.ts';
-import type { CenterOptions, LossProblem } from './problem.ts';
-import { readStreamed, type StreamedProblem } from './streamed-problem.ts';
 
 /** How an operator of one batch is made: without what is of all rows together, or of the set-up alone. */
 export type BatchOptions = Omit<LinearizeOptions, 'signal'> & { weights?: FloatArray };

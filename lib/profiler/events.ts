@@ -1,5 +1,5 @@
 /** The single calls of a profile. */
-import type { RawProfileEvent } from '../native.ts';
+import type { RawProfileEvent } from '../addon/profiles.ts';
 
 /** One call of an operator, a stage, a region or a kernel. Times in microseconds, memory in bytes. */
 export interface ProfileEvent {

@@ -1,10 +1,10 @@
 /** What a profile has recorded. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
+import type { RawProfile, RawProfileRow, RawProfilerOptions } from '../addon/profiles.ts';
 import { describe } from '../arrays.ts';
 import { positive } from '../check.ts';
 import { outOfRange, translated, wrongType } from '../errors.ts';
-import type { RawProfile, RawProfileRow, RawProfilerOptions } from '../native.ts';
 import { noOptions, OptionNames } from '../options.ts';
 import { type ProfileEvent, toEvents } from './events.ts';
 import { merged, type ProfileRow, sorted } from './rows.ts';

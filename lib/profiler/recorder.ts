@@ -1,7 +1,10 @@
 /** A profile in the making: one recording, or the steps of a schedule. */
+
+import { addon } from '../addon/addon.ts';
+import type { RawProfilerOptions } from '../addon/profiles.ts';
+import type { RegionHandle } from '../addon/requests.ts';
+import { watchOperations } from '../addon/run.ts';
 import { outOfRange, TorchCurvatureError, translated } from '../errors.ts';
-import { addon, type RawProfilerOptions, type RegionHandle } from '../native.ts';
-import { watchOperations } from '../run.ts';
 import { Profile } from './profile.ts';
 import { actionAt, type ProfilerAction, type Schedule } from './schedule.ts';
 

@@ -1,7 +1,8 @@
 /** Rows of a profile, and PyTorch's names for the columns to sort them by. */
+
+import type { RawProfileRow } from '../addon/profiles.ts';
 import { describe } from '../arrays.ts';
 import { outOfRange } from '../errors.ts';
-import type { RawProfileRow } from '../native.ts';
 
 /** All calls of one operator or region. Times in microseconds, memory in bytes; `self…` leaves out nested calls. */
 export interface ProfileRow {

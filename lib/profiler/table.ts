@@ -1,5 +1,5 @@
 /** The table of `key_averages().table()`, column for column as PyTorch's profiler prints it. */
-import type { RawProfileRow } from '../native.ts';
+import type { RawProfileRow } from '../addon/profiles.ts';
 
 export interface TableContext {
   profileMemory: boolean;

@@ -1,8 +1,9 @@
 /** What all solvers and estimators take. */
+
+import type { OperatorHandle } from '../addon/requests.ts';
 import { checkFinite, checkSignal, positive } from '../check.ts';
 import { outOfRange, TorchCurvatureError } from '../errors.ts';
-import { toSeed } from '../generator.ts';
-import type { OperatorHandle } from '../native.ts';
+import { toSeed } from '../model/generator.ts';
 import { checkSquare, type LinearOperator } from '../operators/linear-operator.ts';
 
 export interface SolverOptions {

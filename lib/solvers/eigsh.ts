@@ -1,8 +1,8 @@
+import { run, runSync } from '../addon/run.ts';
 import type { FloatArray } from '../arrays.ts';
 import { checkOneOf, positive } from '../check.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
-import { run, runSync } from '../run.ts';
 import {
   checkNotEmpty,
   given,
@@ -12,18 +12,7 @@ import {
   seedOf,
   solverRequest,
 } from './arguments.ts';
-
-const ENDS = ['LM', 'SM', 'LA', 'SA', 'BE'] as const;
-/** Which end of the spectrum `eigsh` looks at. */
-export type EigshEnd = (typeof ENDS)[number];
-
-/**
- * Why `eigsh` ended:
- * - `converged`: all pairs are within the tolerance, and a search in a fresh direction found nothing further out.
- * - `maxIterations`: that many products were not enough for one or the other; the message says which.
- * - `nan`: a product with the operator gave NaN or infinity.
- */
-export type EigshReason = 'converged' | 'maxIterations' | 'nan';
+import { type EigshEnd, type EigshReason, ENDS } from './reasons.ts';
 
 /** Of `eigsh`. */
 export interface EigshOptions extends SolverOptions {

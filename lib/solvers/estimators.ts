@@ -1,9 +1,10 @@
 /** Estimators by products with random vectors. */
+
+import { run, runSync } from '../addon/run.ts';
 import type { FloatArray } from '../arrays.ts';
 import { checkOneOf, positive } from '../check.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
-import { run, runSync } from '../run.ts';
 import { type SolverOptions, seedOf, solverRequest } from './arguments.ts';
 
 /** Of `trace`. */

@@ -1,8 +1,10 @@
 /** Solvers of A x = b. They run natively on the operator's device: no vector crosses into JavaScript on the way. */
+
+import type { Operations } from '../addon/interface.ts';
+import { run, runSync } from '../addon/run.ts';
 import { describe, type FloatArray } from '../arrays.ts';
 import { checkVector, positive } from '../check.ts';
 import { TorchCurvatureError, wrongType } from '../errors.ts';
-import type { Operations } from '../native.ts';
 import {
   checkOperator,
   diagonalOperator,
@@ -10,8 +12,8 @@ import {
   type OperatorVector,
 } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
-import { run, runSync } from '../run.ts';
 import { given, optionalAmount, optionalLimit, type SolverOptions, solverRequest } from './arguments.ts';
+import type { SolverReason } from './reasons.ts';
 
 /** Of `cg` and `minres`. */
 export interface LinearSolverOptions extends SolverOptions {
@@ -56,30 +58,6 @@ export interface SolverProgress {
   /** Which right-hand side, from 0. */
   rightHandSide: number;
 }
-
-/**
- * Why a solver ended:
- * - `converged`: ‖b − A x‖ ≤ tolerance ‖b‖, found by a product with x.
- * - `maxIterations`: that many steps were taken.
- * - `indefinite`: `cg` met a direction p with pᵀA p ≤ 0 (to rounding), so A is not positive definite; x is the iterate
- *   before it.
- * - `preconditioner`: the preconditioner is not positive definite.
- * - `stagnation`: the residual no longer falls, because of rounding or because a singular system has no solution; x is
- *   then, by `minres`, a least-squares solution.
- * - `range`: the solution is too small or too large for a number of the precision.
- * - `stopped`: `onIteration` returned `false`.
- * - `nan`: the right-hand side, the start, the operator or the preconditioner gave NaN or infinity; x is the last finite
- *   iterate.
- */
-export type SolverReason =
-  | 'converged'
-  | 'maxIterations'
-  | 'indefinite'
-  | 'preconditioner'
-  | 'stagnation'
-  | 'range'
-  | 'stopped'
-  | 'nan';
 
 /** How one right-hand side ended. Not to converge is a result, no failure: x is the iterate that was reached. */
 export interface SolverRecord {

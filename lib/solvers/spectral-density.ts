@@ -1,7 +1,7 @@
+import { run, runSync } from '../addon/run.ts';
 import type { Tensor } from '../arrays.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
-import { run, runSync } from '../run.ts';
 import {
   checkNotEmpty,
   checkPositive,

@@ -1,7 +1,7 @@
 #include "binding/js.h"
 #include "binding/operation.h"
-#include "core/memory.h"
-#include "core/threads.h"
+#include "core/runtime/memory.h"
+#include "core/runtime/threads.h"
 
 namespace tc::js {
 namespace {

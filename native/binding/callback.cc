@@ -6,9 +6,9 @@
 #include "binding/handles.h"
 #include "binding/operation.h"
 #include "binding/request.h"
-#include "core/device.h"
-#include "core/executor.h"
 #include "core/operators/callback.h"
+#include "core/runtime/device.h"
+#include "core/runtime/executor.h"
 
 namespace tc::js {
 namespace {

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <optional>
 
-#include "core/error.h"
-#include "core/memory.h"
+#include "core/runtime/error.h"
+#include "core/runtime/memory.h"
 
 namespace tc::js {
 namespace {

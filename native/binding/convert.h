@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "binding/js.h"
-#include "core/point.h"
+#include "core/program/point.h"
 
 namespace tc::js {
 

@@ -3,7 +3,7 @@
 #include <new>
 
 #include "binding/js.h"
-#include "core/error.h"
+#include "core/runtime/error.h"
 
 namespace tc::js {
 namespace {

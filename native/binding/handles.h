@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "binding/convert.h"
-#include "core/error.h"
 #include "core/linearization/chunked.h"
 #include "core/operators/linear_operator.h"
+#include "core/runtime/error.h"
 
 namespace tc::js {
 

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "binding/js.h"
-#include "core/device.h"
-#include "core/threads.h"
+#include "core/runtime/device.h"
+#include "core/runtime/threads.h"
 
 namespace tc::js {
 namespace {

@@ -9,11 +9,11 @@
 #include <set>
 #include <string_view>
 
-#include "core/executor.h"
 #include "core/profiler/meter.h"
 #include "core/profiler/stage.h"
 #include "core/profiler/thread_name.h"
-#include "core/threads.h"
+#include "core/runtime/executor.h"
+#include "core/runtime/threads.h"
 
 namespace tc::js {
 

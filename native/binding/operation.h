@@ -9,7 +9,7 @@
 
 #include "binding/convert.h"
 #include "binding/js.h"
-#include "core/stop.h"
+#include "core/runtime/stop.h"
 
 namespace tc::js {
 

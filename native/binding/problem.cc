@@ -1,8 +1,8 @@
 #include "binding/problem.h"
 
-#include "core/error.h"
 #include "core/linearization/engine.h"
-#include "core/rows.h"
+#include "core/linearization/rows.h"
+#include "core/runtime/error.h"
 
 namespace tc::js {
 

@@ -6,7 +6,7 @@
 #include "core/linearization/engine.h"
 #include "core/products/dense.h"
 #include "core/products/on_the_fly.h"
-#include "core/rows.h"
+#include "core/linearization/rows.h"
 
 namespace tc::js {
 namespace {

@@ -2,8 +2,8 @@
 
 #include "binding/convert.h"
 #include "binding/js.h"
-#include "core/error.h"
 #include "core/profiler/session.h"
+#include "core/runtime/error.h"
 
 namespace tc::js {
 namespace {

@@ -1,7 +1,7 @@
 #include "binding/program.h"
 
 #include "binding/spec.h"
-#include "core/error.h"
+#include "core/runtime/error.h"
 
 namespace tc::js {
 

@@ -3,8 +3,8 @@
 #include <memory>
 
 #include "binding/convert.h"
-#include "core/point.h"
-#include "core/program.h"
+#include "core/program/point.h"
+#include "core/program/program.h"
 
 namespace tc::js {
 

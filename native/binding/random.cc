@@ -1,8 +1,8 @@
-#include "core/random.h"
+#include "core/runtime/random.h"
 
 #include "binding/convert.h"
 #include "binding/js.h"
-#include "core/error.h"
+#include "core/runtime/error.h"
 
 namespace tc::js {
 namespace {

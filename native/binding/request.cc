@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "binding/program.h"
-#include "core/device.h"
-#include "core/error.h"
-#include "core/rows.h"
+#include "core/linearization/rows.h"
+#include "core/runtime/device.h"
+#include "core/runtime/error.h"
 
 namespace tc::js {
 namespace {

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "binding/operation.h"
-#include "core/point.h"
+#include "core/program/point.h"
 
 namespace tc::js {
 

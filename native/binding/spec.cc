@@ -5,7 +5,7 @@
 #include <variant>
 
 #include "binding/convert.h"
-#include "core/error.h"
+#include "core/runtime/error.h"
 
 namespace tc::js {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "binding/js.h"
-#include "core/program.h"
+#include "core/program/program.h"
 
 namespace tc::js {
 

@@ -1,8 +1,8 @@
-#include "core/torchscript.h"
+#include "core/program/torchscript/torchscript.h"
 
 #include "binding/convert.h"
 #include "binding/spec.h"
-#include "core/error.h"
+#include "core/runtime/error.h"
 
 namespace tc::js {
 namespace {

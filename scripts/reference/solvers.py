@@ -1,5 +1,5 @@
 """Writes test/fixtures/solvers.json: iterates of SciPy's cg and minres, and NumPy's eigenvalues, for matrices given by
-formulas that test/solvers-scipy.test.ts repeats. Needs NumPy and SciPy; run from the root of the repository."""
+formulas that test/solvers/scipy.test.ts repeats. Needs NumPy and SciPy; run from the root of the repository."""
 
 import json
 from pathlib import Path

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { dump, parse } from 'npyjs';
 import { describe, expect, it } from 'vitest';
-import { relativeError } from '../models.ts';
+import { relativeError } from '../support/models.ts';
 import { run, temporaryFolder } from './run.ts';
 
 type Data = Parameters<typeof dump>[0];

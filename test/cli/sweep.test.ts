@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import { expect, it } from 'vitest';
-import { chromiumPath } from '../chromium.ts';
+import { chromiumPath } from '../support/chromium.ts';
 import { run, temporaryFolder } from './run.ts';
 
 const SMALL = ['bench', '--batch', '64', '--repeat', '1'];

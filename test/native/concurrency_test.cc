@@ -3,7 +3,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/linearization/autograd.h"
+#include "core/linearization/autograd/autograd.h"
 #include "core/linearization/linearization.h"
 #include "core/products/on_the_fly.h"
 #include "fused_programs.h"

@@ -1,10 +1,10 @@
-#include "core/fused/gram.h"
+#include "core/linearization/fused/gram.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <doctest/doctest.h>
 
-#include "core/fused/kernels.h"
+#include "core/kernels/kernels.h"
 #include "fused_programs.h"
 
 namespace tc::testing {

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "core/dual_level.h"
+#include "core/linearization/autograd/dual_level.h"
 
 namespace tc::testing {
 

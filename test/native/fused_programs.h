@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "core/point.h"
-#include "core/program.h"
+#include "core/program/point.h"
+#include "core/program/program.h"
 
 namespace tc::testing {
 

@@ -1,7 +1,7 @@
 // The fused engine against libtorch's autograd in float64.
-#include "core/linearization/fused.h"
-#include "core/fused/plan.h"
-#include "core/fused/recognise.h"
+#include "core/linearization/fused/engine.h"
+#include "core/linearization/fused/plan.h"
+#include "core/linearization/fused/recognise.h"
 
 #include <ATen/ATen.h>
 #include <doctest/doctest.h>
@@ -10,7 +10,7 @@
 #include <cmath>
 #include <vector>
 
-#include "core/fused/kernels.h"
+#include "core/kernels/kernels.h"
 #include "fused_programs.h"
 #include "random/program_text.h"
 #include "random/random_programs.h"

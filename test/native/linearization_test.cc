@@ -1,9 +1,9 @@
-#include "core/error.h"
-#include "core/linearization/autograd.h"
+#include "core/linearization/autograd/autograd.h"
+#include "core/linearization/autograd/differentiable_kernels.h"
+#include "core/linearization/autograd/kept_storage.h"
 #include "core/linearization/chunked.h"
 #include "core/linearization/engine.h"
-#include "core/linearization/kept_storage.h"
-#include "core/linearization/kernels.h"
+#include "core/runtime/error.h"
 #include "models.h"
 
 // After libtorch, whose logging macros have the same names.

@@ -2,8 +2,8 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
-#include "core/linearization/kernels.h"
-#include "core/random.h"
+#include "core/linearization/autograd/differentiable_kernels.h"
+#include "core/runtime/random.h"
 
 namespace tc::test {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/losses/objective.h"
-#include "core/point.h"
+#include "core/program/point.h"
 
 namespace tc::test {
 

@@ -3,15 +3,15 @@
 #include <cmath>
 #include <functional>
 
-#include "core/error.h"
 #include "core/operators/callback.h"
 #include "core/operators/centered_parts.h"
 #include "core/operators/combine.h"
 #include "core/operators/curvature.h"
 #include "core/operators/hessian.h"
 #include "core/operators/matrix.h"
-#include "core/random.h"
-#include "core/rows.h"
+#include "core/linearization/rows.h"
+#include "core/runtime/error.h"
+#include "core/runtime/random.h"
 #include "models.h"
 
 // After libtorch, whose logging macros have the same names.

@@ -1,4 +1,4 @@
-#include "core/linearization/pushforwards/pushforward.h"
+#include "core/linearization/autograd/pushforwards/pushforward.h"
 
 #include <ATen/ATen.h>
 
@@ -6,7 +6,7 @@
 #include <set>
 #include <string>
 
-#include "core/aten.h"
+#include "core/program/schema.h"
 #include "models.h"
 
 // After libtorch, whose logging macros have the same names.

@@ -1,9 +1,9 @@
-#include "core/linearization/recorded.h"
+#include "core/linearization/recording/recorded.h"
 
 #include <c10/util/Exception.h>
 
-#include "core/linearization/autograd.h"
-#include "core/linearization/cuda_graph.h"
+#include "core/linearization/autograd/autograd.h"
+#include "core/linearization/recording/cuda_graph.h"
 #include "models.h"
 
 // After libtorch, whose logging macros have the same names.

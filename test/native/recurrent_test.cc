@@ -1,6 +1,6 @@
 #include <string>
 
-#include "core/error.h"
+#include "core/runtime/error.h"
 #include "models.h"
 
 // After libtorch, whose logging macros have the same names.

@@ -1,11 +1,11 @@
-#include "core/rows.h"
+#include "core/linearization/rows.h"
 
 #include <functional>
 
-#include "core/error.h"
 #include "core/linearization/chunked.h"
 #include "core/products/dense.h"
 #include "core/products/on_the_fly.h"
+#include "core/runtime/error.h"
 #include "models.h"
 
 // After libtorch, whose logging macros have the same names.

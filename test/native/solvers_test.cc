@@ -1,10 +1,10 @@
 #include <cmath>
 #include <limits>
 
-#include "core/error.h"
 #include "core/operators/combine.h"
 #include "core/operators/matrix.h"
-#include "core/random.h"
+#include "core/runtime/error.h"
+#include "core/runtime/random.h"
 #include "core/solvers/cg.h"
 #include "core/solvers/eigsh.h"
 #include "core/solvers/estimators.h"

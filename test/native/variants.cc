@@ -5,8 +5,8 @@
 #include <limits>
 #include <numeric>
 
-#include "core/aten.h"
-#include "core/random.h"
+#include "core/program/schema.h"
+#include "core/runtime/random.h"
 
 namespace tc::test {
 namespace {

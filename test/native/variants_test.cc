@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "core/allowed_operators.h"
-#include "core/aten.h"
-#include "core/linearization/autograd.h"
-#include "core/linearization/pushforwards/pushforward.h"
+#include "core/linearization/autograd/autograd.h"
+#include "core/linearization/autograd/pushforwards/pushforward.h"
 #include "core/products/on_the_fly.h"
+#include "core/program/allowed_operators.h"
+#include "core/program/schema.h"
 
 // After libtorch, whose logging macros have the same names.
 #include <doctest/doctest.h>

@@ -8,9 +8,9 @@
 
 #include <algorithm>
 
-#include "core/device.h"
 #include "core/profiler/stage.h"
-#include "core/rows.h"
+#include "core/linearization/rows.h"
+#include "core/runtime/device.h"
 
 namespace tc {
 

@@ -38,7 +38,7 @@ class ChunkedLinearization {
   const Point& point() const { return point_; }
   int64_t parameters() const { return point_.params.numel(); }
   int64_t batch() const { return point_.batch(); }
-  /// Throws as the function of that name in core/rows.h; looks once.
+  /// Throws as the function of that name in rows.h; looks once.
   void requireIndependentRows(const StopToken& stop) const;
   /// y, [N, …]
   const at::Tensor& output() const { return output_; }

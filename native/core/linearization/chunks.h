@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/stop.h"
+#include "core/runtime/stop.h"
 
 namespace tc {
 

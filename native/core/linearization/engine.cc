@@ -2,10 +2,10 @@
 
 #include <utility>
 
-#include "core/error.h"
-#include "core/linearization/autograd.h"
-#include "core/linearization/cuda_graph.h"
-#include "core/linearization/fused.h"
+#include "core/linearization/autograd/autograd.h"
+#include "core/linearization/fused/engine.h"
+#include "core/linearization/recording/cuda_graph.h"
+#include "core/runtime/error.h"
 
 namespace tc {
 

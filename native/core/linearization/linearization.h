@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "core/point.h"
+#include "core/program/point.h"
 
 namespace tc {
 

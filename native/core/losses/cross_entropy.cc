@@ -2,8 +2,8 @@
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/softmax.h>
 
-#include "core/error.h"
 #include "core/losses/loss.h"
+#include "core/runtime/error.h"
 
 namespace tc {
 namespace {

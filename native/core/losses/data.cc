@@ -4,7 +4,7 @@
 #include <ATen/ops/full.h>
 #include <c10/util/accumulate.h>
 
-#include "core/error.h"
+#include "core/runtime/error.h"
 
 namespace tc {
 

@@ -1,6 +1,6 @@
 #include "core/losses/loss.h"
 
-#include "core/error.h"
+#include "core/runtime/error.h"
 
 namespace tc {
 

@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "core/error.h"
+#include "core/runtime/error.h"
 
 namespace tc {
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <string>
 
-#include "core/error.h"
+#include "core/runtime/error.h"
 
 namespace tc {
 namespace {

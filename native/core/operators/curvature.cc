@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "core/error.h"
+#include "core/runtime/error.h"
 
 namespace tc {
 

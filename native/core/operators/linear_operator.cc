@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <string>
 
-#include "core/device.h"
-#include "core/error.h"
 #include "core/profiler/stage.h"
+#include "core/runtime/device.h"
+#include "core/runtime/error.h"
 
 namespace tc {
 namespace {

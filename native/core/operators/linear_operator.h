@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "core/stop.h"
+#include "core/runtime/stop.h"
 
 namespace tc {
 

@@ -2,8 +2,8 @@
 
 #include <ATen/TensorOperators.h>
 
-#include "core/error.h"
 #include "core/losses/loss.h"
+#include "core/runtime/error.h"
 
 namespace tc {
 

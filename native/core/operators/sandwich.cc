@@ -8,11 +8,11 @@
 #include <optional>
 #include <utility>
 
-#include "core/device.h"
-#include "core/linearization/kernels.h"
+#include "core/linearization/autograd/differentiable_kernels.h"
 #include "core/operators/jacobian.h"
 #include "core/products/jacobian.h"
-#include "core/rows.h"
+#include "core/linearization/rows.h"
+#include "core/runtime/device.h"
 
 namespace tc {
 namespace {

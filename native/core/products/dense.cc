@@ -7,13 +7,13 @@
 
 #include <algorithm>
 
-#include "core/device.h"
-#include "core/fused/gram.h"
 #include "core/linearization/engine.h"
-#include "core/linearization/fused.h"
+#include "core/linearization/fused/engine.h"
+#include "core/linearization/fused/gram.h"
 #include "core/products/jacobian.h"
 #include "core/profiler/stage.h"
-#include "core/rows.h"
+#include "core/linearization/rows.h"
+#include "core/runtime/device.h"
 
 namespace tc {
 namespace {

@@ -9,10 +9,10 @@
 
 #include <string>
 
-#include "core/error.h"
-#include "core/linearization/graph.h"
-#include "core/linearization/kernels.h"
-#include "core/rows.h"
+#include "core/linearization/autograd/differentiable_kernels.h"
+#include "core/linearization/autograd/kept_graph.h"
+#include "core/linearization/rows.h"
+#include "core/runtime/error.h"
 
 namespace tc {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "core/point.h"
+#include "core/program/point.h"
 
 namespace tc {
 

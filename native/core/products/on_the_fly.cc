@@ -4,14 +4,14 @@
 #include <c10/util/Exception.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "core/linearization/autograd.h"
+#include "core/linearization/autograd/autograd.h"
+#include "core/linearization/autograd/differentiable_kernels.h"
+#include "core/linearization/autograd/kept_graph.h"
+#include "core/linearization/autograd/tangent_program.h"
 #include "core/linearization/engine.h"
-#include "core/linearization/fused.h"
-#include "core/linearization/graph.h"
-#include "core/linearization/kernels.h"
-#include "core/linearization/tangent_program.h"
+#include "core/linearization/fused/engine.h"
 #include "core/profiler/stage.h"
-#include "core/rows.h"
+#include "core/linearization/rows.h"
 
 namespace tc {
 namespace {

@@ -3,7 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "core/linearization/linearization.h"
-#include "core/point.h"
+#include "core/program/point.h"
 
 namespace tc {
 

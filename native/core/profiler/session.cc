@@ -11,12 +11,12 @@
 #include <set>
 #include <unordered_map>
 
-#include "core/device.h"
-#include "core/error.h"
-#include "core/linearization/cuda_graph.h"
+#include "core/linearization/recording/cuda_graph.h"
 #include "core/profiler/aggregate.h"
 #include "core/profiler/events.h"
 #include "core/profiler/trace.h"
+#include "core/runtime/device.h"
+#include "core/runtime/error.h"
 
 namespace tc {
 namespace {

@@ -12,7 +12,7 @@
 #include <sstream>
 #include <string_view>
 
-#include "core/error.h"
+#include "core/runtime/error.h"
 
 namespace tc::profiling {
 namespace {

@@ -12,8 +12,8 @@
 #include <limits>
 #include <vector>
 
-#include "core/error.h"
 #include "core/profiler/stage.h"
+#include "core/runtime/error.h"
 #include "core/solvers/probes.h"
 #include "core/solvers/scale.h"
 

@@ -8,8 +8,8 @@
 #include <cmath>
 #include <limits>
 
-#include "core/device.h"
 #include "core/profiler/stage.h"
+#include "core/runtime/device.h"
 #include "core/solvers/scale.h"
 
 namespace tc {

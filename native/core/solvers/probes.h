@@ -3,7 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "core/operators/linear_operator.h"
-#include "core/random.h"
+#include "core/runtime/random.h"
 
 namespace tc {
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-#include "core/error.h"
+#include "core/runtime/error.h"
 #include "core/solvers/symmetry.h"
 
 namespace tc {

@@ -11,8 +11,8 @@
 #include <cmath>
 #include <limits>
 
-#include "core/error.h"
 #include "core/profiler/stage.h"
+#include "core/runtime/error.h"
 #include "core/solvers/krylov.h"
 #include "core/solvers/probes.h"
 #include "core/solvers/scale.h"

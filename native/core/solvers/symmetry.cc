@@ -3,7 +3,7 @@
 #include <cmath>
 #include <string>
 
-#include "core/error.h"
+#include "core/runtime/error.h"
 #include "core/solvers/probes.h"
 #include "core/solvers/scale.h"
 

@@ -29,9 +29,9 @@
 #include <string>
 #include <vector>
 
-#include "core/allowed_operators.h"
-#include "core/argument_checks.h"
-#include "core/memory.h"
+#include "core/program/allowed_operators.h"
+#include "core/program/argument_checks.h"
+#include "core/runtime/memory.h"
 
 namespace {
 

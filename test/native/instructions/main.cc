@@ -10,8 +10,8 @@
 #include <functional>
 #include <random>
 
-#include "core/linearization/autograd.h"
-#include "core/linearization/fused.h"
+#include "core/linearization/autograd/autograd.h"
+#include "core/linearization/fused/engine.h"
 #include "core/products/dense.h"
 #include "fused_programs.h"
 

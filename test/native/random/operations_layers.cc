@@ -1,5 +1,5 @@
 // Layers that are more than one of the other kinds: normalisations, softmax, recurrence.
-#include "core/random.h"
+#include "core/runtime/random.h"
 #include "operations.h"
 
 namespace tc::test {

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "core/point.h"
+#include "core/program/point.h"
 
 namespace tc::test {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "core/point.h"
+#include "core/program/point.h"
 
 namespace tc::test {
 

@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <set>
 
-#include "core/dual_level.h"
-#include "core/linearization/autograd.h"
-#include "core/linearization/kernels.h"
+#include "core/linearization/autograd/autograd.h"
+#include "core/linearization/autograd/differentiable_kernels.h"
+#include "core/linearization/autograd/dual_level.h"
 #include "core/products/on_the_fly.h"
 #include "models.h"
 #include "program_text.h"

@@ -4,8 +4,8 @@
 #include <iterator>
 #include <utility>
 
-#include "core/linearization/kernels.h"
-#include "core/random.h"
+#include "core/linearization/autograd/differentiable_kernels.h"
+#include "core/runtime/random.h"
 
 namespace tc::test {
 namespace {

@@ -1,0 +1,98 @@
+/** The raw addon: its functions and operations. */
+import type { OperatorFunctions, OperatorOperations } from './operators.ts';
+import type { RawProfile, RawProfilerOptions } from './profiles.ts';
+import type { RawProgram } from './program.ts';
+import type {
+  GeneratorHandle,
+  ProgramHandle,
+  RawDenseRequest,
+  RawProductRequest,
+  RawRequest,
+  RegionHandle,
+  StopHandle,
+} from './requests.ts';
+import type { FloatArray, RawTensor } from './values.ts';
+
+export interface RawInfo {
+  /** Version of the libtorch in use, for example `2.13.0`. */
+  libtorchVersion: string;
+  /** Version whose headers the addon was compiled with. */
+  compiledVersion: string;
+  /** libtorch's own description of its build. */
+  buildConfig: string;
+  /** Instruction set its CPU kernels use: `AVX512`, `AVX2`, `DEFAULT`. */
+  cpuCapability: string;
+  /** Default number of intra-op threads. */
+  threads: number;
+  /** Whether the addon was compiled with CUDA. */
+  cudaCompiled: boolean;
+  /** Names of the CUDA devices that can be used here. */
+  cudaDevices: readonly string[];
+}
+
+/** Operations that exist as `name`, which returns a promise and may be stopped, and as `nameSync`. */
+export interface Operations extends OperatorOperations {
+  /** Forward pass. */
+  forward: { request: RawRequest; result: RawTensor };
+  /** Jᵀ(J v) without J. */
+  matvecOnTheFly: { request: RawProductRequest; result: FloatArray };
+  /** JᵀJ v through a materialised J. */
+  matvecDense: { request: RawDenseRequest; result: FloatArray };
+}
+
+type Asynchronous = {
+  [Name in keyof Operations]: (
+    request: Operations[Name]['request'],
+    stop?: StopHandle,
+  ) => Promise<Operations[Name]['result']>;
+};
+type Synchronous = {
+  [Name in keyof Operations as `${Name}Sync`]: (
+    request: Operations[Name]['request'],
+  ) => Operations[Name]['result'];
+};
+
+/**
+ * Failures are JavaScript errors with a `code`: one of the codes of `errors.ts`, or `ABORTED` when a stop handle
+ * was used.
+ */
+export interface Addon extends Asynchronous, Synchronous, OperatorFunctions {
+  info(): RawInfo;
+
+  createProgram(program: RawProgram): ProgramHandle;
+
+  /** Reads a TorchScript archive: its program and parameters, flat. Throws `ERR_MODEL_LOAD`, `ERR_UNSUPPORTED_OP`. */
+  loadTorchScript(bytes: Uint8Array): { program: RawProgram; parameters: FloatArray; frozen: string[] };
+
+  createStop(): StopHandle;
+  stop(handle: StopHandle): void;
+
+  /** PyTorch's CPU generator (Mersenne Twister) with its own state. */
+  createGenerator(seed: bigint): GeneratorHandle;
+  /** `torch.empty(shape).uniform_(low, high)` */
+  uniform(
+    generator: GeneratorHandle,
+    shape: readonly number[],
+    low: number,
+    high: number,
+    float64: boolean,
+  ): FloatArray;
+  /** `torch.randn(shape)` times `std` plus `mean` (`normal_(mean, std)`) */
+  normal(
+    generator: GeneratorHandle,
+    shape: readonly number[],
+    mean: number,
+    std: number,
+    float64: boolean,
+  ): FloatArray;
+
+  /** Starts recording what this thread does and what it hands to others. Throws `ERR_PROFILER_BUSY`. */
+  profilerStart(options: RawProfilerOptions): void;
+  profilerStop(): RawProfile;
+  regionEnter(name: string): RegionHandle;
+  /** `async`: other work of this thread may have happened meanwhile. */
+  regionExit(region: RegionHandle, async: boolean): void;
+
+  /** Bytes that can still be allocated on the device without running out of memory. */
+  availableMemory(device: string): number;
+}

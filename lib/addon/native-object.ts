@@ -1,0 +1,43 @@
+import { TorchCurvatureError } from '../errors.ts';
+
+/**
+ * Something that holds native memory. `dispose`, or the end of a `using` block, frees it at once; the garbage collector
+ * does so at last. Operations in flight finish first.
+ */
+export abstract class NativeObject<Handle> implements Disposable {
+  #handle: Handle | undefined;
+  readonly #name: string;
+
+  /** @param name what messages call it: "the linearisation" */
+  protected constructor(handle: Handle, name: string) {
+    this.#handle = handle;
+    this.#name = name;
+  }
+
+  /** @internal @throws TorchCurvatureError `ERR_DISPOSED` */
+  get handle(): Handle {
+    if (this.#handle === undefined) {
+      throw new TorchCurvatureError('ERR_DISPOSED', `${this.#name} was used after its dispose()`);
+    }
+    return this.#handle;
+  }
+
+  /** Whether `dispose` was called. */
+  get disposed(): boolean {
+    return this.#handle === undefined;
+  }
+
+  /** Frees the native memory; every later use throws `ERR_DISPOSED`. Once is enough, twice does no harm. */
+  dispose(): void {
+    if (this.#handle === undefined) return;
+    this.release(this.#handle);
+    this.#handle = undefined;
+  }
+
+  /** What the end of a `using` block calls. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  protected abstract release(handle: Handle): void;
+}

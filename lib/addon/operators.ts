@@ -1,0 +1,250 @@
+/** Types of the raw addon for linearisations, operators and solvers. */
+
+import type { EigshEnd, EigshReason, SolverReason } from '../solvers/reasons.ts';
+import type { LinearizationHandle, OperatorHandle, RawRequest } from './requests.ts';
+import type { FloatArray, RawTensor } from './values.ts';
+
+/** What of a problem is linearised, and how much of it is kept. */
+export interface RawLinearizeRequest extends RawRequest {
+  /** Bytes that may be kept between products; 0 or absent: half of what is free when it is made. */
+  memoryBudget?: number | undefined;
+  /** How many products are expected: some engines pay a longer set-up when many are to come. */
+  products?: number | undefined;
+}
+
+/** A product with a linearisation; `v` is [P], or of the output's elements for `vjp`. */
+export interface RawLinearizationProduct {
+  linearization: LinearizationHandle;
+  product: 'jvp' | 'vjp' | 'matvec';
+  v: FloatArray;
+  threads: number;
+  out?: FloatArray | undefined;
+}
+
+export interface RawLinearizationInfo {
+  outputShape: number[];
+  parameterCount: number;
+  float64: boolean;
+  device: string;
+  engine: 'fused' | 'autograd';
+  /** Bytes kept for later products. */
+  bytes: number;
+  chunks: number;
+  /** Chunks that are kept; the others are linearised again in each product. */
+  keptChunks: number;
+}
+
+/** The loss of a problem. */
+export interface RawLoss {
+  loss?: 'mse' | 'cross_entropy' | 'bce_with_logits' | undefined;
+  reduction?: 'mean' | 'sum' | undefined;
+  target?: RawTensor | undefined;
+  /** One for each row, not negative; they multiply the rows' losses, and a mean still divides by their number. */
+  weights?: FloatArray | undefined;
+}
+
+interface RawOperatorFields extends RawLoss {
+  kind: 'gramian' | 'jacobian' | 'ntk' | 'gaussNewton' | 'hessian' | 'empiricalFisher' | 'fisher';
+  /** Subtracts the weighted mean over the rows; not for `gaussNewton` and `hessian`. */
+  center?: boolean | undefined;
+  /** Of the Fisher matrices: what has an outer product of its own; default `'datum'`. */
+  per?: 'datum' | 'row' | undefined;
+  /** Of `fisher`: targets drawn for each datum (default 1), their seed (default 0), the number of the first row (0). */
+  mcSamples?: number | undefined;
+  seed?: bigint | undefined;
+  firstRow?: number | undefined;
+  /**
+   * Of centred matrices over several batches: v ↦ Σ w of what is centred, [means, P], or (v, mean) ↦ the product with
+   * that mean, [P, P + means]; absent for the whole matrix.
+   */
+  part?: 'sums' | 'around' | undefined;
+}
+export interface RawOperatorRequest extends RawLinearizeRequest, RawOperatorFields {}
+/** An operator that shares a linearisation with others (`hessian` uses only its point). */
+export interface RawSharedOperatorRequest extends RawOperatorFields {
+  linearization: LinearizationHandle;
+  chunkSize: number;
+  threads: number;
+}
+
+export interface RawOperatorProduct {
+  operator: OperatorHandle;
+  /** One vector, or `count` vectors one after another. */
+  v: FloatArray;
+  count?: number | undefined;
+  /** Applies the transpose. */
+  transposed?: boolean | undefined;
+  threads: number;
+  out?: FloatArray | undefined;
+}
+export interface RawOperatorOnly {
+  operator: OperatorHandle;
+  threads: number;
+}
+export interface RawOperatorInfo {
+  rows: number;
+  cols: number;
+  float64: boolean;
+  device: string;
+  symmetric: boolean;
+  bytes: number;
+  /** Where the operator is a model's. */
+  engine?: 'fused' | 'autograd';
+  /** Of the model's outputs, where the rows stand for them; empty elsewhere. */
+  outputShape: number[];
+}
+
+export interface RawLossGradientRequest extends RawRequest, RawLoss {
+  /** Receives the gradient when given. */
+  out?: FloatArray | undefined;
+}
+
+/** Absent fields take SciPy's defaults: tolerance 1e-5, ten times the unknowns as maxIterations. */
+export interface RawSolveRequest extends RawOperatorOnly {
+  b: FloatArray;
+  /** Right-hand sides in `b` (and `x0`), one after another; absent: one. */
+  count?: number | undefined;
+  tolerance?: number | undefined;
+  maxIterations?: number | undefined;
+  preconditioner?: OperatorHandle | undefined;
+  x0?: FloatArray | undefined;
+  /** What it throws rejects the promise. In the `…Sync` form it runs between iterations, else it never blocks them. */
+  onIteration?: ((rightHandSide: number, iteration: number, residualNorm: number) => void) | undefined;
+}
+export interface RawSolverRecord {
+  iterations: number;
+  residualNorm: number;
+  converged: boolean;
+  reason: SolverReason;
+  /** Empty when converged. */
+  message: string;
+}
+export interface RawSolution {
+  x: FloatArray;
+  /** One for each right-hand side. */
+  records: RawSolverRecord[];
+}
+
+export interface RawEigshRequest extends RawOperatorOnly {
+  /** Default 6, or n where that is less. */
+  k?: number | undefined;
+  /** Default `LM`. */
+  which?: EigshEnd | undefined;
+  /** ‖A q − λ q‖ relative to |λ|; 0 (default): what the precision allows. */
+  tolerance?: number | undefined;
+  /** Products with the operator; default 10 n, at least 1000. */
+  maxIterations?: number | undefined;
+  /** Lanczos vectors; default max(2 k + 1, 20). */
+  basis?: number | undefined;
+  seed?: bigint | undefined;
+}
+export interface RawEigenpairs {
+  /** Ascending. */
+  eigenvalues: FloatArray;
+  /** [k, n], a row for each. */
+  eigenvectors: FloatArray;
+  residualNorms: FloatArray;
+  /** Products with the operator. */
+  iterations: number;
+  converged: boolean;
+  reason: EigshReason;
+  message: string;
+}
+
+export interface RawSampling extends RawOperatorOnly {
+  samples: number;
+  seed: bigint;
+}
+export interface RawTraceRequest extends RawSampling {
+  method: 'hutchinson' | 'hutch++';
+}
+export interface RawSpectralDensityRequest extends RawOperatorOnly {
+  /** Random start vectors (10), Lanczos steps for each (80), points of the grid (1024). */
+  probes?: number | undefined;
+  steps?: number | undefined;
+  gridPoints?: number | undefined;
+  /** What the grid reaches beyond the Ritz values, relative to their span (0.05). */
+  margin?: number | undefined;
+  /** Width of the Gaussians; 0 (default): 1 % of the grid's span. */
+  sigma?: number | undefined;
+  seed?: bigint | undefined;
+}
+export interface RawSpectralDensity {
+  grid: Float64Array;
+  density: Float64Array;
+  /** [probes, steps] Ritz values and their quadrature weights. */
+  nodes: RawTensor & { data: Float64Array };
+  weights: RawTensor & { data: Float64Array };
+  products: number;
+  /** False: the operator gave NaN or infinity. */
+  finite: boolean;
+}
+
+/** Operations that exist as `name`, which returns a promise and may be stopped, and as `nameSync`. */
+export interface OperatorOperations {
+  /** Forward pass, kept. Copies what it keeps. */
+  linearize: { request: RawLinearizeRequest; result: LinearizationHandle };
+  linearizationApply: { request: RawLinearizationProduct; result: FloatArray };
+  createOperator: { request: RawOperatorRequest | RawSharedOperatorRequest; result: OperatorHandle };
+  operatorApply: { request: RawOperatorProduct; result: FloatArray };
+  /** Row-major [rows, cols]. Throws `ERR_OUT_OF_MEMORY` before it allocates what would not fit. */
+  operatorDense: { request: RawOperatorOnly; result: FloatArray };
+  operatorDiagonal: { request: RawOperatorOnly; result: FloatArray };
+  /** The loss and its gradient over all rows. */
+  lossGradient: {
+    request: RawLossGradientRequest;
+    result: { loss: number; gradient: FloatArray; terms: number };
+  };
+  /** The terms of the loss over all rows, and Σ of the weights of the data that have terms. */
+  lossCounts: { request: RawLossGradientRequest; result: { terms: number; weight: number } };
+  cg: { request: RawSolveRequest; result: RawSolution };
+  minres: { request: RawSolveRequest; result: RawSolution };
+  eigsh: { request: RawEigshRequest; result: RawEigenpairs };
+  trace: {
+    request: RawTraceRequest;
+    result: { estimate: number; standardError: number; products: number };
+  };
+  stochasticDiagonal: {
+    request: RawSampling;
+    result: { diagonal: FloatArray; standardError: FloatArray };
+  };
+  spectralDensity: { request: RawSpectralDensityRequest; result: RawSpectralDensity };
+}
+
+/** Half-open ranges of indices. */
+export type RawRanges = readonly (readonly [begin: number, end: number])[];
+
+export interface RawCallbackOperator {
+  rows: number;
+  cols: number;
+  float64: boolean;
+  device: string;
+  /** The caller's word; `transposed` is then never asked for. */
+  symmetric: boolean;
+  /** The products with `count` vectors, one after another. What it throws or rejects with rejects the operation. */
+  product: (vectors: FloatArray, count: number, transposed: boolean) => FloatArray | Promise<FloatArray>;
+}
+
+/** Functions that return at once. Combinations hold on to what they are made of; a disposed handle throws `ERR_DISPOSED`. */
+export interface OperatorFunctions {
+  linearizationInfo(linearization: LinearizationHandle): RawLinearizationInfo;
+  linearizationOutput(linearization: LinearizationHandle): RawTensor;
+  linearizationDispose(linearization: LinearizationHandle): void;
+
+  operatorInfo(operator: OperatorHandle): RawOperatorInfo;
+  operatorDispose(operator: OperatorHandle): void;
+  operatorSum(operators: readonly OperatorHandle[]): OperatorHandle;
+  operatorScale(operator: OperatorHandle, factor: number): OperatorHandle;
+  /** A + λ I */
+  operatorShift(operator: OperatorHandle, lambda: number): OperatorHandle;
+  operatorProduct(a: OperatorHandle, b: OperatorHandle): OperatorHandle;
+  operatorSubmatrix(operator: OperatorHandle, rows: RawRanges, cols: RawRanges): OperatorHandle;
+  /** `symmetric` is the caller's word. */
+  denseOperator(matrix: RawTensor, symmetric: boolean, device: string): OperatorHandle;
+  diagonalOperator(diagonal: FloatArray, device: string): OperatorHandle;
+  /**
+   * An operator whose products JavaScript computes. Works in asynchronous operations only: their thread waits while
+   * JavaScript's runs `product`, which may itself await other operations.
+   */
+  callbackOperator(custom: RawCallbackOperator): OperatorHandle;
+}

@@ -1,0 +1,56 @@
+/** A program as it crosses to the addon. */
+import type { RawTensor } from './values.ts';
+
+/** A whole number that depends on the sizes of values when the program runs: `sizeOf` is a value number. */
+export type RawSize =
+  | number
+  | { sizeOf: number; axis: number }
+  | { op: '+' | '-' | '*' | '//'; left: RawSize; right: RawSize };
+
+/**
+ * An argument of a node. `ref` is a value number, `refs` a tensor list; a plain number follows the operator's
+ * schema (int, float or scalar), `{ float }` forces a floating scalar. `size` and `sizes` stand for an integer and a
+ * list of them, `precision` for the dtype of the parameters and `dtypeOf` for that of a value.
+ */
+export type RawArgument =
+  | { ref: number }
+  | { refs: readonly (number | null)[] }
+  | { float: number }
+  | { size: RawSize }
+  | { sizes: readonly RawSize[] }
+  | { precision: true }
+  | { dtypeOf: number }
+  | number
+  | boolean
+  | null
+  | string
+  | readonly number[];
+
+/** One ATen call. `target` is an operator name with optional overload: `aten::linear`, `aten::add.Tensor`. */
+export interface RawNode {
+  target: string;
+  args: readonly RawArgument[];
+  kwargs?: Readonly<Record<string, RawArgument>>;
+  /**
+   * How many values the call produces; they take the next value numbers. For an operator that returns a list of
+   * tensors, how many of its first elements.
+   */
+  outputs: number;
+}
+
+/**
+ * A straight-line program. Values are numbered: parameters, then inputs, then constants, then the outputs of the
+ * nodes in order.
+ */
+export interface RawProgram {
+  parameters: readonly { name: string; shape: readonly number[] }[];
+  inputs: number;
+  constants: readonly RawTensor[];
+  nodes: readonly RawNode[];
+  /** Value number of the result, whose first axis is the batch. */
+  output: number;
+  /** Rows that it was exported for, the only number it can run at once; absent or 0 where any number goes. */
+  batch?: number | undefined;
+  /** Shape of one row's outputs, where `batch` is given. */
+  rowShape?: readonly number[] | undefined;
+}

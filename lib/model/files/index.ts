@@ -1,0 +1,77 @@
+/** Models from files of PyTorch. */
+import { describe } from '../../arrays.ts';
+import { positive } from '../../check.ts';
+import { TorchCurvatureError, wrongType } from '../../errors.ts';
+import { OptionNames } from '../../options.ts';
+import { damaged } from './failure.ts';
+import type { LoadedModel } from './loaded-model.ts';
+import { readPt2 } from './pt2.ts';
+import { isExportedProgram } from './pt2-archive.ts';
+import { type FileSource, MOST_BYTES, readSource } from './source.ts';
+import { isTorchScript, readTorchScript } from './torchscript.ts';
+import { Archive } from './zip.ts';
+
+export type { LoadedModel, ModelInput } from './loaded-model.ts';
+export type { FileSource } from './source.ts';
+
+/** Of `Model.load`. */
+export interface LoadOptions {
+  /**
+   * Your word that the file comes from someone you trust. An exported program (`.pt2`) is data and needs none; TorchScript
+   * (`.pt`) is code, which PyTorch itself runs while loading.
+   */
+  trusted?: boolean;
+  /** Bytes that a file may have; 16 GiB by default. */
+  maxBytes?: number;
+  /** Operators that its graph may have; a million by default. */
+  maxNodes?: number;
+}
+export const LOAD_OPTIONS = new OptionNames<LoadOptions>({ trusted: true, maxBytes: true, maxNodes: true });
+
+/** Nodes of a graph where the caller sets no limit; large language models have some ten thousand. */
+const MOST_NODES = 1_000_000;
+
+/**
+ * Reads a model of PyTorch, from `torch.export.save` or `torch.jit.save`; which one, the content tells.
+ *
+ * @throws TypeError when `source` is neither a path nor bytes
+ * @throws TorchCurvatureError `ERR_MODEL_LOAD` for a file that is missing, damaged or of another kind,
+ * `ERR_UNSUPPORTED_OP` for a model with operators that cannot be part of a program, `ERR_UNTRUSTED_MODEL`
+ */
+export function readModelFile(source: FileSource, options: LoadOptions = {}): Promise<LoadedModel> {
+  const { trusted, maxBytes = MOST_BYTES, maxNodes = MOST_NODES } = options;
+  if (trusted !== undefined && typeof trusted !== 'boolean') {
+    throw wrongType(`trusted should be true or false, got ${describe(trusted)}`);
+  }
+  positive(maxBytes, 'maxBytes');
+  positive(maxNodes, 'maxNodes');
+  const read = async (bytes: Uint8Array) => {
+    const model = await readModel(bytes, trusted ?? false);
+    const { length } = model.program.nodes;
+    if (length > maxNodes)
+      throw damaged(`its graph has ${length} operators; at most ${maxNodes} are taken (the option maxNodes)`);
+    return model;
+  };
+  return readSource(source, 'the model file', read, maxBytes);
+}
+
+async function readModel(bytes: Uint8Array, trusted: boolean): Promise<LoadedModel> {
+  if (!Archive.isZip(bytes)) {
+    throw damaged('it is no zip archive, as the files of torch.export.save and torch.jit.save are');
+  }
+  const archive = await Archive.open(bytes);
+  if (isExportedProgram(archive)) return readPt2(archive);
+  if (isTorchScript(archive)) {
+    if (!trusted) {
+      throw new TorchCurvatureError(
+        'ERR_UNTRUSTED_MODEL',
+        'it is TorchScript, which is code that PyTorch runs while loading. Export the model as data, which is safe to ' +
+          "load from anyone: torch.export.save(torch.export.export(model, (x,), dynamic_shapes={'x': {0: " +
+          "torch.export.Dim('batch')}}), 'model.pt2'); or, if you trust whoever wrote the file: " +
+          'Model.load(path, { trusted: true })',
+      );
+    }
+    return readTorchScript(archive, bytes);
+  }
+  throw damaged('it holds neither an exported program (.pt2) nor a TorchScript module (.pt)');
+}

@@ -1,0 +1,133 @@
+/**
+ * Hugging Face's safetensors (https://huggingface.co/docs/safetensors): the length of a JSON header in 8 bytes, the
+ * header, then the elements of the tensors, little-endian and without gaps.
+ */
+import type { Tensor, TypedArray } from '../../arrays.ts';
+import { noOptions } from '../../options.ts';
+import { damaged, unsupported } from './failure.ts';
+import { asCount, asList, asObject, asString, type Json, parseJson } from './json.ts';
+import { type FileSource, readSource } from './source.ts';
+
+/** The format's own limit. */
+const LARGEST_HEADER = 100_000_000;
+
+interface Kind {
+  size: number;
+  make(length: number): TypedArray;
+  get(view: DataView, at: number): number | bigint;
+}
+
+/** Types without a typed array of their own are read into one that holds all their values. */
+const KINDS: Readonly<Record<string, Kind>> = {
+  F64: { size: 8, make: (n) => new Float64Array(n), get: (v, at) => v.getFloat64(at, true) },
+  F32: { size: 4, make: (n) => new Float32Array(n), get: (v, at) => v.getFloat32(at, true) },
+  F16: { size: 2, make: (n) => new Float32Array(n), get: (v, at) => half(v.getUint16(at, true)) },
+  BF16: { size: 2, make: (n) => new Float32Array(n), get: (v, at) => bfloat(v.getUint16(at, true)) },
+  I64: { size: 8, make: (n) => new BigInt64Array(n), get: (v, at) => v.getBigInt64(at, true) },
+  U32: { size: 4, make: (n) => new BigInt64Array(n), get: (v, at) => BigInt(v.getUint32(at, true)) },
+  I32: { size: 4, make: (n) => new Int32Array(n), get: (v, at) => v.getInt32(at, true) },
+  U16: { size: 2, make: (n) => new Int32Array(n), get: (v, at) => v.getUint16(at, true) },
+  I16: { size: 2, make: (n) => new Int32Array(n), get: (v, at) => v.getInt16(at, true) },
+  U8: { size: 1, make: (n) => new Int32Array(n), get: (v, at) => v.getUint8(at) },
+  I8: { size: 1, make: (n) => new Int32Array(n), get: (v, at) => v.getInt8(at) },
+  BOOL: { size: 1, make: (n) => new Int32Array(n), get: (v, at) => v.getUint8(at) },
+};
+
+/**
+ * The arrays of a safetensors file by name, as models take them for `params`. Half precision (`F16`, `BF16`) becomes
+ * `Float32Array`, which holds it exactly; small integers become `Int32Array`.
+ *
+ * @throws TypeError when `source` is neither a path nor bytes
+ * @throws TorchCurvatureError `ERR_MODEL_LOAD` for a file that is missing or damaged
+ */
+export async function loadSafetensors(source: FileSource): Promise<Record<string, TypedArray>>;
+export async function loadSafetensors(
+  source: FileSource,
+  ...rest: readonly unknown[]
+): Promise<Record<string, TypedArray>> {
+  noOptions(rest, 'loadSafetensors');
+  const tensors = await loadSafetensorsWithShapes(source);
+  return Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, data]));
+}
+
+/** As {@link loadSafetensors}, with the shapes. */
+export function loadSafetensorsWithShapes(source: FileSource): Promise<Record<string, Tensor>> {
+  return readSource(source, 'the safetensors file', parseSafetensors);
+}
+
+function parseSafetensors(bytes: Uint8Array): Record<string, Tensor> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < 8) throw damaged('it ends before its header');
+  const length = view.getBigUint64(0, true);
+  if (length > BigInt(Math.min(LARGEST_HEADER, bytes.length - 8))) {
+    throw damaged(`its header should be ${length} bytes long, which it is not`);
+  }
+  const start = 8 + Number(length);
+  const header = parseJson(bytes.subarray(8, start), 'its header');
+  const entries = Object.entries(header).filter(([name]) => name !== '__metadata__');
+  const data = new DataView(bytes.buffer, bytes.byteOffset + start, bytes.length - start);
+  const ranges = entries.map(([name, entry]) => range(asObject(entry, name), name));
+  checkCover(ranges, data.byteLength);
+  return Object.fromEntries(
+    entries.map(([name, entry], index) => [name, read(asObject(entry, name), name, ranges[index]!, data)]),
+  );
+}
+
+interface Range {
+  name: string;
+  begin: number;
+  end: number;
+}
+
+function range(entry: Json, name: string): Range {
+  const offsets = asList(entry.data_offsets, `the offsets of ${name}`);
+  if (offsets.length !== 2) throw damaged(`${name} has ${offsets.length} offsets instead of 2`);
+  const [begin, end] = offsets.map((offset) => asCount(offset, `an offset of ${name}`)) as [number, number];
+  return { name, begin, end };
+}
+
+/** The format allows neither gaps nor overlaps, in which other data could hide. */
+function checkCover(ranges: readonly Range[], length: number): void {
+  let position = 0;
+  for (const { name, begin, end } of [...ranges].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
+    if (begin !== position || end < begin)
+      throw damaged(`the data of ${name} overlaps other data or leaves a gap`);
+    position = end;
+  }
+  if (position !== length)
+    throw damaged(`its tensors need ${position} bytes of data, but there are ${length}`);
+}
+
+function read(entry: Json, name: string, { begin, end }: Range, data: DataView): Tensor {
+  const type = asString(entry.dtype, `the type of ${name}`);
+  const kind = Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
+  if (kind === undefined) throw unsupported(`${name} has the type ${type}, which is not supported`);
+  const shape = asList(entry.shape, `the shape of ${name}`).map((size) => asCount(size, `a size of ${name}`));
+  const count = shape.reduce((product, size) => product * size, 1);
+  if (count * kind.size !== end - begin) {
+    throw damaged(
+      `${name} has ${end - begin} bytes, its shape [${shape.join(', ')}] needs ${count * kind.size}`,
+    );
+  }
+  const array = kind.make(count);
+  for (let i = 0; i < count; ++i) array[i] = kind.get(data, begin + i * kind.size);
+  return { data: array, shape };
+}
+
+/** IEEE 754 half precision: 1 bit sign, 5 bits exponent, 10 bits fraction. */
+function half(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : Number.NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+const word = new DataView(new ArrayBuffer(4));
+
+/** The upper half of a float32. */
+function bfloat(bits: number): number {
+  word.setUint32(0, bits << 16);
+  return word.getFloat32(0);
+}

@@ -1,0 +1,117 @@
+/** Tensors as model files store them: bytes of a storage, and how a tensor lies in it. */
+import { endianness } from 'node:os';
+import type { RawTensor, TypedArray } from '../../addon/values.ts';
+import { damaged, unsupported } from './failure.ts';
+
+/** Numbers of libtorch's `ScalarType`. */
+const SCALAR_TYPES = [
+  'uint8',
+  'int8',
+  'int16',
+  'int32',
+  'int64',
+  'float16',
+  'float32',
+  'float64',
+  'complex32',
+  'complex64',
+  'complex128',
+  'bool',
+] as const;
+
+export type ElementType = (typeof SCALAR_TYPES)[number] | 'bfloat16' | 'unknown';
+
+export interface TensorLayout {
+  type: ElementType;
+  shape: readonly number[];
+  /** In elements, as the offset. */
+  strides: readonly number[];
+  offset: number;
+}
+
+export interface StoredTensor extends TensorLayout {
+  bytes: Uint8Array;
+  requiresGrad: boolean;
+  /** Equal for tensors that are the same memory: tied parameters. */
+  identity: string;
+}
+
+export function scalarTypeNumber(type: ElementType): number {
+  return SCALAR_TYPES.indexOf(type as (typeof SCALAR_TYPES)[number]);
+}
+
+/** Types without a typed array of the addon's are read into one that holds their values. */
+const READERS: Partial<
+  Record<
+    ElementType,
+    { size: number; make: (n: number) => TypedArray; get: (v: DataView, at: number) => number | bigint }
+  >
+> = {
+  float32: { size: 4, make: (n) => new Float32Array(n), get: (v, at) => v.getFloat32(at, true) },
+  float64: { size: 8, make: (n) => new Float64Array(n), get: (v, at) => v.getFloat64(at, true) },
+  int64: { size: 8, make: (n) => new BigInt64Array(n), get: (v, at) => v.getBigInt64(at, true) },
+  int32: { size: 4, make: (n) => new Int32Array(n), get: (v, at) => v.getInt32(at, true) },
+  int16: { size: 2, make: (n) => new Int32Array(n), get: (v, at) => v.getInt16(at, true) },
+  int8: { size: 1, make: (n) => new Int32Array(n), get: (v, at) => v.getInt8(at) },
+  uint8: { size: 1, make: (n) => new Int32Array(n), get: (v, at) => v.getUint8(at) },
+  bool: { size: 1, make: (n) => new Int32Array(n), get: (v, at) => (v.getUint8(at) === 0 ? 0 : 1) },
+};
+
+/** In bytes. */
+export function elementSize(type: ElementType): number {
+  return READERS[type]?.size ?? 2;
+}
+
+/** Types whose values the addon holds as they are; the others come as `Int32Array`. */
+export function isDirect(type: ElementType): boolean {
+  return type === 'float32' || type === 'float64' || type === 'int64' || type === 'int32';
+}
+
+type FromBuffer = new (buffer: ArrayBufferLike, offset: number, length: number) => TypedArray;
+
+function isContiguous({ shape, strides }: TensorLayout): boolean {
+  let expected = 1;
+  for (let axis = shape.length - 1; axis >= 0; --axis) {
+    if (shape[axis] !== 1 && strides[axis] !== expected) return false;
+    expected *= shape[axis]!;
+  }
+  return true;
+}
+
+/** The tensor's elements, row-major. */
+export function elements(tensor: StoredTensor, name: string): RawTensor {
+  const { type, shape, strides, offset, bytes } = tensor;
+  const reader = READERS[type];
+  if (reader === undefined) {
+    throw unsupported(`${name} has the precision ${type}; only float32 and float64 are supported`);
+  }
+  let count = 1;
+  let last = offset;
+  shape.forEach((size, axis) => {
+    count *= size;
+    last += (size - 1) * strides[axis]!;
+  });
+  if (count === 0) return { data: reader.make(0), shape };
+  // A stride of 0 lets a few bytes stand for any number of elements.
+  if (!Number.isSafeInteger(last) || (last + 1) * reader.size > bytes.length || count > bytes.length) {
+    throw damaged(`${name} is larger than its ${bytes.length} bytes of data`);
+  }
+  if (isDirect(type) && endianness() === 'LE' && isContiguous(tensor)) {
+    const copy = new Uint8Array(bytes.subarray(offset * reader.size, (offset + count) * reader.size));
+    return { data: new (reader.make(0).constructor as FromBuffer)(copy.buffer, 0, count), shape };
+  }
+  const data = reader.make(count);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const index = new Array<number>(shape.length).fill(0);
+  let position = offset;
+  for (let i = 0; i < count; ++i) {
+    data[i] = reader.get(view, position * reader.size);
+    for (let axis = shape.length - 1; axis >= 0; --axis) {
+      position += strides[axis]!;
+      if (++index[axis]! < shape[axis]!) break;
+      position -= strides[axis]! * shape[axis]!;
+      index[axis] = 0;
+    }
+  }
+  return { data, shape };
+}

@@ -1,0 +1,57 @@
+/** Models that `torch.jit.save` wrote. */
+
+import { addon } from '../../addon/addon.ts';
+import { translated } from '../../errors.ts';
+import { damaged, unsupported } from './failure.ts';
+import type { LoadedModel } from './loaded-model.ts';
+import { unpickle } from './pickle.ts';
+import { checkNesting } from './script-nesting.ts';
+import { storage } from './state-dict.ts';
+import type { Archive } from './zip.ts';
+
+const MAIN = /^([^/]+\/)data\.pkl$/;
+
+export function isTorchScript({ names }: Archive): boolean {
+  return names.some((name) => MAIN.test(name)) && names.some((name) => /^[^/]+\/constants\.pkl$/.test(name));
+}
+
+/**
+ * `archive` is that of `bytes`. What libtorch takes on trust is looked at first: checksums, lengths of storages, code
+ * that would run while loading.
+ */
+export function readTorchScript(archive: Archive, bytes: Uint8Array): LoadedModel {
+  archive.verify();
+  for (const name of archive.names) {
+    if (!/\.(py|pkl)$/.test(name)) continue;
+    const content = Buffer.from(archive.read(name));
+    if (name.endsWith('.py')) checkNesting(content.toString(), name);
+    if (content.includes('__setstate__'))
+      throw unsupported(`${name} runs code of its own while it is loaded`);
+    if (content.includes('__torch__.torch.classes'))
+      throw unsupported(`${name} needs a class written in C++`);
+  }
+  const root = rootOf(archive);
+  for (const part of ['data', 'constants']) checkStorages(archive, root!, part);
+  const { program, parameters, frozen } = translated(() => addon().loadTorchScript(bytes));
+  return { kind: 'torchscript', program, initialParameters: parameters, frozen };
+}
+
+/**
+ * The one folder that everything lies in. libtorch compares the names of entries without their case and reads the
+ * folder of the first one: what is checked here would not be what it reads.
+ */
+function rootOf({ names }: Archive): string {
+  const roots = new Set(names.map((name) => name.slice(0, name.indexOf('/') + 1)));
+  if (roots.size !== 1) throw damaged(`its entries lie in ${roots.size} folders instead of one`);
+  const folded = new Set(names.map((name) => name.toLowerCase()));
+  if (folded.size !== names.length) throw damaged('two of its entries differ by upper and lower case alone');
+  return [...roots][0]!;
+}
+
+/** libtorch reads as many elements of a storage as the pickle says, also where the file has fewer. */
+function checkStorages(archive: Archive, root: string, part: string): void {
+  unpickle(archive.read(`${root}${part}.pkl`), {
+    persistent: (id) => storage(archive, `${root}${part}/`, id),
+    call: (name, args) => (name === 'collections.OrderedDict' ? new Map() : args[0]),
+  });
+}

@@ -1,0 +1,75 @@
+/** PyTorch's random numbers. */
+
+import { addon } from '../addon/addon.ts';
+import type { GeneratorHandle } from '../addon/requests.ts';
+import { type DType, describe, elementCount, type FloatArray, sizesOf, type Tensor } from '../arrays.ts';
+import { checkDType } from '../check.ts';
+import { outOfRange, wrongType } from '../errors.ts';
+import { OptionNames } from '../options.ts';
+
+/** Of `Generator.randn`. */
+export interface NormalOptions {
+  /** `'float32'` by default. */
+  dtype?: DType;
+}
+const NORMAL_OPTIONS = new OptionNames<NormalOptions>({ dtype: true });
+
+/** Of `Generator.uniform`. */
+export interface UniformOptions {
+  /** 0 by default. */
+  low?: number;
+  /** 1 by default; not drawn itself. */
+  high?: number;
+  /** `'float32'` by default. */
+  dtype?: DType;
+}
+const UNIFORM_OPTIONS = new OptionNames<UniformOptions>({ low: true, high: true, dtype: true });
+
+/**
+ * The stream of numbers that PyTorch draws on the CPU after `torch.manual_seed(seed)`: the same draws in the same
+ * order give the same numbers. Each generator has a state of its own.
+ */
+export class Generator {
+  readonly #handle: GeneratorHandle;
+
+  /** @throws TypeError or RangeError when `seed` is no whole number in [0, 2⁶⁴) */
+  constructor(seed: number | bigint) {
+    this.#handle = addon().createGenerator(toSeed(seed));
+  }
+
+  /** `torch.randn(shape)`: standard normal. */
+  randn(shape: readonly number[], options?: NormalOptions): Tensor<FloatArray> {
+    const sizes = drawnShape(shape);
+    const float64 = checkDType(NORMAL_OPTIONS.read(options).dtype) === 'float64';
+    return { data: addon().normal(this.#handle, sizes, 0, 1, float64), shape: sizes };
+  }
+
+  /** `torch.empty(shape).uniform_(low, high)`: uniform in [low, high); by default what `torch.rand` draws. */
+  uniform(shape: readonly number[], options?: UniformOptions): Tensor<FloatArray> {
+    const { low = 0, high = 1, dtype } = UNIFORM_OPTIONS.read(options);
+    const sizes = drawnShape(shape);
+    if (!(Number.isFinite(low) && Number.isFinite(high) && low <= high)) {
+      throw outOfRange(`low and high should be finite and in order, got ${low} and ${high}`);
+    }
+    const float64 = checkDType(dtype) === 'float64';
+    return { data: addon().uniform(this.#handle, sizes, low, high, float64), shape: sizes };
+  }
+}
+
+function drawnShape(shape: readonly number[]): number[] {
+  const sizes = sizesOf(shape, 'shape');
+  elementCount(sizes, 'shape');
+  return sizes;
+}
+
+export function toSeed(seed: unknown): bigint {
+  if (typeof seed !== 'number' && typeof seed !== 'bigint') {
+    throw wrongType(`seed should be a number or a bigint, got ${describe(seed)}`);
+  }
+  if (typeof seed === 'number' && !Number.isSafeInteger(seed)) {
+    throw outOfRange(`seed should be a whole number, got ${seed}`);
+  }
+  const whole = BigInt(seed);
+  if (whole < 0n || whole >= 1n << 64n) throw outOfRange(`seed should be in [0, 2⁶⁴), got ${seed}`);
+  return whole;
+}

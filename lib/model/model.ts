@@ -1,0 +1,329 @@
+/** Models: programs of ATen operators with named parameters. */
+
+import { addon } from '../addon/addon.ts';
+import type { RawProgram } from '../addon/program.ts';
+import type { ProgramHandle, RawRequest } from '../addon/requests.ts';
+import { run, runSync } from '../addon/run.ts';
+import type { RawTensor } from '../addon/values.ts';
+import {
+  type DType,
+  describe,
+  describeShape,
+  dtypeOf,
+  elementCount,
+  type FloatArray,
+  floatArray,
+  isFloatArray,
+  type ParameterRecord,
+  type ParameterVector,
+  type Tensor,
+} from '../arrays.ts';
+import {
+  checkDType,
+  checkOptions,
+  checkTensor,
+  checkVector,
+  PRODUCT_OPTIONS,
+  type ProductOptions,
+} from '../check.ts';
+import { TorchCurvatureError, translated, wrongType } from '../errors.ts';
+import { noOptions, OptionNames, record } from '../options.ts';
+import {
+  type FileSource,
+  LOAD_OPTIONS,
+  type LoadOptions,
+  type ModelInput,
+  readModelFile,
+} from './files/index.ts';
+import { Generator } from './generator.ts';
+import { checkLayers } from './nn/check-layers.ts';
+import type { Initialiser } from './nn/initialisers.ts';
+import { emitChain, type Layer, Scope } from './nn/layer.ts';
+import { ProgramBuilder } from './nn/program-builder.ts';
+
+/** A parameter and its place in the flat vector. */
+export interface Parameter {
+  /** As in `named_parameters()`. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Where it begins in the flat vector. */
+  readonly offset: number;
+  /** How many elements it has there. */
+  readonly length: number;
+}
+
+/** Of `Model.init`. */
+export interface InitOptions {
+  /** As in `torch.manual_seed(seed)`; 0 by default. */
+  seed?: number | bigint;
+  /** Draws from this generator instead, and moves it on. */
+  generator?: Generator;
+  /** `'float32'` by default; for a model from a file that of its own parameters. */
+  dtype?: DType;
+}
+
+const INIT_OPTIONS = new OptionNames<InitOptions>({ seed: true, generator: true, dtype: true });
+
+/** One input, or several where the model takes more; the first axis of the first is the batch. */
+export type Inputs = Tensor | readonly Tensor[];
+
+/** What a model needs besides its program. */
+export interface ModelOrigin {
+  program: RawProgram;
+  /** How each parameter is initialised; a model from a file has its own values instead. */
+  initialisers?: readonly Initialiser[];
+  initialParameters?: FloatArray;
+  /** What the model was exported for, where that is known. */
+  inputs?: readonly ModelInput[] | undefined;
+}
+
+/** A model as `Model.sequential` and `Model.load` make it. It holds no parameter values: products are told them. */
+export class Model {
+  /** In the order of PyTorch's `named_parameters()`, which is the order of flat vectors. */
+  readonly parameters: readonly Parameter[];
+  /** P, the length of flat vectors over the parameters. */
+  readonly parameterCount: number;
+  /** The parameters a model file brings, flat; undefined for a list of layers. */
+  readonly initialParameters: FloatArray | undefined;
+  /**
+   * The rows that the model runs at a time: those that its file was exported for. Data may have any multiple of it, and
+   * each product is computed so many rows at a time, exactly; a `chunkSize` then bounds no more than that. `undefined`
+   * where any number of rows goes, as for layers, TorchScript, and exports with a dynamic batch.
+   */
+  readonly batchSize: number | undefined;
+
+  readonly #handle: ProgramHandle;
+  readonly #inputCount: number;
+  readonly #inputs: readonly ModelInput[] | undefined;
+  readonly #initialisers: readonly Initialiser[] | undefined;
+
+  /** Used by `Model.sequential` and `Model.load`. */
+  private constructor({ program, initialisers, initialParameters, inputs }: ModelOrigin) {
+    let offset = 0;
+    this.parameters = Object.freeze(
+      program.parameters.map(({ name, shape }) => {
+        const length = elementCount(shape, `the shape of ${name}`);
+        const parameter = Object.freeze({ name, shape: Object.freeze([...shape]), offset, length });
+        offset += length;
+        return parameter;
+      }),
+    );
+    this.parameterCount = offset;
+    this.initialParameters = initialParameters;
+    this.#initialisers = initialisers;
+    this.batchSize = program.batch;
+    this.#inputCount = program.inputs;
+    this.#inputs = inputs;
+    this.#handle = translated(() => addon().createProgram(program));
+  }
+
+  /**
+   * A model of layers, one after the other. Parameters are named as in the state dict of PyTorch's `nn.Sequential`:
+   * `0.weight`, `0.bias`, `2.weight`, …
+   */
+  static sequential(layers: readonly Layer[]): Model;
+  static sequential(layers: readonly Layer[], ...rest: readonly unknown[]): Model {
+    noOptions(rest, 'Model.sequential');
+    const builder = new ProgramBuilder();
+    const output = emitChain(checkLayers(layers, 'Model.sequential'), new Scope(builder, ''), builder.input);
+    return new Model({
+      program: builder.finish(output),
+      initialisers: builder.parameters.map(({ initialise }) => initialise),
+    });
+  }
+
+  /**
+   * A model of PyTorch from a file: what `torch.export.save` (`.pt2`) or `torch.jit.save` (`.pt`) wrote. It brings its
+   * own parameters as `initialParameters` and takes any batch size that its export allows (`batchSize`); parameters
+   * that do not require gradients are constants of it.
+   *
+   * @param source a path, or the file's bytes
+   * @throws TorchCurvatureError `ERR_MODEL_LOAD` for a file that is missing, damaged or of another kind,
+   * `ERR_UNSUPPORTED_OP` for a model with operators that are random, change their inputs or need control flow,
+   * `ERR_UNTRUSTED_MODEL` for TorchScript without `{ trusted: true }`
+   */
+  static async load(source: FileSource, options?: LoadOptions): Promise<Model> {
+    const { program, initialParameters, inputs } = await readModelFile(source, LOAD_OPTIONS.read(options));
+    return new Model({ program, initialParameters, inputs });
+  }
+
+  /**
+   * PyTorch's default initialisation, flat: the numbers of the same layers made after `torch.manual_seed(seed)`. For a
+   * model from a file, its own parameters in the precision asked for.
+   */
+  init(options: InitOptions & { dtype: 'float64' }): Float64Array;
+  init(options?: InitOptions & { dtype?: 'float32' }): Float32Array;
+  init(options?: InitOptions): FloatArray;
+  init(options?: InitOptions): FloatArray {
+    const { seed = 0, generator = new Generator(seed), dtype } = INIT_OPTIONS.read(options);
+    const precision = checkDType(dtype ?? (this.initialParameters && dtypeOf(this.initialParameters)));
+    if (!(generator instanceof Generator)) {
+      throw wrongType(`generator should be a Generator, got ${describe(generator)}`);
+    }
+    const flat = floatArray(precision, this.parameterCount);
+    if (this.#initialisers === undefined) {
+      flat.set(this.initialParameters!);
+    } else {
+      this.parameters.forEach(({ shape, offset }, index) => {
+        flat.set(this.#initialisers![index]!(shape, generator, precision), offset);
+      });
+    }
+    return flat;
+  }
+
+  /**
+   * One flat vector from one array for each parameter.
+   *
+   * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when a parameter is missing, unknown or of another length,
+   * `ERR_DTYPE_MISMATCH` when the arrays are not all of one kind
+   */
+  flatten(arrays: ParameterRecord): FloatArray {
+    return this.#flatten(arrays, 'record');
+  }
+
+  #flatten(arrays: ParameterRecord, name: string): FloatArray {
+    record(arrays, name);
+    const unknown = Object.keys(arrays).find(
+      (key) => !this.parameters.some((parameter) => parameter.name === key),
+    );
+    if (unknown !== undefined) {
+      throw new TorchCurvatureError(
+        'ERR_SHAPE_MISMATCH',
+        `${name} has an entry '${unknown}', which is no parameter`,
+      );
+    }
+    const first = this.parameters.map((parameter) => arrays[parameter.name]).find(isFloatArray);
+    const dtype = first === undefined ? 'float32' : dtypeOf(first);
+    const flat = floatArray(dtype, this.parameterCount);
+    for (const parameter of this.parameters) {
+      if (!Object.hasOwn(arrays, parameter.name)) {
+        throw new TorchCurvatureError(
+          'ERR_SHAPE_MISMATCH',
+          `${name} lacks the parameter '${parameter.name}'`,
+        );
+      }
+      const array = checkVector(
+        arrays[parameter.name],
+        `${name}['${parameter.name}']`,
+        parameter.length,
+        dtype,
+      );
+      flat.set(array, parameter.offset);
+    }
+    return flat;
+  }
+
+  /** Views of a flat vector by parameter name; writing to one writes to the vector. */
+  unflatten<Flat extends FloatArray>(flat: Flat): Record<string, Flat> {
+    const checked = checkVector(flat, 'flat', this.parameterCount) as Flat;
+    return Object.fromEntries(
+      this.parameters.map(({ name, offset, length }) => [
+        name,
+        checked.subarray(offset, offset + length) as Flat,
+      ]),
+    );
+  }
+
+  /** @internal A vector over the parameters as callers give it, made flat and checked. */
+  toFlat(value: ParameterVector, name: string, dtype?: DType): FloatArray {
+    const isRecord =
+      typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !Array.isArray(value);
+    const flat = isRecord ? this.#flatten(value as ParameterRecord, name) : value;
+    return checkVector(flat, name, this.parameterCount, dtype);
+  }
+
+  /** The outputs for a batch, [batch, …]; their data are `options.out` where given. */
+  async forward(params: ParameterVector, x: Inputs, options?: ProductOptions): Promise<Tensor<FloatArray>> {
+    const { request, signal, describe, finish } = this.#forwardRequest(params, x, options);
+    return finish(await run('forward', request, signal, describe));
+  }
+
+  /** `forward` on the calling thread. */
+  forwardSync(params: ParameterVector, x: Inputs, options?: ProductOptions): Tensor<FloatArray> {
+    const { request, signal, describe, finish } = this.#forwardRequest(params, x, options);
+    return finish(runSync('forward', request, signal, describe));
+  }
+
+  #forwardRequest(params: ParameterVector, x: Inputs, options: ProductOptions | undefined) {
+    const { out, ...given } = PRODUCT_OPTIONS.read(options);
+    const { signal, ...how } = checkOptions(given);
+    const { request, describe } = this.request(params, x, how);
+    // How many outputs there are is known when they are.
+    const check = (length: number) => out && checkVector(out, 'out', length, dtypeOf(request.params));
+    check(out?.length ?? 0);
+    const finish = ({ data, shape }: RawTensor): Tensor<FloatArray> => {
+      const checked = check(data.length);
+      checked?.set(data as FloatArray);
+      return { data: checked ?? (data as FloatArray), shape };
+    };
+    return { request, signal, describe, finish };
+  }
+
+  /** @internal Checked arguments of an operation at a point, as the addon takes them. */
+  request(
+    params: ParameterVector,
+    x: Inputs,
+    how: { device: string; chunkSize: number; threads: number; engine: string },
+  ): { request: RawRequest; batch: number; describe: () => object } {
+    const flat = this.toFlat(params, 'params');
+    const inputs = this.#checkInputs(x, dtypeOf(flat));
+    const batch = inputs[0]!.shape[0]!;
+    const request: RawRequest = { program: this.#handle, params: flat, inputs, ...how };
+    const describe = () => ({
+      device: how.device,
+      dtype: dtypeOf(flat),
+      parameterCount: this.parameterCount,
+      batch,
+    });
+    return { request, batch, describe };
+  }
+
+  #checkInputs(x: Inputs, dtype: DType): Tensor[] {
+    const list = Array.isArray(x) ? x : [x];
+    if (list.length !== this.#inputCount) {
+      throw new TorchCurvatureError(
+        'ERR_SHAPE_MISMATCH',
+        `x should be ${this.#inputCount === 1 ? 'one tensor' : `a list of ${this.#inputCount} tensors`}, got ${list.length}`,
+      );
+    }
+    const inputs = list.map((input, index) =>
+      checkTensor(input, list.length === 1 ? 'x' : `x[${index}]`, dtype),
+    );
+    const batch = inputs[0]!.shape[0];
+    for (const { shape } of inputs) {
+      if (shape.length === 0 || shape[0] !== batch) {
+        throw new TorchCurvatureError(
+          'ERR_SHAPE_MISMATCH',
+          `the first axis of x should be the batch, got the shape ${inputs.map((each) => describeShape(each.shape)).join(', ')}`,
+        );
+      }
+    }
+    this.#checkExportedShapes(inputs, batch!);
+    return inputs;
+  }
+
+  /** Sizes that the export took for constants must be those: the graph may compute with them. */
+  #checkExportedShapes(inputs: readonly Tensor[], batch: number): void {
+    if (this.#inputs === undefined) return;
+    this.#inputs.forEach(({ name, shape }, index) => {
+      const given = inputs[index]!.shape;
+      const fits = (size: number | null, axis: number) => axis === 0 || size === null || size === given[axis];
+      if (given.length !== shape.length || !shape.every(fits)) {
+        const sizes = shape.map((size, axis) => (axis === 0 ? 'batch' : (size ?? 'any')));
+        throw new TorchCurvatureError(
+          'ERR_SHAPE_MISMATCH',
+          `x does not fit the model: it was exported for ${name} of the shape [${sizes.join(', ')}], got ${describeShape(given)}`,
+        );
+      }
+    });
+    if (batch % (this.batchSize ?? 1) === 0) return;
+    const names = this.#inputs.map(({ name }) => name);
+    throw new TorchCurvatureError(
+      'ERR_SHAPE_MISMATCH',
+      `x should have a multiple of ${this.batchSize} rows, which the model was exported for, got ${batch}; ` +
+        `for any number of rows, export it with torch.export.export(model, (${names.join(', ')},), ` +
+        `dynamic_shapes={${names.map((name) => `'${name}': {0: torch.export.Dim('batch')}`).join(', ')}}), ` +
+        'from an example of at least 2 rows',
+    );
+  }
+}

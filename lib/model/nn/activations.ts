@@ -1,0 +1,81 @@
+/** Element-wise functions. A new one is a row here. */
+import { noOptions, OptionNames } from '../../options.ts';
+import * as check from './arguments.ts';
+import type { Layer } from './layer.ts';
+import type { CallArgument } from './program-builder.ts';
+
+function elementwise(kind: string, target: string, ...args: readonly CallArgument[]): Layer {
+  return { kind, emit: (scope, x) => scope.call(target, x, ...args) };
+}
+
+function simple(kind: string, target: string): () => Layer {
+  return (...rest: readonly unknown[]) => {
+    noOptions(rest, kind);
+    return elementwise(kind, target);
+  };
+}
+
+/** The hyperbolic tangent. */
+export const tanh: () => Layer = simple('tanh', 'aten::tanh');
+/** max(x, 0) */
+export const relu: () => Layer = simple('relu', 'aten::relu');
+/** x·σ(x) */
+export const silu: () => Layer = simple('silu', 'aten::silu');
+/** σ(x) = 1/(1 + exp(−x)) */
+export const sigmoid: () => Layer = simple('sigmoid', 'aten::sigmoid');
+
+export interface GeluOptions {
+  approximate?: 'none' | 'tanh';
+}
+const GELU = new OptionNames<GeluOptions>({ approximate: true }, 'the options of gelu');
+
+/** x·Φ(x), or its approximation by tanh. */
+export function gelu(options?: GeluOptions): Layer {
+  const { approximate = 'none' } = GELU.read(options);
+  check.oneOf(approximate, ['none', 'tanh'], 'gelu: approximate');
+  // The only argument of ATen's gelu after x is keyword-only; it comes second in its schema all the same.
+  return elementwise('gelu', 'aten::gelu', approximate);
+}
+
+export interface SoftplusOptions {
+  beta?: number;
+  threshold?: number;
+}
+const SOFTPLUS = new OptionNames<SoftplusOptions>({ beta: true, threshold: true }, 'the options of softplus');
+
+/** log(1 + exp(beta·x))/beta; x itself where beta·x is above the threshold. */
+export function softplus(options?: SoftplusOptions): Layer {
+  const { beta = 1, threshold = 20 } = SOFTPLUS.read(options);
+  return elementwise(
+    'softplus',
+    'aten::softplus',
+    check.finite(beta, 'softplus: beta'),
+    check.finite(threshold, 'softplus: threshold'),
+  );
+}
+
+export interface EluOptions {
+  alpha?: number;
+}
+const ELU = new OptionNames<EluOptions>({ alpha: true }, 'the options of elu');
+
+/** x where positive, alpha·(exp(x) − 1) elsewhere. */
+export function elu(options?: EluOptions): Layer {
+  const { alpha = 1 } = ELU.read(options);
+  return elementwise('elu', 'aten::elu', check.finite(alpha, 'elu: alpha'));
+}
+
+export interface LeakyReluOptions {
+  negativeSlope?: number;
+}
+const LEAKY_RELU = new OptionNames<LeakyReluOptions>({ negativeSlope: true }, 'the options of leakyRelu');
+
+/** x where positive, negativeSlope·x elsewhere. */
+export function leakyRelu(options?: LeakyReluOptions): Layer {
+  const { negativeSlope = 0.01 } = LEAKY_RELU.read(options);
+  return elementwise(
+    'leakyRelu',
+    'aten::leaky_relu',
+    check.finite(negativeSlope, 'leakyRelu: negativeSlope'),
+  );
+}

@@ -1,0 +1,78 @@
+import { outOfRange } from '../../errors.ts';
+import { OptionNames } from '../../options.ts';
+import * as check from './arguments.ts';
+import { biasUniform, kaimingUniform } from './initialisers.ts';
+import type { Layer } from './layer.ts';
+
+export interface ConvolutionOptions<Sizes> {
+  stride?: number | Sizes;
+  padding?: number | Sizes;
+  dilation?: number | Sizes;
+  groups?: number;
+  bias?: boolean;
+}
+
+const CONVOLUTION = new OptionNames<ConvolutionOptions<readonly number[]>>(
+  { stride: true, padding: true, dilation: true, groups: true, bias: true },
+  'the options of a convolution',
+);
+
+type Pair = readonly [number, number];
+
+/** x of [batch, inputs, length]; `weight` [outputs, inputs/groups, kernel]. */
+export function conv1d(
+  inputs: number,
+  outputs: number,
+  kernel: number,
+  options?: ConvolutionOptions<readonly [number]>,
+): Layer {
+  return convolution('conv1d', 1, inputs, outputs, kernel, options);
+}
+
+/** x of [batch, inputs, height, width]; `weight` [outputs, inputs/groups, kernel, kernel]. */
+export function conv2d(
+  inputs: number,
+  outputs: number,
+  kernel: number | Pair,
+  options?: ConvolutionOptions<Pair>,
+): Layer {
+  return convolution('conv2d', 2, inputs, outputs, kernel, options);
+}
+
+function convolution(
+  kind: 'conv1d' | 'conv2d',
+  axes: number,
+  inputs: number,
+  outputs: number,
+  kernel: number | readonly number[],
+  given?: ConvolutionOptions<readonly number[]>,
+): Layer {
+  const {
+    stride = 1,
+    padding = 0,
+    dilation = 1,
+    groups = 1,
+    bias = true,
+  } = CONVOLUTION.read(given, `the options of ${kind}`);
+  check.size(inputs, `${kind}: in`);
+  check.size(outputs, `${kind}: out`);
+  check.size(groups, `${kind}: groups`);
+  check.flag(bias, `${kind}: bias`);
+  if (inputs % groups !== 0 || outputs % groups !== 0) {
+    throw outOfRange(`${kind}: groups should divide in (${inputs}) and out (${outputs}), got ${groups}`);
+  }
+  const kernelSizes = check.sizes(kernel, axes, `${kind}: kernel`);
+  const strides = check.sizes(stride, axes, `${kind}: stride`);
+  const paddings = check.sizes(padding, axes, `${kind}: padding`, 0);
+  const dilations = check.sizes(dilation, axes, `${kind}: dilation`);
+  const shape = [outputs, inputs / groups, ...kernelSizes];
+  const fanIn = shape.slice(1).reduce((product, each) => product * each, 1);
+  return {
+    kind,
+    emit(scope, x) {
+      const weight = scope.parameter('weight', shape, kaimingUniform(fanIn));
+      const offset = bias ? scope.parameter('bias', [outputs], biasUniform(fanIn)) : null;
+      return scope.call(`aten::${kind}`, x, weight, offset, strides, paddings, dilations, groups);
+    },
+  };
+}

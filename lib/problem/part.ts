@@ -1,0 +1,29 @@
+/** Problems whose rows are some of a larger batch: a stream's. The addon refuses rows that depend on one another there. */
+import type { Inputs } from '../model/model.ts';
+
+const marked = new WeakSet<object>();
+
+/**
+ * A function that marks the problems of a stream's batches, in one pass. Whether rows depend on one another is looked at
+ * once, in the first batch that has two.
+ */
+export function parts(): <P extends { x: Inputs }>(problem: P) => P {
+  let looked = false;
+  return (problem) => {
+    if (!looked) marked.add(problem);
+    const { x } = problem;
+    const { shape } = Object(Array.isArray(x) ? x[0] : x);
+    looked ||= Number(shape?.[0]) > 1;
+    return problem;
+  };
+}
+
+/** A copy of a problem, marked as that is. */
+export function marksOf<P extends object>(problem: object, copy: P): P {
+  if (marked.has(problem)) marked.add(copy);
+  return copy;
+}
+
+export function isCut(problem: object): boolean {
+  return marked.has(problem);
+}

@@ -1,0 +1,208 @@
+/** Linearise once, apply many times. */
+
+import { addon } from '../addon/addon.ts';
+import { NativeObject } from '../addon/native-object.ts';
+import type { LinearizationHandle } from '../addon/requests.ts';
+import { run, runSync } from '../addon/run.ts';
+import { type DType, dtypeOf, type FloatArray, type ParameterVector, type Tensor } from '../arrays.ts';
+import {
+  type ApplyOptions,
+  checkApplyOptions,
+  checkOptions,
+  checkOutputVector,
+  type Engine,
+  positive,
+} from '../check.ts';
+import type { Model } from '../model/model.ts';
+import { type NamesOf, OptionNames } from '../options.ts';
+import { checkProblem } from '../problem/check.ts';
+import type { LossProblem } from '../problem/loss.ts';
+import { isCut } from '../problem/part.ts';
+import type { Problem } from '../problem/problem.ts';
+
+/** How to linearise. */
+export interface LinearizeOptions {
+  /** `'cpu'` (the default), `'cuda'` or `'cuda:N'`. */
+  device?: string;
+  /**
+   * Rows of the batch in each chunk; by default as many as the memory budget allows. A model with a `batchSize` runs
+   * that many at a time instead.
+   */
+  chunkSize?: number;
+  /** Bytes that may be kept between products; chunks beyond it are linearised anew in each. Half of what is free. */
+  memoryBudget?: number;
+  /** How many products are expected: an engine may pay a longer set-up when many are to come. 8 by default. */
+  products?: number;
+  /** Intra-op threads of the set-up and, unless told otherwise, of each product. */
+  threads?: number;
+  /** `'auto'` by default. */
+  engine?: Engine;
+  /** Stops the set-up between chunks; it rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+export const LINEARIZE_NAMES: NamesOf<LinearizeOptions> = {
+  device: true,
+  chunkSize: true,
+  memoryBudget: true,
+  products: true,
+  threads: true,
+  engine: true,
+  signal: true,
+};
+const LINEARIZE_OPTIONS = new OptionNames<LinearizeOptions>(LINEARIZE_NAMES);
+
+/** The model linearised at its parameters for a batch: J = ∂y/∂θ as a linear map, at the price of one forward pass. */
+export class Linearization extends NativeObject<LinearizationHandle> {
+  /** Of the parameters, vectors and results. */
+  readonly dtype: DType;
+  /** Where it is kept and computes. */
+  readonly device: string;
+  /** Shape of the outputs y, [batch, …]. */
+  readonly outputShape: readonly number[];
+  /** P, the length of tangents. */
+  readonly parameterCount: number;
+  /** Bytes kept for products. */
+  readonly bytes: number;
+  /** Which engine runs the products. */
+  readonly engine: Exclude<Engine, 'auto'>;
+
+  /** @internal */
+  readonly model: Model;
+  readonly #threads: number;
+
+  /** @internal */
+  constructor(handle: LinearizationHandle, model: Model, threads: number) {
+    super(handle, 'the linearisation');
+    const { outputShape, parameterCount, float64, device, bytes, engine } = addon().linearizationInfo(handle);
+    this.dtype = float64 ? 'float64' : 'float32';
+    this.device = device;
+    this.outputShape = outputShape;
+    this.parameterCount = parameterCount;
+    this.bytes = bytes;
+    this.engine = engine;
+    this.model = model;
+    this.#threads = threads;
+  }
+
+  /** The outputs y at the parameters. */
+  get output(): Tensor<FloatArray> {
+    return addon().linearizationOutput(this.handle) as Tensor<FloatArray>;
+  }
+
+  /** JᵀJ v for a tangent v; flat, of the length of the parameters. */
+  async matvec(v: ParameterVector, options?: ApplyOptions): Promise<FloatArray> {
+    return this.#run('matvec', this.#tangent(v), options);
+  }
+  /** `matvec` on the calling thread. */
+  matvecSync(v: ParameterVector, options?: ApplyOptions): FloatArray {
+    return this.#runSync('matvec', this.#tangent(v), options);
+  }
+
+  /** J v for a tangent v; of the shape of the outputs. */
+  async jvp(v: ParameterVector, options?: ApplyOptions): Promise<Tensor<FloatArray>> {
+    return this.#output(await this.#run('jvp', this.#tangent(v), options));
+  }
+  /** `jvp` on the calling thread. */
+  jvpSync(v: ParameterVector, options?: ApplyOptions): Tensor<FloatArray> {
+    return this.#output(this.#runSync('jvp', this.#tangent(v), options));
+  }
+
+  /** Jᵀu for a cotangent u, a tensor of the shape of the outputs or its flat data; flat, of the parameters' length. */
+  async vjp(u: FloatArray | Tensor, options?: ApplyOptions): Promise<FloatArray> {
+    return this.#run('vjp', this.#cotangent(u), options);
+  }
+  /** `vjp` on the calling thread. */
+  vjpSync(u: FloatArray | Tensor, options?: ApplyOptions): FloatArray {
+    return this.#runSync('vjp', this.#cotangent(u), options);
+  }
+
+  protected override release(handle: LinearizationHandle): void {
+    addon().linearizationDispose(handle);
+  }
+
+  #tangent(v: ParameterVector): FloatArray {
+    return this.model.toFlat(v, 'v', this.dtype);
+  }
+
+  #cotangent(u: FloatArray | Tensor): FloatArray {
+    return checkOutputVector(u, 'u', this.outputShape, this.dtype);
+  }
+
+  #output(data: FloatArray): Tensor<FloatArray> {
+    return { data, shape: this.outputShape };
+  }
+
+  #request(product: 'matvec' | 'jvp' | 'vjp', v: FloatArray, options: ApplyOptions | undefined) {
+    const length = product === 'jvp' ? this.outputShape.reduce((a, b) => a * b, 1) : this.parameterCount;
+    const { threads, out, signal } = checkApplyOptions(options, length, this.dtype);
+    return {
+      request: { linearization: this.handle, product, v, threads: threads || this.#threads, out },
+      signal,
+    };
+  }
+
+  #run(
+    product: 'matvec' | 'jvp' | 'vjp',
+    v: FloatArray,
+    options: ApplyOptions | undefined,
+  ): Promise<FloatArray> {
+    const { request, signal } = this.#request(product, v, options);
+    return run('linearizationApply', request, signal, () => this.#describe(product));
+  }
+
+  #runSync(product: 'matvec' | 'jvp' | 'vjp', v: FloatArray, options: ApplyOptions | undefined): FloatArray {
+    const { request, signal } = this.#request(product, v, options);
+    return runSync('linearizationApply', request, signal, () => this.#describe(product));
+  }
+
+  #describe(product: string) {
+    const { device, dtype, parameterCount } = this;
+    return { product, device, dtype, parameterCount, batch: this.outputShape[0]! };
+  }
+}
+
+/**
+ * Linearises a model at its parameters for a batch. Each product then pays its linear part only. The parameters and the
+ * data are copied: changing them later changes nothing.
+ *
+ * @throws TorchCurvatureError as `matvecOnTheFly`
+ */
+export async function linearize(problem: Problem, options?: LinearizeOptions): Promise<Linearization> {
+  const { request, signal, describe, model } = linearizeRequest(
+    checkProblem(problem),
+    LINEARIZE_OPTIONS.read(options),
+  );
+  const handle = await run('linearize', request, signal, describe);
+  return new Linearization(handle, model, request.threads);
+}
+
+/** `linearize` on the calling thread. */
+export function linearizeSync(problem: Problem, options?: LinearizeOptions): Linearization {
+  const { request, signal, describe, model } = linearizeRequest(
+    checkProblem(problem),
+    LINEARIZE_OPTIONS.read(options),
+  );
+  return new Linearization(runSync('linearize', request, signal, describe), model, request.threads);
+}
+
+/** Used inside the package: the request of anything that linearises, from a problem and options read before. */
+export function linearizeRequest(problem: Problem | LossProblem, options: LinearizeOptions) {
+  const { model, params, x } = problem;
+  const { signal, ...how } = checkOptions(options);
+  const { request, batch, describe } = model.request(params, x, how);
+  const { memoryBudget, products } = options;
+  return {
+    request: {
+      ...request,
+      ...(isCut(problem) ? { cut: true } : {}),
+      ...(memoryBudget === undefined ? {} : { memoryBudget: positive(memoryBudget, 'memoryBudget') }),
+      ...(products === undefined ? {} : { products: positive(products, 'products') }),
+    },
+    dtype: dtypeOf(request.params),
+    batch,
+    signal,
+    describe,
+    model,
+  };
+}

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/linearization/fused/chain.h"
+
+namespace tc::fused {
+
+/// Instruction sets that the kernels are compiled for. One source, native/core/fused/kernels/, is
+/// compiled once for each.
+enum class Isa { kBaseline, kAvx2, kAvx512 };
+
+/// A product of matrices; "row" counts elements from one row to the next.
+///
+///     C[i][j] = start[i][j] + Σ_k A[i][k] B[k][j] (+ Σ_k A2[i][k] B2[k][j]),   i < m, j < n
+///
+/// `start` is C itself (`accumulate`), else bias[i], else 0. A is read element by element, so it
+/// may be any strided matrix; A2 and B2 have the strides of A and B. n is a multiple of `lanes`.
+template <typename T>
+struct Product {
+  int64_t m = 0;
+  int64_t n = 0;
+  int64_t k = 0;
+  const T* a = nullptr;
+  int64_t aRow = 0;
+  int64_t aColumn = 1;
+  const T* b = nullptr;
+  int64_t bRow = 0;
+  const T* a2 = nullptr;
+  const T* b2 = nullptr;
+  T* c = nullptr;
+  int64_t cRow = 0;
+  const T* bias = nullptr;
+  bool accumulate = false;
+  /// Elements, laid out as C, that multiply the result.
+  const T* scale = nullptr;
+};
+
+/// The inner loops of the fused engine for one instruction set. Matrices are [rows][n] with `row`
+/// elements from one row to the next, samples along the columns unless said otherwise; n is a
+/// multiple of `lanes`, pointers need no alignment.
+template <typename T>
+struct Kernels {
+  /// Numbers in a vector register.
+  int64_t lanes;
+
+  void (*product)(const Product<T>&);
+  /// y[j] += Σ_i C[i][j] d[i][j] for the C of a product, which is never stored; d is laid out as C
+  /// would be, and `accumulate` and `scale` are not looked at.
+  void (*productDot)(const Product<T>&, const T* d, T* y);
+  /// g[i][j] += Σ_t d[i][t] v[j][t],  i < m, j < columns, t < n
+  void (*outerSum)(int64_t m, int64_t columns, int64_t n, const T* d, int64_t dRow, const T* v,
+                   int64_t vRow, T* g, int64_t gRow);
+
+  /// g[i][j] = d[i·dRow] v[j], or += if `accumulate`,  i < m, j < columns; g is contiguous
+  void (*outer)(int64_t m, int64_t columns, const T* d, int64_t dRow, const T* v, T* g,
+                bool accumulate);
+
+  /// a = φ(a) and, unless null, derivative = φ'(a)
+  void (*activate)(const Activation&, int64_t rows, int64_t n, int64_t row, T* a, T* derivative);
+  /// c = a ⊙ b
+  void (*multiply)(int64_t rows, int64_t n, int64_t row, const T* a, const T* b, T* c);
+  /// c += a
+  void (*add)(int64_t rows, int64_t n, int64_t row, const T* a, T* c);
+  /// g[i] += Σ_t d[i][t]
+  void (*rowSums)(int64_t rows, int64_t n, int64_t row, const T* d, T* g);
+  /// y[o][t] += Σ_i d[o][i][t] z[i][t]; d[o] lies `dOutput` elements after d[o − 1]
+  void (*dots)(int64_t outputs, int64_t rows, int64_t n, int64_t row, const T* d, int64_t dOutput,
+               const T* z, T* y);
+  /// c[i][t] = Σ_o u[o][t] d[o][i][t] and, unless g is null, g[i] += Σ_t c[i][t]
+  void (*weighted)(int64_t outputs, int64_t rows, int64_t n, int64_t row, const T* u, const T* d,
+                   int64_t dOutput, T* c, T* g);
+  /// b[j][i] = a[i][j] for any rows and columns
+  void (*transpose)(int64_t rows, int64_t columns, const T* a, int64_t aRow, T* b, int64_t bRow);
+};
+
+/// The best instruction set of this processor, or the one that the environment variable
+/// TORCH_CURVATURE_ISA (avx512, avx2, baseline) asks for if the processor has it; read once.
+Isa activeIsa();
+
+/// Forces an instruction set from now on; false if the processor lacks it. For tests: not to be
+/// called while products run.
+bool forceIsa(Isa isa);
+
+/// The kernels of the active instruction set, for float and double.
+template <typename T>
+const Kernels<T>& kernels();
+
+/// Elements from one row to the next for rows of `n` elements: an odd number of cache lines, so
+/// that walking down a column does not meet the same few sets of the cache again and again.
+template <typename T>
+int64_t rowStride(int64_t n) {
+  constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(T));
+  return ((n + kLine - 1) / kLine | 1) * kLine;
+}
+
+}  // namespace tc::fused

@@ -1,0 +1,114 @@
+#include "core/linearization/autograd/autograd.h"
+
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
+
+#include <optional>
+
+#include "core/linearization/autograd/differentiable_kernels.h"
+#include "core/linearization/autograd/kept_graph.h"
+#include "core/linearization/autograd/kept_storage.h"
+#include "core/linearization/autograd/tangent_program.h"
+#include "core/profiler/stage.h"
+#include "core/runtime/error.h"
+
+namespace tc {
+namespace {
+
+class AutogradLinearization : public Linearization {
+ public:
+  explicit AutogradLinearization(const Point& point)
+      : program_(point.program), leaves_(leavesAt(point)) {
+    const profiling::Stage stage("torch_curvature::forward");
+    std::vector<at::Tensor> existing = point.inputs;
+    existing.push_back(point.params);
+    const KeptStorage kept(point.params.device(), existing);
+    const at::AutoGradMode gradients(true);
+    const DifferentiableKernels kernels(*point.program);
+    TangentProgram tangents;
+    bool known = true;  // every operator has a derivative in forward mode
+    at::Tensor y =
+        point.program->run(leaves_, point.inputs, point.constants,
+                           [&](const Program::Node& node, const torch::jit::Stack& arguments,
+                               const std::vector<at::Tensor>& values) {
+                             try {
+                               if (known) tangents.record(node, arguments, values);
+                             } catch (const c10::NotImplementedError&) {
+                               known = false;
+                             }
+                           });
+    output_ = y.detach();
+    if (y.requires_grad()) {
+      backward_ = KeptGraph({y}, leaves_);
+      if (known) {
+        tangents_ = std::move(tangents);
+        y_ = y;
+      } else {
+        keepForward(y);
+      }
+    } else {  // no parameter reaches the output
+      backward_ = KeptGraph({}, leaves_);
+      forward_ = KeptGraph({}, {output_});
+    }
+    y.reset();
+    bytes_ = kept.bytes();
+  }
+
+  const at::Tensor& output() const override { return output_; }
+
+  at::Tensor jvp(const at::Tensor& v) override {
+    const profiling::Stage stage("torch_curvature::tangent");
+    const at::Tensor tangent = push(program_->unflatten(v));
+    if (!tangent.defined()) return at::zeros_like(output_);
+    // Views in the program can hand v itself through; results are tensors of their own.
+    return tangent.is_alias_of(v) ? tangent.clone(at::MemoryFormat::Contiguous)
+                                  : tangent.contiguous();
+  }
+
+  at::Tensor vjp(const at::Tensor& u) override {
+    const profiling::Stage stage("torch_curvature::transposed");
+    return flattened(backward_.pull({u}), leaves_, program_->parameterCount(), u.options());
+  }
+
+  int64_t bytes() const override { return bytes_; }
+
+ private:
+  void keepForward(const at::Tensor& y) {
+    const at::AutoGradMode gradients(true);
+    const at::Tensor cotangent = at::zeros_like(output_).requires_grad_();
+    forward_ = KeptGraph(differentiableGradient(y, leaves_, cotangent), {cotangent});
+    if (const std::string missing = forward_.missingDerivative(); !missing.empty())
+      throw Error("ERR_UNSUPPORTED_OP", "the model cannot be linearised: the " + missing);
+  }
+
+  at::Tensor push(const std::vector<at::Tensor>& tangents) {
+    if (tangents_) {
+      try {
+        return tangents_->push(tangents, program_->output());
+      } catch (const c10::NotImplementedError&) {  // some operator lacks forward mode
+        tangents_.reset();
+        keepForward(y_);
+        y_.reset();
+      }
+    }
+    return forward_.pull(tangents).front();
+  }
+
+  std::shared_ptr<const Program> program_;
+  std::vector<at::Tensor> leaves_;
+  at::Tensor output_;
+  KeptGraph backward_;                      ///< u ↦ Jᵀu
+  std::optional<TangentProgram> tangents_;  ///< v ↦ J v, or where an operator has no forward mode
+  KeptGraph forward_;                       ///< the same as the backward pass of Jᵀ
+  at::Tensor y_;  ///< with its graph, should forward mode turn out not to exist
+  int64_t bytes_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Linearization> linearizeAutograd(const Point& point) {
+  return std::make_unique<AutogradLinearization>(point);
+}
+
+}  // namespace tc

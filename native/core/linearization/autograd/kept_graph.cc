@@ -1,0 +1,113 @@
+#include "core/linearization/autograd/kept_graph.h"
+
+#include <ATen/ops/empty.h>
+#include <c10/util/Exception.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/engine.h>
+#include <torch/csrc/autograd/functions/basic_ops.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <unordered_set>
+
+#include "core/runtime/error.h"
+
+namespace tc {
+
+using torch::autograd::Edge;
+using torch::autograd::Node;
+
+namespace {
+
+/// Runs `body`; libtorch's "derivative for … is not implemented" becomes ERR_UNSUPPORTED_OP.
+template <typename Body>
+std::vector<at::Tensor> namingOperators(Body&& body) {
+  try {
+    return body();
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const std::exception& error) {
+    const auto* known = dynamic_cast<const c10::Error*>(&error);
+    const std::string message = known ? known->what_without_backtrace() : error.what();
+    if (message.find("not implemented") == std::string::npos) throw;
+    throw Error("ERR_UNSUPPORTED_OP", message.substr(0, message.find('\n')));
+  }
+}
+
+}  // namespace
+
+std::vector<at::Tensor> leavesAt(const Point& point) {
+  std::vector<at::Tensor> leaves = point.program->unflatten(point.params);
+  for (at::Tensor& leaf : leaves) leaf = leaf.detach().requires_grad_();
+  return leaves;
+}
+
+Edge edgeOf(const at::Tensor& tensor) {
+  if (!tensor.defined() || !tensor.requires_grad()) return {};
+  return torch::autograd::impl::gradient_edge(tensor);
+}
+
+std::vector<at::Tensor> differentiableGradient(const at::Tensor& y,
+                                               const std::vector<at::Tensor>& leaves,
+                                               const at::Tensor& cotangent) {
+  return namingOperators([&] {
+    return torch::autograd::grad({y}, leaves, {cotangent}, /*retain_graph=*/true,
+                                 /*create_graph=*/true, /*allow_unused=*/true);
+  });
+}
+
+KeptGraph::KeptGraph(const std::vector<at::Tensor>& roots, const std::vector<at::Tensor>& leaves) {
+  for (size_t i = 0; i < roots.size(); ++i) {
+    if (Edge edge = edgeOf(roots[i]); edge.is_valid()) {
+      used_.push_back(i);
+      roots_.push_back(std::move(edge));
+    }
+  }
+  for (const at::Tensor& leaf : leaves) leaves_.push_back(edgeOf(leaf));
+}
+
+std::vector<at::Tensor> KeptGraph::pull(const std::vector<at::Tensor>& cotangents) const {
+  if (roots_.empty()) return std::vector<at::Tensor>(leaves_.size());
+  std::vector<at::Tensor> used;
+  used.reserve(used_.size());
+  for (const size_t i : used_) used.push_back(cotangents[i]);
+  return namingOperators([&] {
+    return torch::autograd::Engine::get_default_engine().execute(
+        roots_, used, /*keep_graph=*/true, /*create_graph=*/false, /*accumulate_grad=*/false,
+        leaves_);
+  });
+}
+
+std::string KeptGraph::missingDerivative() const {
+  std::unordered_set<const Node*> seen;
+  std::vector<const Node*> open;
+  const auto visit = [&](const Edge& edge) {
+    if (edge.is_valid() && seen.insert(edge.function.get()).second)
+      open.push_back(edge.function.get());
+  };
+  for (const Edge& root : roots_) visit(root);
+  while (!open.empty()) {
+    const Node* node = open.back();
+    open.pop_back();
+    if (const auto* error = dynamic_cast<const torch::autograd::Error*>(node)) return error->msg;
+    for (const Edge& edge : node->next_edges()) visit(edge);
+  }
+  return {};
+}
+
+at::Tensor flattened(const std::vector<at::Tensor>& parts, const std::vector<at::Tensor>& like,
+                     int64_t length, const at::TensorOptions& options) {
+  at::Tensor flat = at::empty({length}, options.requires_grad(false));
+  int64_t offset = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const at::Tensor part = flat.narrow(0, offset, like[i].numel());
+    if (parts[i].defined()) {
+      part.view(like[i].sizes()).copy_(parts[i]);
+    } else {
+      part.zero_();
+    }
+    offset += like[i].numel();
+  }
+  return flat;
+}
+
+}  // namespace tc

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/linearization/autograd/pushforwards/pushforward.h"
+#include "core/program/program.h"
+
+namespace tc {
+
+/// The derivative of one node of a program at a run of it, as a map of the tangents of values.
+class TangentStep {
+ public:
+  /// Made by a program's observer, after the node was called under autograd: a value that needs no
+  /// gradient has no tangent. Empty if none of the results has one. Throws
+  /// c10::NotImplementedError where libtorch has no derivative of this call in forward mode, in
+  /// whatever words it says so.
+  static std::optional<TangentStep> at(const Program::Node& node,
+                                       const torch::jit::Stack& arguments,
+                                       const std::vector<at::Tensor>& values);
+
+  /// `tangents`, by value number, gain those of the results and lose those that no later node
+  /// needs. Undefined is zero. Throws c10::NotImplementedError as `at` does.
+  void run(std::vector<at::Tensor>& tangents) const;
+
+ private:
+  /// An argument that has a tangent.
+  struct From {
+    int64_t value;
+    std::vector<int64_t> sizes;
+    at::TensorOptions options;
+  };
+  std::vector<From> from_;
+  size_t to_ = 0;  ///< value number of the first result
+  size_t results_ = 0;
+  const std::string* op_ = nullptr;  ///< its name; schemas are never dropped
+  Pushforward pushforward_;
+  std::vector<int64_t> lastUses_;
+};
+
+/// v ↦ J v as a straight-line program of its own: the derivatives of the nodes, kept. A product
+/// calls linear operators only; no primal value is computed again, but inside operators that have
+/// no rule (pushforwards/).
+class TangentProgram {
+ public:
+  /// Watches one run of a program, called as its observer. Throws as `TangentStep::at`.
+  void record(const Program::Node& node, const torch::jit::Stack& arguments,
+              const std::vector<at::Tensor>& values);
+
+  /// The tangent of the value numbered `output` for those of the parameters, each of its
+  /// parameter's shape. Undefined where no parameter reaches it; may be a view of what came in.
+  /// Throws as `TangentStep::run`.
+  at::Tensor push(std::vector<at::Tensor> tangents, int64_t output) const;
+
+ private:
+  std::vector<TangentStep> steps_;
+};
+
+}  // namespace tc

@@ -1,0 +1,79 @@
+// Compiled with OpenMP, on which libtorch's threads are built: ATen/Parallel.h runs everything on
+// the calling thread in a file that is not. Compilers other than GCC, whose own OpenMP is not the
+// library that libtorch brings, call that library themselves (TC_LIBGOMP).
+#include "core/linearization/fused/parallel.h"
+
+#include <ATen/Parallel.h>
+
+#include "core/profiler/stage.h"
+
+#ifdef TC_LIBGOMP
+#include <exception>
+#include <mutex>
+
+extern "C" {
+// What GCC makes of `#pragma omp parallel num_threads(n)`; part of libgomp's stable interface.
+void GOMP_parallel(void (*body)(void*), void* data, unsigned threads, unsigned flags);
+int omp_get_thread_num();
+int omp_get_num_threads();
+}
+#endif
+
+namespace tc::fused {
+namespace {
+
+#ifdef TC_LIBGOMP
+
+struct Region {
+  int64_t workers;
+  const std::function<void(int64_t)>& body;
+  std::mutex mutex;
+  std::exception_ptr failure;
+
+  static void enter(void* data) {
+    auto& region = *static_cast<Region*>(data);
+    try {
+      // There may be fewer threads than were asked for.
+      const int threads = omp_get_num_threads();
+      for (int64_t worker = omp_get_thread_num(); worker < region.workers; worker += threads)
+        region.body(worker);
+    } catch (...) {
+      const std::lock_guard lock(region.mutex);
+      region.failure = std::current_exception();
+    }
+  }
+};
+
+void runOnThreads(int64_t workers, const std::function<void(int64_t)>& body) {
+  if (workers <= 1 || at::in_parallel_region()) {
+    for (int64_t worker = 0; worker < workers; ++worker) body(worker);
+    return;
+  }
+  Region region{workers, body, {}, {}};
+  GOMP_parallel(Region::enter, &region, static_cast<unsigned>(workers), 0);
+  if (region.failure) std::rethrow_exception(region.failure);
+}
+#else
+void runOnThreads(int64_t workers, const std::function<void(int64_t)>& body) {
+  at::parallel_for(0, workers, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t worker = begin; worker < end; ++worker) body(worker);
+  });
+}
+#endif
+
+}  // namespace
+
+void forkJoin(int64_t workers, const std::function<void(int64_t)>& body) {
+  if (workers > 1) {
+    const profiling::Helpers helpers;
+    if (helpers.recorded()) {
+      return runOnThreads(workers, [&](int64_t worker) {
+        const profiling::Helpers::Scope scope(helpers);
+        body(worker);
+      });
+    }
+  }
+  runOnThreads(workers, body);
+}
+
+}  // namespace tc::fused

@@ -1,0 +1,377 @@
+#include "core/linearization/fused/recognise.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <string_view>
+
+namespace tc::fused {
+namespace {
+
+using Shape = std::vector<int64_t>;
+using Kind = Activation::Kind;
+
+/// Thrown where the program stops being a chain, caught in `recognise`.
+struct NoChain {
+  std::string reason;
+};
+
+int64_t numbers(const Shape& shape) {
+  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+}
+
+/// A value of the program that stands for v_l, with the shape of one sample.
+struct Value {
+  int64_t l;
+  Shape shape;
+  bool shared;  ///< something else reads it or what it is a view of
+};
+
+/// One node's arguments by position.
+class Call {
+ public:
+  Call(const Program& program, const Program::Node& node) : program_(program), node_(node) {
+    const auto& name = node.op.operator_name();
+    name_ = name.overload_name.empty() ? name.name : name.name + "." + name.overload_name;
+  }
+
+  const std::string& name() const { return name_; }
+  std::optional<int64_t> value(size_t i) const {
+    const auto* ref = std::get_if<ProgramSpec::Ref>(&node_.slots[i]);
+    return ref == nullptr ? std::nullopt : std::optional(ref->value);
+  }
+  const c10::IValue& constant(size_t i) const {
+    const auto* constant = std::get_if<c10::IValue>(&node_.slots[i]);
+    if (constant == nullptr) throw NoChain{name_ + " is given a computed number"};
+    return *constant;
+  }
+  const ProgramSpec::Sizes* computedSizes(size_t i) const {
+    return std::get_if<ProgramSpec::Sizes>(&node_.slots[i]);
+  }
+  double number(size_t i) const { return constant(i).toScalar().toDouble(); }
+  int64_t integer(size_t i) const { return constant(i).toInt(); }
+  /// The parameter that argument i is; none for anything else.
+  const Program::Parameter* parameter(std::optional<int64_t> value) const {
+    if (!value || *value >= static_cast<int64_t>(program_.parameters().size())) return nullptr;
+    return &program_.parameters()[static_cast<size_t>(*value)];
+  }
+
+ private:
+  const Program& program_;
+  const Program::Node& node_;
+  std::string name_;
+};
+
+std::optional<Activation> activationOf(const Call& call) {
+  const std::string_view name = call.name();
+  if (name == "aten::tanh") return Activation{Kind::kTanh};
+  if (name == "aten::relu") return Activation{Kind::kRelu};
+  if (name == "aten::silu") return Activation{Kind::kSilu};
+  if (name == "aten::sigmoid") return Activation{Kind::kSigmoid};
+  if (name == "aten::gelu") {
+    const bool approximate = call.constant(1).toStringRef() == "tanh";
+    return Activation{approximate ? Kind::kGeluTanh : Kind::kGelu};
+  }
+  if (name == "aten::softplus") return Activation{Kind::kSoftplus, call.number(1), call.number(2)};
+  if (name == "aten::elu")
+    return Activation{Kind::kElu, call.number(1), call.number(2), call.number(3)};
+  if (name == "aten::leaky_relu") return Activation{Kind::kLeakyRelu, call.number(1)};
+  return std::nullopt;
+}
+
+class Reader {
+ public:
+  Reader(const Program& program, const Shape& input) : program_(program), batch_(input.front()) {
+    const auto first = static_cast<int64_t>(program.parameters().size());
+    countUses();
+    const Shape shape(input.begin() + 1, input.end());
+    chain_.widths.push_back(numbers(shape));
+    values_.emplace(first, Value{0, shape, isShared(first)});
+  }
+
+  Chain read() {
+    int64_t result = static_cast<int64_t>(program_.parameters().size()) + program_.inputCount() +
+                     static_cast<int64_t>(program_.constants().size());
+    for (const auto& node : program_.nodes()) {
+      result_ = result;
+      step(Call(program_, node));
+      result += node.outputs;
+    }
+    const auto output = values_.find(program_.output());
+    if (output == values_.end() || output->second.l != chain_.size()) {
+      throw NoChain{"its output is not the end of one chain"};
+    }
+    const auto isLinear = [](const Layer& layer) { return layer.linear.has_value(); };
+    if (std::none_of(chain_.layers.begin(), chain_.layers.end(), isLinear)) {
+      throw NoChain{"it has no linear layer"};
+    }
+    if (*std::min_element(chain_.widths.begin(), chain_.widths.end()) < 1) {
+      throw NoChain{"a layer has no width"};
+    }
+    chain_.outputShape = output->second.shape;
+    return std::move(chain_);
+  }
+
+ private:
+  void countUses() {
+    const auto use = [&](int64_t value) { ++uses_[value]; };
+    for (const auto& node : program_.nodes()) {
+      for (const auto& slot : node.slots) {
+        if (const auto* ref = std::get_if<ProgramSpec::Ref>(&slot)) use(ref->value);
+      }
+    }
+    use(program_.output());
+  }
+  bool isShared(int64_t value) const {
+    const auto found = uses_.find(value);
+    return found != uses_.end() && found->second > 1;
+  }
+
+  void step(const Call& call) {
+    if (readTransposedWeight(call) || readLinear(call) || readAddition(call) || readShape(call)) {
+      return;
+    }
+    const auto activation = activationOf(call);
+    if (!activation) throw NoChain{call.name() + " is not a part of such chains"};
+    const Value input = current(call, 0);
+    Layer* const last = mergeable(input);
+    if (last != nullptr && !last->activates()) {
+      last->activation = *activation;
+      define(input.shape);
+    } else {
+      append({std::nullopt, *activation, std::nullopt}, input.shape);
+    }
+  }
+
+  /// The chain's last value, which argument i has to be.
+  Value current(const Call& call, size_t i) const {
+    const auto value = call.value(i);
+    const auto found = value ? values_.find(*value) : values_.end();
+    if (found == values_.end()) throw NoChain{call.name() + " does not read the chain's values"};
+    if (found->second.l != chain_.size()) throw NoChain{"it branches before " + call.name()};
+    return found->second;
+  }
+  /// The last layer, if `value` is its result, nothing else reads that, and no skip was added yet.
+  Layer* mergeable(const Value& value) {
+    if (chain_.layers.empty() || value.shared || chain_.layers.back().skip) return nullptr;
+    return &chain_.layers.back();
+  }
+  void append(Layer layer, Shape shape) {
+    chain_.layers.push_back(std::move(layer));
+    chain_.widths.push_back(numbers(shape));
+    define(std::move(shape));
+  }
+  void define(Shape shape) {
+    values_.insert_or_assign(result_, Value{chain_.size(), std::move(shape), isShared(result_)});
+  }
+
+  bool readTransposedWeight(const Call& call) {
+    if (call.name() != "aten::t" && call.name() != "aten::permute" &&
+        call.name() != "aten::transpose.int") {
+      return false;
+    }
+    const auto* weight = call.parameter(call.value(0));
+    if (weight == nullptr || weight->shape.size() != 2) return false;
+    if (call.name() == "aten::permute") {
+      const auto order = call.constant(1).toIntVector();
+      if (order != Shape{1, 0} && order != Shape{-1, -2}) return false;
+    }
+    if (call.name() == "aten::transpose.int" && (call.integer(1) - call.integer(2)) % 2 == 0) {
+      return false;
+    }
+    transposed_.emplace(result_, weight);
+    return true;
+  }
+
+  bool readLinear(const Call& call) {
+    const auto transposed = [&](size_t i) -> const Program::Parameter* {
+      const auto value = call.value(i);
+      const auto found = value ? transposed_.find(*value) : transposed_.end();
+      return found == transposed_.end() ? nullptr : found->second;
+    };
+    if (call.name() == "aten::linear") {
+      const bool biased = call.value(2).has_value() || !call.constant(2).isNone();
+      appendLinear(call, 0, call.parameter(call.value(1)), biased, call.value(2));
+    } else if (call.name() == "aten::addmm") {
+      if (call.number(3) != 1 || call.number(4) != 1) throw NoChain{"aten::addmm scales its terms"};
+      appendLinear(call, 1, transposed(2), true, call.value(0));
+    } else if (call.name() == "aten::mm" || call.name() == "aten::matmul") {
+      appendLinear(call, 0, transposed(1), false, std::nullopt);
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  void appendLinear(const Call& call, size_t inputAt, const Program::Parameter* weight, bool biased,
+                    std::optional<int64_t> biasValue) {
+    const Value input = current(call, inputAt);
+    if (weight == nullptr || weight->shape.size() != 2) {
+      throw NoChain{"the weight of " + call.name() + " is not a parameter"};
+    }
+    const int64_t out = weight->shape[0];
+    const int64_t in = weight->shape[1];
+    if (input.shape.empty() || input.shape.back() != in || numbers(input.shape) != in) {
+      throw NoChain{call.name() + " is applied to several rows of each sample"};
+    }
+    Linear linear{in, out, weight->offset, std::nullopt};
+    if (biased) linear.bias = biasOffset(call, biasValue, out);
+    Shape shape = input.shape;
+    shape.back() = out;
+    append({linear, {}, std::nullopt}, std::move(shape));
+  }
+
+  int64_t biasOffset(const Call& call, std::optional<int64_t> value, int64_t out) const {
+    const auto* bias = call.parameter(value);
+    if (bias == nullptr || bias->shape != Shape{out}) {
+      throw NoChain{"the bias of " + call.name() + " is not a parameter"};
+    }
+    return bias->offset;
+  }
+
+  bool readAddition(const Call& call) {
+    if (call.name() != "aten::add.Tensor") return false;
+    if (call.number(2) != 1) throw NoChain{"aten::add scales its term"};
+    const bool parameterFirst = call.parameter(call.value(0)) != nullptr;
+    if (parameterFirst || call.parameter(call.value(1)) != nullptr) {
+      const Value input = current(call, parameterFirst ? 1 : 0);
+      Layer* const last = mergeable(input);
+      if (last == nullptr || !last->linear || last->linear->bias || last->activates()) {
+        throw NoChain{"a parameter is added elsewhere than after a linear layer"};
+      }
+      last->linear->bias = biasOffset(call, call.value(parameterFirst ? 0 : 1), last->linear->out);
+      define(input.shape);
+      return true;
+    }
+    const auto find = [&](size_t i) -> const Value& {
+      const auto value = call.value(i);
+      const auto found = value ? values_.find(*value) : values_.end();
+      if (found == values_.end()) throw NoChain{"aten::add does not read the chain's values"};
+      return found->second;
+    };
+    Value input = find(0);
+    Value earlier = find(1);
+    if (input.l < earlier.l) std::swap(input, earlier);
+    if (input.l != chain_.size()) throw NoChain{"it branches before aten::add"};
+    if (input.shape != earlier.shape) throw NoChain{"aten::add repeats one of its terms"};
+    Layer* const last = mergeable(input);
+    if (last != nullptr && earlier.l < input.l) {
+      last->skip = earlier.l;
+      define(input.shape);
+    } else {
+      append({std::nullopt, {}, earlier.l}, input.shape);
+    }
+    return true;
+  }
+
+  /// Operators that return the same numbers, sample by sample.
+  bool readShape(const Call& call) {
+    const std::string_view name = call.name();
+    const auto value = call.value(0);
+    const auto found = value ? values_.find(*value) : values_.end();
+    if (found == values_.end()) return false;
+    Shape shape = found->second.shape;
+    const auto rank = static_cast<int64_t>(shape.size()) + 1;  // with the batch
+    const auto axis = [&](size_t i, int64_t axes) {
+      const int64_t d = call.integer(i);
+      return (d < 0 ? d + axes : d) - 1;
+    };
+    if (name == "aten::dropout") {
+      if (call.constant(2).toBool()) throw NoChain{"aten::dropout is random in training"};
+    } else if (name == "aten::squeeze.dim") {
+      const int64_t d = axis(1, rank);
+      if (d < 0) throw NoChain{"aten::squeeze is applied to the batch axis"};
+      if (shape[static_cast<size_t>(d)] == 1) shape.erase(shape.begin() + d);
+    } else if (name == "aten::unsqueeze") {
+      const int64_t d = axis(1, rank + 1);
+      if (d < 0) throw NoChain{"aten::unsqueeze adds an axis before the batch"};
+      shape.insert(shape.begin() + d, 1);
+    } else if (name == "aten::flatten.using_ints") {
+      const int64_t begin = axis(1, rank);
+      const int64_t end = axis(2, rank);
+      if (begin < 0) throw NoChain{"aten::flatten is applied to the batch axis"};
+      const Shape part(shape.begin() + begin, shape.begin() + end + 1);
+      shape.erase(shape.begin() + begin, shape.begin() + end + 1);
+      shape.insert(shape.begin() + begin, numbers(part));
+    } else if (name == "aten::view" || name == "aten::reshape" || name == "aten::_unsafe_view") {
+      shape = reshaped(call, sizes(call, 1), numbers(shape));
+    } else if (name != "aten::clone" && name != "aten::alias") {
+      return false;
+    }
+    values_.insert_or_assign(result_, Value{found->second.l, std::move(shape),
+                                            found->second.shared || isShared(result_)});
+    return true;
+  }
+
+  /// A list of sizes; those that depend on values are worked out for the shapes at hand.
+  Shape sizes(const Call& call, size_t i) const {
+    const auto* computed = call.computedSizes(i);
+    if (computed == nullptr) return call.constant(i).toIntVector();
+    Shape result;
+    for (const auto& size : *computed) result.push_back(evaluate(size));
+    return result;
+  }
+  int64_t evaluate(const ProgramSpec::Size& size) const {
+    using SizeKind = ProgramSpec::Size::Kind;
+    if (size.kind == SizeKind::kConstant) return size.number;
+    if (size.kind == SizeKind::kAxis) {
+      const auto found = values_.find(size.number);
+      if (found == values_.end()) throw NoChain{"a size depends on something beside the chain"};
+      const Shape& shape = found->second.shape;
+      const auto rank = static_cast<int64_t>(shape.size()) + 1;
+      const int64_t axis = size.axis < 0 ? size.axis + rank : size.axis;
+      return axis == 0 ? batch_ : shape.at(static_cast<size_t>(axis - 1));
+    }
+    const int64_t left = evaluate(size.operands.at(0));
+    const int64_t right = evaluate(size.operands.at(1));
+    switch (size.kind) {
+      case SizeKind::kAdd:
+        return left + right;
+      case SizeKind::kSubtract:
+        return left - right;
+      case SizeKind::kMultiply:
+        return left * right;
+      default:
+        if (left < 0 || right <= 0) throw NoChain{"a size is divided by zero"};
+        return left / right;
+    }
+  }
+
+  Shape reshaped(const Call& call, const Shape& wanted, int64_t count) const {
+    if (wanted.empty()) throw NoChain{call.name() + " drops the batch axis"};
+    Shape shape(wanted.begin() + 1, wanted.end());
+    const auto open = std::find(shape.begin(), shape.end(), -1);
+    const bool batchOpen = wanted.front() == -1;
+    if (open != shape.end()) {
+      *open = 1;
+      const int64_t known = numbers(shape);
+      *open = known > 0 ? count / known : 0;
+    }
+    if ((!batchOpen && wanted.front() != batch_) || numbers(shape) != count) {
+      throw NoChain{call.name() + " mixes samples"};
+    }
+    return shape;
+  }
+
+  const Program& program_;
+  int64_t batch_;
+  Chain chain_;
+  std::map<int64_t, int64_t> uses_;
+  std::map<int64_t, Value> values_;
+  std::map<int64_t, const Program::Parameter*> transposed_;
+  int64_t result_ = 0;  ///< value number of what the current node returns
+};
+
+}  // namespace
+
+Recognition recognise(const Program& program, const std::vector<int64_t>& input) {
+  if (program.inputCount() != 1) return {std::nullopt, "it has several inputs"};
+  if (input.empty()) return {std::nullopt, "its input has no batch axis"};
+  try {
+    return {Reader(program, input).read(), ""};
+  } catch (const NoChain& failure) {
+    return {std::nullopt, failure.reason};
+  }
+}
+
+}  // namespace tc::fused

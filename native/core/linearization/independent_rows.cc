@@ -1,0 +1,257 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/linearization/autograd/differentiable_kernels.h"
+#include "core/linearization/autograd/kept_graph.h"
+#include "core/linearization/fused/engine.h"
+#include "core/linearization/rows.h"
+#include "core/runtime/error.h"
+
+namespace tc {
+namespace {
+
+/// Rows that are tried: all of a small batch, and of a larger one so many, the first and the last
+/// among them. A prime, so that a shift of the rows by a round number does not come out even.
+constexpr int64_t kSmallBatch = 16;
+constexpr int64_t kTriedRows = 13;
+/// Rows of a fixed batch are told apart by so many bits of their number.
+constexpr int64_t kMostBits = 6;
+/// What rounding may change, relative to a row: rows beside other ones are computed by the same
+/// kernels on the same numbers, rows in another number of rows by other kernels.
+constexpr double kSameKernels = 1e-9;
+constexpr double kOtherKernels = 1e-6;
+
+Error dependent(const std::string& how) {
+  return Error("ERR_UNSUPPORTED_OP",
+               "the rows of the model's output depend on one another (" + how +
+                   "), as from a mean or a softmax over the batch, so they cannot be computed "
+                   "apart; take a product of the whole batch at once: matvecOnTheFly, linearize, "
+                   "gaussNewton or hessian, without chunkSize");
+}
+
+bool isFixed(const Point& point) { return fixedBatch(point) > 0; }
+
+/// The rows that are tried, in float64.
+Point tried(const Point& point) {
+  const int64_t batch = isFixed(point) ? fixedBatch(point) : point.batch();
+  Point some = point;
+  const auto wide = [](const at::Tensor& tensor) {
+    return tensor.is_floating_point() ? tensor.detach().to(at::kDouble) : tensor;
+  };
+  some.params = wide(point.params);
+  for (at::Tensor& constant : some.constants) constant = wide(constant);
+  std::vector<int64_t> chosen;
+  if (!isFixed(point) && batch > kSmallBatch) {
+    for (int64_t i = 0; i < kTriedRows; ++i) chosen.push_back(i * (batch - 1) / (kTriedRows - 1));
+  }
+  for (at::Tensor& input : some.inputs) {
+    input = chosen.empty()
+                ? input.narrow(0, 0, batch)
+                : input.index_select(0, at::tensor(chosen, input.options().dtype(at::kLong)));
+    input = wide(input).contiguous();
+  }
+  return some;
+}
+
+/// What the model makes of some rows: one line of numbers for each.
+at::Tensor outputs(const Point& point) {
+  const c10::NoGradGuard noGradients;
+  const at::Tensor y =
+      point.program->run(point.program->unflatten(point.params), point.inputs, point.constants);
+  requireBatchFirst(y, point.batch());
+  return y.to(at::kDouble).reshape({point.batch(), y.numel() / point.batch()});
+}
+
+/// Whether lines of numbers are the same within `tolerance`, relative to the largest of each line.
+bool same(const at::Tensor& expected, const at::Tensor& actual, double tolerance) {
+  if (expected.sizes() != actual.sizes()) return false;
+  if (expected.numel() == 0 || at::equal(expected, actual)) return true;
+  const at::Tensor sizes = at::where(expected.isfinite(), expected.abs(), at::zeros_like(expected));
+  const at::Tensor largest = sizes.amax(1, /*keepdim=*/true);
+  const at::Tensor allowed = (largest + largest.max() * 1e-5) * tolerance;
+  const at::Tensor alike = (expected == actual)
+                               .logical_or(expected.isnan().logical_and(actual.isnan()))
+                               .logical_or((expected - actual).abs() <= allowed);
+  return alike.all().item<bool>();
+}
+
+/// ∂⟨y, u⟩/∂θ, flat, for some u that is zero but at the rows `kept`; nothing where the model has no
+/// such derivative.
+std::optional<at::Tensor> gradient(const Point& point, const at::Tensor& kept) {
+  try {
+    const at::AutoGradMode recorded(true);
+    const DifferentiableKernels kernels(*point.program);
+    const std::vector<at::Tensor> leaves = leavesAt(point);
+    if (leaves.empty()) return {};
+    const at::Tensor y = point.program->run(leaves, point.inputs, point.constants);
+    if (!y.requires_grad() || y.numel() == 0) return {};
+    const at::Tensor some = at::arange(y.numel(), y.options().requires_grad(false)) * 1.7;
+    at::Tensor u = at::zeros_like(y.detach(), at::MemoryFormat::Contiguous);
+    u.index_copy_(0, kept, some.cos().view(y.sizes()).index_select(0, kept));
+    return flattened(torch::autograd::grad({y}, leaves, {u}, /*retain_graph=*/false,
+                                           /*create_graph=*/false, /*allow_unused=*/true),
+                     leaves, point.params.numel(), point.params.options());
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const std::exception&) {
+    return {};
+  }
+}
+
+/// Numbers that are not finite in either say nothing: a zero cotangent meets an infinite
+/// derivative.
+bool sameGradient(const at::Tensor& expected, const at::Tensor& actual) {
+  const at::Tensor known = expected.isfinite().logical_and(actual.isfinite());
+  const at::Tensor zeros = at::zeros_like(expected);
+  return same(at::where(known, expected, zeros).unsqueeze(0),
+              at::where(known, actual, zeros).unsqueeze(0), kSameKernels);
+}
+
+/// Other numbers in some rows.
+class Replacement {
+ public:
+  /// Of `rows` rows, those whose number has `bit` set, or those that have not.
+  Replacement(int64_t rows, int64_t bit, bool set, const at::TensorOptions& options) {
+    std::vector<int64_t> from;
+    std::vector<int64_t> kept;
+    std::vector<int64_t> replaced;
+    for (int64_t row = 0; row < rows; ++row) {
+      const bool has = (row & bit) != 0;
+      (has == set ? replaced : kept).push_back(row);
+      const int64_t other = row ^ bit;
+      from.push_back(has != set ? row : other < rows ? other : bit);
+    }
+    const auto indices = options.dtype(at::kLong);
+    from_ = at::tensor(from, indices);
+    kept_ = at::tensor(kept, indices);
+    replaced_ = at::tensor(replaced, indices);
+  }
+
+  const at::Tensor& kept() const { return kept_; }
+
+  /// `point` with the rows of others in place of those that are replaced. Where all rows are the
+  /// same, with numbers near them: nothing where the model does not take those.
+  std::vector<at::Tensor> inputs(const Point& point) const {
+    std::vector<at::Tensor> result;
+    bool changed = false;
+    for (const at::Tensor& input : point.inputs) {
+      result.push_back(input.index_select(0, from_));
+      changed = changed || !at::equal(result.back(), input);
+    }
+    if (changed) return result;
+    for (at::Tensor& input : result) input.index_copy_(0, replaced_, near(input));
+    return result;
+  }
+
+ private:
+  at::Tensor near(const at::Tensor& input) const {
+    const at::Tensor rows = input.index_select(0, replaced_);
+    if (!input.is_floating_point() || rows.numel() == 0) return at::zeros_like(rows);
+    const at::Tensor wave = at::arange(rows.numel(), rows.options()).add(1).mul(2.3).sin();
+    const at::Tensor largest = rows.abs().max();
+    const at::Tensor scale = at::where(largest > 0, largest, largest + 1) * 0.3;
+    return rows + wave.view(rows.sizes()) * scale;
+  }
+
+  at::Tensor from_;
+  at::Tensor kept_;
+  at::Tensor replaced_;
+};
+
+Error notOnSome(const std::exception& error) {
+  const auto* known = dynamic_cast<const c10::Error*>(&error);
+  const std::string message = known ? known->what_without_backtrace() : error.what();
+  return dependent("the model does not run on some of them: " +
+                   message.substr(0, message.find('\n')));
+}
+
+at::Tensor outputsOfPart(const Point& part) {
+  try {
+    const c10::NoGradGuard noGradients;
+    return part.program->run(part.program->unflatten(part.params), part.inputs, part.constants);
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw notOnSome(error);
+  }
+}
+
+/// Computes the rows in two parts.
+void compareParts(const Point& some, const at::Tensor& together) {
+  const int64_t rows = some.batch();
+  for (const auto& [begin, end] : {std::pair{int64_t{0}, rows / 2}, {rows / 2, rows}}) {
+    Point part = some;
+    part.inputs = tc::rows(some.inputs, begin, end);
+    const at::Tensor y = outputsOfPart(part);
+    const at::Tensor expected = together.narrow(0, begin, end - begin);
+    // A single row may have lost its axis.
+    if (y.numel() != expected.numel() ||
+        !same(expected, y.to(at::kDouble).reshape(expected.sizes()), kOtherKernels))
+      throw dependent("they change with the number of rows beside them");
+  }
+}
+
+void compareBesideOthers(const Point& some, const at::Tensor& together, const StopToken& stop) {
+  const int64_t rows = some.batch();
+  int64_t bits = 0;
+  while ((int64_t{1} << bits) < rows) ++bits;
+  for (int64_t bit = 0; bit < std::min(bits, kMostBits); ++bit) {
+    for (const bool set : {true, false}) {
+      stop.poll();
+      const Replacement replacement(rows, int64_t{1} << bit, set, some.params.options());
+      Point other = some;
+      other.inputs = replacement.inputs(some);
+      at::Tensor beside;
+      try {
+        beside = outputs(other);
+      } catch (const c10::OutOfMemoryError&) {
+        throw;
+      } catch (const c10::Error&) {
+        continue;  // not a legal input of the model
+      }
+      const at::Tensor& kept = replacement.kept();
+      if (!same(together.index_select(0, kept), beside.index_select(0, kept), kSameKernels))
+        throw dependent("some change when others are replaced");
+      if (bit > 0) continue;  // a dependence that only derivatives have is of all rows
+      const auto before = gradient(some, kept);
+      if (!before) continue;
+      const auto after = gradient(other, kept);
+      if (after && !sameGradient(*before, *after))
+        throw dependent("the gradients of some change when others are replaced");
+    }
+  }
+}
+
+}  // namespace
+
+void requireIndependentRows(const Point& point, const StopToken& stop) {
+  requireWholeUnits(point);
+  const int64_t beside = isFixed(point) ? fixedBatch(point) : point.batch();
+  if (point.batch() < 2 || beside < 2 || isChain(point)) return;
+  const Point some = tried(point);
+  at::Tensor together;
+  try {
+    together = outputs(some);
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const std::exception& error) {
+    if (isFixed(point) || some.batch() == point.batch()) throw;
+    outputs(point);  // throws where the inputs do not fit the model at all
+    throw notOnSome(error);
+  }
+  if (!isFixed(point)) compareParts(some, together);
+  compareBesideOthers(some, together, stop);
+}
+
+}  // namespace tc

@@ -1,0 +1,264 @@
+#include "core/program/argument_checks.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/diff.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "core/program/recurrent.h"
+#include "core/runtime/error.h"
+
+namespace tc {
+namespace {
+
+/// The arguments of a call by their names.
+class Arguments {
+ public:
+  Arguments(const c10::FunctionSchema& schema, const torch::jit::Stack& values)
+      : schema_(schema), values_(values) {}
+
+  [[noreturn]] void refuse(const std::string& expected) const {
+    throw Error("ERR_SHAPE_MISMATCH", schema_.name() + ": " + expected);
+  }
+  void require(bool holds, const char* expected) const {
+    if (!holds) refuse(expected);
+  }
+  const c10::IValue* find(const std::string& name) const {
+    const auto index = schema_.argumentIndexWithName(name);
+    return index ? &values_[static_cast<size_t>(*index)] : nullptr;
+  }
+  const c10::IValue& at(size_t position) const { return values_[position]; }
+  /// Undefined where there is no argument of this name, or no tensor for it.
+  at::Tensor tensor(const std::string& name) const {
+    const c10::IValue* value = find(name);
+    return value != nullptr && value->isTensor() ? value->toTensor() : at::Tensor();
+  }
+  bool flag(const std::string& name) const {
+    const c10::IValue* value = find(name);
+    return value != nullptr && value->isBool() && value->toBool();
+  }
+
+ private:
+  const c10::FunctionSchema& schema_;
+  const torch::jit::Stack& values_;
+};
+
+using Check = void (*)(const Arguments&);
+
+/// Transforms of complex numbers over axes that are listed.
+void fourier(const Arguments& call) {
+  const int64_t rank = call.at(0).toTensor().dim();
+  std::vector<int64_t> axes = call.at(1).toIntVector();
+  for (int64_t& axis : axes) {
+    call.require(axis >= -rank && axis < rank, "an axis is none of the tensor's");
+    if (axis < 0) axis += rank;
+  }
+  const int64_t normalization = call.at(2).toInt();
+  call.require(normalization >= 0 && normalization <= 2, "its normalization is none of three");
+  std::ranges::sort(axes);
+  call.require(std::ranges::adjacent_find(axes) == axes.end(), "an axis is listed twice");
+}
+
+/// Vectors over the channels of x, [N, C, …].
+void batchNorm(const Arguments& call) {
+  const at::Tensor x = call.at(0).toTensor();
+  call.require(x.dim() >= 2, "x should have an axis for the channels");
+  for (const char* name : {"weight", "bias", "running_mean", "running_var"}) {
+    const at::Tensor vector = call.tensor(name);
+    call.require(!vector.defined() || (vector.dim() == 1 && vector.size(0) == x.size(1)),
+                 "weights and statistics should have one element for each channel");
+  }
+  const bool statistics =
+      call.tensor("running_mean").defined() && call.tensor("running_var").defined();
+  const bool ofBatch = call.flag("training") || call.flag("train");
+  call.require(statistics || ofBatch, "it has no statistics to normalise with");
+}
+
+/// w = g v / ‖v‖ along an axis.
+void weightNorm(const Arguments& call) {
+  const at::Tensor v = call.at(0).toTensor();
+  const at::Tensor g = call.at(1).toTensor();
+  const int64_t axis = call.at(2).toInt();
+  call.require(axis == 0 || axis == v.dim() - 1, "it takes the first axis or the last one");
+  call.require(v.dim() > 0 && g.numel() == v.size(axis) && v.numel() > 0,
+               "g should have one element for each slice of v");
+}
+
+void attention(const Arguments& call) {
+  const at::Tensor q = call.at(0).toTensor();
+  const at::Tensor k = call.at(1).toTensor();
+  const at::Tensor v = call.at(2).toTensor();
+  call.require(q.dim() >= 2 && k.dim() >= 2 && v.dim() >= 2,
+               "query, key and value should be matrices or lists of them");
+  for (const at::Tensor& each : {q, k, v}) {
+    call.require(each.dim() < 4 || each.size(-3) > 0, "there should be at least one head");
+    call.require(each.is_floating_point() || each.is_complex(), "it takes numbers with fractions");
+  }
+}
+
+void logGamma(const Arguments& call) {
+  constexpr int64_t kMost = 1 << 12;
+  const int64_t p = call.at(1).toInt();
+  call.require(p >= 1 && p <= kMost, "p should be from 1 to 4096");
+}
+
+void matrixPower(const Arguments& call) {
+  constexpr int64_t kMost = int64_t{1} << 31;
+  const int64_t n = call.at(1).toInt();
+  call.require(n > -kMost && n < kMost, "the power should be below 2³¹");
+}
+
+void pairwise(const Arguments& call) {
+  call.require(call.at(0).toTensor().numel() > 0, "there are no points");
+}
+
+/// Sizes and scales that contradict each other: libtorch goes by the sizes forward and by the
+/// scales backward.
+void upsample(const Arguments& call) {
+  if (call.find("output_size") == nullptr || call.find("scale_factors") != nullptr) return;
+  const at::Tensor x = call.at(0).toTensor();
+  const std::vector<int64_t> sizes = call.find("output_size")->toIntVector();
+  const auto axes = static_cast<int64_t>(sizes.size());
+  call.require(axes >= 1 && x.dim() == axes + 2, "there should be a size for each axis of pixels");
+  const std::vector<const char*> names = axes == 1 ? std::vector{"scales"}
+                                         : axes == 2
+                                             ? std::vector{"scales_h", "scales_w"}
+                                             : std::vector{"scales_d", "scales_h", "scales_w"};
+  for (int64_t i = 0; i < static_cast<int64_t>(names.size()); ++i) {
+    const c10::IValue* scale = call.find(names[static_cast<size_t>(i)]);
+    if (scale == nullptr || !scale->isDouble()) continue;
+    const double expected = std::floor(static_cast<double>(x.size(2 + i)) * scale->toDouble());
+    call.require(expected == static_cast<double>(sizes[static_cast<size_t>(i)]),
+                 "its scales contradict the sizes of its output");
+  }
+}
+
+/// What only transposed convolutions have: others take it, and fail backward.
+void convolution(const Arguments& call) {
+  const c10::IValue* padding = call.find("output_padding");
+  if (padding == nullptr || call.flag("transposed")) return;
+  for (const int64_t each : padding->toIntVector())
+    call.require(each == 0, "only transposed convolutions have output_padding");
+}
+
+/// Backward passes of libtorch's know images only, where the layout is not the plain one.
+void pixels(const Arguments& call) {
+  const int64_t rank = call.at(0).toTensor().dim();
+  call.require(rank == 3 || rank == 4,
+               "it takes images, [C, H, W] or [N, C, H, W]; flatten other axes into N before");
+}
+
+/// Gradients that are given: of the results' shape.
+void softmaxBackward(const Arguments& call) {
+  call.require(call.at(0).toTensor().sizes() == call.at(1).toTensor().sizes(),
+               "the gradient should have the shape of the result");
+}
+void lossBackward(const Arguments& call) {
+  for (size_t i = 0; i < 3; ++i)
+    call.require(call.at(i).toTensor().is_floating_point(), "it takes numbers with fractions");
+}
+
+/// Sums of rows of a table, over bags that begin at the offsets.
+void embeddingBag(const Arguments& call) {
+  const at::Tensor table = call.tensor("weight");
+  const at::Tensor indices = call.tensor("indices");
+  const at::Tensor offsets = call.tensor("offsets");
+  const auto whole = [](const at::Tensor& t) {
+    return t.scalar_type() == at::kLong || t.scalar_type() == at::kInt;
+  };
+  const auto within = [](const at::Tensor& t, int64_t low, int64_t high) {
+    return t.numel() == 0 || (t.min().item<int64_t>() >= low && t.max().item<int64_t>() <= high);
+  };
+  call.require(table.dim() == 2 && indices.dim() == 1 && offsets.dim() == 1,
+               "it takes a table, a list of indices and a list of offsets");
+  call.require(whole(indices) && offsets.scalar_type() == indices.scalar_type(),
+               "indices and offsets should be whole numbers of one kind");
+  call.require(within(indices, 0, table.size(0) - 1), "an index is none of the table's rows");
+  call.require(offsets.numel() > 0 && offsets[0].item<int64_t>() == 0 &&
+                   within(offsets, 0, indices.numel()) &&
+                   (offsets.numel() == 1 || within(offsets.diff(), 0, indices.numel())),
+               "offsets should begin with 0 and rise to at most the number of indices");
+  const at::Tensor weights = call.tensor("per_sample_weights");
+  call.require(!weights.defined() || (weights.sizes() == indices.sizes() &&
+                                      weights.scalar_type() == table.scalar_type()),
+               "there should be a weight for each index");
+  const int64_t mode = call.find("mode")->toInt();
+  call.require(mode >= 0 && mode <= 2, "its mode is none of three");
+  call.require(!call.flag("sparse") && !call.flag("scale_grad_by_freq"),
+               "sparse gradients, and those scaled by frequency, are not supported");
+  const c10::IValue* padding = call.find("padding_idx");
+  if (padding != nullptr && padding->isInt()) {
+    call.require(padding->toInt() >= -table.size(0) && padding->toInt() < table.size(0),
+                 "the padding index is none of the table's rows");
+  }
+}
+
+template <Check check>
+void checked(const c10::FunctionSchema& schema, const torch::jit::Stack& arguments) {
+  check(Arguments(schema, arguments));
+}
+
+}  // namespace
+
+ArgumentCheck findArgumentCheck(const c10::OperatorHandle& op) {
+  static const std::unordered_map<std::string_view, ArgumentCheck> checks = {
+      {"aten::_fft_c2c", checked<fourier>},
+      {"aten::_fft_c2r", checked<fourier>},
+      {"aten::_fft_r2c", checked<fourier>},
+      {"aten::_batch_norm_impl_index", checked<batchNorm>},
+      {"aten::_native_batch_norm_legit", checked<batchNorm>},
+      {"aten::_native_batch_norm_legit_no_training", checked<batchNorm>},
+      {"aten::batch_norm", checked<batchNorm>},
+      {"aten::native_batch_norm", checked<batchNorm>},
+      {"aten::_weight_norm", checked<weightNorm>},
+      {"aten::_weight_norm_interface", checked<weightNorm>},
+      {"aten::_scaled_dot_product_attention_math", checked<attention>},
+      {"aten::_scaled_dot_product_flash_attention_for_cpu", checked<attention>},
+      {"aten::scaled_dot_product_attention", checked<attention>},
+      {"aten::linalg_matrix_power", checked<matrixPower>},
+      {"aten::matrix_power", checked<matrixPower>},
+      {"aten::mvlgamma", checked<logGamma>},
+      {"aten::special_multigammaln", checked<logGamma>},
+      {"aten::pdist", checked<pairwise>},
+      {"aten::_convolution", checked<convolution>},
+      {"aten::convolution", checked<convolution>},
+      {"aten::_upsample_bicubic2d_aa", checked<upsample>},
+      {"aten::_upsample_bilinear2d_aa", checked<upsample>},
+      {"aten::_upsample_nearest_exact1d", checked<upsample>},
+      {"aten::_upsample_nearest_exact2d", checked<upsample>},
+      {"aten::_upsample_nearest_exact3d", checked<upsample>},
+      {"aten::upsample_bicubic2d", checked<upsample>},
+      {"aten::upsample_bilinear2d", checked<upsample>},
+      {"aten::upsample_linear1d", checked<upsample>},
+      {"aten::upsample_nearest1d", checked<upsample>},
+      {"aten::upsample_nearest2d", checked<upsample>},
+      {"aten::upsample_nearest3d", checked<upsample>},
+      {"aten::upsample_trilinear3d", checked<upsample>},
+      {"aten::pixel_shuffle", checked<pixels>},
+      {"aten::pixel_unshuffle", checked<pixels>},
+      {"aten::_log_softmax_backward_data", checked<softmaxBackward>},
+      {"aten::_softmax_backward_data", checked<softmaxBackward>},
+      {"aten::huber_loss_backward", checked<lossBackward>},
+      {"aten::mse_loss_backward", checked<lossBackward>},
+      {"aten::smooth_l1_loss_backward", checked<lossBackward>},
+      {"aten::embedding_bag", checked<embeddingBag>},
+      {"aten::gru", checkRecurrent},
+      {"aten::gru_cell", checkRecurrent},
+      {"aten::lstm", checkRecurrent},
+      {"aten::lstm_cell", checkRecurrent},
+      {"aten::rnn_relu", checkRecurrent},
+      {"aten::rnn_relu_cell", checkRecurrent},
+      {"aten::rnn_tanh", checkRecurrent},
+      {"aten::rnn_tanh_cell", checkRecurrent},
+  };
+  const auto found = checks.find(op.schema().name());
+  return found == checks.end() ? nullptr : found->second;
+}
+
+}  // namespace tc

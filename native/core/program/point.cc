@@ -1,0 +1,21 @@
+#include "core/program/point.h"
+
+#include <ATen/ops/_to_copy.h>
+
+namespace tc {
+
+Point placed(Point point, c10::Device device) {
+  if (!point.params.device().is_cpu() || !device.is_cpu()) {
+    point.params = point.params.to(device);
+    for (auto& input : point.inputs) input = input.to(device);
+  }
+  point.constants.clear();
+  for (const at::Tensor& constant : point.program->constants()) {
+    const auto dtype =
+        constant.is_floating_point() ? point.params.scalar_type() : constant.scalar_type();
+    point.constants.push_back(constant.to(device, dtype));
+  }
+  return point;
+}
+
+}  // namespace tc

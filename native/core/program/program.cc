@@ -1,0 +1,196 @@
+#include "core/program/program.h"
+
+#include <ATen/core/jit_type.h>
+
+#include "core/program/functional.h"
+#include "core/program/rewrite.h"
+#include "core/program/schema.h"
+#include "core/program/slots.h"
+#include "core/runtime/error.h"
+
+namespace tc {
+namespace {
+
+using Size = ProgramSpec::Size;
+
+int64_t floorDivide(int64_t left, int64_t right) {
+  if (right == 0) throw Error("ERR_SHAPE_MISMATCH", "the model divides by a size that is 0");
+  int64_t negated = 0;  // the one quotient that 64 bits may not hold is a trap of the processor
+  if (right == -1 && __builtin_sub_overflow(int64_t{0}, left, &negated))
+    throw Error("ERR_SHAPE_MISMATCH", "the model computes a size beyond 64 bits");
+  const int64_t quotient = left / right;
+  return left % right != 0 && (left < 0) != (right < 0) ? quotient - 1 : quotient;
+}
+
+int64_t evaluate(const Size& size, const std::vector<at::Tensor>& values) {
+  const auto operand = [&](size_t i) { return evaluate(size.operands[i], values); };
+  int64_t result = 0;
+  bool overflow = false;
+  switch (size.kind) {
+    case Size::Kind::kConstant:
+      return size.number;
+    case Size::Kind::kAxis:
+      return values[static_cast<size_t>(size.number)].size(size.axis);
+    case Size::Kind::kAdd:
+      overflow = __builtin_add_overflow(operand(0), operand(1), &result);
+      break;
+    case Size::Kind::kSubtract:
+      overflow = __builtin_sub_overflow(operand(0), operand(1), &result);
+      break;
+    case Size::Kind::kMultiply:
+      overflow = __builtin_mul_overflow(operand(0), operand(1), &result);
+      break;
+    case Size::Kind::kFloorDivide:
+      return floorDivide(operand(0), operand(1));
+  }
+  if (overflow) throw Error("ERR_SHAPE_MISMATCH", "the model computes a size beyond 64 bits");
+  return result;
+}
+
+c10::IValue gather(const ProgramSpec::Refs& refs, bool optional,
+                   const std::vector<at::Tensor>& values) {
+  if (!optional) {
+    c10::List<at::Tensor> list;
+    for (const auto& value : refs.values) list.push_back(values[static_cast<size_t>(*value)]);
+    return list;
+  }
+  c10::List<std::optional<at::Tensor>> list;
+  for (const auto& value : refs.values) {
+    list.push_back(value ? std::optional(values[static_cast<size_t>(*value)]) : std::nullopt);
+  }
+  return list;
+}
+
+torch::jit::Stack arguments(const Program::Node& node, const at::Tensor& leading,
+                            const std::vector<at::Tensor>& values) {
+  torch::jit::Stack stack;
+  stack.reserve(node.slots.size());
+  for (size_t i = 0; i < node.slots.size(); ++i) {
+    const Program::Slot& slot = node.slots[i];
+    if (const auto* constant = std::get_if<c10::IValue>(&slot)) {
+      stack.push_back(*constant);
+    } else if (const auto* ref = std::get_if<ProgramSpec::Ref>(&slot)) {
+      stack.emplace_back(values[static_cast<size_t>(ref->value)]);
+    } else if (const auto* refs = std::get_if<ProgramSpec::Refs>(&slot)) {
+      stack.push_back(
+          gather(*refs, hasOptionalElements(node.op.schema().arguments()[i].type()), values));
+    } else if (const auto* size = std::get_if<Size>(&slot)) {
+      stack.emplace_back(evaluate(*size, values));
+    } else if (const auto* sizes = std::get_if<ProgramSpec::Sizes>(&slot)) {
+      c10::List<int64_t> list;
+      for (const Size& each : *sizes) list.push_back(evaluate(each, values));
+      stack.emplace_back(std::move(list));
+    } else if (const auto* dtype = std::get_if<ProgramSpec::DtypeOf>(&slot)) {
+      stack.emplace_back(values[static_cast<size_t>(dtype->value)].scalar_type());
+    } else if (std::holds_alternative<ProgramSpec::Precision>(slot)) {
+      stack.emplace_back(leading.scalar_type());
+    } else {
+      stack.emplace_back(leading.device());
+    }
+  }
+  return stack;
+}
+
+/// Appends what the node's operator left on the stack.
+void append(const Program::Node& node, torch::jit::Stack stack, std::vector<at::Tensor>& values) {
+  if (stack.size() == 1 && stack.front().isTensorList()) {
+    const auto list = stack.front().toTensorVector();
+    if (static_cast<int64_t>(list.size()) < node.outputs) {
+      throw Error("ERR_SHAPE_MISMATCH",
+                  node.op.schema().name() + " gives " + std::to_string(list.size()) +
+                      " tensors, the model expects " + std::to_string(node.outputs));
+    }
+    values.insert(values.end(), list.begin(), list.begin() + node.outputs);
+    return;
+  }
+  for (auto& result : stack)
+    values.push_back(result.isTensor() ? std::move(result).toTensor() : at::Tensor());
+}
+
+}  // namespace
+
+Program::Program(const ProgramSpec& spec)
+    : inputs_(spec.inputs), batch_(spec.batch), constants_(spec.constants), output_(spec.output) {
+  if (batch_ && batch_->rows < 1) throw Error("ERR_MODEL_LOAD", "the program's batch has no rows");
+  for (const auto& parameter : spec.parameters) {
+    int64_t length = 1;
+    for (const int64_t size : parameter.shape) {
+      if (size < 0 || __builtin_mul_overflow(length, size, &length)) {
+        throw Error("ERR_MODEL_LOAD", "parameter " + parameter.name + " has an impossible shape");
+      }
+    }
+    parameters_.push_back({parameter.name, parameter.shape, parameterCount_, length});
+    if (__builtin_add_overflow(parameterCount_, length, &parameterCount_)) {
+      throw Error("ERR_MODEL_LOAD", "the parameters are too many to count");
+    }
+  }
+  values_ =
+      static_cast<int64_t>(parameters_.size()) + inputs_ + static_cast<int64_t>(constants_.size());
+  int64_t output = spec.output;
+  const auto pure = functional(spec.nodes, values_, output);
+  for (const auto& node : rewritten(pure, values_, output)) {
+    if (node.outputs < 1) throw Error("ERR_MODEL_LOAD", node.target + " produces no value");
+    nodes_.push_back(resolve(node, values_));
+    values_ += node.outputs;
+  }
+  output_ = output;
+  if (output_ < 0 || output_ >= values_)
+    throw Error("ERR_MODEL_LOAD", "the program's output is no value of it");
+
+  std::vector<bool> needed(static_cast<size_t>(values_), false);
+  needed[static_cast<size_t>(output_)] = true;
+  const auto use = [&](Node& node, int64_t value) {
+    if (!needed[static_cast<size_t>(value)]) node.lastUses.push_back(value);
+    needed[static_cast<size_t>(value)] = true;
+  };
+  for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
+    for (const Slot& slot : node->slots)
+      forEachValue(slot, [&](int64_t value) { use(*node, value); });
+  }
+}
+
+std::vector<at::Tensor> Program::unflatten(const at::Tensor& flat) const {
+  std::vector<at::Tensor> views;
+  views.reserve(parameters_.size());
+  for (const auto& parameter : parameters_) {
+    views.push_back(flat.narrow(0, parameter.offset, parameter.length).view(parameter.shape));
+  }
+  return views;
+}
+
+void Program::call(const Node& node, const at::Tensor& leading, std::vector<at::Tensor>& values,
+                   const Observer& observer) {
+  torch::jit::Stack stack = arguments(node, leading, values);
+  if (node.check != nullptr) node.check(node.op.schema(), stack);
+  const torch::jit::Stack seen = observer ? stack : torch::jit::Stack();
+  node.op.callBoxed(stack);
+  for (const int64_t value : node.lastUses) values[static_cast<size_t>(value)].reset();
+  append(node, std::move(stack), values);
+  if (observer) observer(node, seen, values);
+}
+
+/// Whose device and precision the tensors have that nodes make: the first of floating numbers. A
+/// model without parameters may take integers and have its floating numbers in constants.
+static at::Tensor leadingOf(at::TensorList parameters, at::TensorList inputs,
+                            at::TensorList constants) {
+  for (const at::TensorList list : {parameters, inputs, constants}) {
+    for (const at::Tensor& each : list) {
+      if (each.is_floating_point()) return each;
+    }
+  }
+  return inputs.front();
+}
+
+at::Tensor Program::run(at::TensorList parameters, at::TensorList inputs, at::TensorList constants,
+                        const Observer& observer) const {
+  std::vector<at::Tensor> values;
+  values.reserve(static_cast<size_t>(values_));
+  values.insert(values.end(), parameters.begin(), parameters.end());
+  values.insert(values.end(), inputs.begin(), inputs.end());
+  values.insert(values.end(), constants.begin(), constants.end());
+  const at::Tensor leading = leadingOf(parameters, inputs, constants);
+  for (const Node& node : nodes_) call(node, leading, values, observer);
+  return values[static_cast<size_t>(output_)];
+}
+
+}  // namespace tc

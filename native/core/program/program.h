@@ -1,0 +1,153 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/ivalue.h>
+#include <ATen/core/stack.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/program/argument_checks.h"
+
+namespace tc {
+
+/// How a model is described before its operators are looked up: a straight-line list of ATen calls,
+/// as torch.export writes them. Values are numbered: parameters, inputs, constants, then the
+/// outputs of the nodes in order.
+struct ProgramSpec {
+  struct Ref {
+    int64_t value;
+  };
+  struct Refs {
+    std::vector<std::optional<int64_t>> values;
+  };
+  /// A number that must become a floating scalar even where it is whole.
+  struct Float {
+    double value;
+  };
+  /// A whole number that is known only when the program runs, because it depends on the sizes of
+  /// values: the batch size in `x.view(batch, -1)`. Whole expressions, as model files have them.
+  struct Size {
+    enum class Kind { kConstant, kAxis, kAdd, kSubtract, kMultiply, kFloorDivide };
+    Kind kind = Kind::kConstant;
+    int64_t number = 0;          ///< the constant, or the value number of kAxis
+    int64_t axis = 0;            ///< of kAxis; negative counts from the end
+    std::vector<Size> operands;  ///< the two of an arithmetic expression
+  };
+  using Sizes = std::vector<Size>;
+  /// The precision of the parameters, where an operator takes a dtype.
+  struct Precision {};
+  /// The dtype of a value.
+  struct DtypeOf {
+    int64_t value;
+  };
+  /// The schema of the operator decides what a plain number or list becomes.
+  using Argument = std::variant<std::monostate, Ref, Refs, Float, double, bool, std::string,
+                                std::vector<double>, Size, Sizes, Precision, DtypeOf>;
+
+  struct Parameter {
+    std::string name;
+    std::vector<int64_t> shape;
+  };
+  struct Node {
+    std::string target;  ///< `aten::linear`, or with an overload `aten::add.Tensor`
+    std::vector<Argument> args;
+    std::map<std::string, Argument> kwargs;
+    /// Values it produces: those of the schema, or for an operator that returns a list of tensors
+    /// the first elements of that list.
+    int64_t outputs = 1;
+  };
+
+  /// The batch that a program was exported for, where it takes no other.
+  struct FixedBatch {
+    int64_t rows;
+    std::vector<int64_t> rowShape;  ///< of one row's output
+  };
+
+  std::vector<Parameter> parameters;
+  int64_t inputs = 1;
+  std::vector<at::Tensor> constants;
+  std::vector<Node> nodes;
+  int64_t output = 0;  ///< value number of the result; its first axis is the batch
+  std::optional<FixedBatch> batch;
+};
+
+/// A model: a straight-line program of ATen operators with named parameters, run through the
+/// dispatcher, so that autograd, dual tensors, vmap and every device apply to it without code of
+/// its own. Immutable; safe to share between threads.
+class Program {
+ public:
+  struct Parameter {
+    std::string name;
+    std::vector<int64_t> shape;
+    int64_t offset;  ///< first element in the flat parameter vector
+    int64_t length;
+  };
+  /// The device of the parameters, where an operator takes a device.
+  struct DeviceOfParameters {};
+  /// An argument in the order of the operator's schema: a constant, a value, a list of values, or
+  /// what is only known when the program runs.
+  using Slot = std::variant<c10::IValue, ProgramSpec::Ref, ProgramSpec::Refs, ProgramSpec::Size,
+                            ProgramSpec::Sizes, ProgramSpec::Precision, ProgramSpec::DtypeOf,
+                            DeviceOfParameters>;
+  struct Node {
+    c10::OperatorHandle op;
+    std::vector<Slot> slots;
+    int64_t outputs;
+    std::vector<int64_t> lastUses;  ///< values nobody needs after this node
+    ArgumentCheck check = nullptr;  ///< of what the operator takes on trust
+  };
+
+  /// Looks up and checks every operator. Throws Error: ERR_UNSUPPORTED_OP for an operator that does
+  /// not exist, is random, or changes its inputs and cannot be replaced by one that does not
+  /// (functional.h); ERR_MODEL_LOAD for a malformed program.
+  explicit Program(const ProgramSpec& spec);
+
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  int64_t parameterCount() const { return parameterCount_; }
+  int64_t inputCount() const { return inputs_; }
+  /// The number of rows that the program runs at a time, if only one will do.
+  const std::optional<ProgramSpec::FixedBatch>& fixedBatch() const { return batch_; }
+  const std::vector<at::Tensor>& constants() const { return constants_; }
+  const std::vector<Node>& nodes() const { return nodes_; }
+  /// Value number of the result.
+  int64_t output() const { return output_; }
+
+  /// Views of the flat vector `[P]`, one for each parameter, in order.
+  std::vector<at::Tensor> unflatten(const at::Tensor& flat) const;
+
+  /// Is told of a node, of the arguments it was called with, in the order of its schema, and of the
+  /// values after it.
+  using Observer = std::function<void(const Node& node, const torch::jit::Stack& arguments,
+                                      const std::vector<at::Tensor>& values)>;
+
+  /// Runs the nodes. `constants` are those of the program in the precision and on the device of the
+  /// parameters.
+  at::Tensor run(at::TensorList parameters, at::TensorList inputs, at::TensorList constants,
+                 const Observer& observer = {}) const;
+
+  /// Runs one node, appending what it produces to the values before it. `leading` is a tensor whose
+  /// precision and device stand for those of the parameters.
+  static void call(const Node& node, const at::Tensor& leading, std::vector<at::Tensor>& values,
+                   const Observer& observer = {});
+
+ private:
+  Node resolve(const ProgramSpec::Node& node, int64_t known) const;
+
+  std::vector<Parameter> parameters_;
+  int64_t parameterCount_ = 0;
+  int64_t inputs_;
+  std::optional<ProgramSpec::FixedBatch> batch_;
+  std::vector<at::Tensor> constants_;
+  std::vector<Node> nodes_;
+  int64_t values_ = 0;
+  int64_t output_;
+};
+
+}  // namespace tc

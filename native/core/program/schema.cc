@@ -1,0 +1,124 @@
+#include "core/program/schema.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+
+#include "core/runtime/error.h"
+
+namespace tc {
+namespace {
+
+bool isTensorOrList(const c10::TypePtr& type) {
+  if (const auto optional = type->cast<c10::OptionalType>())
+    return isTensorOrList(optional->getElementType());
+  if (const auto list = type->cast<c10::ListType>()) return isTensorOrList(list->getElementType());
+  return type->kind() == c10::TypeKind::TensorType;
+}
+
+/// The constant given for the argument of this name, if the operator has one and it is a constant.
+std::optional<c10::IValue> constantOf(const c10::FunctionSchema& schema,
+                                      const std::vector<Program::Slot>& slots,
+                                      std::string_view name) {
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (schema.arguments()[i].name() != name) continue;
+    if (const auto* constant = std::get_if<c10::IValue>(&slots[i])) return *constant;
+  }
+  return std::nullopt;
+}
+
+bool isFalse(const std::optional<c10::IValue>& value) {
+  return value && value->isBool() && !value->toBool();
+}
+bool isTrue(const std::optional<c10::IValue>& value) {
+  return value && value->isBool() && value->toBool();
+}
+bool isZero(const std::optional<c10::IValue>& value) {
+  return value && value->isDouble() && value->toDouble() == 0;
+}
+
+/// Nothing is drawn outside training or with a probability of zero.
+bool drawsNothing(const c10::FunctionSchema& schema, const std::vector<Program::Slot>& slots) {
+  for (const auto* name : {"train", "training"}) {
+    if (isFalse(constantOf(schema, slots, name))) return true;
+  }
+  for (const auto* name : {"p", "dropout", "dropout_p"}) {
+    if (isZero(constantOf(schema, slots, name))) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+c10::OperatorHandle findOperator(const std::string& target) {
+  const auto colon = target.find("::");
+  const auto dot = target.find('.', colon == std::string::npos ? 0 : colon);
+  const std::string name = target.substr(0, dot);
+  const std::string overload = dot == std::string::npos ? "" : target.substr(dot + 1);
+  auto op = c10::Dispatcher::singleton().findSchema({name, overload});
+  if (!op) throw Error("ERR_UNSUPPORTED_OP", "this libtorch has no operator " + target);
+  return *op;
+}
+
+bool returnsList(const c10::FunctionSchema& schema) {
+  return schema.returns().size() == 1 &&
+         schema.returns()[0].type()->kind() == c10::TypeKind::ListType &&
+         isTensorOrList(schema.returns()[0].type());
+}
+
+bool makesTensor(const c10::FunctionSchema& schema) {
+  return std::none_of(schema.arguments().begin(), schema.arguments().end(),
+                      [](const auto& argument) { return isTensorOrList(argument.type()); });
+}
+
+bool returnsFreshMemory(const c10::OperatorHandle& op) {
+  for (const auto& result : op.schema().returns()) {
+    if (result.alias_info() != nullptr) return false;
+  }
+  // An operator composed of others may hand through one of its arguments whatever its schema says;
+  // these are known not to.
+  static constexpr std::array<std::string_view, 12> kFreshComposites = {
+      "aten::linear",     "aten::conv1d",     "aten::conv2d",     "aten::conv3d",
+      "aten::matmul",     "aten::layer_norm", "aten::batch_norm", "aten::group_norm",
+      "aten::max_pool1d", "aten::max_pool2d", "aten::max_pool3d", "aten::adaptive_avg_pool2d"};
+  if (std::find(kFreshComposites.begin(), kFreshComposites.end(), op.schema().name()) !=
+      kFreshComposites.end()) {
+    return true;
+  }
+  return !op.hasKernelForDispatchKey(c10::DispatchKey::CompositeImplicitAutograd) &&
+         !op.hasTag(at::Tag::maybe_aliasing_or_mutating);
+}
+
+void refuseStochastic(const c10::OperatorHandle& op, const std::vector<Program::Slot>& slots) {
+  const auto& schema = op.schema();
+  const std::string& name = schema.name();
+  if (name.find("batch_norm") != std::string::npos) {
+    if (isTrue(constantOf(schema, slots, "training")) ||
+        isTrue(constantOf(schema, slots, "train"))) {
+      throw Error("ERR_UNSUPPORTED_OP",
+                  name +
+                      " uses the statistics of the batch, which couples its samples; export the "
+                      "model after eval(), made with track_running_stats=True");
+    }
+    return;
+  }
+  if (op.hasTag(at::Tag::nondeterministic_seeded) && !drawsNothing(schema, slots)) {
+    throw Error("ERR_UNSUPPORTED_OP",
+                name +
+                    " draws random numbers, so its products would differ from call to call; "
+                    "export the model after eval()");
+  }
+  if (isTrue(constantOf(schema, slots, "scale_grad_by_freq"))) {
+    throw Error("ERR_UNSUPPORTED_OP",
+                name +
+                    " divides gradients by how often an index is in the batch, which makes them no "
+                    "derivatives and couples its samples; export the model with "
+                    "scale_grad_by_freq=False");
+  }
+  if (name.rfind("aten::empty", 0) == 0 || name.rfind("aten::new_empty", 0) == 0) {
+    throw Error("ERR_UNSUPPORTED_OP", name + " gives memory that nothing has written to");
+  }
+}
+
+}  // namespace tc

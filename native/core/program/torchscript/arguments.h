@@ -1,0 +1,36 @@
+#pragma once
+
+#include <ATen/core/function_schema.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/program/program.h"
+#include "core/program/torchscript/items.h"
+
+namespace tc::torchscript {
+
+/// The elements of a list, also of a constant one. Throws Error ERR_UNSUPPORTED_OP when `item` is
+/// no list whose length is known.
+std::vector<Item> elements(const Item& item, const std::string& op);
+
+/// A size, from one or from a whole number. Throws Error ERR_UNSUPPORTED_OP.
+ProgramSpec::Size toSize(const Item& item, const std::string& op);
+
+/// The whole number that the item is, if it is one; in traced models these are tensors of no axes.
+std::optional<int64_t> wholeNumber(const Item& item);
+
+/// What the dtypes written into a model are compared with.
+struct Precisions {
+  at::ScalarType model;                ///< of the parameters
+  std::optional<at::ScalarType> data;  ///< of the operator's first argument, when it is a constant
+  bool makesTensor;                    ///< the operator takes no tensor
+};
+
+/// The argument of a program's node for an argument of an operator. Throws Error ERR_UNSUPPORTED_OP
+/// for what cannot be one.
+ProgramSpec::Argument toArgument(const Item& item, const c10::Argument& formal,
+                                 const std::string& op, const Precisions& precisions);
+
+}  // namespace tc::torchscript

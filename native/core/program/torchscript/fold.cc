@@ -1,0 +1,258 @@
+#include <ATen/core/List.h>
+#include <ATen/core/jit_type.h>
+#include <ATen/core/stack.h>
+#include <ATen/ops/tensor.h>
+#include <torch/csrc/jit/ir/constants.h>
+
+#include <algorithm>
+#include <limits>
+#include <string_view>
+
+#include "core/program/torchscript/arguments.h"
+#include "core/program/torchscript/interpreter.h"
+#include "core/runtime/error.h"
+
+namespace tc::torchscript {
+namespace {
+
+namespace jit = torch::jit;
+using Size = ProgramSpec::Size;
+
+/// Terms of a size: each use of a size copies it, so a few lines could make it grow without end.
+constexpr int64_t kTerms = 256;
+
+bool isOneOf(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+const c10::IValue* constant(const Item& item) { return std::get_if<c10::IValue>(&item); }
+
+bool isTensor(const Item& item) {
+  const auto* value = constant(item);
+  return std::holds_alternative<TensorItem>(item) || (value != nullptr && value->isTensor());
+}
+
+/// The constant that an item is, also a list made of constants.
+std::optional<c10::IValue> constantOf(const Item& item, const c10::TypePtr& type) {
+  if (const auto* value = constant(item)) return *value;
+  const auto* list = std::get_if<std::shared_ptr<List>>(&item);
+  const auto listType = type->cast<c10::ListType>();
+  if (list == nullptr || !listType) return std::nullopt;
+  c10::impl::GenericList result(listType->getElementType());
+  for (const Item& element : (*list)->items) {
+    auto value = constantOf(element, listType->getElementType());
+    if (!value) return std::nullopt;
+    result.push_back(std::move(*value));
+  }
+  return result;
+}
+
+int64_t termsOf(const Size& size) {
+  int64_t terms = 1;
+  for (const Size& operand : size.operands) terms += termsOf(operand);
+  return terms;
+}
+
+size_t position(int64_t index, size_t length, const std::string& op) {
+  if (index < 0) index += static_cast<int64_t>(length);
+  if (index < 0 || index >= static_cast<int64_t>(length))
+    throw Error("ERR_MODEL_LOAD", op + " reads past the end of a list");
+  return static_cast<size_t>(index);
+}
+
+/// Operators on constants that may be run while loading: arithmetic and comparisons, nothing that
+/// reads or writes anything else.
+constexpr std::string_view kArithmetic =
+    " aten::add aten::sub aten::mul aten::div aten::floordiv aten::remainder aten::neg aten::pow"
+    " aten::sqrt aten::floor aten::ceil aten::abs aten::eq aten::ne aten::lt aten::gt aten::le"
+    " aten::ge aten::__not__ aten::__and__ aten::__or__ aten::__xor__ aten::Int aten::Float"
+    " aten::Bool aten::IntImplicit aten::FloatImplicit aten::ScalarImplicit aten::__contains__"
+    " aten::format aten::tensor prim::min prim::max prim::isinstance ";
+
+bool isArithmetic(const std::string& name) {
+  return kArithmetic.find(" " + name + " ") != std::string_view::npos;
+}
+
+/// The numbers of a number or of lists of them, in order.
+void collect(const c10::IValue& value, std::vector<double>& numbers) {
+  if (!value.isList()) return numbers.push_back(value.toScalar().toDouble());
+  for (const c10::IValue& each : value.toListRef()) collect(each, numbers);
+}
+
+/// Whether a division of whole numbers has a quotient beyond 64 bits, at which the processor traps.
+bool overflows(const jit::Stack& operands) {
+  constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+  return operands.size() == 2 && operands[0].isInt() && operands[1].isInt() &&
+         operands[0].toInt() == kLeast && operands[1].toInt() == -1;
+}
+
+}  // namespace
+
+std::optional<std::vector<Item>> Interpreter::fold(const jit::Node& node,
+                                                   const std::vector<Item>& inputs) {
+  const std::string name = node.kind().toQualString();
+  const auto one = [](Item item) { return std::vector<Item>{std::move(item)}; };
+  const auto unknown = [&] { return one(UnknownItem{name}); };
+
+  if (name == "prim::Constant") {
+    if (node.output()->type()->kind() == c10::TypeKind::FunctionType) return one(c10::IValue());
+    const auto value = jit::toIValue(node.output());
+    if (!value) throw Error("ERR_MODEL_LOAD", "the model has a constant of an unknown kind");
+    return one(*value);
+  }
+  if (name == "prim::GetAttr") {
+    const auto* self = constant(inputs[0]);
+    if (self == nullptr || !self->isObject())
+      throw Error("ERR_UNSUPPORTED_OP", name + " asks something that is no module");
+    return one(self->toObject()->getAttr(node.s(c10::attr::name)));
+  }
+  if (name == "prim::SetAttr")
+    throw Error("ERR_UNSUPPORTED_OP", name + " changes the model while it runs");
+  if (name == "prim::RaiseException")
+    throw Error("ERR_UNSUPPORTED_OP", name + " is all that the model's forward comes to");
+  if (isOneOf(name, {"prim::ListConstruct", "prim::TupleConstruct"}))
+    return one(std::make_shared<List>(List{inputs}));
+  if (isOneOf(name, {"prim::ListUnpack", "prim::TupleUnpack"})) {
+    if (const auto* sizes = std::get_if<SizesItem>(&inputs[0])) {
+      std::vector<Item> axes;
+      for (size_t i = 0; i < node.outputs().size(); ++i)
+        axes.emplace_back(Size{Size::Kind::kAxis, sizes->id, static_cast<int64_t>(i), {}});
+      return axes;
+    }
+    auto items = elements(inputs[0], name);
+    if (items.size() > node.outputs().size()) items.resize(node.outputs().size());
+    return items;
+  }
+  if (isOneOf(name, {"prim::TupleIndex", "aten::__getitem__"})) {
+    const auto index = wholeNumber(inputs[1]);
+    if (!index) throw Error("ERR_UNSUPPORTED_OP", name + " takes an index of its data");
+    if (const auto* sizes = std::get_if<SizesItem>(&inputs[0]))
+      return one(Size{Size::Kind::kAxis, sizes->id, *index, {}});
+    const auto items = elements(inputs[0], name);
+    return one(items[position(*index, items.size(), name)]);
+  }
+  if (name == "aten::append") {
+    const auto* list = std::get_if<std::shared_ptr<List>>(&inputs[0]);
+    if (list == nullptr)
+      throw Error("ERR_UNSUPPORTED_OP", name + " changes a list of the model itself");
+    (*list)->items.push_back(inputs[1]);
+    return one(inputs[0]);
+  }
+  if (name == "aten::len") {
+    if (const auto* tensor = std::get_if<TensorItem>(&inputs[0]))
+      return one(Size{Size::Kind::kAxis, tensor->id, 0, {}});
+    if (std::holds_alternative<SizesItem>(inputs[0])) return unknown();
+    return one(c10::IValue(static_cast<int64_t>(elements(inputs[0], name).size())));
+  }
+  if (name == "aten::size" && isTensor(inputs[0])) {
+    const int64_t id = valueOf(inputs[0]);
+    if (inputs.size() == 1) return one(SizesItem{id});
+    if (const auto axis = wholeNumber(inputs[1]))
+      return one(Size{Size::Kind::kAxis, id, *axis, {}});
+    return unknown();
+  }
+  if (isOneOf(name, {"aten::dim", "aten::is_floating_point", "aten::numel", "prim::requires_grad",
+                     "prim::is_cuda", "prim::layout", "aten::is_grad_enabled"})) {
+    return unknown();
+  }
+  if (name == "prim::dtype") return one(ProgramSpec::DtypeOf{valueOf(inputs[0])});
+  if (name == "prim::device") return one(DeviceItem{});
+  if (isOneOf(name, {"aten::__is__", "aten::__isnot__"})) {
+    const auto* left = constant(inputs[0]);
+    const auto* right = constant(inputs[1]);
+    const bool bothNone = left != nullptr && right != nullptr && left->isNone() && right->isNone();
+    return one(c10::IValue(bothNone == (name == "aten::__is__")));
+  }
+  if (isOneOf(name, {"prim::unchecked_cast", "prim::NumToTensor"})) return one(inputs[0]);
+  if (name == "prim::Uninitialized") return unknown();
+  if (isOneOf(name, {"aten::warn", "prim::Print", "prim::TimePoint"})) {
+    return node.outputs().empty() ? std::vector<Item>{} : unknown();
+  }
+  if (auto size = foldSize(name, inputs)) return one(std::move(*size));
+  if (!isArithmetic(name) || std::any_of(inputs.begin(), inputs.end(), [](const Item& item) {
+        return std::holds_alternative<TensorItem>(item);
+      })) {
+    return std::nullopt;
+  }
+  if (auto value = foldConstant(node, inputs)) return one(std::move(*value));
+  // Arithmetic on what is unknown is unknown, unless it is on tensors.
+  const auto kind = node.output()->type()->kind();
+  const bool onTensors =
+      kind == c10::TypeKind::TensorType || std::any_of(inputs.begin(), inputs.end(), isTensor);
+  if (onTensors) return std::nullopt;
+  return unknown();
+}
+
+std::optional<Item> Interpreter::foldSize(const std::string& name,
+                                          const std::vector<Item>& inputs) {
+  const bool hasSize = std::any_of(inputs.begin(), inputs.end(), [](const Item& item) {
+    return std::holds_alternative<Size>(item);
+  });
+  if (!hasSize) return std::nullopt;
+  if (isOneOf(name, {"aten::Int", "aten::IntImplicit", "aten::ScalarImplicit"})) return inputs[0];
+  Size::Kind kind;
+  if (name == "aten::add") {
+    kind = Size::Kind::kAdd;
+  } else if (name == "aten::sub") {
+    kind = Size::Kind::kSubtract;
+  } else if (name == "aten::mul") {
+    kind = Size::Kind::kMultiply;
+  } else if (isOneOf(name, {"aten::floordiv", "aten::floor_divide"})) {
+    kind = Size::Kind::kFloorDivide;
+  } else if (name == "aten::div" &&
+             inputs.size() == 3) {  // with a rounding mode; sizes are positive
+    const auto* mode = constant(inputs[2]);
+    if (mode == nullptr || !mode->isString()) return std::nullopt;
+    kind = Size::Kind::kFloorDivide;
+  } else {
+    return std::nullopt;
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    if (!std::holds_alternative<Size>(inputs[i]) && !wholeNumber(inputs[i])) return std::nullopt;
+  }
+  // Traced sizes are tensors, whose `add` and `sub` have a third argument: a factor.
+  if (inputs.size() == 3 && (name == "aten::add" || name == "aten::sub") &&
+      wholeNumber(inputs[2]) != 1) {
+    return std::nullopt;
+  }
+  Size result{kind, 0, 0, {toSize(inputs[0], name), toSize(inputs[1], name)}};
+  if (termsOf(result) > kTerms)
+    throw Error("ERR_UNSUPPORTED_OP", name + " makes a size by too long a computation");
+  return result;
+}
+
+std::optional<Item> Interpreter::foldConstant(const jit::Node& node,
+                                              const std::vector<Item>& inputs) {
+  jit::Stack stack;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const auto value = constantOf(inputs[i], node.input(i)->type());
+    if (!value) return std::nullopt;
+    if (value->isTensor()) {
+      const auto number = wholeNumber(inputs[i]);
+      if (!number || !isOneOf(node.kind().toQualString(), {"aten::Int", "aten::IntImplicit"}))
+        return std::nullopt;
+      return c10::IValue(*number);
+    }
+    stack.push_back(*value);
+  }
+  if (overflows(stack)) throw Error("ERR_MODEL_LOAD", "the model computes a number beyond 64 bits");
+  const auto* op = node.maybeOperator();
+  if (op == nullptr || node.outputs().size() != 1) return std::nullopt;
+  if (node.schema().is_vararg()) jit::push(stack, static_cast<int64_t>(inputs.size()));
+  const jit::Stack given = stack;
+  node.getOperation()(stack);
+  if (stack.empty()) return std::nullopt;
+  // Numbers become a tensor of libtorch's default precision, float32: those of a model in float64
+  // would lose digits, also when a dtype is given. Constants take the precision of the parameters
+  // later.
+  const auto type = node.schema().argumentIndexWithName("dtype");
+  if (node.kind() == c10::aten::tensor && type && given[*type].isNone() &&
+      stack.back().isTensor() && stack.back().toTensor().is_floating_point()) {
+    std::vector<double> numbers;
+    collect(given.front(), numbers);
+    return c10::IValue(at::tensor(numbers, at::kDouble).view(stack.back().toTensor().sizes()));
+  }
+  return stack.back();
+}
+
+}  // namespace tc::torchscript

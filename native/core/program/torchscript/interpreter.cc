@@ -1,0 +1,254 @@
+#include "core/program/torchscript/interpreter.h"
+
+#include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/ir/constants.h>
+
+#include "core/program/schema.h"
+#include "core/program/torchscript/arguments.h"
+#include "core/runtime/error.h"
+
+namespace tc::torchscript {
+namespace {
+
+namespace jit = torch::jit;
+
+// A model of a few kilobytes could otherwise describe a program without end.
+constexpr int64_t kSteps = 1'000'000;
+constexpr int kDepth = 200;
+constexpr int64_t kListLength = 100'000;
+
+Error unsupported(const std::string& op, const std::string& reason) {
+  return Error("ERR_UNSUPPORTED_OP", op + " " + reason);
+}
+
+const Item& lookUp(const std::unordered_map<const jit::Value*, Item>& environment,
+                   const jit::Value* value) {
+  const auto found = environment.find(value);
+  if (found == environment.end())
+    throw Error("ERR_MODEL_LOAD", "the model reads a value before it exists");
+  return found->second;
+}
+
+/// Whether the block can only end in an exception.
+bool raises(const jit::Block& block) {
+  for (const jit::Node* node : block.nodes()) {
+    if (node->kind() == c10::prim::RaiseException) return true;
+  }
+  return false;
+}
+
+const jit::Graph& graphOf(jit::Function& function, const std::string& name) {
+  auto* graphFunction = jit::tryToGraphFunction(function);
+  if (graphFunction == nullptr) throw unsupported(name, "is not written in TorchScript");
+  return *graphFunction->graph();
+}
+
+/// How many tensors of a list-valued result are used, as far as its users or the operator tell.
+int64_t listLength(const jit::Node& node, const std::vector<Item>& inputs) {
+  const std::string name = node.kind().toQualString();
+  if ((name == "aten::split" || name == "aten::split_with_sizes") && !wholeNumber(inputs.at(1)) &&
+      !std::holds_alternative<ProgramSpec::Size>(inputs.at(1))) {
+    return static_cast<int64_t>(elements(inputs.at(1), name).size());
+  }
+  int64_t length = 0;
+  bool known = true;
+  for (const jit::Use& use : node.output()->uses()) {
+    if (use.user->kind() == c10::prim::ListUnpack) {
+      length = std::max(length, static_cast<int64_t>(use.user->outputs().size()));
+    } else if (use.user->kind() == c10::aten::__getitem__) {
+      const auto index = jit::toIValue(use.user->input(1));
+      known = known && index && index->isInt() && index->toInt() >= 0;
+      if (known) length = std::max(length, index->toInt() + 1);
+    } else {
+      known = false;
+    }
+  }
+  if (known && length > 0) return length;
+  if (name == "aten::chunk") {
+    if (const auto chunks = wholeNumber(inputs.at(1))) return *chunks;
+  }
+  throw unsupported(name, "gives a list whose length is known only when the model runs");
+}
+
+}  // namespace
+
+std::vector<Item> Interpreter::call(const jit::Graph& graph, const std::vector<Item>& arguments) {
+  if (++depth_ > kDepth) throw unsupported("prim::CallFunction", "is nested too deeply");
+  if (graph.inputs().size() != arguments.size())
+    throw Error("ERR_MODEL_LOAD", "the model calls a function with a wrong number of arguments");
+  Environment environment;
+  for (size_t i = 0; i < arguments.size(); ++i) environment[graph.inputs()[i]] = arguments[i];
+  run(*graph.block(), environment);
+  std::vector<Item> results;
+  for (const jit::Value* output : graph.outputs()) results.push_back(lookUp(environment, output));
+  --depth_;
+  return results;
+}
+
+void Interpreter::run(const jit::Block& block, Environment& environment) {
+  for (const jit::Node* node : block.nodes()) {
+    if (++steps_ > kSteps) throw unsupported("prim::Loop", "repeats too often to be unrolled");
+    step(*node, environment);
+  }
+}
+
+void Interpreter::step(const jit::Node& node, Environment& environment) {
+  if (node.kind() == c10::prim::If) return branch(node, environment);
+  if (node.kind() == c10::prim::Loop) return loop(node, environment);
+  if (callFunction(node, environment)) return;
+  std::vector<Item> inputs;
+  for (const jit::Value* input : node.inputs()) inputs.push_back(lookUp(environment, input));
+  auto results = fold(node, inputs);
+  if (!results) results = emit(node, inputs);
+  if (results->size() != node.outputs().size())
+    throw Error("ERR_MODEL_LOAD", std::string(node.kind().toQualString()) +
+                                      " gives another number of values than the model takes");
+  for (size_t i = 0; i < results->size(); ++i) environment[node.outputs()[i]] = (*results)[i];
+}
+
+void Interpreter::branch(const jit::Node& node, Environment& environment) {
+  const Item& condition = lookUp(environment, node.input());
+  const jit::Block* taken = nullptr;
+  const auto* value = std::get_if<c10::IValue>(&condition);
+  if (value != nullptr && value->isBool()) {
+    taken = node.blocks()[value->toBool() ? 0 : 1];
+  } else if (raises(*node.blocks()[0])) {  // a check of the input: the run itself will tell
+    taken = node.blocks()[1];
+  } else if (raises(*node.blocks()[1])) {
+    taken = node.blocks()[0];
+  } else {
+    throw unsupported("prim::If",
+                      "branches on something that is known only when the model runs; "
+                      "trace or export the model for one of its branches");
+  }
+  run(*taken, environment);
+  for (size_t i = 0; i < node.outputs().size(); ++i)
+    environment[node.outputs()[i]] = lookUp(environment, taken->outputs()[i]);
+}
+
+void Interpreter::loop(const jit::Node& node, Environment& environment) {
+  const auto repeats = [](const Item& item) {
+    const auto* value = std::get_if<c10::IValue>(&item);
+    if (value == nullptr || !value->isBool())
+      throw unsupported("prim::Loop", "ends on a condition that is known only when the model runs");
+    return value->toBool();
+  };
+  const auto trips = wholeNumber(lookUp(environment, node.input(0)));
+  if (!trips)
+    throw unsupported("prim::Loop", "repeats as often as is known only when the model runs");
+  const jit::Block& body = *node.blocks()[0];
+  std::vector<Item> carried;
+  for (size_t i = 2; i < node.inputs().size(); ++i)
+    carried.push_back(lookUp(environment, node.input(i)));
+  bool more = repeats(lookUp(environment, node.input(1)));
+  for (int64_t trip = 0; more && trip < *trips; ++trip) {
+    if (++steps_ > kSteps) throw unsupported("prim::Loop", "repeats too often to be unrolled");
+    environment[body.inputs()[0]] = c10::IValue(trip);
+    for (size_t i = 0; i < carried.size(); ++i) environment[body.inputs()[i + 1]] = carried[i];
+    run(body, environment);
+    more = repeats(lookUp(environment, body.outputs()[0]));
+    for (size_t i = 0; i < carried.size(); ++i)
+      carried[i] = lookUp(environment, body.outputs()[i + 1]);
+  }
+  for (size_t i = 0; i < carried.size(); ++i) environment[node.outputs()[i]] = carried[i];
+}
+
+bool Interpreter::callFunction(const jit::Node& node, Environment& environment) {
+  const bool method = node.kind() == c10::prim::CallMethod;
+  if (!method && node.kind() != c10::prim::CallFunction) return false;
+  std::vector<Item> arguments;
+  for (size_t i = method ? 0 : 1; i < node.inputs().size(); ++i)
+    arguments.push_back(lookUp(environment, node.input(i)));
+  std::vector<Item> results;
+  if (method) {
+    const std::string name = node.s(c10::attr::name);
+    const auto* self = std::get_if<c10::IValue>(&arguments.at(0));
+    if (self == nullptr || !self->isObject())
+      throw unsupported(name, "is called on something that is no module");
+    results = call(graphOf(self->toObject()->type()->getMethod(name), name), arguments);
+  } else {
+    const auto type = node.input(0)->type()->cast<c10::FunctionType>();
+    if (!type) throw Error("ERR_MODEL_LOAD", "the model calls something that is no function");
+    results = call(graphOf(*type->function(), type->function()->name()), arguments);
+  }
+  for (size_t i = 0; i < results.size(); ++i) environment[node.outputs()[i]] = results[i];
+  return true;
+}
+
+std::vector<Item> Interpreter::emit(const jit::Node& node, const std::vector<Item>& inputs) {
+  const c10::FunctionSchema* schema = node.maybeSchema();
+  std::string op = node.kind().toQualString();
+  if (schema == nullptr) throw unsupported(op, "has no place in a straight-line program");
+  if (!schema->overload_name().empty()) op += "." + schema->overload_name();
+  if (inputs.size() != schema->arguments().size())
+    throw Error("ERR_MODEL_LOAD", op + " is given a wrong number of arguments");
+
+  ProgramSpec::Node call{op, {}, {}, static_cast<int64_t>(schema->returns().size())};
+  const bool isList = returnsList(*schema);
+  if (isList) call.outputs = listLength(node, inputs);
+  if (call.outputs < 1 || call.outputs > kListLength)
+    throw unsupported(op, "gives a list of an impossible length");
+  for (const auto& result : schema->returns()) {
+    if (!isList && result.type()->kind() != c10::TypeKind::TensorType)
+      throw unsupported(op, "takes a value out of the data, where derivatives end");
+  }
+  // A dtype decides that of new data only where there is no data yet, or data of that dtype.
+  const bool makes = makesTensor(*schema);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Item item = withTensors(inputs[i]);
+    const auto* first = call.args.empty() ? nullptr : std::get_if<ProgramSpec::Ref>(&call.args[0]);
+    const auto kept = first == nullptr ? std::nullopt : tensors_.constantPrecision(first->value);
+    call.args.push_back(
+        toArgument(item, schema->arguments()[i], op, {tensors_.precision(), kept, makes}));
+  }
+  // TorchScript's own `tensor` of one number, whose dtype is that of another tensor.
+  if (node.kind() == c10::aten::tensor &&
+      node.input(0)->type()->kind() != c10::TypeKind::ListType) {
+    call.target = "aten::scalar_tensor";
+    call.args = {call.args[0], call.args[1], std::monostate{}, call.args[2]};
+    // Without a dtype that of the number; scalar_tensor's is always the default precision.
+    const auto kind = schema->arguments()[0].type()->kind();
+    const bool none = std::holds_alternative<std::monostate>(call.args[1]);
+    if (none && kind == c10::TypeKind::IntType) call.args[1] = static_cast<double>(at::kLong);
+    if (none && kind == c10::TypeKind::BoolType) call.args[1] = static_cast<double>(at::kBool);
+  }
+  std::vector<Item> results;
+  for (int64_t i = 0; i < call.outputs; ++i) results.emplace_back(TensorItem{next_ + i});
+  next_ += call.outputs;
+  nodes_.push_back(std::move(call));
+  if (!isList) return results;
+  return {std::make_shared<List>(List{std::move(results)})};
+}
+
+Item Interpreter::withTensors(const Item& item) {
+  if (const auto* value = std::get_if<c10::IValue>(&item)) return toItem(*value);
+  if (const auto* list = std::get_if<std::shared_ptr<List>>(&item)) {
+    List result;
+    for (const Item& element : (*list)->items) result.items.push_back(withTensors(element));
+    return std::make_shared<List>(std::move(result));
+  }
+  return item;
+}
+
+Item Interpreter::toItem(const c10::IValue& value) {
+  if (value.isTensor()) {
+    const size_t before = nodes_.size();
+    const int64_t id = tensors_.valueOf(value.toTensor(), nodes_, next_);
+    next_ += static_cast<int64_t>(nodes_.size() - before);
+    return TensorItem{id};
+  }
+  if (value.isTensorList()) {
+    List list;
+    for (const c10::IValue& element : value.toListRef()) list.items.push_back(toItem(element));
+    return std::make_shared<List>(std::move(list));
+  }
+  return value;
+}
+
+int64_t Interpreter::valueOf(const Item& item) {
+  const Item tensor = withTensors(item);
+  if (const auto* value = std::get_if<TensorItem>(&tensor)) return value->id;
+  throw Error("ERR_UNSUPPORTED_OP", "the model returns something else than one tensor");
+}
+
+}  // namespace tc::torchscript

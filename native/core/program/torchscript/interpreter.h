@@ -1,0 +1,62 @@
+#pragma once
+
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/ir/ir.h>
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/program/torchscript/items.h"
+#include "core/program/torchscript/tensors.h"
+
+namespace tc::torchscript {
+
+/// Walks through a TorchScript graph as a run would, with `Item`s in place of values, and writes
+/// down the operators on tensors that a run would call. Nothing on tensors is computed; arithmetic
+/// on constants of the model is.
+class Interpreter {
+ public:
+  explicit Interpreter(Tensors& tensors) : tensors_(tensors), next_(tensors.firstOutput()) {}
+
+  /// Follows a function. Throws Error ERR_UNSUPPORTED_OP for what only a run could decide.
+  std::vector<Item> call(const torch::jit::Graph& graph, const std::vector<Item>& arguments);
+
+  /// The value number of a tensor.
+  int64_t valueOf(const Item& item);
+
+  std::vector<ProgramSpec::Node> takeNodes() { return std::move(nodes_); }
+
+ private:
+  /// What the values of a function's graph stand for. A loop's body gives its values anew each
+  /// time.
+  using Environment = std::unordered_map<const torch::jit::Value*, Item>;
+
+  void run(const torch::jit::Block& block, Environment& environment);
+  void step(const torch::jit::Node& node, Environment& environment);
+  void branch(const torch::jit::Node& node, Environment& environment);
+  void loop(const torch::jit::Node& node, Environment& environment);
+  /// Calls of functions and methods. False when the node is none.
+  bool callFunction(const torch::jit::Node& node, Environment& environment);
+  /// The result of a node that makes, takes apart or asks about values without computing on
+  /// tensors.
+  std::optional<std::vector<Item>> fold(const torch::jit::Node& node,
+                                        const std::vector<Item>& inputs);
+  /// The result of an operator on whole numbers some of which are sizes.
+  std::optional<Item> foldSize(const std::string& name, const std::vector<Item>& inputs);
+  /// The result of an operator whose arguments are all constants.
+  std::optional<Item> foldConstant(const torch::jit::Node& node, const std::vector<Item>& inputs);
+  /// Writes down an operator on tensors.
+  std::vector<Item> emit(const torch::jit::Node& node, const std::vector<Item>& inputs);
+  /// Tensors among constants as values of the program.
+  Item toItem(const c10::IValue& value);
+  Item withTensors(const Item& item);
+
+  Tensors& tensors_;
+  int64_t next_;
+  std::vector<ProgramSpec::Node> nodes_;
+  int64_t steps_ = 0;
+  int depth_ = 0;
+};
+
+}  // namespace tc::torchscript

@@ -1,0 +1,119 @@
+#include "core/program/torchscript/tensors.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <optional>
+
+#include "core/program/slots.h"
+#include "core/runtime/error.h"
+
+namespace tc::torchscript {
+namespace {
+
+/// Throws unless the tensor is plain and lies inside its storage: a damaged file may say otherwise,
+/// and libtorch does not look.
+void check(const at::Tensor& tensor, const std::string& name) {
+  if (tensor.layout() != at::kStrided || tensor.is_quantized() || tensor.is_complex() ||
+      !tensor.device().is_cpu()) {
+    throw Error("ERR_UNSUPPORTED_OP", name + " is a sparse, quantised or complex tensor");
+  }
+  if (tensor.is_floating_point() && tensor.scalar_type() != at::kFloat &&
+      tensor.scalar_type() != at::kDouble) {
+    throw Error("ERR_UNSUPPORTED_OP", name + " has the precision " +
+                                          at::toString(tensor.scalar_type()) +
+                                          "; only float32 and float64 are supported");
+  }
+  int64_t last = tensor.storage_offset();
+  bool outside = last < 0;
+  for (int64_t i = 0; i < tensor.dim() && tensor.numel() > 0; ++i) {
+    int64_t extent = 0;
+    outside = outside || tensor.size(i) < 0 || tensor.stride(i) < 0 ||
+              __builtin_mul_overflow(tensor.size(i) - 1, tensor.stride(i), &extent) ||
+              __builtin_add_overflow(last, extent, &last);
+  }
+  const auto available = tensor.storage().nbytes() / static_cast<size_t>(tensor.dtype().itemsize());
+  outside = outside || (tensor.numel() > 0 && static_cast<size_t>(last) >= available);
+  if (outside) throw Error("ERR_MODEL_LOAD", name + " lies outside the data of the file");
+}
+
+}  // namespace
+
+Tensors::Identity Tensors::identityOf(const at::Tensor& tensor) {
+  const void* memory = tensor.numel() > 0 ? tensor.storage().data()
+                                          : static_cast<const void*>(tensor.unsafeGetTensorImpl());
+  return {memory, tensor.storage_offset(), tensor.sizes().vec(), tensor.strides().vec()};
+}
+
+Tensors::Tensors(const torch::jit::Module& module, int64_t inputs) : inputs_(inputs) {
+  for (const auto& [name, tensor] : module.named_parameters()) {
+    if (!tensor.requires_grad()) {
+      frozen_.push_back(name);
+      continue;
+    }
+    check(tensor, "the parameter " + name);
+    if (!values_.empty() && tensor.scalar_type() != precision_) {
+      throw Error("ERR_UNSUPPORTED_OP", "the parameters mix the precisions float32 and float64");
+    }
+    precision_ = tensor.scalar_type();
+    if (!known_.emplace(identityOf(tensor), static_cast<int64_t>(values_.size())).second) continue;
+    parameters_.push_back({name, tensor.sizes().vec()});
+    values_.push_back(tensor);
+  }
+}
+
+int64_t Tensors::firstOutput() const { return static_cast<int64_t>(values_.size()) + inputs_; }
+
+at::Tensor Tensors::flatParameters() const {
+  std::vector<at::Tensor> flat;
+  flat.reserve(values_.size());
+  for (const at::Tensor& value : values_) flat.push_back(value.detach().reshape({-1}));
+  return flat.empty() ? at::empty({0}, precision_) : at::cat(flat);
+}
+
+int64_t Tensors::valueOf(const at::Tensor& tensor, std::vector<ProgramSpec::Node>& nodes,
+                         int64_t next) {
+  if (!tensor.defined()) throw Error("ERR_MODEL_LOAD", "the model has a tensor without content");
+  check(tensor, "a tensor of the model");
+  const auto [known, isNew] =
+      known_.emplace(identityOf(tensor), kConstants + static_cast<int64_t>(constants_.size()));
+  if (!isNew) return known->second;
+  const at::ScalarType type = tensor.scalar_type();
+  const bool direct = tensor.is_floating_point() || type == at::kInt || type == at::kLong;
+  constants_.push_back(tensor.detach().to(direct ? type : at::kInt).contiguous());
+  if (direct) return known->second;
+  nodes.push_back(
+      {"aten::to.dtype", {ProgramSpec::Ref{known->second}, static_cast<double>(type)}, {}, 1});
+  return known->second = next;
+}
+
+std::optional<at::ScalarType> Tensors::constantPrecision(int64_t value) const {
+  if (value < kConstants) return std::nullopt;
+  const at::Tensor& constant = constants_[static_cast<size_t>(value - kConstants)];
+  if (!constant.is_floating_point()) return std::nullopt;
+  return constant.scalar_type();
+}
+
+ProgramSpec Tensors::finish(std::vector<ProgramSpec::Node> nodes, int64_t output) const {
+  const int64_t first = firstOutput();
+  const auto count = static_cast<int64_t>(constants_.size());
+  const auto final = [&](int64_t& value) {
+    if (value >= kConstants) {
+      value += first - kConstants;
+    } else if (value >= first) {
+      value += count;
+    }
+  };
+  for (auto& node : nodes) renumber(node, final);
+  final(output);
+  ProgramSpec spec;
+  spec.parameters = parameters_;
+  spec.inputs = inputs_;
+  spec.constants = constants_;
+  spec.nodes = std::move(nodes);
+  spec.output = output;
+  return spec;
+}
+
+}  // namespace tc::torchscript

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/program/program.h"
+#include "core/program/torchscript/items.h"
+
+namespace torch::jit {
+struct Module;
+}
+
+namespace tc::torchscript {
+
+/// The tensors of a program while it is being made. Value numbers are those of the program except
+/// that constants, whose number is not known before the end, are counted from `kConstants`.
+class Tensors {
+ public:
+  static constexpr int64_t kConstants = int64_t{1} << 40;
+
+  /// Finds the parameters of the module: named_parameters() that require gradients, each tensor
+  /// once.
+  Tensors(const torch::jit::Module& module, int64_t inputs);
+
+  /// The value of a tensor of the module: a parameter, or a constant. Those of other kinds than
+  /// typed arrays can hold need a conversion node, which `nodes` receives.
+  int64_t valueOf(const at::Tensor& tensor, std::vector<ProgramSpec::Node>& nodes, int64_t next);
+
+  /// The value number of the first node's output.
+  int64_t firstOutput() const;
+
+  const std::vector<ProgramSpec::Parameter>& parameters() const { return parameters_; }
+  /// The parameters' common precision; float32 without any.
+  at::ScalarType precision() const { return precision_; }
+  at::Tensor flatParameters() const;
+  const std::vector<std::string>& frozen() const { return frozen_; }
+  /// The precision that a constant of floating numbers has in the file.
+  std::optional<at::ScalarType> constantPrecision(int64_t value) const;
+
+  /// Completes the program: numbers the constants and moves the nodes' outputs behind them.
+  ProgramSpec finish(std::vector<ProgramSpec::Node> nodes, int64_t output) const;
+
+ private:
+  /// Two tensors with the same elements of memory are one.
+  using Identity = std::tuple<const void*, int64_t, std::vector<int64_t>, std::vector<int64_t>>;
+  static Identity identityOf(const at::Tensor& tensor);
+
+  int64_t inputs_;
+  at::ScalarType precision_ = at::kFloat;
+  std::vector<ProgramSpec::Parameter> parameters_;
+  std::vector<at::Tensor> values_;  ///< of the parameters
+  std::vector<std::string> frozen_;
+  std::vector<at::Tensor> constants_;
+  std::map<Identity, int64_t> known_;
+};
+
+}  // namespace tc::torchscript

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "core/runtime/error.h"
+
+namespace tc {
+
+/// Asks running work to end. Work polls it between chunks; whoever holds a copy may request the
+/// stop.
+class StopToken {
+ public:
+  void request() const noexcept { flag_->store(true, std::memory_order_relaxed); }
+  bool requested() const noexcept { return flag_->load(std::memory_order_relaxed); }
+  /// Throws Error with code `ABORTED` once a stop was requested.
+  void poll() const {
+    if (requested()) throw Error("ABORTED", "the operation was stopped");
+  }
+
+ private:
+  std::shared_ptr<std::atomic<bool>> flag_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+}  // namespace tc

@@ -1,0 +1,33 @@
+import { tracingChannel } from 'node:diagnostics_channel';
+import { expect, it } from 'vitest';
+import { matvecDenseSync, matvecOnTheFly } from '../../lib/index.ts';
+import { MODEL_CASES, problemOf } from '../support/models.ts';
+
+it('announces products to those who listen', async () => {
+  const each = MODEL_CASES[0]!;
+  const problem = problemOf(each);
+  const v = Float64Array.from(each.v);
+  const heard: [string, unknown][] = [];
+  const note = (event: string) => (message: unknown) => heard.push([event, { ...(message as object) }]);
+  const subscribers = {
+    start: note('start'),
+    end: note('end'),
+    asyncStart: note('asyncStart'),
+    asyncEnd: note('asyncEnd'),
+    error: note('error'),
+  };
+  const channel = tracingChannel('torch-curvature:product');
+  channel.subscribe(subscribers);
+  try {
+    await matvecOnTheFly(problem, v);
+    matvecDenseSync(problem, v);
+  } finally {
+    channel.unsubscribe(subscribers);
+  }
+  await matvecOnTheFly(problem, v);
+
+  expect(heard.map(([event]) => event)).toEqual(['start', 'end', 'asyncStart', 'asyncEnd', 'start', 'end']);
+  const described = { device: 'cpu', dtype: 'float64', parameterCount: each.v.length, batch: 6 };
+  expect(heard[0]![1]).toEqual({ operation: 'matvecOnTheFly', ...described });
+  expect(heard[4]![1]).toEqual({ operation: 'matvecDenseSync', ...described });
+});
