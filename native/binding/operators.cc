@@ -4,12 +4,12 @@
 #include "binding/handles.h"
 #include "binding/operation.h"
 #include "binding/problem.h"
+#include "core/linearization/rows.h"
 #include "core/operators/centered_parts.h"
 #include "core/operators/combine.h"
 #include "core/operators/curvature.h"
 #include "core/operators/hessian.h"
 #include "core/operators/matrix.h"
-#include "core/linearization/rows.h"
 #include "core/runtime/device.h"
 
 namespace tc::js {

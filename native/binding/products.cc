@@ -4,9 +4,9 @@
 #include "binding/operation.h"
 #include "binding/request.h"
 #include "core/linearization/engine.h"
+#include "core/linearization/rows.h"
 #include "core/products/dense.h"
 #include "core/products/on_the_fly.h"
-#include "core/linearization/rows.h"
 
 namespace tc::js {
 namespace {

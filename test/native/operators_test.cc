@@ -3,13 +3,13 @@
 #include <cmath>
 #include <functional>
 
+#include "core/linearization/rows.h"
 #include "core/operators/callback.h"
 #include "core/operators/centered_parts.h"
 #include "core/operators/combine.h"
 #include "core/operators/curvature.h"
 #include "core/operators/hessian.h"
 #include "core/operators/matrix.h"
-#include "core/linearization/rows.h"
 #include "core/runtime/error.h"
 #include "core/runtime/random.h"
 #include "models.h"

@@ -8,8 +8,8 @@
 
 #include <algorithm>
 
-#include "core/profiler/stage.h"
 #include "core/linearization/rows.h"
+#include "core/profiler/stage.h"
 #include "core/runtime/device.h"
 
 namespace tc {

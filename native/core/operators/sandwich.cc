@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "core/linearization/autograd/differentiable_kernels.h"
+#include "core/linearization/rows.h"
 #include "core/operators/jacobian.h"
 #include "core/products/jacobian.h"
-#include "core/linearization/rows.h"
 #include "core/runtime/device.h"
 
 namespace tc {

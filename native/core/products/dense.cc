@@ -10,9 +10,9 @@
 #include "core/linearization/engine.h"
 #include "core/linearization/fused/engine.h"
 #include "core/linearization/fused/gram.h"
+#include "core/linearization/rows.h"
 #include "core/products/jacobian.h"
 #include "core/profiler/stage.h"
-#include "core/linearization/rows.h"
 #include "core/runtime/device.h"
 
 namespace tc {

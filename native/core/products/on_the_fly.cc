@@ -10,8 +10,8 @@
 #include "core/linearization/autograd/tangent_program.h"
 #include "core/linearization/engine.h"
 #include "core/linearization/fused/engine.h"
-#include "core/profiler/stage.h"
 #include "core/linearization/rows.h"
+#include "core/profiler/stage.h"
 
 namespace tc {
 namespace {

@@ -15,8 +15,8 @@
 #include "core/linearization/fused/plan.h"
 #include "core/linearization/fused/recognise.h"
 #include "core/linearization/fused/tile.h"
-#include "core/profiler/stage.h"
 #include "core/linearization/rows.h"
+#include "core/profiler/stage.h"
 #include "core/runtime/memory.h"
 
 namespace tc {
