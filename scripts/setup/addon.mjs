@@ -1,26 +1,35 @@
-import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { SetupError } from './failure.mjs';
+import { explaining, SetupError } from './failure.mjs';
 import { withLock } from './lock.mjs';
+import { findAltered, isLibrary, recordFiles } from './manifest.mjs';
 import { run, say } from './process.mjs';
-import { digest } from './stamp.mjs';
+import { digest, filesIn } from './stamp.mjs';
 import { isTerminal } from './status-line.mjs';
 import { requireToolchain } from './toolchain.mjs';
 
 const NAME = 'torch_curvature.node';
+const RECORD = 'libtorch.json';
+const STAMP = 'stamp';
+/** Lies in CMake's folder while it builds. */
+const BUILDING = 'building';
 const SOURCES = ['CMakeLists.txt', 'native'];
 const TOOLS = ['cmake-js', 'node-addon-api', 'node-api-headers'];
 /** The most that one compiler takes on these sources. */
 const BYTES_PER_JOB = 1.5e9;
+/** Longer than a compiler takes to write one result. */
+const WRITING_MS = 60_000;
 
 /** @typedef {import('./inspect.mjs').Libtorch} Libtorch */
 
 /**
  * Builds the addon against a libtorch, unless that was done already, and puts it into `out`/Release with `libtorch.json`
- * beside it, which tells the loader what the addon was built for. CMake works in `out`/cmake, away from node-gyp's files,
- * and the addon is moved into place as a whole: processes that have the old one loaded are not disturbed.
+ * beside it, which tells the loader what the addon was built for and what its and libtorch's files were then. CMake works
+ * in `out`/cmake, away from node-gyp's files, and the addon is moved into place as a whole: processes that have the old
+ * one loaded are not disturbed.
  * @param {string} root of the package
  * @param {Libtorch} libtorch
  * @param {{ out?: string, debug?: boolean, env?: NodeJS.ProcessEnv }} [options]
@@ -40,20 +49,22 @@ export async function buildAddon(
   };
   const stamp = await digest(root, SOURCES, configuration);
   const release = join(out, 'Release');
-  if (await isBuilt(release, stamp)) return;
   const waiting = () => say('Another set-up is building the addon; waiting for it …');
-  await withLock(
-    join(out, 'lock'),
-    async () => {
-      if (await isBuilt(release, stamp)) return;
-      await requireToolchain(env);
-      const started = Date.now();
-      const built = await compile(root, join(out, 'cmake'), configuration, env);
-      await install(built, release, libtorch, stamp);
-      say(`Built the addon in ${Math.round((Date.now() - started) / 1000)} s: ${join(release, NAME)}`);
-    },
-    waiting,
-  );
+  await explaining(`The build folder ${out}`, 'Mend that and run the same command again.', async () => {
+    if (await isBuilt(release, stamp)) return;
+    await withLock(
+      join(out, 'lock'),
+      async () => {
+        if (await isBuilt(release, stamp)) return;
+        await requireToolchain(env);
+        const started = Date.now();
+        const built = await compile(root, join(out, 'cmake'), configuration, env);
+        await install(built, release, libtorch, stamp);
+        say(`Built the addon in ${Math.round((Date.now() - started) / 1000)} s: ${join(release, NAME)}`);
+      },
+      waiting,
+    );
+  });
 }
 
 /**
@@ -62,11 +73,11 @@ export async function buildAddon(
  */
 async function isBuilt(release, stamp) {
   try {
-    const recorded = JSON.parse(await readFile(join(release, 'stamp.json'), 'utf8'));
-    const { size } = await stat(join(release, NAME));
-    await stat(join(release, 'libtorch.json'));
-    return recorded.stamp === stamp && recorded.size === size;
-  } catch {
+    if ((await readFile(join(release, STAMP), 'utf8')) !== stamp) return false;
+    const { path, libraries, addon } = JSON.parse(await readFile(join(release, RECORD), 'utf8'));
+    return findAltered(release, addon) === undefined && findAltered(path, libraries) === undefined;
+  } catch (error) {
+    if (error.code === 'EACCES' || error.code === 'EPERM') throw error;
     return false;
   }
 }
@@ -94,9 +105,28 @@ async function compile(root, folder, configuration, env) {
     await cmakeJs('reconfigure', options, env);
     await writeFile(keyFile, key);
   }
-  await rm(built, { force: true }); // a killed link may have left a part of it
-  await cmakeJs('build', [...options, '--target', 'torch_curvature'], env);
+  await removeUnfinished(folder);
+  await rm(built, { force: true });
+  await writeFile(join(folder, BUILDING), '');
+  try {
+    await cmakeJs('build', [...options, '--target', 'torch_curvature'], env);
+  } finally {
+    await rm(join(folder, BUILDING));
+  }
   return built;
+}
+
+/**
+ * What a run that was killed may have left half-written, and CMake would take for finished: the last that it wrote.
+ * @param {string} folder CMake's
+ */
+async function removeUnfinished(folder) {
+  if (!existsSync(join(folder, BUILDING))) return;
+  const files = (await filesIn(folder)).filter((file) => /\.(o|obj|gch|pch|a|lib)$/.test(file));
+  const times = await Promise.all(files.map(async (file) => (await stat(file)).mtimeMs));
+  const newest = Math.max(...times);
+  const last = files.filter((_, i) => times[i] >= newest - WRITING_MS);
+  await Promise.all(last.map((file) => rm(file)));
 }
 
 /**
@@ -110,11 +140,14 @@ async function cmakeJs(command, options, env) {
   const { code, output } = await run(process.execPath, [script, command, ...options], {
     env: clean,
     show: isTerminal(),
+    supervised: true,
   });
   if (code === 0) return;
   say(output);
   throw new SetupError(
-    `The addon could not be compiled (cmake-js ${command}); the compiler's messages are above.`,
+    /No space left/.test(output)
+      ? 'The addon could not be compiled: the disk is full. Make room and run the same command again.'
+      : `The addon could not be compiled (cmake-js ${command}); the compiler's messages are above.`,
   );
 }
 
@@ -126,13 +159,20 @@ async function cmakeJs(command, options, env) {
  */
 async function install(built, release, libtorch, stamp) {
   await mkdir(release, { recursive: true });
-  await rm(join(release, 'stamp.json'), { force: true });
+  await rm(join(release, STAMP), { force: true });
   const fresh = join(release, `${NAME}.new`);
   await copyFile(built, fresh);
-  const { size } = await stat(fresh);
-  await writeFile(join(release, 'libtorch.json'), `${JSON.stringify(libtorch, null, 2)}\n`);
   await rename(fresh, join(release, NAME));
-  await writeFile(join(release, 'stamp.json'), JSON.stringify({ stamp, size }));
+  const libraries = (await readdir(join(libtorch.path, 'lib')))
+    .filter(isLibrary)
+    .map((name) => `lib/${name}`);
+  const record = {
+    ...libtorch,
+    addon: recordFiles(release, [NAME]),
+    libraries: recordFiles(libtorch.path, libraries),
+  };
+  await writeFile(join(release, RECORD), `${JSON.stringify(record, null, 2)}\n`);
+  await writeFile(join(release, STAMP), stamp);
 }
 
 async function toolVersions() {

@@ -1,9 +1,47 @@
 /** A failure that the user can mend; its message says how. */
 export class SetupError extends Error {
-  /** @param {string} message */
-  constructor(message) {
-    super(message);
+  /**
+   * @param {string} message
+   * @param {ErrorOptions} [options]
+   */
+  constructor(message, options) {
+    super(message, options);
     this.name = 'SetupError';
+  }
+}
+
+/** What the system's refusals mean to someone who sets up a package. */
+const REASONS = {
+  EACCES: 'this user may not do that',
+  EDQUOT: 'the disk quota is used up',
+  EEXIST: 'something that is not a folder is in the way',
+  EFBIG: 'the limit on the size of a file is reached (ulimit -f)',
+  EIO: 'the disk cannot be read or written',
+  ELOOP: 'links lead in a circle',
+  EMFILE: 'too many files are open (ulimit -n)',
+  ENAMETOOLONG: 'the path is too long',
+  ENOENT: 'a folder of the path does not exist, cannot be made, or is a link to nothing',
+  ENOSPC: 'the disk is full',
+  ENOTDIR: 'a file is where a folder is needed',
+  EPERM: 'that is not permitted',
+  EROFS: 'the file system is read-only',
+};
+
+/**
+ * Does something with files; what the system refuses becomes a failure that says what it means and how to go on.
+ * @template T
+ * @param {string} place what is worked on, for the message: `the cache /home/me/.cache/torch-curvature`
+ * @param {string} mend how to go on
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+export async function explaining(place, mend, work) {
+  try {
+    return await work();
+  } catch (error) {
+    const reason = REASONS[error.code];
+    if (reason === undefined) throw error;
+    throw new SetupError(`${place} cannot be used: ${reason} (${error.message}).\n${mend}`, { cause: error });
   }
 }
 

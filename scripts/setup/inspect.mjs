@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { readFile, realpath } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { SetupError } from './failure.mjs';
 
@@ -21,12 +20,13 @@ const VERSION_HEADERS = [
  * @param {string} folder
  * @param {string} origin how the folder was named, for messages: `LIBTORCH`
  * @returns {Promise<Libtorch>}
+ * @throws the system's error where the folder may not be read
  */
 export async function inspectLibtorch(folder, origin) {
   const path = resolve(folder);
-  if (!existsSync(path)) throw new SetupError(`${origin}: ${path} does not exist.`);
+  if (!(await exists(path))) throw new SetupError(`${origin}: ${path} does not exist.`);
   for (const needed of ['include/ATen/ATen.h', library('torch_cpu'), library('c10')]) {
-    if (existsSync(join(path, needed))) continue;
+    if (await exists(join(path, needed))) continue;
     throw new SetupError(
       `${origin}: ${path} is not a complete libtorch, it has no ${needed}.\n` +
         "Give the folder that holds libtorch's include/ and lib/, or the torch/ folder of an installed PyTorch.",
@@ -42,8 +42,22 @@ export async function inspectLibtorch(folder, origin) {
         'Install a newer one, or unset the variable to have one downloaded.',
     );
   }
-  const variant = existsSync(join(path, library('torch_cuda'))) ? 'cuda' : 'cpu';
+  const variant = (await exists(join(path, library('torch_cuda')))) ? 'cuda' : 'cpu';
   return { path: await realpath(path), version, variant };
+}
+
+/**
+ * Whether there is such a file or folder; what may not be looked at is not taken for missing.
+ * @param {string} path
+ */
+async function exists(path) {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false;
+    throw error;
+  }
 }
 
 /** @param {string} name */

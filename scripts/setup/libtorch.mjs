@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { cacheFolder } from './cache.mjs';
-import { SetupError } from './failure.mjs';
+import { explaining, SetupError } from './failure.mjs';
 import { fetchRelease, isComplete, releaseFolder } from './fetch.mjs';
 import { inspectLibtorch } from './inspect.mjs';
 import { run, say } from './process.mjs';
@@ -15,18 +15,30 @@ import { RELEASES } from './releases.mjs';
  * @returns {Promise<import('./inspect.mjs').Libtorch>}
  */
 export async function resolveLibtorch(env = process.env, releases = RELEASES) {
-  if (env.LIBTORCH) return took('LIBTORCH', await inspectLibtorch(env.LIBTORCH, 'LIBTORCH'));
-  if (env.LIBTORCH_USE_PYTORCH === '1') {
-    const folder = await installedPyTorch(env);
-    return took('LIBTORCH_USE_PYTORCH', await inspectLibtorch(folder, 'LIBTORCH_USE_PYTORCH'));
-  }
+  if (env.LIBTORCH) return named('LIBTORCH', env.LIBTORCH);
+  if (env.LIBTORCH_USE_PYTORCH === '1') return named('LIBTORCH_USE_PYTORCH', await installedPyTorch(env));
 
   const release = chooseRelease(env, releases);
   const cache = cacheFolder(env);
-  const inCache = await isComplete(cache, release);
-  if (!inCache) await fetchRelease(cache, release, env);
-  const libtorch = await inspectLibtorch(join(releaseFolder(cache, release), 'torch'), 'the cache');
-  return took(inCache ? 'cache' : 'downloaded', libtorch);
+  const mend = 'Mend that, or set TORCH_CURVATURE_CACHE to another folder, and run the same command again.';
+  return explaining(`The cache ${cache}`, mend, async () => {
+    const inCache = await isComplete(cache, release);
+    if (!inCache) await fetchRelease(cache, release, env);
+    const libtorch = await inspectLibtorch(join(releaseFolder(cache, release), 'torch'), 'the cache');
+    return took(inCache ? 'cache' : 'downloaded', libtorch);
+  });
+}
+
+/**
+ * The libtorch that the user chose.
+ * @param {string} variable that says so
+ * @param {string} folder
+ */
+function named(variable, folder) {
+  const mend = 'Mend that, or unset the variable to have libtorch downloaded.';
+  return explaining(`${variable}: ${folder}`, mend, async () =>
+    took(variable, await inspectLibtorch(folder, variable)),
+  );
 }
 
 /**

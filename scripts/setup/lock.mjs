@@ -5,6 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const HEARTBEAT_MS = 2_000;
 const STALE_MS = 60_000;
+/** How long half a lock is believed to be on its way, rather than left by a process killed while it wrote. */
+const WRITING_MS = 2_000;
 const POLL_MS = 200;
 
 /**
@@ -45,6 +47,7 @@ async function create(file, token) {
     return true;
   } catch (error) {
     if (error.code === 'EEXIST') return false;
+    await rm(file, { force: true }).catch(() => {}); // a full disk leaves it empty
     throw error;
   }
 }
@@ -83,7 +86,7 @@ async function isStale(file, token) {
     const { pid, host } = JSON.parse(token);
     return host === hostname() && !isAlive(pid);
   } catch {
-    return false; // being written, or not ours: age decides
+    return age > WRITING_MS;
   }
 }
 

@@ -16,7 +16,7 @@ export async function installPackages(root) {
   const npm = process.env.npm_execpath?.endsWith('.js')
     ? [process.execPath, [process.env.npm_execpath, ...args]]
     : [process.platform === 'win32' ? 'npm.cmd' : 'npm', args];
-  const { code, output } = await run(npm[0], npm[1], { cwd: root });
+  const { code, output } = await run(npm[0], npm[1], { cwd: root, supervised: true });
   if (code !== 0) throw new SetupError(`npm ci failed:\n${output.trim()}`);
 }
 

@@ -14,31 +14,46 @@ export const BRING_YOUR_OWN =
 export async function requirePip(env) {
   const { code, output } = await run(PYTHON, ['-m', 'pip', '--version'], { env });
   if (code === 0) return;
-  const missing =
-    code === 127 ? `${PYTHON} was not found` : `${PYTHON} has no pip (${output.trim().split('\n').at(-1)})`;
+  const reason =
+    { 127: `${PYTHON} was not found`, 126: `${PYTHON} may not be run (${output.trim()})` }[code] ??
+    `${PYTHON} has no pip (${output.trim().split('\n').at(-1)})`;
   throw new SetupError(
-    `libtorch is downloaded with Python's pip, but ${missing}. ` +
+    `libtorch is downloaded with Python's pip, but ${reason}. ` +
       `Install it (Debian, Ubuntu: apt install python3-pip). ${BRING_YOUR_OWN}`,
   );
 }
 
 /**
- * Downloads wheels into a folder with the user's own pip configuration. Returns what pip printed when it failed.
- * @param {readonly string[]} requirements and options
- * @param {string} folder
+ * Downloads wheels with the user's own pip configuration, compares them with their pinned digests and unpacks them.
+ * @param {string} requirements file that names them with their digests
+ * @param {readonly string[]} options such as `--index-url`
+ * @param {{ target: string, temporary: string }} folders that exist: for the result, and on the same disk for pip's work
  * @param {NodeJS.ProcessEnv} env
- * @returns {Promise<string | undefined>}
+ * @returns {Promise<string | undefined>} what pip printed when it failed
  */
-export async function pipDownload(requirements, folder, env) {
+export async function pipInstall(requirements, options, { target, temporary }, env) {
   const show = isTerminal();
   const { code, output } = await run(
     PYTHON,
     [
-      ...['-m', 'pip', 'download', '--only-binary=:all:', '--no-deps', '--python-version', PYTHON_VERSION],
+      ...['-m', 'pip', 'install', '--target', target, '--requirement', requirements, '--require-hashes'],
+      ...['--no-deps', '--only-binary=:all:', '--python-version', PYTHON_VERSION],
       ...platformTags().flatMap((tag) => ['--platform', tag]),
-      ...['--dest', folder, ...(show ? [] : ['--progress-bar', 'off']), ...requirements],
+      // The result is a cache itself, and serves no Python.
+      ...['--no-cache-dir', '--no-compile', '--no-warn-script-location'],
+      // What the user may have set for ordinary installations, and what goes with no --target.
+      ...['--no-user', ...(show ? [] : ['--progress-bar', 'off']), ...options],
     ],
-    { env, show },
+    {
+      env: {
+        ...env,
+        ...{ TMPDIR: temporary, TEMP: temporary, TMP: temporary },
+        PIP_REQUIRE_VIRTUALENV: '0',
+        PIP_ROOT_USER_ACTION: 'ignore',
+      },
+      show,
+      supervised: true,
+    },
   );
   return code === 0 ? undefined : output.trim() || 'see above';
 }

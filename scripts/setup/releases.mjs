@@ -4,9 +4,8 @@
  * @typedef {object} Release
  * @property {string} version
  * @property {'cpu' | 'cuda'} variant
- * @property {string[][]} sources what to ask pip for, in the order to try
- * @property {string[]} [headers] packages with headers that compiling needs, but the wheel does not ask for
- * @property {Record<string, string[]>} wheels file name → accepted SHA-256 digests
+ * @property {string[][]} sources how to ask pip for PyTorch, and with which options; in the order to try
+ * @property {Record<string, string[]>} wheels of PyTorch and all that it needs: file name → accepted SHA-256 digests
  * @property {number} diskBytes free space needed while it is fetched
  */
 
@@ -47,7 +46,6 @@ export const RELEASES = {
     version: '2.14.1',
     variant: 'cuda',
     sources: [['torch==2.14.1']],
-    headers: ['nvidia-cuda-crt'],
     wheels: {
       'torch-2.14.1-cp311-cp311-manylinux_2_28_x86_64.whl': [
         '305a61f61f35f128579f299c5bd33d475f6a01c6307336139632e30856c4854d',
@@ -58,6 +56,7 @@ export const RELEASES = {
       'nvidia_cublas-13.1.1.3-py3-none-manylinux_2_27_x86_64.whl': [
         '37936a16db8fe4ac1f065c2139360608a543a09275cb1a1af612e08cfa065436',
       ],
+      // PyTorch does not ask for these headers, but compiling needs them.
       'nvidia_cuda_crt-13.0.88-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl': [
         '2c8043c7c9e02492716426e9919fc78d2c5b3b2a7a768a88e952676b08aa55a4',
       ],

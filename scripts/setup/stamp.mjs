@@ -19,10 +19,11 @@ export async function digest(root, paths, extra) {
 }
 
 /**
+ * The files in a folder and in those inside it, or the file itself; none where there is nothing.
  * @param {string} path
- * @returns {Promise<string[]>}
+ * @returns {Promise<string[]>} full paths
  */
-async function filesIn(path) {
+export async function filesIn(path) {
   try {
     const entries = await readdir(path, { recursive: true, withFileTypes: true });
     return entries

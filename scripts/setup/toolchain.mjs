@@ -10,8 +10,9 @@ const OLDEST_CMAKE = [3, 18];
 export async function requireToolchain(env) {
   const cmake = await run('cmake', ['--version'], { env });
   if (cmake.code !== 0) {
+    const found = cmake.code === 127 ? 'was not found' : `could not be run (${cmake.output.trim()})`;
     throw new SetupError(
-      'CMake was not found. Install it (Debian, Ubuntu: apt install cmake; or pip install cmake).',
+      `CMake ${found}. Install it (Debian, Ubuntu: apt install cmake; or pip install cmake).`,
     );
   }
   const [version, major, minor] = /(\d+)\.(\d+)[.\d]*/.exec(cmake.stdout) ?? ['0', '0', '0'];

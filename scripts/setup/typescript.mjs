@@ -21,7 +21,7 @@ export async function buildTypeScript(root) {
   say('Compiling TypeScript …');
   await rm(stampFile, { force: true });
   const script = join(root, 'node_modules', 'tsdown', 'dist', 'run.mjs');
-  const { code, output } = await run(process.execPath, [script], { cwd: root });
+  const { code, output } = await run(process.execPath, [script], { cwd: root, supervised: true });
   if (code !== 0) throw new SetupError(`TypeScript could not be compiled:\n${output.trim()}`);
   await mkdir(join(root, 'build'), { recursive: true });
   await writeFile(stampFile, stamp);

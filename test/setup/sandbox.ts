@@ -1,5 +1,6 @@
 /** A machine for the set-up: a cache, a PATH with a Python that serves made-up wheels, and releases that pin these. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
@@ -15,13 +16,19 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import { type Wheel, writeWheel } from './wheel.ts';
 
 const CALL = fileURLToPath(new URL('call.mjs', import.meta.url));
 const FAKE_PYTHON = fileURLToPath(new URL('fake-python.mjs', import.meta.url));
 
+/** What stands for a wheel: its files with their texts, as JSON. */
+export interface Wheel {
+  name: string;
+  sha256: string;
+}
+
 export interface Outcome {
   code: number | null;
+  signal: NodeJS.Signals | null;
   /** What the call returned. */
   libtorch: { path: string; version: string; variant: string } | undefined;
   /** What the set-up said. */
@@ -65,19 +72,27 @@ export class Sandbox {
       sources,
       diskBytes,
       wheels: {} as Record<string, string[]>,
-      ...(variant === 'cuda' ? { headers: ['nvidia-cuda-crt'] } : {}),
     };
     for (const { name, sha256 } of wheels) release.wheels[name] = ['0'.repeat(64), sha256];
     writeFileSync(this.#releases, JSON.stringify({ [variant]: release }));
   }
 
+  /** Puts a wheel into the index. */
+  offer(name: string, files: Record<string, string>): Wheel {
+    const content = JSON.stringify(files);
+    writeFileSync(join(this.index, name), content);
+    return { name, sha256: createHash('sha256').update(content).digest('hex') };
+  }
+
   /** Offers a wheel of PyTorch's CPU build and pins it. */
   offerTorch(): Wheel {
-    const wheel = writeWheel(this.index, 'torch-2.13.0-cp311-none-any.whl', {
+    const wheel = this.offer('torch-2.13.0-cp311-none-any.whl', {
       ...libtorchFiles('torch/'),
+      'bin/torchrun': 'serves Python',
       'torch/lib/libtorch_python.so': 'serves Python',
       'torch/nn/functional.py': 'pass',
       'torch/share/cmake/Torch/TorchConfig.cmake': '',
+      'torch-2.13.0.dist-info/licenses/LICENSE': 'terms',
     });
     this.pin([wheel]);
     return wheel;
@@ -92,11 +107,14 @@ export class Sandbox {
     return join(this.folder, name);
   }
 
+  /** Starts a part of the set-up; `options` are those of Node.js, or of the process. */
   start(
     call: 'resolve' | 'toolchain',
     env: NodeJS.ProcessEnv = {},
+    { node = [], uid }: { node?: readonly string[]; uid?: number | undefined } = {},
   ): { child: ChildProcess; outcome: Promise<Outcome> } {
-    const child = spawn(process.execPath, [CALL, call], {
+    const child = spawn(process.execPath, [...node, CALL, call], {
+      ...(uid === undefined ? {} : { uid }),
       env: {
         PATH: this.#bin,
         TORCH_CURVATURE_CACHE: this.cache,
@@ -116,9 +134,8 @@ export class Sandbox {
       said += text;
     });
     const outcome = new Promise<Outcome>((resolve) => {
-      child.on('exit', (code) => {
-        // Not 'close': a pip that outlives its set-up keeps the pipes open.
-        setImmediate(() => resolve({ code, said, libtorch: stdout.trim() ? JSON.parse(stdout) : undefined }));
+      child.on('close', (code, signal) => {
+        resolve({ code, signal, said, libtorch: stdout.trim() ? JSON.parse(stdout) : undefined });
       });
     });
     return { child, outcome };
@@ -129,7 +146,7 @@ export class Sandbox {
   }
 
   /** The calls of the fake Python so far. */
-  calls(): { pid: number; args: string[] }[] {
+  calls(): { pid: number; args: string[]; asked: string[] }[] {
     if (!existsSync(this.#log)) return [];
     return readFileSync(this.#log, 'utf8')
       .trim()
@@ -137,12 +154,11 @@ export class Sandbox {
       .map((line) => JSON.parse(line));
   }
 
-  /** What pip was asked to download, call by call. */
+  /** What pip was asked for, call by call. */
   downloads(): string[][] {
     return this.calls()
-      .map(({ args }) => args)
-      .filter((args) => args[2] === 'download')
-      .map((args) => args.filter((arg) => arg.includes('==')));
+      .filter(({ args }) => args[2] === 'install')
+      .map(({ asked }) => asked);
   }
 
   cached(): string[] {
