@@ -18,8 +18,9 @@ export const ERROR_CODES = {
     'an operator that is unknown, random, changes its inputs, or lacks the derivative needed',
   ERR_DISPOSED: 'an object that was used after its dispose()',
   ERR_PROFILER_BUSY: 'a profile begun while another one is being recorded',
-  ERR_ADDON_MISSING: 'the native addon was not built, is truncated, or is for another platform',
-  ERR_LIBTORCH_MISSING: 'the libtorch that the addon was built with is gone or incomplete',
+  ERR_ACCESS_DENIED: 'a file of the addon or of libtorch that this process is not allowed to read or to load',
+  ERR_ADDON_MISSING: 'the native addon was not built, was altered, or is for another platform',
+  ERR_LIBTORCH_MISSING: 'the libtorch that the addon was built with is gone, incomplete or altered',
   ERR_LIBTORCH_VERSION: 'a libtorch of another version than the addon was built for',
   ERR_LIBTORCH: 'any other failure inside libtorch',
 } as const;

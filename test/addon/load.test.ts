@@ -1,9 +1,11 @@
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
-import { loadAddon, readRecord } from '../../lib/addon/load.ts';
+import { type BuildRecord, readRecord } from '../../lib/addon/build-record.ts';
+import { loadAddon } from '../../lib/addon/load.ts';
+import { recordFiles } from '../../scripts/setup/manifest.mjs';
 
 const BUILD = fileURLToPath(new URL('../../build/Release/', import.meta.url));
 const ADDON = 'torch_curvature.node';
@@ -17,6 +19,23 @@ async function copyOfBuild() {
   return folder;
 }
 
+/** Changes the record of a copy. */
+async function rewrite(folder: string, changes: Partial<BuildRecord>) {
+  const record = { ...readRecord(join(folder, RECORD)), ...changes };
+  await writeFile(join(folder, RECORD), JSON.stringify(record));
+}
+
+/** A copy of the build whose libtorch is a folder of one library, recorded as it is. */
+async function copyWithLibtorch() {
+  const folder = await copyOfBuild();
+  const path = join(folder, 'libtorch');
+  await mkdir(join(path, 'lib'), { recursive: true });
+  const library = join(path, 'lib/libc10.so');
+  await writeFile(library, 'machine code');
+  await rewrite(folder, { path, libraries: recordFiles(path, ['lib/libc10.so']) });
+  return { folder, path, library };
+}
+
 const failure = (code: string, message: RegExp) =>
   expect.objectContaining({ name: 'TorchCurvatureError', code, message: expect.stringMatching(message) });
 
@@ -26,50 +45,82 @@ it('loads what was built and knows its libtorch', () => {
   expect(addon.info().compiledVersion).toMatch(/^\d+\.\d+\.\d+/);
 });
 
+it('loads a copy, whatever the times of its files', async () => {
+  const folder = await copyOfBuild();
+  await utimes(join(folder, ADDON), 0, 0);
+  expect(loadAddon(folder).libtorch.path).toBe(loadAddon().libtorch.path);
+});
+
 it('says how to build an addon that is missing', async () => {
   const folder = await copyOfBuild();
   await rm(join(folder, ADDON));
   expect(() => loadAddon(folder)).toThrow(
-    failure('ERR_ADDON_MISSING', /torch_curvature\.node.*npm rebuild torch-curvature/),
+    failure('ERR_ADDON_MISSING', /torch_curvature\.node is missing: run `node ".*build\.mjs"`/),
   );
 });
 
 it.each([0, 40, 1000, 100_000])('refuses an addon cut to %i bytes', async (length) => {
   const folder = await copyOfBuild();
-  const file = join(folder, ADDON);
-  await writeFile(file, (await readFile(file)).subarray(0, length));
-  expect(() => loadAddon(folder)).toThrow(failure('ERR_ADDON_MISSING', /is truncated.*rebuild/));
+  await truncate(join(folder, ADDON), length);
+  expect(() => loadAddon(folder)).toThrow(
+    failure('ERR_ADDON_MISSING', new RegExp(`is truncated: ${length} of .*run \`node`)),
+  );
 });
 
-it.skipIf(process.platform !== 'linux')('refuses a libtorch with a truncated library', async () => {
+it('refuses an addon that was altered without changing its size', async () => {
   const folder = await copyOfBuild();
-  const lib = join(folder, 'libtorch/lib');
-  await mkdir(lib, { recursive: true });
-  const bytes = await readFile(join(folder, ADDON));
-  await writeFile(join(lib, 'libc10.so'), bytes);
-  await writeFile(join(lib, 'libtorch_cpu.so'), bytes.subarray(0, bytes.length >> 1));
-  const record = { ...readRecord(join(folder, RECORD)), path: join(folder, 'libtorch') };
-  await writeFile(join(folder, RECORD), JSON.stringify(record));
-  expect(() => loadAddon(folder)).toThrow(failure('ERR_LIBTORCH_MISSING', /libtorch_cpu\.so .*truncated/));
+  const file = join(folder, ADDON);
+  const bytes = await readFile(file);
+  bytes.fill(0, bytes.length >> 1, (bytes.length >> 1) + 4096);
+  await writeFile(file, bytes);
+  await utimes(file, 0, 0);
+  expect(() => loadAddon(folder)).toThrow(
+    failure('ERR_ADDON_MISSING', /torch_curvature\.node was altered: run/),
+  );
+});
+
+it.each([
+  [
+    'missing',
+    (file: string) => rm(file),
+    /lib\/libc10\.so of libtorch .* is missing since the addon was built/,
+  ],
+  ['truncated', (file: string) => truncate(file, 5), /is truncated: 5 of 12 bytes are left/],
+  ['longer', (file: string) => writeFile(file, 'more machine code'), /has 17 bytes, not 12/],
+  [
+    'altered',
+    (file: string) => writeFile(file, 'MACHINE CODE').then(() => utimes(file, 0, 0)),
+    /was altered/,
+  ],
+])('refuses a libtorch with a library that is %s', async (_, spoil, message) => {
+  const { folder, library } = await copyWithLibtorch();
+  await spoil(library);
+  expect(() => loadAddon(folder)).toThrow(failure('ERR_LIBTORCH_MISSING', message));
 });
 
 it('refuses something that is no addon', async () => {
   const folder = await copyOfBuild();
   await writeFile(join(folder, ADDON), 'once upon a time '.repeat(10));
-  expect(() => loadAddon(folder)).toThrow(failure('ERR_ADDON_MISSING', /could not be loaded .*rebuild/s));
+  await rewrite(folder, { addon: recordFiles(folder, [ADDON]) });
+  expect(() => loadAddon(folder)).toThrow(failure('ERR_ADDON_MISSING', /could not be loaded .*run `node/s));
 });
 
-it.each(['', '{"path": 3', undefined])('refuses a record that is damaged or missing: %j', async (content) => {
-  const folder = await copyOfBuild();
-  if (content === undefined) await rm(join(folder, RECORD));
-  else await writeFile(join(folder, RECORD), content);
-  expect(() => loadAddon(folder)).toThrow(failure('ERR_ADDON_MISSING', /libtorch\.json/));
-});
+it.each(['', '{"path": 3', '{"path": "/a/libtorch"}', undefined])(
+  'refuses a record that is damaged or missing: %j',
+  async (content) => {
+    const folder = await copyOfBuild();
+    if (content === undefined) await rm(join(folder, RECORD));
+    else await writeFile(join(folder, RECORD), content);
+    expect(() => loadAddon(folder)).toThrow(failure('ERR_ADDON_MISSING', /libtorch\.json.*run `node/));
+  },
+);
 
 it('names the libtorch that is gone', async () => {
   const folder = await copyOfBuild();
-  await writeFile(join(folder, RECORD), '{"path": "/gone/libtorch", "version": "2.13.0", "variant": "cpu"}');
-  expect(() => loadAddon(folder)).toThrow(failure('ERR_LIBTORCH_MISSING', /2\.13\.0 in \/gone\/libtorch/));
+  await rewrite(folder, { path: '/gone/libtorch' });
+  expect(() => loadAddon(folder)).toThrow(
+    failure('ERR_LIBTORCH_MISSING', /2\.\d+\.\d+ in \/gone\/libtorch, but that is missing/),
+  );
 });
 
 it.skipIf(process.platform !== 'linux')('names the library of libtorch that is missing', async () => {
@@ -78,18 +129,15 @@ it.skipIf(process.platform !== 'linux')('names the library of libtorch that is m
   const bytes = await readFile(file);
   bytes.write('libtorch_cpX.so', bytes.indexOf('libtorch_cpu.so'), 'latin1');
   await writeFile(file, bytes);
+  await rewrite(folder, { addon: recordFiles(folder, [ADDON]) });
   expect(() => loadAddon(folder)).toThrow(
     failure('ERR_LIBTORCH_MISSING', /libtorch_cpX\.so could not be loaded/),
   );
 });
 
 it('refuses a libtorch of another version than it was built for', async () => {
-  const folder = await copyOfBuild();
-  const other = join(folder, 'libtorch');
-  await mkdir(join(other, 'lib'), { recursive: true });
-  await mkdir(join(other, 'include/torch/headeronly'), { recursive: true });
-  await writeFile(join(other, 'include/torch/headeronly/version.h'), '#define TORCH_VERSION \\\n  "2.7.1"\n');
-  const record = { ...readRecord(join(folder, RECORD)), path: other };
-  await writeFile(join(folder, RECORD), JSON.stringify(record));
+  const { folder, path } = await copyWithLibtorch();
+  await mkdir(join(path, 'include/torch/headeronly'), { recursive: true });
+  await writeFile(join(path, 'include/torch/headeronly/version.h'), '#define TORCH_VERSION \\\n  "2.7.1"\n');
   expect(() => loadAddon(folder)).toThrow(failure('ERR_LIBTORCH_VERSION', /holds version 2\.7\.1/));
 });

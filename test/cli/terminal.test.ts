@@ -134,23 +134,6 @@ describe('a terminal is as before', () => {
     expect(screen.bytes).not.toMatch(/[█░]/);
     expect(screen.bytes.replaceAll('\r\n', '')).not.toContain('\r');
   });
-
-  it("after the set-up's progress", HANG, async () => {
-    const module = new URL('../../scripts/setup/progress.mjs', import.meta.url).href;
-    const script = `
-      import { progress } from '${module}';
-      console.error('before');
-      const bar = progress('Unpacking torch-with-a-very-long-name-' + 'x'.repeat(80) + '.whl', 200e6);
-      for (let i = 0; i < 200; i++) bar.advance(1e6);
-      bar.stop();
-      console.error('after');`;
-    const screen = await onScreen(process.execPath, ['--input-type=module', '-e', script], { columns: 60 });
-    expectTerminalAsBefore(screen);
-    expect(screen.bytes).toContain('50 % of 200 MB');
-    expect(screen.rows[0]).toBe('before');
-    expect(screen.rows.slice(1, -1).join('')).toMatch(/^Unpacking torch-.*x\.whl \(200 MB\)$/);
-    expect(screen.rows.at(-1)).toBe('after');
-  });
 });
 
 describe('layout for a width', () => {

@@ -107,13 +107,15 @@ export class Sandbox {
     return join(this.folder, name);
   }
 
-  /** Starts a part of the set-up; `options` are those of Node.js, or of the process. */
+  /** Starts a part of the set-up, with options of Node.js, as a user, or after what a shell does in its place. */
   start(
     call: 'resolve' | 'toolchain',
     env: NodeJS.ProcessEnv = {},
-    { node = [], uid }: { node?: readonly string[]; uid?: number | undefined } = {},
+    { node = [], uid, shell }: { node?: readonly string[]; uid?: number | undefined; shell?: string } = {},
   ): { child: ChildProcess; outcome: Promise<Outcome> } {
-    const child = spawn(process.execPath, [...node, CALL, call], {
+    const command = [process.execPath, ...node, CALL, call];
+    if (shell !== undefined) command.unshift('/bin/sh', '-c', `${shell}; exec "$@"`, 'sh');
+    const child = spawn(command[0]!, command.slice(1), {
       ...(uid === undefined ? {} : { uid }),
       env: {
         PATH: this.#bin,

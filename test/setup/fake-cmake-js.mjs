@@ -1,0 +1,39 @@
+/**
+ * Stands for `cmake-js` in the tests of the set-up: it "compiles" each source in `native/` that has no object yet, and
+ * links the addon, which is FAKE_ADDON where every object is whole. With FAKE_HANG it stops half-way through an object.
+ */
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const [command, ...args] = process.argv.slice(2);
+const after = (option) => args[args.indexOf(option) + 1];
+const out = after('--out');
+const native = join(after('--directory'), 'native');
+
+if (command === 'reconfigure') {
+  for (const folder of ['objects', 'Release']) mkdirSync(join(out, folder), { recursive: true });
+} else {
+  const sources = readdirSync(native);
+  for (const source of sources) compile(source);
+  const addon = join(out, 'Release', 'torch_curvature.node');
+  if (sources.every((source) => object(source).includes('end'))) copyFileSync(process.env.FAKE_ADDON, addon);
+  else writeFileSync(addon, 'linked from half an object');
+}
+
+function compile(source) {
+  if (existsSync(pathOf(source))) return;
+  writeFileSync(pathOf(source), 'object ');
+  if (process.env.FAKE_HANG) {
+    console.log(`pid ${process.pid}`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000);
+  }
+  writeFileSync(pathOf(source), 'object end');
+}
+
+function object(source) {
+  return readFileSync(pathOf(source), 'utf8');
+}
+
+function pathOf(source) {
+  return join(out, 'objects', `${source}.o`);
+}
