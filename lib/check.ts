@@ -28,7 +28,7 @@ export interface ProductOptions {
   device?: string;
   /** Rows of the batch at once, which bounds the memory; by default the engine chooses. */
   chunkSize?: number;
-  /** Intra-op threads of this product. */
+  /** Intra-op threads of this product, at most as many as the process has cores; by default those of `configure`. */
   threads?: number;
   /** Which implementation computes; `'auto'` by default. Results agree to rounding. */
   engine?: Engine;
@@ -74,8 +74,8 @@ export function checkOptions({
   };
 }
 
-/** More threads than any machine has cores are a mistake, and would exhaust the process. */
-const MAX_THREADS = 1024;
+/** More threads than any machine has cores are a mistake. Of those up to here, the addon takes as many as there are cores. */
+export const MAX_THREADS = 1024;
 
 export function checkDevice(device: unknown): string {
   if (device === undefined) return 'cpu';

@@ -12,6 +12,7 @@ export const ERROR_CODES = {
   ERR_DETACHED_BUFFER: 'an array whose memory was transferred elsewhere',
   ERR_DEVICE_UNAVAILABLE: 'a device that does not exist or cannot be used here',
   ERR_OUT_OF_MEMORY: 'more memory needed than there is, found before allocating where that can be told',
+  ERR_BUSY: 'more operations than may wait, by the option maxQueue of configure()',
   ERR_MODEL_LOAD: 'a model that is damaged or is not what it claims to be',
   ERR_UNTRUSTED_MODEL: 'a TorchScript file, which is code, loaded without { trusted: true }',
   ERR_UNSUPPORTED_OP:

@@ -8,6 +8,7 @@ export { type Info, info } from './addon/info.ts';
 export type { DType, FloatArray, ParameterRecord, ParameterVector, Tensor, TypedArray } from './arrays.ts';
 export { tensor } from './arrays.ts';
 export type { ApplyOptions, Engine, ProductOptions, WholeOptions } from './check.ts';
+export { type ConfigureOptions, configure, type Settings } from './configure.ts';
 export { type ErrorCode, TorchCurvatureError } from './errors.ts';
 export type { LoadOptions } from './model/files/index.ts';
 export { loadSafetensors } from './model/files/safetensors.ts';
@@ -60,6 +61,7 @@ export {
   matvecOnTheFly,
   matvecOnTheFlySync,
 } from './products/products.ts';
+export { type WarmUpOptions, warmUp } from './products/warm-up.ts';
 export {
   type KeyAverages,
   type KeyAveragesOptions,

@@ -1,15 +1,16 @@
 /** The raw addon: its functions and operations. */
 import type { OperatorFunctions, OperatorOperations } from './operators.ts';
 import type { RawProfile, RawProfilerOptions } from './profiles.ts';
-import type { RawProgram } from './program.ts';
+import type { ProgramRecord, RawNode, RawProgram } from './program.ts';
 import type {
+  DraftHandle,
   GeneratorHandle,
-  ProgramHandle,
   RawDenseRequest,
   RawProductRequest,
   RawRequest,
   RegionHandle,
   StopHandle,
+  ValuesHandle,
 } from './requests.ts';
 import type { FloatArray, RawTensor } from './values.ts';
 
@@ -24,14 +25,41 @@ export interface RawInfo {
   cpuCapability: string;
   /** Default number of intra-op threads. */
   threads: number;
+  /** Cores that the process may use: by its affinity, and the quotas of its control groups. */
+  cores: number;
+  /** Operations that run on threads of the package, and that wait for such threads. */
+  running: number;
+  queued: number;
+  /** Threads of the package that wait for work; they end after some seconds. */
+  idleThreads: number;
+  /** Bytes that tensors on the CPU hold, but for blocks below 64 KiB. JavaScript's arrays are not among them. */
+  bytesHeld: number;
   /** Whether the addon was compiled with CUDA. */
   cudaCompiled: boolean;
   /** Names of the CUDA devices that can be used here. */
   cudaDevices: readonly string[];
 }
 
+/** Settings of the process; `Infinity` is no limit. */
+export interface RawSettings {
+  concurrency: number;
+  maxQueue: number;
+  memoryLimit: number;
+  threads: number;
+}
+
 /** Operations that exist as `name`, which returns a promise and may be stopped, and as `nameSync`. */
 export interface Operations extends OperatorOperations {
+  /** Looks up and checks the operators of a draft, which is used up. Throws `ERR_MODEL_LOAD`, `ERR_UNSUPPORTED_OP`. */
+  createProgram: { request: { draft: DraftHandle }; result: ProgramRecord };
+  /**
+   * Reads a TorchScript archive: its program, and its parameters, flat. `bytes` are read in place: nobody may change or
+   * transfer them. Throws `ERR_MODEL_LOAD`, `ERR_UNSUPPORTED_OP`.
+   */
+  loadTorchScript: {
+    request: { bytes: Uint8Array };
+    result: ProgramRecord & { nodes: number; values: ValuesHandle; float64: boolean; frozen: string[] };
+  };
   /** Forward pass. */
   forward: { request: RawRequest; result: RawTensor };
   /** Jᵀ(J v) without J. */
@@ -58,11 +86,14 @@ type Synchronous = {
  */
 export interface Addon extends Asynchronous, Synchronous, OperatorFunctions {
   info(): RawInfo;
+  /** Changes the settings that are given; returns all of them. */
+  configure(settings: Partial<RawSettings>): RawSettings;
 
-  createProgram(program: RawProgram): ProgramHandle;
-
-  /** Reads a TorchScript archive: its program and parameters, flat. Throws `ERR_MODEL_LOAD`, `ERR_UNSUPPORTED_OP`. */
-  loadTorchScript(bytes: Uint8Array): { program: RawProgram; parameters: FloatArray; frozen: string[] };
+  /** Begins a program: all of it but its nodes, which `draftNodes` adds, in order and in any number of calls. */
+  draftProgram(program: Omit<RawProgram, 'nodes'>): DraftHandle;
+  draftNodes(draft: DraftHandle, nodes: readonly RawNode[]): void;
+  /** Fills `out` with the values from `from` on. */
+  copyValues(values: ValuesHandle, from: number, out: FloatArray): void;
 
   createStop(): StopHandle;
   stop(handle: StopHandle): void;

@@ -9,8 +9,9 @@ namespace {
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   defaultThreads();  // read before anything changes it
   keepFreedMemory();
-  refuseImpossibleAllocations();
+  guardAllocations();
   addInfo(env, exports);
+  addSettings(env, exports);
   addScheduling(env, exports);
   addProgram(env, exports);
   addProducts(env, exports);

@@ -5,6 +5,8 @@
 
 #include "binding/js.h"
 #include "core/runtime/device.h"
+#include "core/runtime/executor.h"
+#include "core/runtime/memory.h"
 #include "core/runtime/threads.h"
 
 namespace tc::js {
@@ -34,6 +36,15 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
   const auto devices = Napi::Array::New(env, names.size());
   for (uint32_t i = 0; i < names.size(); ++i) devices.Set(i, names[i]);
   result.Set("cudaDevices", devices);
+  const Executor::Counters counters = Executor::instance().counters();
+  const auto count = [&](const char* name, int64_t value) {
+    result.Set(name, Napi::Number::New(env, static_cast<double>(value)));
+  };
+  count("cores", availableCores());
+  count("running", counters.running);
+  count("queued", counters.queued);
+  count("idleThreads", counters.idleThreads);
+  count("bytesHeld", bytesHeld());
   return result;
 }
 

@@ -8,10 +8,12 @@
 #include <mutex>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include "core/profiler/meter.h"
 #include "core/profiler/stage.h"
 #include "core/profiler/thread_name.h"
+#include "core/runtime/error.h"
 #include "core/runtime/executor.h"
 #include "core/runtime/threads.h"
 
@@ -36,6 +38,9 @@ class Metering {
     const Ending ending(*this);
     return compute();
   }
+
+  /// For what ends without having run.
+  void skip() { started_ = ended_ = Clock::now(); }
 
   /// On JavaScript's thread: fills the record.
   void tell(Napi::Env env) const {
@@ -79,7 +84,7 @@ using Task = std::function<void(Napi::Env)>;
 struct Environment {
   std::mutex mutex;
   std::condition_variable idle;
-  std::set<Job*> jobs;     ///< handed to the executor and not yet done
+  std::set<Job*> jobs;     ///< handed to the executor, and neither done nor withdrawn
   size_t undelivered = 0;  ///< promises that JavaScript still waits for; used on its thread only
   bool closing = false;
   napi_threadsafe_function tasks = nullptr;
@@ -100,6 +105,8 @@ struct Job {
   at::ThreadLocalState callerState;  ///< so that the profiler of the calling thread sees the work
   Napi::Promise::Deferred deferred;
   Napi::ObjectReference out;
+  Napi::ObjectReference kept;
+  Executor::Ticket ticket = 0;
   Result result;
   std::exception_ptr error;
 
@@ -112,9 +119,12 @@ struct Job {
 
 namespace {
 
+/// Used on JavaScript's thread only, but for the token.
 struct StopHandle {
   static constexpr napi_type_tag kTypeTag = {0x6a1f0c44d52e4b10, 0x9d3a7be1f0c25a01};
   StopToken token;
+  Executor::Ticket ticket = 0;
+  Job* job = nullptr;  ///< there as long as the ticket can be withdrawn
 };
 
 void run(Job& job) {
@@ -194,13 +204,29 @@ void close(void* data) {
   Environment& environment = **held;
   std::unique_lock lock(environment.mutex);
   environment.closing = true;
-  for (Job* job : environment.jobs) job->stop.request();
+  const std::set<Job*> jobs = environment.jobs;
+  for (Job* job : jobs) {
+    job->stop.request();
+    if (Executor::instance().withdraw(job->ticket)) environment.jobs.erase(job);
+  }
   environment.idle.wait(lock, [&] { return environment.jobs.empty(); });
 }
 
 using EnvironmentData = std::shared_ptr<Environment>;
 
 EnvironmentData& environmentOf(Napi::Env env) { return *env.GetInstanceData<EnvironmentData>(); }
+
+/// Ends work that waited in the queue.
+void abandon(Napi::Env env, Job* job) {
+  {
+    const std::lock_guard lock(job->environment->mutex);
+    job->environment->jobs.erase(job);
+  }
+  job->prepared.compute = nullptr;
+  job->metering.skip();
+  job->error = std::make_exception_ptr(Error("ABORTED", "the operation was stopped"));
+  deliver(env, job);
+}
 
 Prepared taken(const Napi::CallbackInfo& info, const Prepare& prepare, Memory memory) {
   const profiling::Stage stage("torch_curvature::arguments");
@@ -210,25 +236,43 @@ Prepared taken(const Napi::CallbackInfo& info, const Prepare& prepare, Memory me
 Napi::Value start(const Napi::CallbackInfo& info, const Prepare& prepare) {
   const Napi::Env env = info.Env();
   const auto& environment = environmentOf(env);
+  Executor::instance().requireRoom();
   auto job = std::make_unique<Job>(environment, taken(info, prepare, Memory::kCopy), info);
   const Napi::Value last = info[info.Length() - 1];
-  if (info.Length() > 1 && last.IsExternal()) job->stop = unwrap<StopHandle>(last, "stop")->token;
+  std::shared_ptr<StopHandle> handle;
+  if (info.Length() > 1 && last.IsExternal()) {
+    handle = unwrap<StopHandle>(last, "stop");
+    job->stop = handle->token;
+  }
   if (!job->prepared.out.IsEmpty()) {
     job->out = Napi::Persistent(job->prepared.out.As<Napi::Object>());
     job->prepared.out = {};
   }
-  const Napi::Promise promise = job->deferred.Promise();
-  const int threads = job->prepared.threads > 0 ? job->prepared.threads : defaultThreads();
-  {
-    const std::lock_guard lock(environment->mutex);
-    environment->jobs.insert(job.get());
+  if (!job->prepared.kept.IsEmpty()) {
+    job->kept = Napi::Persistent(job->prepared.kept.As<Napi::Object>());
+    job->prepared.kept = {};
   }
-  if (environment->undelivered++ == 0) napi_ref_threadsafe_function(env, environment->tasks);
+  const Napi::Promise promise = job->deferred.Promise();
+  const int threads = threadsFor(job->prepared.threads);
   // Ends before the work can begin, or the two would count the same time.
   {
     const profiling::Stage stage("torch_curvature::submit");
   }
-  Executor::instance().submit(threads, [raw = job.release()] { runAndReport(raw); });
+  try {
+    const std::lock_guard lock(environment->mutex);  // work that ends at once waits to be known
+    Job* const raw = job.get();
+    job->ticket = Executor::instance().submit(threads, [raw] { runAndReport(raw); });
+    environment->jobs.insert(raw);
+  } catch (const Error&) {  // other environments were faster to fill the queue
+    reject(env, *job, translate(env, std::current_exception()));
+    return promise;
+  }
+  if (handle) {
+    handle->ticket = job->ticket;
+    handle->job = job.get();
+  }
+  if (environment->undelivered++ == 0) napi_ref_threadsafe_function(env, environment->tasks);
+  static_cast<void>(job.release());  // `deliver` owns it
   return promise;
 }
 
@@ -268,7 +312,10 @@ void addScheduling(Napi::Env env, Napi::Object exports) {
     return wrap(info.Env(), std::make_shared<StopHandle>());
   });
   add(env, exports, "stop", [](const Napi::CallbackInfo& info) {
-    unwrap<StopHandle>(info[0], "stop")->token.request();
+    const auto& handle = unwrap<StopHandle>(info[0], "stop");
+    handle->token.request();
+    if (handle->job != nullptr && Executor::instance().withdraw(handle->ticket))
+      abandon(info.Env(), std::exchange(handle->job, nullptr));
     return info.Env().Undefined();
   });
 }

@@ -43,6 +43,9 @@ struct Prepared {
   std::function<Napi::Value(Napi::Env, const Result&, Napi::Value out)> deliver;
   int threads = 0;    ///< intra-op threads; 0: the default
   Napi::Value out{};  ///< array that receives the result, or empty
+  /// Array whose memory `compute` reads without a copy, or empty: nobody but the package knows it,
+  /// so that it neither changes nor goes away meanwhile.
+  Napi::Value kept{};
 };
 
 struct Environment;

@@ -4,6 +4,7 @@
 #include <c10/util/Exception.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <fstream>
@@ -19,7 +20,9 @@
 #include <unistd.h>
 #endif
 
+#include "core/runtime/cgroup.h"
 #include "core/runtime/error.h"
+#include "core/runtime/memory.h"
 
 namespace tc {
 namespace {
@@ -34,13 +37,6 @@ int cudaDeviceCount() {
 
 constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
 
-int64_t readNumber(const std::string& path) {
-  std::ifstream file(path);
-  int64_t value = 0;
-  return file >> value ? value
-                       : kUnlimited;  // also for cgroup's "max" and for files that are not there
-}
-
 int64_t kernelAvailable() {
 #ifdef __linux__
   std::ifstream file("/proc/meminfo");
@@ -53,28 +49,6 @@ int64_t kernelAvailable() {
 #else
   return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
 #endif
-}
-
-/// Limits of the control group that the process sees as its root (what containers get), and of its
-/// own group.
-int64_t cgroupAvailable() {
-  int64_t available = kUnlimited;
-  const auto consider = [&](const std::string& folder, const char* limitFile,
-                            const char* usageFile) {
-    const int64_t limit = readNumber(folder + limitFile);
-    const int64_t usage = readNumber(folder + usageFile);
-    if (limit != kUnlimited && usage != kUnlimited)
-      available = std::min(available, std::max<int64_t>(0, limit - usage));
-  };
-  consider("/sys/fs/cgroup", "/memory.max", "/memory.current");
-  consider("/sys/fs/cgroup/memory", "/memory.limit_in_bytes", "/memory.usage_in_bytes");
-  std::ifstream file("/proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind("0::/", 0) == 0 && line.size() > 4) {
-      consider("/sys/fs/cgroup" + line.substr(3), "/memory.max", "/memory.current");
-    }
-  }
-  return available;
 }
 
 std::string readable(int64_t bytes) {
@@ -150,7 +124,7 @@ int64_t availableMemory(c10::Device device) {
   }
 #endif
   (void)device;
-  return std::min(kernelAvailable(), cgroupAvailable());
+  return std::min({kernelAvailable(), memoryOfLimits(), memoryLeft()});
 }
 
 void requireMemory(c10::Device device, int64_t bytes, const std::string& purpose) {

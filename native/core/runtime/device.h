@@ -19,7 +19,8 @@ std::vector<std::string> cudaDevices();
 bool cudaCompiled();
 
 /// Bytes that can still be allocated on the device. On the CPU: what the kernel says is available,
-/// within the limits of the control groups that the process is in.
+/// within the limits of the control groups that the process is in and that of the process
+/// (`setMemoryLimit`).
 int64_t availableMemory(c10::Device device);
 
 /// Throws Error ERR_OUT_OF_MEMORY when `bytes` (negative: more than can be counted) do not fit on

@@ -2,17 +2,20 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
 #include <thread>
 #include <utility>
 
+#include "core/runtime/error.h"
 #include "core/runtime/threads.h"
 
 namespace tc {
 
 namespace {
 
-/// How long an idle worker keeps its OpenMP threads for the next piece of work.
+/// How long an idle worker keeps its OpenMP threads for the next piece of work, and then itself.
 constexpr std::chrono::milliseconds kKeepThreads(50);
+constexpr std::chrono::seconds kKeepWorker(3);
 
 }  // namespace
 
@@ -23,6 +26,7 @@ Executor::Waiting::Waiting() : worker_(current_) {
   Executor& executor = instance();
   const std::lock_guard lock(executor.mutex_);
   executor.freeCores_ += worker_->threads;
+  --executor.active_;
   executor.start();
 }
 
@@ -30,61 +34,117 @@ Executor::Waiting::~Waiting() {
   if (worker_ == nullptr) return;
   Executor& executor = instance();
   const std::lock_guard lock(executor.mutex_);
-  executor.freeCores_ -=
-      worker_->threads;  // below zero while what was started meanwhile still runs
+  // Beyond the limits while what was started meanwhile still runs.
+  executor.freeCores_ -= worker_->threads;
+  ++executor.active_;
 }
 
 Executor& Executor::instance() {
-  static auto* executor = new Executor(std::max(availableCores(), defaultThreads()));
+  static auto* executor = new Executor(availableCores());
   return *executor;
 }
 
 Executor::Executor(int cores) : cores_(cores), freeCores_(cores) {}
 
-void Executor::submit(int threads, std::function<void()> work) {
+bool Executor::fits(int threads) const {
+  return active_ < limits_.concurrency && threads <= freeCores_;
+}
+
+void Executor::requireRoom(int threads) const {
+  const auto waiting = static_cast<int64_t>(queue_.size());
+  if (waiting < limits_.maxQueue || (waiting == 0 && fits(threads))) return;
+  throw Error("ERR_BUSY", std::to_string(active_) + " operations run and " +
+                              std::to_string(waiting) + " wait; at most " +
+                              std::to_string(limits_.maxQueue) +
+                              " may wait (the option maxQueue of configure)");
+}
+
+void Executor::requireRoom() {
   const std::lock_guard lock(mutex_);
-  queue_.push_back({std::clamp(threads, 1, cores_), std::move(work)});
+  requireRoom(1);
+}
+
+Executor::Ticket Executor::submit(int threads, std::function<void()> work) {
+  const std::lock_guard lock(mutex_);
+  threads = std::clamp(threads, 1, cores_);
+  requireRoom(threads);
+  queue_.push_back({++last_, threads, std::move(work)});
+  start();
+  return last_;
+}
+
+bool Executor::withdraw(Ticket ticket) {
+  std::function<void()> work;  // outlives the lock: what it holds may be large
+  const std::lock_guard lock(mutex_);
+  const auto found = std::lower_bound(queue_.begin(), queue_.end(), ticket,
+                                      [](const Item& item, Ticket t) { return item.ticket < t; });
+  if (found == queue_.end() || found->ticket != ticket) return false;
+  work = std::move(found->work);
+  queue_.erase(found);
+  start();  // what waited behind it may fit
+  return true;
+}
+
+void Executor::setLimits(const Limits& limits) {
+  const std::lock_guard lock(mutex_);
+  limits_ = limits;
   start();
 }
 
+Executor::Limits Executor::limits() {
+  const std::lock_guard lock(mutex_);
+  return limits_;
+}
+
+Executor::Counters Executor::counters() {
+  const std::lock_guard lock(mutex_);
+  const auto busy = std::count_if(workers_.begin(), workers_.end(),
+                                  [](const Worker& worker) { return worker.busy; });
+  return {busy, static_cast<int64_t>(queue_.size()), static_cast<int64_t>(workers_.size()) - busy};
+}
+
 void Executor::start() {
-  while (!queue_.empty() && queue_.front().threads <= freeCores_) {
+  while (!queue_.empty() && fits(queue_.front().threads)) {
     // Always the first idle worker: each thread keeps an OpenMP team of its own once it ran wide
     // work, so the fewer threads do that the better.
     auto idle = std::find_if(workers_.begin(), workers_.end(),
                              [](const Worker& worker) { return !worker.busy; });
     if (idle == workers_.end()) {
-      workers_.emplace_back();
-      idle = std::prev(workers_.end());
-      std::thread([this, worker = &*idle] { loop(*worker); }).detach();
+      idle = workers_.emplace(workers_.end());
+      std::thread([this, idle] { loop(idle); }).detach();
     }
     idle->busy = true;
     idle->threads = queue_.front().threads;
     idle->work = std::move(queue_.front().work);
     freeCores_ -= idle->threads;
+    ++active_;
     queue_.pop_front();
     idle->wake.notify_one();
   }
 }
 
-void Executor::loop(Worker& worker) {
-  current_ = &worker;
+void Executor::loop(std::list<Worker>::iterator worker) {
+  current_ = &*worker;
   std::unique_lock lock(mutex_);
-  const auto hasWork = [&] { return static_cast<bool>(worker.work); };
+  const auto hasWork = [&] { return static_cast<bool>(worker->work); };
   for (;;) {
-    if (!worker.wake.wait_for(lock, kKeepThreads, hasWork)) {
+    if (!worker->wake.wait_for(lock, kKeepThreads, hasWork)) {
       lock.unlock();
       releaseThreads();
       lock.lock();
-      worker.wake.wait(lock, hasWork);
+      if (!worker->wake.wait_for(lock, kKeepWorker, hasWork)) {
+        workers_.erase(worker);
+        return;
+      }
     }
-    auto work = std::exchange(worker.work, nullptr);
+    auto work = std::exchange(worker->work, nullptr);
     lock.unlock();
     work();
     work = nullptr;  // what it holds may be large: let go of it before the cores are given back
     lock.lock();
-    freeCores_ += worker.threads;
-    worker.busy = false;
+    freeCores_ += worker->threads;
+    --active_;
+    worker->busy = false;
     start();
   }
 }

@@ -12,10 +12,21 @@ namespace tc {
 /// (MALLOC_TRIM_THRESHOLD_, MALLOC_MMAP_THRESHOLD_), or with another C library.
 void keepFreedMemory();
 
-/// Refuses allocations of tensors on the CPU that exceed the memory which is available, with a
-/// c10::OutOfMemoryError: the kernel promises memory that it does not have, and ends the process
-/// when it is written to. Small allocations are not looked at. Once is enough for a process.
-void refuseImpossibleAllocations();
+/// Counts the memory of tensors on the CPU, and refuses allocations beyond the limit or beyond what
+/// is available, with a c10::OutOfMemoryError: the kernel promises memory that it does not have,
+/// and ends the process when it is written to. Blocks below `kSmallBlock` are not looked at. Once
+/// is enough for a process.
+void guardAllocations();
+
+constexpr size_t kSmallBlock = 64 << 10;
+
+/// Bytes of the blocks that tensors on the CPU hold.
+int64_t bytesHeld();
+/// The most that they may hold together; the largest number (the default) is no limit.
+void setMemoryLimit(int64_t bytes);
+int64_t memoryLimit();
+/// What the limit leaves for others.
+int64_t memoryLeft();
 
 /// Asks the kernel for large pages where memory, a few MiB of it or more, is about to be written
 /// for the first time: by small pages, vectors of ten million parameters take longer to be mapped

@@ -293,7 +293,7 @@ int main(int argc, char** argv) {
     }
   }
   at::set_num_threads(1);  // threads do not survive a fork
-  tc::refuseImpossibleAllocations();
+  tc::guardAllocations();
   auto* report = static_cast<Report*>(
       mmap(nullptr, sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   bool all = true;
