@@ -1,4 +1,5 @@
-/** A program as it crosses to the addon. */
+/** A program as it crosses to the addon, and what the addon tells of it. */
+import type { ProgramHandle } from './requests.ts';
 import type { RawTensor } from './values.ts';
 
 /** A whole number that depends on the sizes of values when the program runs: `sizeOf` is a value number. */
@@ -53,4 +54,14 @@ export interface RawProgram {
   batch?: number | undefined;
   /** Shape of one row's outputs, where `batch` is given. */
   rowShape?: readonly number[] | undefined;
+}
+
+/** A program that the addon has checked. */
+export interface ProgramRecord {
+  handle: ProgramHandle;
+  parameters: readonly { name: string; shape: readonly number[] }[];
+  /** How many inputs it takes. */
+  inputs: number;
+  /** Rows that it runs at a time; absent where any number goes. */
+  batch?: number;
 }

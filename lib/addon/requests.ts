@@ -5,6 +5,14 @@ declare const brand: unique symbol;
 export interface ProgramHandle {
   readonly [brand]: 'program';
 }
+/** A program that is on its way to the addon. */
+export interface DraftHandle {
+  readonly [brand]: 'draft';
+}
+/** Values that are copied out of the addon in pieces. */
+export interface ValuesHandle {
+  readonly [brand]: 'values';
+}
 /** Lets JavaScript stop an operation that runs on another thread. */
 export interface StopHandle {
   readonly [brand]: 'stop';

@@ -1,7 +1,6 @@
 /** Models: programs of ATen operators with named parameters. */
 
-import { addon } from '../addon/addon.ts';
-import type { RawProgram } from '../addon/program.ts';
+import type { ProgramRecord } from '../addon/program.ts';
 import type { ProgramHandle, RawRequest } from '../addon/requests.ts';
 import { run, runSync } from '../addon/run.ts';
 import type { RawTensor } from '../addon/values.ts';
@@ -26,8 +25,9 @@ import {
   PRODUCT_OPTIONS,
   type ProductOptions,
 } from '../check.ts';
-import { TorchCurvatureError, translated, wrongType } from '../errors.ts';
+import { TorchCurvatureError, wrongType } from '../errors.ts';
 import { noOptions, OptionNames, record } from '../options.ts';
+import { createProgramSync } from './create-program.ts';
 import {
   type FileSource,
   LOAD_OPTIONS,
@@ -69,7 +69,7 @@ export type Inputs = Tensor | readonly Tensor[];
 
 /** What a model needs besides its program. */
 export interface ModelOrigin {
-  program: RawProgram;
+  program: ProgramRecord;
   /** How each parameter is initialised; a model from a file has its own values instead. */
   initialisers?: readonly Initialiser[];
   initialParameters?: FloatArray;
@@ -114,7 +114,7 @@ export class Model {
     this.batchSize = program.batch;
     this.#inputCount = program.inputs;
     this.#inputs = inputs;
-    this.#handle = translated(() => addon().createProgram(program));
+    this.#handle = program.handle;
   }
 
   /**
@@ -127,7 +127,7 @@ export class Model {
     const builder = new ProgramBuilder();
     const output = emitChain(checkLayers(layers, 'Model.sequential'), new Scope(builder, ''), builder.input);
     return new Model({
-      program: builder.finish(output),
+      program: createProgramSync(builder.finish(output)),
       initialisers: builder.parameters.map(({ initialise }) => initialise),
     });
   }

@@ -1,5 +1,6 @@
 #include "binding/convert.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 
 #include <cstring>
@@ -79,7 +80,10 @@ at::Tensor toTensor(Napi::Value array, at::IntArrayRef shape, Memory memory, con
                                           " elements, which does not fit its shape");
   }
   const at::Tensor tensor = at::from_blob(view->data, shape, *type);
-  return memory == Memory::kBorrow ? tensor : tensor.clone();
+  if (memory == Memory::kBorrow) return tensor;
+  const at::Tensor copy = preferLargePages(at::empty(shape, *type));
+  std::memcpy(copy.mutable_data_ptr(), view->data, copy.nbytes());
+  return copy;
 }
 
 at::Tensor toFlat(Napi::Value array, Memory memory, const char* name) {

@@ -1,17 +1,78 @@
 #include "binding/program.h"
 
+#include <utility>
+
+#include "binding/operation.h"
+#include "binding/request.h"
 #include "binding/spec.h"
 #include "core/runtime/error.h"
 
 namespace tc::js {
+namespace {
+
+/// A description on its way from JavaScript, piece by piece, so that a large one does not hold up
+/// the event loop. Used on JavaScript's thread only.
+struct Draft {
+  static constexpr napi_type_tag kTypeTag = {0x51c7a0e94bd24f83, 0x8e30b6d1f7a94c25};
+  ProgramSpec spec;
+};
+
+Napi::Value draft(const Napi::CallbackInfo& info) {
+  if (!info[0].IsObject()) throw Error("ERR_MODEL_LOAD", "a program should be an object");
+  return wrap(info.Env(), std::make_shared<Draft>(Draft{toSpec(info[0].As<Napi::Object>())}));
+}
+
+Napi::Value addNodes(const Napi::CallbackInfo& info) {
+  appendNodes(unwrap<Draft>(info[0], "draft")->spec, info[1]);
+  return info.Env().Undefined();
+}
+
+Prepared create(const Napi::CallbackInfo& info, Memory) {
+  // Taken, not copied: a draft is for one program.
+  const auto spec = std::make_shared<ProgramSpec>(
+      std::exchange(unwrap<Draft>(Fields(info[0]).get("draft"), "draft")->spec, {}));
+  Prepared prepared;
+  prepared.threads = 1;
+  prepared.compute = [spec](const StopToken&) {
+    return Result::of(std::make_shared<const Program>(*spec));
+  };
+  prepared.deliver = [](Napi::Env env, const Result& result, Napi::Value) {
+    return programRecord(env, result.as<std::shared_ptr<const Program>>());
+  };
+  return prepared;
+}
+
+}  // namespace
+
+Napi::Object programRecord(Napi::Env env, std::shared_ptr<const Program> program) {
+  const auto number = [&](int64_t value) {
+    return Napi::Number::New(env, static_cast<double>(value));
+  };
+  const auto& parameters = program->parameters();
+  const auto list = Napi::Array::New(env, parameters.size());
+  for (uint32_t i = 0; i < parameters.size(); ++i) {
+    const auto& [name, sizes, offset, length] = parameters[i];
+    const auto shape = Napi::Array::New(env, sizes.size());
+    for (uint32_t axis = 0; axis < sizes.size(); ++axis) shape.Set(axis, number(sizes[axis]));
+    const auto parameter = Napi::Object::New(env);
+    parameter.Set("name", name);
+    parameter.Set("shape", shape);
+    list.Set(i, parameter);
+  }
+  const auto record = Napi::Object::New(env);
+  record.Set("parameters", list);
+  record.Set("inputs", number(program->inputCount()));
+  if (const auto& batch = program->fixedBatch()) record.Set("batch", number(batch->rows));
+  auto handle = std::make_shared<ProgramHandle>();
+  handle->program = std::move(program);
+  record.Set("handle", wrap(env, std::move(handle)));
+  return record;
+}
 
 void addProgram(Napi::Env env, Napi::Object exports) {
-  add(env, exports, "createProgram", [](const Napi::CallbackInfo& info) {
-    if (!info[0].IsObject()) throw Error("ERR_MODEL_LOAD", "a program should be an object");
-    auto handle = std::make_shared<ProgramHandle>();
-    handle->program = std::make_shared<const Program>(toSpec(info[0].As<Napi::Object>()));
-    return wrap(info.Env(), std::move(handle));
-  });
+  add(env, exports, "draftProgram", draft);
+  add(env, exports, "draftNodes", addNodes);
+  addOperation(env, exports, "createProgram", create);
 }
 
 }  // namespace tc::js

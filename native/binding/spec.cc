@@ -2,7 +2,6 @@
 
 #include <iterator>
 #include <string>
-#include <variant>
 
 #include "binding/convert.h"
 #include "core/runtime/error.h"
@@ -122,6 +121,12 @@ ProgramSpec::Node toNode(const Napi::Object& object) {
 
 }  // namespace
 
+void appendNodes(ProgramSpec& spec, const Napi::Value& nodes) {
+  if (!nodes.IsArray()) throw Error("ERR_MODEL_LOAD", "nodes should be a list");
+  const auto list = nodes.As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); ++i) spec.nodes.push_back(toNode(objectAt(list, i)));
+}
+
 ProgramSpec toSpec(const Napi::Object& object) {
   ProgramSpec spec;
   const auto parameters = arrayOf(object, "parameters");
@@ -136,124 +141,12 @@ ProgramSpec toSpec(const Napi::Object& object) {
     spec.constants.push_back(
         toTensor(Napi::Value(constants[i]), Memory::kCopy, "a constant of the program"));
   }
-  const auto nodes = arrayOf(object, "nodes");
-  for (uint32_t i = 0; i < nodes.Length(); ++i) spec.nodes.push_back(toNode(objectAt(nodes, i)));
   spec.output = object.Get("output").ToNumber().Int64Value();
   if (const Napi::Value batch = object.Get("batch"); batch.IsNumber()) {
     spec.batch = {batch.As<Napi::Number>().Int64Value(),
                   toShape(object.Get("rowShape"), "rowShape")};
   }
   return spec;
-}
-
-Napi::Value toRawSize(Napi::Env env, const Size& size) {
-  if (size.kind == Size::Kind::kConstant)
-    return Napi::Number::New(env, static_cast<double>(size.number));
-  const auto object = Napi::Object::New(env);
-  if (size.kind == Size::Kind::kAxis) {
-    object.Set("sizeOf", Napi::Number::New(env, static_cast<double>(size.number)));
-    object.Set("axis", Napi::Number::New(env, static_cast<double>(size.axis)));
-    return object;
-  }
-  for (size_t i = 0; i < std::size(kSizeKinds); ++i) {
-    if (size.kind == kSizeKinds[i]) object.Set("op", kSizeOperators[i]);
-  }
-  object.Set("left", toRawSize(env, size.operands[0]));
-  object.Set("right", toRawSize(env, size.operands[1]));
-  return object;
-}
-
-namespace {
-
-Napi::Value number(Napi::Env env, int64_t value) {
-  return Napi::Number::New(env, static_cast<double>(value));
-}
-
-template <typename List, typename Function>
-Napi::Array mapped(Napi::Env env, const List& list, Function&& function) {
-  const auto array = Napi::Array::New(env, list.size());
-  for (size_t i = 0; i < list.size(); ++i) array.Set(static_cast<uint32_t>(i), function(list[i]));
-  return array;
-}
-
-/// Calls one of its overloads for the kind of argument at hand.
-template <typename... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
-template <typename... Functions>
-Overloaded(Functions...) -> Overloaded<Functions...>;
-
-Napi::Value toRawArgument(Napi::Env env, const Argument& argument) {
-  const auto tagged = [&](const char* key, Napi::Value value) -> Napi::Value {
-    const auto object = Napi::Object::New(env);
-    object.Set(key, value);
-    return object;
-  };
-  return std::visit(
-      Overloaded{
-          [&](std::monostate) { return env.Null().As<Napi::Value>(); },
-          [&](const ProgramSpec::Ref& ref) { return tagged("ref", number(env, ref.value)); },
-          [&](const ProgramSpec::Refs& refs) {
-            return tagged("refs", mapped(env, refs.values, [&](const auto& value) {
-                            return value ? number(env, *value) : env.Null().As<Napi::Value>();
-                          }));
-          },
-          [&](const ProgramSpec::Float& value) {
-            return tagged("float", Napi::Number::New(env, value.value));
-          },
-          [&](double value) { return Napi::Number::New(env, value).As<Napi::Value>(); },
-          [&](bool value) { return Napi::Boolean::New(env, value).As<Napi::Value>(); },
-          [&](const std::string& text) { return Napi::String::New(env, text).As<Napi::Value>(); },
-          [&](const std::vector<double>& list) {
-            return mapped(env, list, [&](double value) { return Napi::Number::New(env, value); })
-                .As<Napi::Value>();
-          },
-          [&](const Size& size) { return tagged("size", toRawSize(env, size)); },
-          [&](const ProgramSpec::Sizes& sizes) {
-            return tagged("sizes", mapped(env, sizes,
-                                          [&](const Size& size) { return toRawSize(env, size); }));
-          },
-          [&](ProgramSpec::Precision) {
-            return tagged("precision", Napi::Boolean::New(env, true));
-          },
-          [&](const ProgramSpec::DtypeOf& dtype) {
-            return tagged("dtypeOf", number(env, dtype.value));
-          },
-      },
-      argument);
-}
-
-}  // namespace
-
-Napi::Object toRawProgram(Napi::Env env, const ProgramSpec& spec) {
-  const auto program = Napi::Object::New(env);
-  program.Set("parameters", mapped(env, spec.parameters, [&](const auto& parameter) {
-                const auto object = Napi::Object::New(env);
-                object.Set("name", parameter.name);
-                object.Set("shape", mapped(env, parameter.shape,
-                                           [&](int64_t size) { return number(env, size); }));
-                return object;
-              }));
-  program.Set("inputs", number(env, spec.inputs));
-  program.Set("constants", mapped(env, spec.constants, [&](const at::Tensor& constant) {
-                return toRecord(env, constant);
-              }));
-  program.Set("nodes", mapped(env, spec.nodes, [&](const ProgramSpec::Node& node) {
-                const auto object = Napi::Object::New(env);
-                object.Set("target", node.target);
-                object.Set("args", mapped(env, node.args, [&](const Argument& argument) {
-                             return toRawArgument(env, argument);
-                           }));
-                const auto kwargs = Napi::Object::New(env);
-                for (const auto& [name, argument] : node.kwargs)
-                  kwargs.Set(name, toRawArgument(env, argument));
-                object.Set("kwargs", kwargs);
-                object.Set("outputs", number(env, node.outputs));
-                return object;
-              }));
-  program.Set("output", number(env, spec.output));
-  return program;
 }
 
 }  // namespace tc::js

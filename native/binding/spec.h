@@ -5,13 +5,11 @@
 
 namespace tc::js {
 
-/// The description of a program as JavaScript writes it (`RawProgram` of lib/native.ts). Throws
-/// Error ERR_MODEL_LOAD.
+/// The description of a program as JavaScript writes it (`RawProgram` of lib/addon/program.ts), but
+/// for its nodes. Throws Error ERR_MODEL_LOAD.
 ProgramSpec toSpec(const Napi::Object& program);
 
-/// The other way round.
-Napi::Object toRawProgram(Napi::Env env, const ProgramSpec& spec);
-/// A size as JavaScript writes it (`RawSize`).
-Napi::Value toRawSize(Napi::Env env, const ProgramSpec::Size& size);
+/// Adds nodes (a list of `RawNode`) to those that are there. Throws Error ERR_MODEL_LOAD.
+void appendNodes(ProgramSpec& spec, const Napi::Value& nodes);
 
 }  // namespace tc::js

@@ -14,6 +14,7 @@ import {
   matvecOnTheFlySync,
   profile,
 } from '../../lib/index.ts';
+import { createProgramSync } from '../../lib/model/create-program.ts';
 import { FOLDER, modelFiles } from '../model/files/fixtures.ts';
 import { MODEL_CASES, problemOf, relativeError, tensorOf, toFloat32, vector } from '../support/models.ts';
 
@@ -158,7 +159,7 @@ describe.each(['cpu', 'cuda'])('products taken again and again', (device) => {
 
     it('work for an operator whose derivative waits for the device', () => {
       // The derivative of a product of elements looks for zeros among them.
-      const program = addon().createProgram({
+      const { handle: program } = createProgramSync({
         parameters: [{ name: 'weight', shape: [2, 3] }],
         inputs: 1,
         constants: [],

@@ -9,6 +9,7 @@ import { readPt2 } from './pt2.ts';
 import { isExportedProgram } from './pt2-archive.ts';
 import { type FileSource, MOST_BYTES, readSource } from './source.ts';
 import { isTorchScript, readTorchScript } from './torchscript.ts';
+import type { Turns } from './turns.ts';
 import { Archive } from './zip.ts';
 
 export type { LoadedModel, ModelInput } from './loaded-model.ts';
@@ -45,22 +46,21 @@ export function readModelFile(source: FileSource, options: LoadOptions = {}): Pr
   }
   positive(maxBytes, 'maxBytes');
   positive(maxNodes, 'maxNodes');
-  const read = async (bytes: Uint8Array) => {
-    const model = await readModel(bytes, trusted ?? false);
-    const { length } = model.program.nodes;
-    if (length > maxNodes)
-      throw damaged(`its graph has ${length} operators; at most ${maxNodes} are taken (the option maxNodes)`);
-    return model;
-  };
+  const read = (bytes: Uint8Array, turns: Turns) => readModel(bytes, trusted ?? false, maxNodes, turns);
   return readSource(source, 'the model file', read, maxBytes);
 }
 
-async function readModel(bytes: Uint8Array, trusted: boolean): Promise<LoadedModel> {
+async function readModel(
+  bytes: Uint8Array,
+  trusted: boolean,
+  maxNodes: number,
+  turns: Turns,
+): Promise<LoadedModel> {
   if (!Archive.isZip(bytes)) {
     throw damaged('it is no zip archive, as the files of torch.export.save and torch.jit.save are');
   }
-  const archive = await Archive.open(bytes);
-  if (isExportedProgram(archive)) return readPt2(archive);
+  const archive = await Archive.open(bytes, turns);
+  if (isExportedProgram(archive)) return readPt2(archive, turns, maxNodes);
   if (isTorchScript(archive)) {
     if (!trusted) {
       throw new TorchCurvatureError(
@@ -71,7 +71,7 @@ async function readModel(bytes: Uint8Array, trusted: boolean): Promise<LoadedMod
           'Model.load(path, { trusted: true })',
       );
     }
-    return readTorchScript(archive, bytes);
+    return readTorchScript(archive, bytes, turns, maxNodes);
   }
   throw damaged('it holds neither an exported program (.pt2) nor a TorchScript module (.pt)');
 }

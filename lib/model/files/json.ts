@@ -1,11 +1,13 @@
 /** Reads JSON of others: every access says what is missing instead of giving `undefined`. */
 import { damaged } from './failure.ts';
+import { parseInPieces } from './json-pieces.ts';
+import type { Turns } from './turns.ts';
 
 export type Json = Record<string, unknown>;
 
-export function parseJson(bytes: Uint8Array, name: string): Json {
+export async function parseJson(bytes: Uint8Array, name: string, turns: Turns): Promise<Json> {
   try {
-    return asObject(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)), name);
+    return asObject(await parseInPieces(bytes, turns), name);
   } catch (error) {
     throw damaged(`${name} is no valid JSON: ${(error as Error).message}`, error);
   }

@@ -7,6 +7,7 @@ import { damaged } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, parseJson, tagged } from './json.ts';
 import { readStateDict } from './state-dict.ts';
 import type { ElementType, StoredTensor, TensorLayout } from './stored-tensor.ts';
+import type { Turns } from './turns.ts';
 import type { Archive } from './zip.ts';
 
 export interface ExportedProgram {
@@ -42,12 +43,13 @@ export function isExportedProgram({ names }: Archive): boolean {
   );
 }
 
-export async function readExportedProgram(archive: Archive): Promise<ExportedProgram> {
+export async function readExportedProgram(archive: Archive, turns: Turns): Promise<ExportedProgram> {
   if (archive.has(OLD_PROGRAM)) {
+    const dictionary = (name: string) => readStateDict(archive.read(name), name, turns);
     return {
-      json: parseJson(archive.read(OLD_PROGRAM), OLD_PROGRAM),
-      weights: await readStateDict(archive.read('serialized_state_dict.pt'), 'serialized_state_dict.pt'),
-      constants: await readStateDict(archive.read('serialized_constants.pt'), 'serialized_constants.pt'),
+      json: await parseJson(archive.read(OLD_PROGRAM), OLD_PROGRAM, turns),
+      weights: await dictionary('serialized_state_dict.pt'),
+      constants: await dictionary('serialized_constants.pt'),
     };
   }
   const programs = archive.names.filter((name) => /^[^/]+\/models\/[^/]+\.json$/.test(name));
@@ -58,24 +60,22 @@ export async function readExportedProgram(archive: Archive): Promise<ExportedPro
   if (archive.has(byteOrder) && Buffer.from(archive.read(byteOrder)).toString() !== 'little') {
     throw damaged('the archive has another byte order than little-endian');
   }
+  const payloadOf = (kind: 'weights' | 'constants') =>
+    payload(archive, `${root}/data/${kind}/`, `${model}_${kind}_config.json`, `${model}.pt`, turns);
   return {
-    json: parseJson(archive.read(programs[0]!), programs[0]!),
-    weights: await payload(archive, `${root}/data/weights/`, `${model}_weights_config.json`, `${model}.pt`),
-    constants: await payload(
-      archive,
-      `${root}/data/constants/`,
-      `${model}_constants_config.json`,
-      `${model}.pt`,
-    ),
+    json: await parseJson(archive.read(programs[0]!), programs[0]!, turns),
+    weights: await payloadOf('weights'),
+    constants: await payloadOf('constants'),
   };
 }
 
-async function payload(archive: Archive, folder: string, config: string, saved: string) {
-  if (archive.has(folder + saved)) return readStateDict(archive.read(folder + saved), folder + saved);
+async function payload(archive: Archive, folder: string, config: string, saved: string, turns: Turns) {
+  if (archive.has(folder + saved)) return readStateDict(archive.read(folder + saved), folder + saved, turns);
   const tensors = new Map<string, StoredTensor>();
   if (!archive.has(folder + config)) return tensors;
-  const { config: entries } = parseJson(archive.read(folder + config), config);
+  const { config: entries } = await parseJson(archive.read(folder + config), config, turns);
   for (const [name, value] of Object.entries(asObject(entries, config))) {
+    await turns.pass();
     const entry = asObject(value, `${config}: ${name}`);
     if (entry.use_pickle === true) throw damaged(`${name} is stored as a pickle of a class of its own`);
     const path = folder + asString(entry.path_name, `the path of ${name}`);

@@ -4,6 +4,7 @@ import { damaged, unsupported } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, tagged } from './json.ts';
 import { elementType } from './pt2-archive.ts';
 import { type ElementType, scalarTypeNumber } from './stored-tensor.ts';
+import type { Turns } from './turns.ts';
 
 /** Checks that exporting left in the graph; they compute nothing. */
 const CHECKS = /^torch\.ops\.aten\.(_assert_\w+|sym_constrain_range\w*|_functional_assert_\w+)\./;
@@ -57,10 +58,11 @@ export class GraphReader {
   readonly nodes: RawNode[] = [];
   #scope: Scope;
   readonly #precision: ElementType;
+  readonly #turns: Turns;
   #next: number;
 
   /** `values` numbers the inputs of the graph, which the first node's output follows as `next`. */
-  constructor(graph: Json, values: Map<string, number>, next: number, precision: ElementType) {
+  constructor(graph: Json, values: Map<string, number>, next: number, precision: ElementType, turns: Turns) {
     this.#scope = {
       values,
       sizes: new Map(),
@@ -70,6 +72,7 @@ export class GraphReader {
     };
     this.#next = next;
     this.#precision = precision;
+    this.#turns = turns;
   }
 
   /** Adds a node of ours; returns the number of its value. */
@@ -85,17 +88,20 @@ export class GraphReader {
   }
 
   /** Reads the nodes of the graph that its outputs need. */
-  readNodes(graph: Json, outputs: readonly string[]): void {
+  async readNodes(graph: Json, outputs: readonly string[]): Promise<void> {
     const nodes = asList(graph.nodes, 'nodes').map((node) => asObject(node, 'a node'));
-    for (const node of neededNodes(nodes, outputs)) this.#read(node);
+    for (const node of await neededNodes(nodes, outputs, this.#turns)) {
+      await this.#read(node);
+      await this.#turns.pass();
+    }
   }
 
-  #read(node: Json): void {
+  async #read(node: Json): Promise<void> {
     const target = asString(node.target, 'the target of a node');
     const inputs = asList(node.inputs, `the inputs of ${target}`).map((input) => asObject(input, target));
     const outputs = asList(node.outputs, `the outputs of ${target}`).map((output) => tagged(output, target));
     if (REGION.test(target)) {
-      this.#readRegion(target, inputs, outputs);
+      await this.#readRegion(target, inputs, outputs);
       return;
     }
     if (outputs.length > 0 && outputs.every(([tag]) => tag.startsWith('as_sym_'))) {
@@ -129,7 +135,11 @@ export class GraphReader {
    * The nodes of a region, in the place of its call. What is computed where gradients are off is a constant to them: it
    * is detached where it comes out, unless it is what went in.
    */
-  #readRegion(target: string, inputs: readonly Json[], outputs: readonly [string, unknown][]): void {
+  async #readRegion(
+    target: string,
+    inputs: readonly Json[],
+    outputs: readonly [string, unknown][],
+  ): Promise<void> {
     const args = inputs.map((input) => tagged(input.arg, target));
     const at = args.findIndex(([tag]) => tag === 'as_graph');
     if (at < 0) throw damaged(`${target} is given no graph`);
@@ -166,7 +176,7 @@ export class GraphReader {
       }
     });
     this.#scope = inner;
-    this.readNodes(graph, results.flatMap(resultNames));
+    await this.readNodes(graph, results.flatMap(resultNames));
     const values = results.map(([tag, content]) => {
       if (tag === 'as_sym_int' || tag === 'as_int') return { size: this.#size([tag, content], target) };
       const name = tensorName(content, target);
@@ -338,19 +348,23 @@ export class GraphReader {
  * The nodes that the outputs need, in order: those that nobody reads do not have to be supported. One that writes to its
  * argument changes what others read, so it stays.
  */
-function neededNodes(nodes: readonly Json[], outputs: readonly string[]): Json[] {
+async function neededNodes(
+  nodes: readonly Json[],
+  outputs: readonly string[],
+  turns: Turns,
+): Promise<Json[]> {
   const needed = new Set(outputs);
-  return nodes
-    .toReversed()
-    .filter((node) => {
-      const target = asString(node.target, 'the target of a node');
-      if (CHECKS.test(target)) return false;
-      const results = asList(node.outputs, `the outputs of ${target}`).flatMap((each) => namesIn(each));
-      if (!WRITES.test(target) && !results.some((name) => needed.has(name))) return false;
-      for (const name of namesIn(node.inputs)) needed.add(name);
-      return true;
-    })
-    .reverse();
+  const kept: Json[] = [];
+  for (const node of nodes.toReversed()) {
+    await turns.pass();
+    const target = asString(node.target, 'the target of a node');
+    if (CHECKS.test(target)) continue;
+    const results = asList(node.outputs, `the outputs of ${target}`).flatMap((each) => namesIn(each));
+    if (!WRITES.test(target) && !results.some((name) => needed.has(name))) continue;
+    for (const name of namesIn(node.inputs)) needed.add(name);
+    kept.push(node);
+  }
+  return kept.reverse();
 }
 
 /** The names of tensors and sizes in an argument: `{ "name": … }` and `{ "as_name": … }`, however deep. */

@@ -2,13 +2,22 @@
 
 import type { RawProgram } from '../../addon/program.ts';
 import type { FloatArray, RawTensor } from '../../addon/values.ts';
-import { floatArray } from '../../arrays.ts';
-import { damaged, unsupported } from './failure.ts';
+import { dtypeOf, floatArray } from '../../arrays.ts';
+import { createProgram } from '../create-program.ts';
+import { damaged, requireFewNodes, unsupported } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, tagged } from './json.ts';
 import type { LoadedModel, ModelInput } from './loaded-model.ts';
 import { type ExportedProgram, elementType, readExportedProgram } from './pt2-archive.ts';
 import { GraphReader, tensorName } from './pt2-graph.ts';
-import { elements, isDirect, type StoredTensor, scalarTypeNumber } from './stored-tensor.ts';
+import {
+  countOf,
+  elements,
+  isDirect,
+  readElements,
+  type StoredTensor,
+  scalarTypeNumber,
+} from './stored-tensor.ts';
+import type { Turns } from './turns.ts';
 import type { Archive } from './zip.ts';
 
 /** Of torch/_export/serde/schema.py; a new major version changes the meaning of what there was. */
@@ -22,8 +31,9 @@ interface Signature {
   frozen: string[];
 }
 
-export async function readPt2(archive: Archive): Promise<LoadedModel> {
-  const exported = await readExportedProgram(archive);
+/** Reads the archive; at most `maxNodes` nodes are taken. */
+export async function readPt2(archive: Archive, turns: Turns, maxNodes: number): Promise<LoadedModel> {
+  const exported = await readExportedProgram(archive, turns);
   const version = asObject(exported.json.schema_version, 'schema_version');
   if (version.major !== SCHEMA_MAJOR) {
     throw damaged(
@@ -34,14 +44,16 @@ export async function readPt2(archive: Archive): Promise<LoadedModel> {
   const graphModule = asObject(exported.json.graph_module, 'graph_module');
   const graph = asObject(graphModule.graph, 'graph');
   const signature = readSignature(asObject(graphModule.signature, 'signature'), graph, exported);
-  const initialParameters = flatten(signature);
+  const initialParameters = await flatten(signature, turns);
   const output = readOutput(graphModule);
-  const program = readProgram(signature, graph, output, initialParameters);
+  const program = await readProgram(signature, graph, output, initialParameters, turns);
+  requireFewNodes(program.nodes.length, maxNodes);
   const { frozen, inputs } = signature;
   const batch = fixedBatch(inputs);
+  const whole = batch === undefined ? program : { ...program, batch, rowShape: rowShape(graph, output) };
   return {
     kind: 'pt2',
-    program: batch === undefined ? program : { ...program, batch, rowShape: rowShape(graph, output) },
+    program: await createProgram(whole, turns),
     initialParameters,
     frozen,
     inputs,
@@ -155,28 +167,36 @@ function readOutput(graphModule: Json): string {
   return tensorName(content, 'the output');
 }
 
-function flatten({ parameters }: Signature): FloatArray {
-  const blocks = parameters.map(({ name, tensor }) => elements(tensor, name).data);
-  const isDouble = blocks[0] instanceof Float64Array;
-  const flat = floatArray(
-    isDouble ? 'float64' : 'float32',
-    blocks.reduce((length, block) => length + block.length, 0),
-  );
-  let offset = 0;
-  blocks.forEach((block, index) => {
-    if (block.constructor !== flat.constructor) {
-      const { name, tensor } = parameters[index]!;
+async function flatten({ parameters }: Signature, turns: Turns): Promise<FloatArray> {
+  const counts = parameters.map(({ name, tensor }) => countOf(tensor, name));
+  const first = parameters[0]?.tensor.type;
+  for (const { name, tensor } of parameters) {
+    if (tensor.type !== first || (tensor.type !== 'float32' && tensor.type !== 'float64')) {
       throw unsupported(
-        `the parameters mix precisions: ${name} is ${tensor.type}, ${parameters[0]!.name} is not`,
+        `the parameters mix precisions: ${name} is ${tensor.type}, ${parameters[0]!.name} is ${first}`,
       );
     }
-    flat.set(block as FloatArray, offset);
-    offset += block.length;
-  });
+  }
+  const flat = floatArray(
+    first === 'float64' ? 'float64' : 'float32',
+    counts.reduce((length, count) => length + count, 0),
+  );
+  let offset = 0;
+  for (const [index, { tensor }] of parameters.entries()) {
+    const end = offset + counts[index]!;
+    await readElements(tensor, flat.subarray(offset, end), turns);
+    offset = end;
+  }
   return flat;
 }
 
-function readProgram(signature: Signature, graph: Json, output: string, flat: FloatArray): RawProgram {
+async function readProgram(
+  signature: Signature,
+  graph: Json,
+  output: string,
+  flat: FloatArray,
+  turns: Turns,
+): Promise<RawProgram> {
   const values = new Map<string, number>();
   let next = 0;
   for (const { graphNames } of signature.parameters) {
@@ -186,10 +206,10 @@ function readProgram(signature: Signature, graph: Json, output: string, flat: Fl
   for (const { name } of signature.inputs) values.set(name, next++);
   const constants: RawTensor[] = [];
   for (const { name, graphName, tensor } of signature.constants) {
-    constants.push(elements(tensor, name));
+    constants.push(await elements(tensor, name, turns));
     values.set(graphName, next++);
   }
-  const reader = new GraphReader(graph, values, next, flat instanceof Float64Array ? 'float64' : 'float32');
+  const reader = new GraphReader(graph, values, next, dtypeOf(flat), turns);
   for (const { graphName, tensor } of signature.constants) {
     if (isDirect(tensor.type)) continue;
     const converted = reader.add('aten::to.dtype', [
@@ -198,7 +218,7 @@ function readProgram(signature: Signature, graph: Json, output: string, flat: Fl
     ]);
     values.set(graphName, converted);
   }
-  reader.readNodes(graph, [output]);
+  await reader.readNodes(graph, [output]);
   return {
     parameters: signature.parameters.map(({ name, tensor }) => ({ name, shape: tensor.shape })),
     inputs: signature.inputs.length,

@@ -2,11 +2,13 @@
  * Hugging Face's safetensors (https://huggingface.co/docs/safetensors): the length of a JSON header in 8 bytes, the
  * header, then the elements of the tensors, little-endian and without gaps.
  */
+import { endianness } from 'node:os';
 import type { Tensor, TypedArray } from '../../arrays.ts';
 import { noOptions } from '../../options.ts';
 import { damaged, unsupported } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, parseJson } from './json.ts';
 import { type FileSource, readSource } from './source.ts';
+import { copyBytes, type Turns } from './turns.ts';
 
 /** The format's own limit. */
 const LARGEST_HEADER = 100_000_000;
@@ -33,6 +35,9 @@ const KINDS: Readonly<Record<string, Kind>> = {
   BOOL: { size: 1, make: (n) => new Int32Array(n), get: (v, at) => v.getUint8(at) },
 };
 
+/** Types whose bytes are those of the typed array. */
+const DIRECT: ReadonlySet<string> = new Set(['F64', 'F32', 'I64', 'I32']);
+
 /**
  * The arrays of a safetensors file by name, as models take them for `params`. Half precision (`F16`, `BF16`) becomes
  * `Float32Array`, which holds it exactly; small integers become `Int32Array`.
@@ -55,7 +60,7 @@ export function loadSafetensorsWithShapes(source: FileSource): Promise<Record<st
   return readSource(source, 'the safetensors file', parseSafetensors);
 }
 
-function parseSafetensors(bytes: Uint8Array): Record<string, Tensor> {
+async function parseSafetensors(bytes: Uint8Array, turns: Turns): Promise<Record<string, Tensor>> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 8) throw damaged('it ends before its header');
   const length = view.getBigUint64(0, true);
@@ -63,14 +68,15 @@ function parseSafetensors(bytes: Uint8Array): Record<string, Tensor> {
     throw damaged(`its header should be ${length} bytes long, which it is not`);
   }
   const start = 8 + Number(length);
-  const header = parseJson(bytes.subarray(8, start), 'its header');
+  const header = await parseJson(bytes.subarray(8, start), 'its header', turns);
   const entries = Object.entries(header).filter(([name]) => name !== '__metadata__');
   const data = new DataView(bytes.buffer, bytes.byteOffset + start, bytes.length - start);
   const ranges = entries.map(([name, entry]) => range(asObject(entry, name), name));
   checkCover(ranges, data.byteLength);
-  return Object.fromEntries(
-    entries.map(([name, entry], index) => [name, read(asObject(entry, name), name, ranges[index]!, data)]),
-  );
+  const tensors: [string, Tensor][] = [];
+  for (const [index, [name, entry]] of entries.entries())
+    tensors.push([name, await read(asObject(entry, name), name, ranges[index]!, data, turns)]);
+  return Object.fromEntries(tensors);
 }
 
 interface Range {
@@ -98,7 +104,16 @@ function checkCover(ranges: readonly Range[], length: number): void {
     throw damaged(`its tensors need ${position} bytes of data, but there are ${length}`);
 }
 
-function read(entry: Json, name: string, { begin, end }: Range, data: DataView): Tensor {
+/** Elements that are read in a fraction of a slice. */
+const PIECE = 2 ** 15;
+
+async function read(
+  entry: Json,
+  name: string,
+  { begin, end }: Range,
+  data: DataView,
+  turns: Turns,
+): Promise<Tensor> {
   const type = asString(entry.dtype, `the type of ${name}`);
   const kind = Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
   if (kind === undefined) throw unsupported(`${name} has the type ${type}, which is not supported`);
@@ -110,7 +125,15 @@ function read(entry: Json, name: string, { begin, end }: Range, data: DataView):
     );
   }
   const array = kind.make(count);
-  for (let i = 0; i < count; ++i) array[i] = kind.get(data, begin + i * kind.size);
+  if (DIRECT.has(type) && endianness() === 'LE') {
+    const from = new Uint8Array(data.buffer, data.byteOffset + begin, end - begin);
+    await copyBytes(from, new Uint8Array(array.buffer), turns);
+    return { data: array, shape };
+  }
+  for (let i = 0; i < count; ++i) {
+    array[i] = kind.get(data, begin + i * kind.size);
+    if (i % PIECE === PIECE - 1) await turns.pass();
+  }
   return { data: array, shape };
 }
 

@@ -3,6 +3,7 @@
  * limit: code that nests deeply enough ends the process.
  */
 import { damaged } from './failure.ts';
+import type { Turns } from './turns.ts';
 
 /** Brackets inside one another, and levels of indentation. Code that PyTorch writes stays far below. */
 const DEEPEST = 100;
@@ -15,14 +16,16 @@ const WORDS =
   /(?:\b(?:not|and|or|if|else|in|is|for)\b|[-+*/%@~<>=.&|^!]+|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|#.*|[()[\]{},\n]|[^\S\n]+|\w+|.)/gu;
 
 /** @throws TorchCurvatureError `ERR_MODEL_LOAD` for code that nests deeper than code that PyTorch writes */
-export function checkNesting(code: string, name: string): void {
+export async function checkNesting(code: string, name: string, turns: Turns): Promise<void> {
   const refuse = () => damaged(`${name} nests its code more deeply than PyTorch writes it`);
   // PyTorch writes none, and where such a string ends is told in more than one way.
   if (/"""|'''/.test(code)) throw damaged(`${name} has a string of a kind that PyTorch does not write`);
   let depth = 0;
   let chain = 0;
   let beginning = true;
+  let seen = 0;
   for (const [token] of code.matchAll(WORDS)) {
+    if (++seen % 1024 === 0) await turns.pass();
     if (token === '\n') {
       beginning = true;
       if (depth === 0) chain = 0;

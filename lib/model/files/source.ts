@@ -5,6 +5,7 @@ import { types } from 'node:util';
 import { describe } from '../../arrays.ts';
 import { TorchCurvatureError, wrongType } from '../../errors.ts';
 import { damaged } from './failure.ts';
+import { copyBytes, Turns } from './turns.ts';
 
 /** A path, or the content of a file. */
 export type FileSource = string | Uint8Array;
@@ -13,7 +14,7 @@ export type FileSource = string | Uint8Array;
 export const MOST_BYTES = 2 ** 34;
 
 /**
- * Reads a file with `read`; failures name the file. Only regular files of at most `most` bytes are read: a pipe would
+ * Reads a file with `read`, whose bytes nobody else knows; failures name the file. Only regular files of at most `most` bytes are read: a pipe would
  * keep a thread of Node.js waiting, and a device never ends.
  *
  * @throws TypeError when `source` is neither a path nor bytes
@@ -21,16 +22,17 @@ export const MOST_BYTES = 2 ** 34;
 export async function readSource<T>(
   source: FileSource,
   kind: string,
-  read: (bytes: Uint8Array) => T | Promise<T>,
+  read: (bytes: Uint8Array, turns: Turns) => Promise<T>,
   most: number = MOST_BYTES,
 ): Promise<T> {
   if (typeof source !== 'string' && !types.isUint8Array(source)) {
     throw wrongType(`${kind} should be a path or a Uint8Array, got ${describe(source)}`);
   }
   try {
-    const bytes = typeof source === 'string' ? await contentOf(source, most) : source;
-    checkSize(bytes.length, most);
-    return await read(bytes);
+    const turns = new Turns();
+    const bytes =
+      typeof source === 'string' ? await contentOf(source, most) : await copyOf(source, most, turns);
+    return await read(bytes, turns);
   } catch (error) {
     const name = typeof source === 'string' ? source : kind;
     // What is no refusal of a reader's is content that it did not expect, such as nesting beyond the stack.
@@ -55,6 +57,14 @@ async function contentOf(path: string, most: number): Promise<Uint8Array> {
     if (error instanceof TorchCurvatureError) throw error;
     throw damaged((error as Error).message, error);
   }
+}
+
+/** The caller may change its bytes, or transfer them, while they are read. */
+async function copyOf(bytes: Uint8Array, most: number, turns: Turns): Promise<Uint8Array> {
+  checkSize(bytes.length, most);
+  const copy = new Uint8Array(bytes.length);
+  await copyBytes(bytes, copy, turns);
+  return copy;
 }
 
 function checkSize(bytes: number, most: number): void {

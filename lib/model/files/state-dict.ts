@@ -3,6 +3,7 @@ import { damaged } from './failure.ts';
 import { asCount } from './json.ts';
 import { Global, unpickle } from './pickle.ts';
 import { type ElementType, elementSize, type StoredTensor } from './stored-tensor.ts';
+import type { Turns } from './turns.ts';
 import { Archive } from './zip.ts';
 
 /** How `torch.save` and `torch.jit.save` name the types of storages. */
@@ -40,8 +41,12 @@ class Tensor {
 }
 
 /** The tensors by name; entries that are no tensors are left out. */
-export async function readStateDict(bytes: Uint8Array, name: string): Promise<Map<string, StoredTensor>> {
-  const archive = await Archive.open(bytes);
+export async function readStateDict(
+  bytes: Uint8Array,
+  name: string,
+  turns: Turns,
+): Promise<Map<string, StoredTensor>> {
+  const archive = await Archive.open(bytes, turns);
   const pickle = archive.names.find((entry) => entry.endsWith('/data.pkl'));
   if (pickle === undefined) throw damaged(`${name} was not written by torch.save`);
   const root = pickle.slice(0, -'data.pkl'.length);

@@ -2,6 +2,7 @@
 import { endianness } from 'node:os';
 import type { RawTensor, TypedArray } from '../../addon/values.ts';
 import { damaged, unsupported } from './failure.ts';
+import { copyBytes, type Turns } from './turns.ts';
 
 /** Numbers of libtorch's `ScalarType`. */
 const SCALAR_TYPES = [
@@ -67,8 +68,6 @@ export function isDirect(type: ElementType): boolean {
   return type === 'float32' || type === 'float64' || type === 'int64' || type === 'int32';
 }
 
-type FromBuffer = new (buffer: ArrayBufferLike, offset: number, length: number) => TypedArray;
-
 function isContiguous({ shape, strides }: TensorLayout): boolean {
   let expected = 1;
   for (let axis = shape.length - 1; axis >= 0; --axis) {
@@ -78,8 +77,8 @@ function isContiguous({ shape, strides }: TensorLayout): boolean {
   return true;
 }
 
-/** The tensor's elements, row-major. */
-export function elements(tensor: StoredTensor, name: string): RawTensor {
+/** How many elements a tensor has, once it is sure that its bytes hold them. */
+export function countOf(tensor: StoredTensor, name: string): number {
   const { type, shape, strides, offset, bytes } = tensor;
   const reader = READERS[type];
   if (reader === undefined) {
@@ -91,27 +90,45 @@ export function elements(tensor: StoredTensor, name: string): RawTensor {
     count *= size;
     last += (size - 1) * strides[axis]!;
   });
-  if (count === 0) return { data: reader.make(0), shape };
+  if (count === 0) return 0;
   // A stride of 0 lets a few bytes stand for any number of elements.
   if (!Number.isSafeInteger(last) || (last + 1) * reader.size > bytes.length || count > bytes.length) {
     throw damaged(`${name} is larger than its ${bytes.length} bytes of data`);
   }
+  return count;
+}
+
+/** The tensor's elements, row-major. */
+export async function elements(tensor: StoredTensor, name: string, turns: Turns): Promise<RawTensor> {
+  const count = countOf(tensor, name);
+  const data = READERS[tensor.type]!.make(count);
+  await readElements(tensor, data, turns);
+  return { data, shape: tensor.shape };
+}
+
+/** Elements that are read in a fraction of a slice. */
+const PIECE = 2 ** 14;
+
+/** Fills `data`, of the kind that `elements` gives and of `countOf` elements. */
+export async function readElements(tensor: StoredTensor, data: TypedArray, turns: Turns): Promise<void> {
+  const { type, shape, strides, offset, bytes } = tensor;
+  const { size, get } = READERS[type]!;
   if (isDirect(type) && endianness() === 'LE' && isContiguous(tensor)) {
-    const copy = new Uint8Array(bytes.subarray(offset * reader.size, (offset + count) * reader.size));
-    return { data: new (reader.make(0).constructor as FromBuffer)(copy.buffer, 0, count), shape };
+    const target = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    await copyBytes(bytes.subarray(offset * size, (offset + data.length) * size), target, turns);
+    return;
   }
-  const data = reader.make(count);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const index = new Array<number>(shape.length).fill(0);
   let position = offset;
-  for (let i = 0; i < count; ++i) {
-    data[i] = reader.get(view, position * reader.size);
+  for (let i = 0; i < data.length; ++i) {
+    data[i] = get(view, position * size);
     for (let axis = shape.length - 1; axis >= 0; --axis) {
       position += strides[axis]!;
       if (++index[axis]! < shape[axis]!) break;
       position -= strides[axis]! * shape[axis]!;
       index[axis] = 0;
     }
+    if (i % PIECE === PIECE - 1) await turns.pass();
   }
-  return { data, shape };
 }

@@ -1,13 +1,18 @@
 /** Models that `torch.jit.save` wrote. */
 
 import { addon } from '../../addon/addon.ts';
-import { translated } from '../../errors.ts';
-import { damaged, unsupported } from './failure.ts';
+import { run } from '../../addon/run.ts';
+import { elementCount, floatArray } from '../../arrays.ts';
+import { damaged, requireFewNodes, unsupported } from './failure.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { unpickle } from './pickle.ts';
 import { checkNesting } from './script-nesting.ts';
 import { storage } from './state-dict.ts';
+import type { Turns } from './turns.ts';
 import type { Archive } from './zip.ts';
+
+/** Parameters that are copied in a fraction of a slice. */
+const PIECE = 2 ** 18;
 
 const MAIN = /^([^/]+\/)data\.pkl$/;
 
@@ -16,15 +21,19 @@ export function isTorchScript({ names }: Archive): boolean {
 }
 
 /**
- * `archive` is that of `bytes`. What libtorch takes on trust is looked at first: checksums, lengths of storages, code
- * that would run while loading.
+ * `archive` is that of `bytes`, which the addon reads in place on a thread of the executor. What libtorch takes on trust
+ * is looked at first: lengths of storages, code that would run while loading.
  */
-export function readTorchScript(archive: Archive, bytes: Uint8Array): LoadedModel {
-  archive.verify();
+export async function readTorchScript(
+  archive: Archive,
+  bytes: Uint8Array,
+  turns: Turns,
+  maxNodes: number,
+): Promise<LoadedModel> {
   for (const name of archive.names) {
     if (!/\.(py|pkl)$/.test(name)) continue;
     const content = Buffer.from(archive.read(name));
-    if (name.endsWith('.py')) checkNesting(content.toString(), name);
+    if (name.endsWith('.py')) await checkNesting(content.toString(), name, turns);
     if (content.includes('__setstate__'))
       throw unsupported(`${name} runs code of its own while it is loaded`);
     if (content.includes('__torch__.torch.classes'))
@@ -32,8 +41,16 @@ export function readTorchScript(archive: Archive, bytes: Uint8Array): LoadedMode
   }
   const root = rootOf(archive);
   for (const part of ['data', 'constants']) checkStorages(archive, root!, part);
-  const { program, parameters, frozen } = translated(() => addon().loadTorchScript(bytes));
-  return { kind: 'torchscript', program, initialParameters: parameters, frozen };
+  const loaded = await run('loadTorchScript', { bytes }, undefined, () => ({ bytes: bytes.length }));
+  const { values, float64, nodes, frozen, ...program } = loaded;
+  requireFewNodes(nodes, maxNodes);
+  const count = program.parameters.reduce((sum, { shape }) => sum + elementCount(shape, 'a parameter'), 0);
+  const initialParameters = floatArray(float64 ? 'float64' : 'float32', count);
+  for (let begin = 0; begin < count; begin += PIECE) {
+    addon().copyValues(values, begin, initialParameters.subarray(begin, begin + PIECE));
+    await turns.pass();
+  }
+  return { kind: 'torchscript', program, initialParameters, frozen };
 }
 
 /**

@@ -2,9 +2,11 @@
  * The zip archives that PyTorch writes, read into memory. Everything the directory says is checked before it is
  * believed: a model file may be damaged, or made to harm.
  */
-import { crc32, inflateRawSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { crc32, inflateRaw } from 'node:zlib';
 import { type Entry, fromBufferPromise } from 'yauzl';
 import { damaged } from './failure.ts';
+import { pieces, type Turns } from './turns.ts';
 
 const STORED = 0;
 const DEFLATED = 8;
@@ -19,27 +21,29 @@ interface Stored {
 }
 
 export class Archive {
-  readonly #bytes: Buffer;
-  readonly #entries: ReadonlyMap<string, Stored>;
+  readonly #contents: ReadonlyMap<string, Uint8Array>;
 
-  private constructor(bytes: Buffer, entries: ReadonlyMap<string, Stored>) {
-    this.#bytes = bytes;
-    this.#entries = entries;
+  private constructor(contents: ReadonlyMap<string, Uint8Array>) {
+    this.#contents = contents;
   }
 
   /**
-   * Reads the directory of an archive.
+   * Reads an archive: its directory, then every entry, checked against its size and checksum.
    *
    * @throws TorchCurvatureError `ERR_MODEL_LOAD` when the archive is truncated, contradicts itself, or would expand to
    * much more than its size
    */
-  static async open(bytes: Uint8Array): Promise<Archive> {
+  static async open(bytes: Uint8Array, turns: Turns): Promise<Archive> {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let entries: ReadonlyMap<string, Stored>;
     try {
-      return new Archive(buffer, await directory(buffer));
+      entries = await directory(buffer);
     } catch (error) {
       throw damaged(`no readable zip archive: ${(error as Error).message}`, error);
     }
+    const contents = new Map<string, Uint8Array>();
+    for (const [name, stored] of entries) contents.set(name, await contentOf(buffer, stored, turns));
+    return new Archive(contents);
   }
 
   /** Whether the bytes begin as a zip archive does. */
@@ -48,30 +52,33 @@ export class Archive {
   }
 
   get names(): string[] {
-    return [...this.#entries.keys()];
+    return [...this.#contents.keys()];
   }
 
   has(name: string): boolean {
-    return this.#entries.has(name);
+    return this.#contents.has(name);
   }
 
-  /** The content of an entry, checked against its size and checksum. A view of the file where it is not compressed. */
+  /** The content of an entry. A view of the file where it is not compressed. */
   read(name: string): Uint8Array {
-    const stored = this.#entries.get(name);
-    if (stored === undefined) throw damaged(`the archive lacks ${name}`);
-    const { entry, start } = stored;
-    const raw = this.#bytes.subarray(start, start + entry.compressedSize);
-    const content = entry.compressionMethod === STORED ? raw : inflate(raw, entry);
-    if (content.length !== entry.uncompressedSize || crc32(content) !== entry.crc32) {
-      throw damaged(`${name} does not have the checksum that the archive gives for it`);
-    }
+    const content = this.#contents.get(name);
+    if (content === undefined) throw damaged(`the archive lacks ${name}`);
     return content;
   }
+}
 
-  /** Checks the content of every entry. */
-  verify(): void {
-    for (const name of this.#entries.keys()) this.read(name);
+async function contentOf(file: Buffer, { entry, start }: Stored, turns: Turns): Promise<Uint8Array> {
+  const raw = file.subarray(start, start + entry.compressedSize);
+  const content = entry.compressionMethod === STORED ? raw : await inflate(raw, entry);
+  let sum = 0;
+  for (const piece of pieces(content)) {
+    sum = crc32(piece, sum);
+    await turns.pass();
   }
+  if (content.length !== entry.uncompressedSize || sum !== entry.crc32) {
+    throw damaged(`${entry.fileName} does not have the checksum that the archive gives for it`);
+  }
+  return content;
 }
 
 async function directory(buffer: Buffer): Promise<Map<string, Stored>> {
@@ -99,10 +106,12 @@ async function directory(buffer: Buffer): Promise<Map<string, Stored>> {
   return entries;
 }
 
-function inflate(raw: Uint8Array, entry: Entry): Uint8Array {
+const inflateAside = promisify(inflateRaw) as (raw: Uint8Array, options: object) => Promise<Uint8Array>;
+
+async function inflate(raw: Uint8Array, entry: Entry): Promise<Uint8Array> {
   try {
     // A limit of 0 would mean none.
-    return inflateRawSync(raw, { maxOutputLength: Math.max(1, entry.uncompressedSize) });
+    return await inflateAside(raw, { maxOutputLength: Math.max(1, entry.uncompressedSize) });
   } catch (error) {
     throw damaged(`${entry.fileName} cannot be decompressed: ${(error as Error).message}`, error);
   }

@@ -13,7 +13,7 @@ describe.each(modelFiles())('$file', ({ file, expected }) => {
   async function request(chunkSize: number): Promise<RawRequest & { v: FloatArray }> {
     const { program } = await load();
     return {
-      program: addon().createProgram(program),
+      program: program.handle,
       params: Float64Array.from(expected.params),
       inputs: inputTensors(expected),
       v: Float64Array.from(expected.v),

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { addon } from '../../../lib/addon/addon.ts';
 import { readModelFile } from '../../../lib/model/files/index.ts';
 import { FOLDER } from './fixtures.ts';
 
@@ -26,9 +25,7 @@ describe.each(Object.entries(REASONS))('%s', (name, { code, message }) => {
   const files = ['.pt2', '.pt', '.script.pt'].map((format) => `refused-${name}${format}`);
 
   test.each(files.filter((file) => existsSync(join(FOLDER, file))))('%s', async (file) => {
-    const load = async () =>
-      addon().createProgram((await readModelFile(join(FOLDER, file), { trusted: true })).program);
-    const error = await load().then(
+    const error = await readModelFile(join(FOLDER, file), { trusted: true }).then(
       () => undefined,
       (reason: unknown) => reason,
     );
