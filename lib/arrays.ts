@@ -1,10 +1,10 @@
 /** Flat vectors and tensors: typed arrays with a shape. */
 import { types } from 'node:util';
-import type { FloatArray, TypedArray } from './addon/values.ts';
+import type { FloatArray, IntegerArray, ResultArray, TypedArray } from './addon/values.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from './errors.ts';
 import { plural } from './words.ts';
 
-export type { FloatArray, TypedArray };
+export type { FloatArray, IntegerArray, ResultArray, TypedArray };
 
 /** Precision of parameters, vectors over them, and results. */
 export type DType = 'float32' | 'float64';
@@ -19,11 +19,23 @@ export interface Tensor<Data extends TypedArray = TypedArray> {
   readonly shape: readonly number[];
 }
 
-/** One array for each parameter, by name; what `loadSafetensors` gives. The arrays must be of floating numbers. */
-export type ParameterRecord = Readonly<Record<string, TypedArray>>;
+/** `Float32Array` or `Float64Array`, over any memory: the precision that an array stands for. */
+export type ArrayKind<F extends FloatArray> = F extends Float32Array
+  ? Float32Array
+  : F extends Float64Array
+    ? Float64Array
+    : never;
+
+/**
+ * One array for each parameter, by name; what `loadSafetensors` gives. The arrays must be of floating numbers of one kind;
+ * integers are refused where the record is used.
+ */
+export interface ParameterRecord<F extends FloatArray = FloatArray> {
+  readonly [name: string]: F | IntegerArray;
+}
 
 /** A vector over the parameters: flat, or one array for each parameter. */
-export type ParameterVector = FloatArray | ParameterRecord;
+export type ParameterVector<F extends FloatArray = FloatArray> = F | ParameterRecord<F>;
 
 /**
  * Makes a tensor from row-major data; `data` is not copied.
@@ -115,7 +127,7 @@ export function dtypeOf(array: FloatArray): DType {
   return types.isFloat64Array(array) ? 'float64' : 'float32';
 }
 
-export function floatArray(dtype: DType, length: number): FloatArray {
+export function floatArray(dtype: DType, length: number): ResultArray<FloatArray> {
   return dtype === 'float64' ? new Float64Array(length) : new Float32Array(length);
 }
 

@@ -22,8 +22,14 @@ export const ENGINES = ['auto', 'fused', 'autograd'] as const;
  */
 export type Engine = (typeof ENGINES)[number];
 
+/** Where a result goes. */
+export interface OutOption<Out extends FloatArray = FloatArray> {
+  /** Receives the result when given; of the kind of the parameters and the length of the result. */
+  out?: Out;
+}
+
 /** Options that all products share. */
-export interface ProductOptions {
+export interface ProductOptions<Out extends FloatArray = FloatArray> extends OutOption<Out> {
   /** `'cpu'` (the default), `'cuda'` or `'cuda:N'`. */
   device?: string;
   /** Rows of the batch at once, which bounds the memory; by default the engine chooses. */
@@ -34,8 +40,6 @@ export interface ProductOptions {
   engine?: Engine;
   /** Stops the product between chunks; it rejects with the signal's reason. */
   signal?: AbortSignal;
-  /** Receives the result when given; of the kind of the parameters and the length of the result. */
-  out?: FloatArray;
 }
 
 /** For the tables of those that have more. */
@@ -161,13 +165,11 @@ export function checkVector(value: unknown, name: string, length: number, dtype?
 }
 
 /** Options of a product with something that was prepared before. */
-export interface ApplyOptions {
+export interface ApplyOptions<Out extends FloatArray = FloatArray> extends OutOption<Out> {
   /** Intra-op threads of this product. */
   threads?: number;
   /** Stops the product between chunks; it rejects with the signal's reason. */
   signal?: AbortSignal;
-  /** Receives the result when given. */
-  out?: FloatArray;
 }
 
 const APPLY_OPTIONS = new OptionNames<ApplyOptions>({ threads: true, signal: true, out: true });

@@ -5,9 +5,19 @@
  */
 
 export { type Info, info } from './addon/info.ts';
-export type { DType, FloatArray, ParameterRecord, ParameterVector, Tensor, TypedArray } from './arrays.ts';
+export type {
+  ArrayKind,
+  DType,
+  FloatArray,
+  IntegerArray,
+  ParameterRecord,
+  ParameterVector,
+  ResultArray,
+  Tensor,
+  TypedArray,
+} from './arrays.ts';
 export { tensor } from './arrays.ts';
-export type { ApplyOptions, Engine, ProductOptions, WholeOptions } from './check.ts';
+export type { ApplyOptions, Engine, OutOption, ProductOptions, WholeOptions } from './check.ts';
 export { type ConfigureOptions, configure, type Settings } from './configure.ts';
 export { type ErrorCode, TorchCurvatureError } from './errors.ts';
 export type { LoadOptions } from './model/files/index.ts';
@@ -19,7 +29,7 @@ export * as nn from './model/nn/index.ts';
 export type { Layer } from './model/nn/layer.ts';
 export { type CustomOperator, customOperator } from './operators/custom.ts';
 export {
-  type CentredOperatorOptions,
+  type CenteredOperatorOptions,
   type EmpiricalFisherOptions,
   empiricalFisher,
   empiricalFisherSync,
@@ -46,14 +56,14 @@ export {
   type DiagonalOperatorOptions,
   denseOperator,
   diagonalOperator,
-  type LinearOperator,
+  LinearOperator,
   type OperatorVector,
 } from './operators/linear-operator.ts';
 export type { Batch, BatchSource } from './problem/batches.ts';
 export type { Loss, LossProblem } from './problem/loss.ts';
 export type { Problem } from './problem/problem.ts';
 export type { StreamedProblem } from './problem/streamed-problem.ts';
-export { type Linearization, type LinearizeOptions, linearize, linearizeSync } from './products/linearize.ts';
+export { Linearization, type LinearizeOptions, linearize, linearizeSync } from './products/linearize.ts';
 export {
   type DenseOptions,
   matvecDense,

@@ -83,14 +83,14 @@ function report({ name, widths, batch, parameters, dtype, threads, versions, res
       minMs.toPrecision(3),
       medianMs.toPrecision(3),
       ratios.find((each) => each.title === title)?.ratio.toFixed(3) ?? '',
-      way === 'linearised' && widths !== undefined ? ofPeak(widths, batch, minMs, dtype, threads) : '',
+      way === 'linearized' && widths !== undefined ? ofPeak(widths, batch, minMs, dtype, threads) : '',
       (peakBytes / 1e6).toFixed(0),
       difference.toExponential(0),
     ]);
   }
   console.log(table.toString());
   console.log(
-    `Cost of a product linearised once, in gradients: ${costs.ours.toFixed(2)} (PyTorch: ${costs.torch.toFixed(2)})`,
+    `Cost of a product linearized once, in gradients: ${costs.ours.toFixed(2)} (PyTorch: ${costs.torch.toFixed(2)})`,
   );
 }
 

@@ -64,7 +64,7 @@ export interface Operations extends OperatorOperations {
   forward: { request: RawRequest; result: RawTensor };
   /** Jᵀ(J v) without J. */
   matvecOnTheFly: { request: RawProductRequest; result: FloatArray };
-  /** JᵀJ v through a materialised J. */
+  /** JᵀJ v through a materialized J. */
   matvecDense: { request: RawDenseRequest; result: FloatArray };
 }
 

@@ -1,4 +1,5 @@
-import { TorchCurvatureError } from '../errors.ts';
+import { types } from 'node:util';
+import { TorchCurvatureError, wrongType } from '../errors.ts';
 
 /**
  * Something that holds native memory. `dispose`, or the end of a `using` block, frees it at once; the garbage collector
@@ -8,8 +9,15 @@ export abstract class NativeObject<Handle> implements Disposable {
   #handle: Handle | undefined;
   readonly #name: string;
 
-  /** @param name what messages call it: "the linearisation" */
-  protected constructor(handle: Handle, name: string) {
+  /**
+   * @param name what messages call it: "the linearization"
+   * @param makers the functions that make one
+   * @throws TypeError for anything but a handle of the addon, which only the package has
+   */
+  protected constructor(handle: Handle, name: string, makers: string) {
+    if (!types.isExternal(handle)) {
+      throw wrongType(`new ${new.target.name} is not for callers: ${makers} makes ${name}`);
+    }
     this.#handle = handle;
     this.#name = name;
   }

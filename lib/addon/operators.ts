@@ -1,10 +1,10 @@
-/** Types of the raw addon for linearisations, operators and solvers. */
+/** Types of the raw addon for linearizations, operators and solvers. */
 
 import type { EigshEnd, EigshReason, SolverReason } from '../solvers/reasons.ts';
 import type { LinearizationHandle, OperatorHandle, RawRequest } from './requests.ts';
-import type { FloatArray, RawTensor } from './values.ts';
+import type { FloatArray, RawTensor, ResultArray } from './values.ts';
 
-/** What of a problem is linearised, and how much of it is kept. */
+/** What of a problem is linearized, and how much of it is kept. */
 export interface RawLinearizeRequest extends RawRequest {
   /** Bytes that may be kept between products; 0 or absent: half of what is free when it is made. */
   memoryBudget?: number | undefined;
@@ -12,7 +12,7 @@ export interface RawLinearizeRequest extends RawRequest {
   products?: number | undefined;
 }
 
-/** A product with a linearisation; `v` is [P], or of the output's elements for `vjp`. */
+/** A product with a linearization; `v` is [P], or of the output's elements for `vjp`. */
 export interface RawLinearizationProduct {
   linearization: LinearizationHandle;
   product: 'jvp' | 'vjp' | 'matvec';
@@ -30,7 +30,7 @@ export interface RawLinearizationInfo {
   /** Bytes kept for later products. */
   bytes: number;
   chunks: number;
-  /** Chunks that are kept; the others are linearised again in each product. */
+  /** Chunks that are kept; the others are linearized again in each product. */
   keptChunks: number;
 }
 
@@ -54,13 +54,13 @@ interface RawOperatorFields extends RawLoss {
   seed?: bigint | undefined;
   firstRow?: number | undefined;
   /**
-   * Of centred matrices over several batches: v ↦ Σ w of what is centred, [means, P], or (v, mean) ↦ the product with
+   * Of centered matrices over several batches: v ↦ Σ w of what is centered, [means, P], or (v, mean) ↦ the product with
    * that mean, [P, P + means]; absent for the whole matrix.
    */
   part?: 'sums' | 'around' | undefined;
 }
 export interface RawOperatorRequest extends RawLinearizeRequest, RawOperatorFields {}
-/** An operator that shares a linearisation with others (`hessian` uses only its point). */
+/** An operator that shares a linearization with others (`hessian` uses only its point). */
 export interface RawSharedOperatorRequest extends RawOperatorFields {
   linearization: LinearizationHandle;
   chunkSize: number;
@@ -193,7 +193,7 @@ export interface OperatorOperations {
   /** The loss and its gradient over all rows. */
   lossGradient: {
     request: RawLossGradientRequest;
-    result: { loss: number; gradient: FloatArray; terms: number };
+    result: { loss: number; gradient: ResultArray<FloatArray>; terms: number };
   };
   /** The terms of the loss over all rows, and Σ of the weights of the data that have terms. */
   lossCounts: { request: RawLossGradientRequest; result: { terms: number; weight: number } };
@@ -222,7 +222,11 @@ export interface RawCallbackOperator {
   /** The caller's word; `transposed` is then never asked for. */
   symmetric: boolean;
   /** The products with `count` vectors, one after another. What it throws or rejects with rejects the operation. */
-  product: (vectors: FloatArray, count: number, transposed: boolean) => FloatArray | Promise<FloatArray>;
+  product: (
+    vectors: ResultArray<FloatArray>,
+    count: number,
+    transposed: boolean,
+  ) => FloatArray | Promise<FloatArray>;
 }
 
 /** Functions that return at once. Combinations hold on to what they are made of; a disposed handle throws `ERR_DISPOSED`. */

@@ -36,7 +36,7 @@ export function formatNumbers(values: readonly number[]): string {
   return values.map((value) => value.toFixed(4)).join(', ');
 }
 
-/** A table for terminals and files alike: lines, but no colours. Columns after the first are numbers. */
+/** A table for terminals and files alike: lines, but no colors. Columns after the first are numbers. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   return draw(rows, {
     head: [...head],

@@ -20,7 +20,7 @@ interface MatvecOptions {
   chunkSize?: number;
 }
 
-/** Looked for here: commander would miss them before it noticed that one of them is there, but misspelt. */
+/** Looked for here: commander would miss them before it noticed that one of them is there, but misspelled. */
 const REQUIRED = new Set(['model', 'x', 'v', 'out']);
 
 export function matvecCommand(): Command {
@@ -36,7 +36,7 @@ export function matvecCommand(): Command {
     .option('--out <file>', 'where the product goes (.npy)')
     .option('--params <file>', "parameters, flat (.npy, of the kind of v); by default the model file's own")
     .addOption(
-      new Option('--seed <n>', "instead of --params: PyTorch's default initialisation from this seed")
+      new Option('--seed <n>', "instead of --params: PyTorch's default initialization from this seed")
         .argParser(wholeNumber)
         .conflicts('params'),
     )
@@ -74,5 +74,5 @@ async function parameters(model: Model, dtype: 'float32' | 'float64', { params, 
   if (params !== undefined) return readFlatNpy(params);
   if (seed !== undefined) return model.init({ seed, dtype });
   if (model.initialParameters !== undefined) return model.initialParameters;
-  throw new UsageError('a layer list carries no weights: give --params FILE, or --seed N to initialise them');
+  throw new UsageError('a layer list carries no weights: give --params FILE, or --seed N to initialize them');
 }

@@ -2,7 +2,15 @@
 
 import { addon } from '../addon/addon.ts';
 import type { GeneratorHandle } from '../addon/requests.ts';
-import { type DType, describe, elementCount, type FloatArray, sizesOf, type Tensor } from '../arrays.ts';
+import {
+  type DType,
+  describe,
+  elementCount,
+  type FloatArray,
+  type ResultArray,
+  sizesOf,
+  type Tensor,
+} from '../arrays.ts';
 import { checkDType } from '../check.ts';
 import { outOfRange, wrongType } from '../errors.ts';
 import { OptionNames } from '../options.ts';
@@ -38,6 +46,15 @@ export class Generator {
   }
 
   /** `torch.randn(shape)`: standard normal. */
+  randn(
+    shape: readonly number[],
+    options: NormalOptions & { dtype: 'float64' },
+  ): Tensor<ResultArray<Float64Array>>;
+  randn(
+    shape: readonly number[],
+    options?: NormalOptions & { dtype?: 'float32' },
+  ): Tensor<ResultArray<Float32Array>>;
+  randn(shape: readonly number[], options?: NormalOptions): Tensor<ResultArray<FloatArray>>;
   randn(shape: readonly number[], options?: NormalOptions): Tensor<FloatArray> {
     const sizes = drawnShape(shape);
     const float64 = checkDType(NORMAL_OPTIONS.read(options).dtype) === 'float64';
@@ -45,6 +62,15 @@ export class Generator {
   }
 
   /** `torch.empty(shape).uniform_(low, high)`: uniform in [low, high); by default what `torch.rand` draws. */
+  uniform(
+    shape: readonly number[],
+    options: UniformOptions & { dtype: 'float64' },
+  ): Tensor<ResultArray<Float64Array>>;
+  uniform(
+    shape: readonly number[],
+    options?: UniformOptions & { dtype?: 'float32' },
+  ): Tensor<ResultArray<Float32Array>>;
+  uniform(shape: readonly number[], options?: UniformOptions): Tensor<ResultArray<FloatArray>>;
   uniform(shape: readonly number[], options?: UniformOptions): Tensor<FloatArray> {
     const { low = 0, high = 1, dtype } = UNIFORM_OPTIONS.read(options);
     const sizes = drawnShape(shape);

@@ -5,6 +5,7 @@ import type { ProgramHandle, RawRequest } from '../addon/requests.ts';
 import { run, runSync } from '../addon/run.ts';
 import type { RawTensor } from '../addon/values.ts';
 import {
+  type ArrayKind,
   type DType,
   describe,
   describeShape,
@@ -15,6 +16,7 @@ import {
   isFloatArray,
   type ParameterRecord,
   type ParameterVector,
+  type ResultArray,
   type Tensor,
 } from '../arrays.ts';
 import {
@@ -22,6 +24,7 @@ import {
   checkOptions,
   checkTensor,
   checkVector,
+  type OutOption,
   PRODUCT_OPTIONS,
   type ProductOptions,
 } from '../check.ts';
@@ -70,21 +73,24 @@ export type Inputs = Tensor | readonly Tensor[];
 /** What a model needs besides its program. */
 export interface ModelOrigin {
   program: ProgramRecord;
-  /** How each parameter is initialised; a model from a file has its own values instead. */
+  /** How each parameter is initialized; a model from a file has its own values instead. */
   initialisers?: readonly Initialiser[];
   initialParameters?: FloatArray;
   /** What the model was exported for, where that is known. */
   inputs?: readonly ModelInput[] | undefined;
 }
 
-/** A model as `Model.sequential` and `Model.load` make it. It holds no parameter values: products are told them. */
-export class Model {
+/**
+ * A model as `Model.sequential` and `Model.load` make it. It holds no parameter values: products are told them. `Initial`
+ * is what `init` gives unless it is told a precision.
+ */
+export class Model<Initial extends FloatArray = FloatArray> {
   /** In the order of PyTorch's `named_parameters()`, which is the order of flat vectors. */
   readonly parameters: readonly Parameter[];
   /** P, the length of flat vectors over the parameters. */
   readonly parameterCount: number;
   /** The parameters a model file brings, flat; undefined for a list of layers. */
-  readonly initialParameters: FloatArray | undefined;
+  readonly initialParameters: ResultArray<Initial> | undefined;
   /**
    * The rows that the model runs at a time: those that its file was exported for. Data may have any multiple of it, and
    * each product is computed so many rows at a time, exactly; a `chunkSize` then bounds no more than that. `undefined`
@@ -109,7 +115,7 @@ export class Model {
       }),
     );
     this.parameterCount = offset;
-    this.initialParameters = initialParameters;
+    this.initialParameters = initialParameters as ResultArray<Initial> | undefined;
     this.#initialisers = initialisers;
     this.batchSize = program.batch;
     this.#inputCount = program.inputs;
@@ -121,14 +127,14 @@ export class Model {
    * A model of layers, one after the other. Parameters are named as in the state dict of PyTorch's `nn.Sequential`:
    * `0.weight`, `0.bias`, `2.weight`, …
    */
-  static sequential(layers: readonly Layer[]): Model;
-  static sequential(layers: readonly Layer[], ...rest: readonly unknown[]): Model {
+  static sequential(layers: readonly Layer[]): Model<Float32Array>;
+  static sequential(layers: readonly Layer[], ...rest: readonly unknown[]): Model<Float32Array> {
     noOptions(rest, 'Model.sequential');
     const builder = new ProgramBuilder();
     const output = emitChain(checkLayers(layers, 'Model.sequential'), new Scope(builder, ''), builder.input);
     return new Model({
       program: createProgramSync(builder.finish(output)),
-      initialisers: builder.parameters.map(({ initialise }) => initialise),
+      initialisers: builder.parameters.map(({ initialize }) => initialize),
     });
   }
 
@@ -148,12 +154,13 @@ export class Model {
   }
 
   /**
-   * PyTorch's default initialisation, flat: the numbers of the same layers made after `torch.manual_seed(seed)`. For a
+   * PyTorch's default initialization, flat: the numbers of the same layers made after `torch.manual_seed(seed)`. For a
    * model from a file, its own parameters in the precision asked for.
    */
-  init(options: InitOptions & { dtype: 'float64' }): Float64Array;
-  init(options?: InitOptions & { dtype?: 'float32' }): Float32Array;
-  init(options?: InitOptions): FloatArray;
+  init(options: InitOptions & { dtype: 'float64' }): ResultArray<Float64Array>;
+  init(options: InitOptions & { dtype: 'float32' }): ResultArray<Float32Array>;
+  init(options?: InitOptions & { dtype?: undefined }): ResultArray<Initial>;
+  init(options?: InitOptions): ResultArray<FloatArray>;
   init(options?: InitOptions): FloatArray {
     const { seed = 0, generator = new Generator(seed), dtype } = INIT_OPTIONS.read(options);
     const precision = checkDType(dtype ?? (this.initialParameters && dtypeOf(this.initialParameters)));
@@ -177,11 +184,11 @@ export class Model {
    * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when a parameter is missing, unknown or of another length,
    * `ERR_DTYPE_MISMATCH` when the arrays are not all of one kind
    */
-  flatten(arrays: ParameterRecord): FloatArray {
-    return this.#flatten(arrays, 'record');
+  flatten<F extends FloatArray>(arrays: ParameterRecord<F>): ResultArray<F> {
+    return this.#flatten(arrays, 'record') as ResultArray<F>;
   }
 
-  #flatten(arrays: ParameterRecord, name: string): FloatArray {
+  #flatten(arrays: ParameterRecord, name: string): ResultArray<FloatArray> {
     record(arrays, name);
     const unknown = Object.keys(arrays).find(
       (key) => !this.parameters.some((parameter) => parameter.name === key),
@@ -233,28 +240,40 @@ export class Model {
   }
 
   /** The outputs for a batch, [batch, …]; their data are `options.out` where given. */
-  async forward(params: ParameterVector, x: Inputs, options?: ProductOptions): Promise<Tensor<FloatArray>> {
+  async forward<F extends FloatArray, Out extends FloatArray = ResultArray<F>>(
+    params: ParameterVector<F>,
+    x: Inputs,
+    options?: ProductOptions<Out> & OutOption<ArrayKind<F>>,
+  ): Promise<Tensor<Out>> {
     const { request, signal, describe, finish } = this.#forwardRequest(params, x, options);
     return finish(await run('forward', request, signal, describe));
   }
 
   /** `forward` on the calling thread. */
-  forwardSync(params: ParameterVector, x: Inputs, options?: ProductOptions): Tensor<FloatArray> {
+  forwardSync<F extends FloatArray, Out extends FloatArray = ResultArray<F>>(
+    params: ParameterVector<F>,
+    x: Inputs,
+    options?: ProductOptions<Out> & OutOption<ArrayKind<F>>,
+  ): Tensor<Out> {
     const { request, signal, describe, finish } = this.#forwardRequest(params, x, options);
     return finish(runSync('forward', request, signal, describe));
   }
 
-  #forwardRequest(params: ParameterVector, x: Inputs, options: ProductOptions | undefined) {
+  #forwardRequest<Out extends FloatArray>(
+    params: ParameterVector,
+    x: Inputs,
+    options: ProductOptions<Out> | undefined,
+  ) {
     const { out, ...given } = PRODUCT_OPTIONS.read(options);
     const { signal, ...how } = checkOptions(given);
     const { request, describe } = this.request(params, x, how);
     // How many outputs there are is known when they are.
     const check = (length: number) => out && checkVector(out, 'out', length, dtypeOf(request.params));
     check(out?.length ?? 0);
-    const finish = ({ data, shape }: RawTensor): Tensor<FloatArray> => {
+    const finish = ({ data, shape }: RawTensor): Tensor<Out> => {
       const checked = check(data.length);
       checked?.set(data as FloatArray);
-      return { data: checked ?? (data as FloatArray), shape };
+      return { data: (checked ?? data) as Out, shape };
     };
     return { request, signal, describe, finish };
   }

@@ -1,12 +1,12 @@
 import { addon } from '../addon/addon.ts';
-import { type DType, describe, elementCount, type FloatArray } from '../arrays.ts';
+import { type DType, describe, elementCount, type FloatArray, type ResultArray } from '../arrays.ts';
 import { checkDevice, checkDType } from '../check.ts';
 import { carrying, outOfRange, translated, wrongType } from '../errors.ts';
 import { isPlain, Names, noOptions, record } from '../options.ts';
 import { LinearOperator, type Space } from './linear-operator.ts';
 
 /** Products that JavaScript computes. */
-export interface CustomOperator {
+export interface CustomOperator<F extends FloatArray = FloatArray> {
   /** [rows, columns], either of which may be 0 */
   shape: readonly [number, number];
   /** `'float32'` by default. */
@@ -16,9 +16,9 @@ export interface CustomOperator {
   /** The caller's word that A = Aᵀ; `rmatmat` is then not needed. */
   symmetric?: boolean;
   /** A applied to each of k vectors: `vectors` is row-major [k, columns], the result [k, rows]. */
-  matmat(vectors: FloatArray, k: number): FloatArray | Promise<FloatArray>;
+  matmat(vectors: ResultArray<F>, k: number): F | Promise<F>;
   /** Aᵀ applied to each of k vectors: `vectors` is row-major [k, rows], the result [k, columns]. */
-  rmatmat?(vectors: FloatArray, k: number): FloatArray | Promise<FloatArray>;
+  rmatmat?(vectors: ResultArray<F>, k: number): F | Promise<F>;
 }
 
 const CUSTOM = new Names<CustomOperator>('the operator', {
@@ -34,6 +34,12 @@ const CUSTOM = new Names<CustomOperator>('the operator', {
  * An operator of any origin, for the solvers and to combine with others. It works in asynchronous calls only; what its
  * functions throw or reject with rejects those.
  */
+export function customOperator(
+  custom: CustomOperator<Float64Array> & { dtype: 'float64' },
+): LinearOperator<Float64Array>;
+export function customOperator(
+  custom: CustomOperator<Float32Array> & { dtype?: 'float32' },
+): LinearOperator<Float32Array>;
 export function customOperator(custom: CustomOperator): LinearOperator;
 export function customOperator(custom: CustomOperator, ...rest: readonly unknown[]): LinearOperator {
   noOptions(rest, 'customOperator');
@@ -66,7 +72,7 @@ export function makeCustom(custom: CustomOperator, rows: Space, columns: Space):
     float64: checkDType(dtype) === 'float64',
     device: checkDevice(device),
     symmetric: Boolean(symmetric),
-    product(vectors: FloatArray, count: number, transposed: boolean) {
+    product(vectors: ResultArray<FloatArray>, count: number, transposed: boolean) {
       return carrying(() => {
         if (!transposed) return matmat.call(custom, vectors, count);
         if (rmatmat === undefined) throw wrongType('the operator has no rmatmat, and is not symmetric');

@@ -4,7 +4,7 @@ import { addon } from '../addon/addon.ts';
 import type { Operations } from '../addon/interface.ts';
 import type { OperatorHandle } from '../addon/requests.ts';
 import { run, runSync } from '../addon/run.ts';
-import { type FloatArray, floatArray } from '../arrays.ts';
+import { type ArrayKind, type FloatArray, floatArray, type ResultArray } from '../arrays.ts';
 import { checkOneOf, checkOptions, positive } from '../check.ts';
 import { outOfRange } from '../errors.ts';
 import { toSeed } from '../model/generator.ts';
@@ -13,13 +13,14 @@ import { type NamesOf, OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
 import {
   type CenterOptions,
+  type GivenLossProblem,
   type LossProblem,
   lossFields,
   type WeightOptions,
   weightFields,
 } from '../problem/loss.ts';
 import type { Problem } from '../problem/problem.ts';
-import { isStreamed, type StreamedProblem } from '../problem/streamed-problem.ts';
+import { type GivenStreamedProblem, isStreamed, type StreamedProblem } from '../problem/streamed-problem.ts';
 import {
   LINEARIZE_NAMES,
   Linearization,
@@ -29,10 +30,10 @@ import {
 import { LinearOperator, type Space } from './linear-operator.ts';
 import { type BatchProblem, type Counts, Stream } from './streamed.ts';
 
-/** Of operators over outputs or a loss: how to linearise, and weights of the rows. */
+/** Of operators over outputs or a loss: how to linearize, and weights of the rows. */
 export type OperatorOptions = LinearizeOptions & WeightOptions;
-/** As `OperatorOptions`, for operators that may also be centred over the rows. */
-export type CentredOperatorOptions = LinearizeOptions & CenterOptions;
+/** As `OperatorOptions`, for operators that may also be centered over the rows. */
+export type CenteredOperatorOptions = LinearizeOptions & CenterOptions;
 
 /** Of `empiricalFisher`: also what its outer products are of. */
 export interface EmpiricalFisherOptions extends LinearizeOptions, CenterOptions {
@@ -53,7 +54,7 @@ export interface FisherOptions extends EmpiricalFisherOptions {
 }
 
 const OPERATOR_OPTIONS = new OptionNames<OperatorOptions>({ ...LINEARIZE_NAMES, weights: true });
-const CENTRED_OPTIONS = new OptionNames<CentredOperatorOptions>({
+const CENTERED_OPTIONS = new OptionNames<CenteredOperatorOptions>({
   ...LINEARIZE_NAMES,
   weights: true,
   center: true,
@@ -73,29 +74,37 @@ const FISHER_OPTIONS = new OptionNames<FisherOptions>({
 
 /**
  * JᵀJ, [P, P]. With `weights` w and `center`, Jᵀ W (I − 1wᵀ/Σw) J: with w = 1/N the quantum geometric tensor of
- * stochastic reconfiguration. Takes a problem, whose data may be a stream, or a linearisation, which it then shares.
+ * stochastic reconfiguration. Takes a problem, whose data may be a stream, or a linearization, which it then shares.
  */
+export function gramian<F extends FloatArray>(
+  problem: Problem<F> | StreamedProblem<F, string> | Linearization<F>,
+  options?: CenteredOperatorOptions,
+): Promise<LinearOperator<ArrayKind<F>>>;
 export async function gramian(
-  problem: Problem | StreamedProblem | Linearization,
-  options?: CentredOperatorOptions,
+  problem: Problem | GivenStreamedProblem | Linearization,
+  options?: CenteredOperatorOptions,
 ): Promise<LinearOperator> {
-  const given = CENTRED_OPTIONS.read(options);
+  const given = CENTERED_OPTIONS.read(options);
   if (isStreamed(problem)) {
     const stream = await new Stream(problem, given).count();
     const make = (batch: BatchProblem, extra: object = {}) =>
       create(ofModel('gramian', batch.problem, batch.options, extra));
-    return isCentred(given)
+    return isCentered(given)
       ? stream.centredSum((batch, part) => make(batch, { part }))
       : stream.sum((batch) => make(batch));
   }
   return create(ofModel('gramian', problem, given));
 }
 /** `gramian` on the calling thread. */
+export function gramianSync<F extends FloatArray>(
+  problem: Problem<F> | Linearization<F>,
+  options?: CenteredOperatorOptions,
+): LinearOperator<ArrayKind<F>>;
 export function gramianSync(
   problem: Problem | Linearization,
-  options?: CentredOperatorOptions,
+  options?: CenteredOperatorOptions,
 ): LinearOperator {
-  const given = CENTRED_OPTIONS.read(options);
+  const given = CENTERED_OPTIONS.read(options);
   return createSync(ofModel('gramian', problem, given));
 }
 
@@ -103,23 +112,31 @@ export function gramianSync(
  * J, [N·outputs, P]: `matvec` is J v, `rmatvec` is Jᵀu. With `weights` w and `center`, √W (I − 1wᵀ/Σw) J, which makes
  * `gramian` of the same options its square. Of a stream, vectors over the outputs are those of all rows.
  */
+export function jacobian<F extends FloatArray>(
+  problem: Problem<F> | StreamedProblem<F, string> | Linearization<F>,
+  options?: CenteredOperatorOptions,
+): Promise<LinearOperator<ArrayKind<F>>>;
 export async function jacobian(
-  problem: Problem | StreamedProblem | Linearization,
-  options?: CentredOperatorOptions,
+  problem: Problem | GivenStreamedProblem | Linearization,
+  options?: CenteredOperatorOptions,
 ): Promise<LinearOperator> {
-  const given = CENTRED_OPTIONS.read(options);
+  const given = CENTERED_OPTIONS.read(options);
   if (isStreamed(problem)) {
     const stream = await new Stream(problem, given).count();
-    return stream.jacobian(ofBatch, isCentred(given));
+    return stream.jacobian(ofBatch, isCentered(given));
   }
   return create(ofModel('jacobian', problem, given));
 }
 /** `jacobian` on the calling thread. */
+export function jacobianSync<F extends FloatArray>(
+  problem: Problem<F> | Linearization<F>,
+  options?: CenteredOperatorOptions,
+): LinearOperator<ArrayKind<F>>;
 export function jacobianSync(
   problem: Problem | Linearization,
-  options?: CentredOperatorOptions,
+  options?: CenteredOperatorOptions,
 ): LinearOperator {
-  const given = CENTRED_OPTIONS.read(options);
+  const given = CENTERED_OPTIONS.read(options);
   return createSync(ofModel('jacobian', problem, given));
 }
 
@@ -127,26 +144,38 @@ export function jacobianSync(
  * A Aᵀ, [N·outputs, N·outputs], with A what `jacobian` gives for the same options: J Jᵀ, the tangent kernel. Goes through
  * a stream twice for each product.
  */
+export function ntk<F extends FloatArray>(
+  problem: Problem<F> | StreamedProblem<F, string> | Linearization<F>,
+  options?: CenteredOperatorOptions,
+): Promise<LinearOperator<ArrayKind<F>>>;
 export async function ntk(
-  problem: Problem | StreamedProblem | Linearization,
-  options?: CentredOperatorOptions,
+  problem: Problem | GivenStreamedProblem | Linearization,
+  options?: CenteredOperatorOptions,
 ): Promise<LinearOperator> {
-  const given = CENTRED_OPTIONS.read(options);
+  const given = CENTERED_OPTIONS.read(options);
   if (isStreamed(problem)) {
     const stream = await new Stream(problem, given).count();
-    return stream.ntk(ofBatch, isCentred(given));
+    return stream.ntk(ofBatch, isCentered(given));
   }
   return create(ofModel('ntk', problem, given));
 }
 /** `ntk` on the calling thread. */
-export function ntkSync(problem: Problem | Linearization, options?: CentredOperatorOptions): LinearOperator {
-  const given = CENTRED_OPTIONS.read(options);
+export function ntkSync<F extends FloatArray>(
+  problem: Problem<F> | Linearization<F>,
+  options?: CenteredOperatorOptions,
+): LinearOperator<ArrayKind<F>>;
+export function ntkSync(problem: Problem | Linearization, options?: CenteredOperatorOptions): LinearOperator {
+  const given = CENTERED_OPTIONS.read(options);
   return createSync(ofModel('ntk', problem, given));
 }
 
 /** The Hessian of the loss by the parameters, [P, P]. */
+export function hessian<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
+  options?: OperatorOptions,
+): Promise<LinearOperator<ArrayKind<F>>>;
 export async function hessian(
-  problem: LossProblem | StreamedProblem,
+  problem: GivenLossProblem | GivenStreamedProblem,
   options?: OperatorOptions,
 ): Promise<LinearOperator> {
   const given = OPERATOR_OPTIONS.read(options);
@@ -154,14 +183,22 @@ export async function hessian(
   return create(ofLoss('hessian', problem, given));
 }
 /** `hessian` on the calling thread. */
-export function hessianSync(problem: LossProblem, options?: OperatorOptions): LinearOperator {
+export function hessianSync<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given>,
+  options?: OperatorOptions,
+): LinearOperator<ArrayKind<F>>;
+export function hessianSync(problem: GivenLossProblem, options?: OperatorOptions): LinearOperator {
   const given = OPERATOR_OPTIONS.read(options);
   return createSync(ofLoss('hessian', problem, given));
 }
 
 /** Jᵀ H J with H the Hessian of the loss by the outputs, [P, P]. */
+export function gaussNewton<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
+  options?: OperatorOptions,
+): Promise<LinearOperator<ArrayKind<F>>>;
 export async function gaussNewton(
-  problem: LossProblem | StreamedProblem,
+  problem: GivenLossProblem | GivenStreamedProblem,
   options?: OperatorOptions,
 ): Promise<LinearOperator> {
   const given = OPERATOR_OPTIONS.read(options);
@@ -169,7 +206,11 @@ export async function gaussNewton(
   return create(ofLoss('gaussNewton', problem, given));
 }
 /** `gaussNewton` on the calling thread. */
-export function gaussNewtonSync(problem: LossProblem, options?: OperatorOptions): LinearOperator {
+export function gaussNewtonSync<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given>,
+  options?: OperatorOptions,
+): LinearOperator<ArrayKind<F>>;
+export function gaussNewtonSync(problem: GivenLossProblem, options?: OperatorOptions): LinearOperator {
   const given = OPERATOR_OPTIONS.read(options);
   return createSync(ofLoss('gaussNewton', problem, given));
 }
@@ -180,8 +221,12 @@ export function gaussNewtonSync(problem: LossProblem, options?: OperatorOptions)
  * scale of `gaussNewton`, which is its average over targets that are drawn from the distribution the model predicts.
  * `center` subtracts the mean of g over the data.
  */
+export function empiricalFisher<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
+  options?: EmpiricalFisherOptions,
+): Promise<LinearOperator<ArrayKind<F>>>;
 export async function empiricalFisher(
-  problem: LossProblem | StreamedProblem,
+  problem: GivenLossProblem | GivenStreamedProblem,
   options?: EmpiricalFisherOptions,
 ): Promise<LinearOperator> {
   const given = EMPIRICAL_FISHER_OPTIONS.read(options);
@@ -190,7 +235,14 @@ export async function empiricalFisher(
   return create(ofLoss('empiricalFisher', problem, given, per));
 }
 /** `empiricalFisher` on the calling thread. */
-export function empiricalFisherSync(problem: LossProblem, options?: EmpiricalFisherOptions): LinearOperator {
+export function empiricalFisherSync<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given>,
+  options?: EmpiricalFisherOptions,
+): LinearOperator<ArrayKind<F>>;
+export function empiricalFisherSync(
+  problem: GivenLossProblem,
+  options?: EmpiricalFisherOptions,
+): LinearOperator {
   const given = EMPIRICAL_FISHER_OPTIONS.read(options);
   return createSync(ofLoss('empiricalFisher', problem, given, perFields(given)));
 }
@@ -200,8 +252,12 @@ export function empiricalFisherSync(problem: LossProblem, options?: EmpiricalFis
  * model itself predicts. Its expectation is `gaussNewton`. The target of the problem gives only its shape, and which
  * terms are ignored. The draws of a row depend on the seed and the number of the row alone, not on chunks and batches.
  */
+export function fisher<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
+  options?: FisherOptions,
+): Promise<LinearOperator<ArrayKind<F>>>;
 export async function fisher(
-  problem: LossProblem | StreamedProblem,
+  problem: GivenLossProblem | GivenStreamedProblem,
   options?: FisherOptions,
 ): Promise<LinearOperator> {
   const given = FISHER_OPTIONS.read(options);
@@ -210,7 +266,11 @@ export async function fisher(
   return create(ofLoss('fisher', problem, given, extra));
 }
 /** `fisher` on the calling thread. */
-export function fisherSync(problem: LossProblem, options?: FisherOptions): LinearOperator {
+export function fisherSync<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given>,
+  options?: FisherOptions,
+): LinearOperator<ArrayKind<F>>;
+export function fisherSync(problem: GivenLossProblem, options?: FisherOptions): LinearOperator {
   const given = FISHER_OPTIONS.read(options);
   return createSync(ofLoss('fisher', problem, given, { ...perFields(given), ...sampling(given) }));
 }
@@ -219,10 +279,14 @@ export function fisherSync(problem: LossProblem, options?: FisherOptions): Linea
  * The loss at the parameters, and its gradient by them (flat, P). As in PyTorch, the mean of no terms at all is NaN, and
  * its derivatives are 0.
  */
-export async function lossAndGradient(
-  problem: LossProblem | StreamedProblem,
+export function lossAndGradient<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
   options?: OperatorOptions,
-): Promise<{ loss: number; gradient: FloatArray }> {
+): Promise<{ loss: number; gradient: ResultArray<F> }>;
+export async function lossAndGradient(
+  problem: GivenLossProblem | GivenStreamedProblem,
+  options?: OperatorOptions,
+): Promise<{ loss: number; gradient: ResultArray<FloatArray> }> {
   const given = OPERATOR_OPTIONS.read(options);
   if (isStreamed(problem)) return streamedGradient(problem, given);
   const { request, signal, describe } = lossRequest(problem, given);
@@ -230,10 +294,14 @@ export async function lossAndGradient(
   return { loss, gradient };
 }
 /** `lossAndGradient` on the calling thread. */
-export function lossAndGradientSync(
-  problem: LossProblem,
+export function lossAndGradientSync<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given>,
   options?: OperatorOptions,
-): { loss: number; gradient: FloatArray } {
+): { loss: number; gradient: ResultArray<F> };
+export function lossAndGradientSync(
+  problem: GivenLossProblem,
+  options?: OperatorOptions,
+): { loss: number; gradient: ResultArray<FloatArray> } {
   const given = OPERATOR_OPTIONS.read(options);
   const { request, signal, describe } = lossRequest(problem, given);
   const { loss, gradient } = runSync('lossGradient', request, signal, describe);
@@ -243,7 +311,7 @@ export function lossAndGradientSync(
 /** √W J of a batch. */
 const ofBatch = ({ problem, options }: BatchProblem) => create(ofModel('jacobian', problem, options));
 
-function isCentred(options: CenterOptions): boolean {
+function isCentered(options: CenterOptions): boolean {
   return weightFields({ ...(options.center !== undefined && { center: options.center }) }, 0, 'float64')
     .center;
 }
@@ -251,18 +319,18 @@ function isCentred(options: CenterOptions): boolean {
 /** The operator of a loss over a stream. */
 async function ofStream(
   kind: LossKind,
-  problem: StreamedProblem,
-  options: CentredOperatorOptions,
+  problem: GivenStreamedProblem,
+  options: CenteredOperatorOptions,
   extra: object = {},
 ): Promise<LinearOperator> {
-  const centred = isCentred(options);
-  if (centred && (kind === 'hessian' || kind === 'gaussNewton')) {
+  const centered = isCentered(options);
+  if (centered && (kind === 'hessian' || kind === 'gaussNewton')) {
     throw outOfRange(`center is for gramian, jacobian, ntk and the Fisher matrices, not for ${kind}`);
   }
   const stream = await new Stream(problem, options).count((batch, signal) => counted(batch, signal, extra));
   const make = ({ problem, options, firstRow }: BatchProblem, part: object = {}) =>
     create(ofLoss(kind, problem, options, { ...extra, ...part, firstRow }));
-  return centred
+  return centered
     ? stream.centredSum((batch, part) => make(batch, { part }))
     : stream.sum((batch) => make(batch));
 }
@@ -277,7 +345,7 @@ async function counted(
   return run('lossCounts', { ...request, ...extra }, signal, describe);
 }
 
-async function streamedGradient(problem: StreamedProblem, options: OperatorOptions) {
+async function streamedGradient(problem: GivenStreamedProblem, options: OperatorOptions) {
   const stream = new Stream(problem, options);
   const sum = new Float64Array(stream.model.parameterCount);
   let [loss, terms] = [0, 0];
@@ -326,7 +394,7 @@ type ModelKind = 'gramian' | 'jacobian' | 'ntk';
 function ofModel(
   kind: ModelKind,
   problem: Problem | Linearization,
-  options: CentredOperatorOptions,
+  options: CenteredOperatorOptions,
   extra: object = {},
 ): Recipe {
   if (problem instanceof Linearization) {
@@ -357,8 +425,8 @@ type LossKind = 'hessian' | 'gaussNewton' | 'empiricalFisher' | 'fisher';
 
 function ofLoss(
   kind: LossKind,
-  problem: LossProblem,
-  options: CentredOperatorOptions,
+  problem: GivenLossProblem,
+  options: CenteredOperatorOptions,
   extra: object = {},
 ): Recipe {
   const { request, signal, describe, model } = lossRequest(problem, options);
@@ -372,7 +440,7 @@ function ofLoss(
   };
 }
 
-function lossRequest(problem: LossProblem, options: CentredOperatorOptions) {
+function lossRequest(problem: GivenLossProblem, options: CenteredOperatorOptions) {
   const given = checkProblem(problem);
   const { request, dtype, batch, signal, describe, model } = linearizeRequest(given, options);
   const fields = { ...lossFields(given, dtype), ...weightFields(options, batch, dtype) };

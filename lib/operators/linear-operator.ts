@@ -6,11 +6,14 @@ import { NativeObject } from '../addon/native-object.ts';
 import type { OperatorHandle } from '../addon/requests.ts';
 import { run, runSync } from '../addon/run.ts';
 import {
+  type ArrayKind,
   type DType,
   describe,
   type FloatArray,
+  type IntegerArray,
   isFloatArray,
   type ParameterVector,
+  type ResultArray,
   type Tensor,
   tensor,
 } from '../arrays.ts';
@@ -23,6 +26,7 @@ import {
   checkOutputVector,
   checkVector,
   checkWholeOptions,
+  type OutOption,
   positive,
   type WholeOptions,
 } from '../check.ts';
@@ -32,7 +36,7 @@ import { noOptions, OptionNames, record } from '../options.ts';
 import { matchingRanges } from './patterns.ts';
 
 /** A vector as operators take them: flat, over parameters also by name, over outputs also as a tensor. */
-export type OperatorVector = ParameterVector | Tensor;
+export type OperatorVector<F extends FloatArray = FloatArray> = ParameterVector<F> | Tensor<F | IntegerArray>;
 
 interface Applied {
   request: Operations['operatorApply']['request'];
@@ -46,10 +50,10 @@ export type Space =
   | { kind: 'plain' };
 
 /**
- * A matrix A of [rows, columns], of which only products are known. Operators are immutable; those made of others
- * (`add`, `scale`, …) stay valid when these are disposed.
+ * A matrix A of [rows, columns], of which only products are known; `F` is the kind of array of vectors and results.
+ * Operators are immutable; those made of others (`add`, `scale`, …) stay valid when these are disposed.
  */
-export class LinearOperator extends NativeObject<OperatorHandle> {
+export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObject<OperatorHandle> {
   /** [rows, columns] */
   readonly shape: readonly [number, number];
   /** Of vectors and results. */
@@ -68,7 +72,7 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
 
   /** @internal */
   constructor(handle: OperatorHandle, rows: Space, columns: Space) {
-    super(handle, 'the operator');
+    super(handle, 'the operator', 'gramian, customOperator or another factory');
     const info = addon().operatorInfo(handle);
     this.shape = Object.freeze([info.rows, info.cols] as const);
     this.dtype = info.float64 ? 'float64' : 'float32';
@@ -81,38 +85,66 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
   }
 
   /** A v, flat. */
-  async matvec(v: OperatorVector, options?: ApplyOptions): Promise<FloatArray> {
+  async matvec<Out extends FloatArray = ResultArray<F>>(
+    v: OperatorVector<F>,
+    options?: ApplyOptions<Out> & OutOption<F>,
+  ): Promise<Out> {
     return this.#run(this.#apply(v, false, options));
   }
   /** `matvec` on the calling thread. */
-  matvecSync(v: OperatorVector, options?: ApplyOptions): FloatArray {
+  matvecSync<Out extends FloatArray = ResultArray<F>>(
+    v: OperatorVector<F>,
+    options?: ApplyOptions<Out> & OutOption<F>,
+  ): Out {
     return this.#runSync(this.#apply(v, false, options));
   }
 
   /** Aᵀu, flat. */
-  async rmatvec(u: OperatorVector, options?: ApplyOptions): Promise<FloatArray> {
+  async rmatvec<Out extends FloatArray = ResultArray<F>>(
+    u: OperatorVector<F>,
+    options?: ApplyOptions<Out> & OutOption<F>,
+  ): Promise<Out> {
     return this.#run(this.#apply(u, true, options));
   }
   /** `rmatvec` on the calling thread. */
-  rmatvecSync(u: OperatorVector, options?: ApplyOptions): FloatArray {
+  rmatvecSync<Out extends FloatArray = ResultArray<F>>(
+    u: OperatorVector<F>,
+    options?: ApplyOptions<Out> & OutOption<F>,
+  ): Out {
     return this.#runSync(this.#apply(u, true, options));
   }
 
   /** A applied to each of k vectors: `vectors` is row-major [k, columns], the result [k, rows]. */
-  async matmat(vectors: FloatArray, k: number, options?: ApplyOptions): Promise<FloatArray> {
+  async matmat<Out extends FloatArray = ResultArray<F>>(
+    vectors: F,
+    k: number,
+    options?: ApplyOptions<Out> & OutOption<F>,
+  ): Promise<Out> {
     return this.#run(this.#applyMany(vectors, k, false, options));
   }
   /** `matmat` on the calling thread. */
-  matmatSync(vectors: FloatArray, k: number, options?: ApplyOptions): FloatArray {
+  matmatSync<Out extends FloatArray = ResultArray<F>>(
+    vectors: F,
+    k: number,
+    options?: ApplyOptions<Out> & OutOption<F>,
+  ): Out {
     return this.#runSync(this.#applyMany(vectors, k, false, options));
   }
 
   /** Aᵀ applied to each of k vectors: `vectors` is row-major [k, rows], the result [k, columns]. */
-  async rmatmat(vectors: FloatArray, k: number, options?: ApplyOptions): Promise<FloatArray> {
+  async rmatmat<Out extends FloatArray = ResultArray<F>>(
+    vectors: F,
+    k: number,
+    options?: ApplyOptions<Out> & OutOption<F>,
+  ): Promise<Out> {
     return this.#run(this.#applyMany(vectors, k, true, options));
   }
   /** `rmatmat` on the calling thread. */
-  rmatmatSync(vectors: FloatArray, k: number, options?: ApplyOptions): FloatArray {
+  rmatmatSync<Out extends FloatArray = ResultArray<F>>(
+    vectors: F,
+    k: number,
+    options?: ApplyOptions<Out> & OutOption<F>,
+  ): Out {
     return this.#runSync(this.#applyMany(vectors, k, true, options));
   }
 
@@ -121,63 +153,61 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
    *
    * @throws TorchCurvatureError `ERR_OUT_OF_MEMORY` before it allocates what would not fit
    */
-  async toDense(options?: WholeOptions): Promise<Tensor<FloatArray>> {
+  async toDense(options?: WholeOptions): Promise<Tensor<ResultArray<F>>> {
     const { request, signal } = this.#whole(options);
     return {
-      data: await run('operatorDense', request, signal, () => this.#describe()),
+      data: (await run('operatorDense', request, signal, () => this.#describe())) as ResultArray<F>,
       shape: [...this.shape],
     };
   }
   /** `toDense` on the calling thread. */
-  toDenseSync(options?: WholeOptions): Tensor<FloatArray> {
+  toDenseSync(options?: WholeOptions): Tensor<ResultArray<F>> {
     const { request, signal } = this.#whole(options);
     return {
-      data: runSync('operatorDense', request, signal, () => this.#describe()),
+      data: runSync('operatorDense', request, signal, () => this.#describe()) as ResultArray<F>,
       shape: [...this.shape],
     };
   }
 
   /** The exact diagonal of a square matrix; `diagonal(op, …)` of the estimators takes fewer products. */
-  async diagonal(options?: WholeOptions): Promise<FloatArray> {
+  async diagonal(options?: WholeOptions): Promise<ResultArray<F>> {
     const { request, signal } = this.#whole(options);
-    return run('operatorDiagonal', request, signal, () => this.#describe());
+    return run('operatorDiagonal', request, signal, () => this.#describe()) as Promise<ResultArray<F>>;
   }
   /** `diagonal` on the calling thread. */
-  diagonalSync(options?: WholeOptions): FloatArray {
+  diagonalSync(options?: WholeOptions): ResultArray<F> {
     const { request, signal } = this.#whole(options);
-    return runSync('operatorDiagonal', request, signal, () => this.#describe());
+    return runSync('operatorDiagonal', request, signal, () => this.#describe()) as ResultArray<F>;
   }
 
   /** A + B */
-  add(other: LinearOperator): LinearOperator {
+  add(other: LinearOperator<F>): LinearOperator<F> {
     checkOperator(other, 'other');
     return this.#combined(() => addon().operatorSum([this.handle, other.handle]));
   }
 
   /** c A */
-  scale(c: number): LinearOperator {
+  scale(c: number): LinearOperator<F> {
     return this.#combined(() => addon().operatorScale(this.handle, checkFinite(c, 'c')));
   }
 
   /** A + λ I for a square A. */
-  damp(lambda: number): LinearOperator {
+  damp(lambda: number): LinearOperator<F> {
     return this.#combined(() => addon().operatorShift(this.handle, checkFinite(lambda, 'lambda')));
   }
 
   /** A + λ diag(A) for a square A: damping relative to the scale of each parameter. Computes the diagonal. */
-  async dampRelative(lambda: number): Promise<LinearOperator>;
-  async dampRelative(lambda: number, ...rest: readonly unknown[]): Promise<LinearOperator> {
+  async dampRelative(lambda: number): Promise<LinearOperator<F>>;
+  async dampRelative(lambda: number, ...rest: readonly unknown[]): Promise<LinearOperator<F>> {
     noOptions(rest, 'dampRelative');
     checkFinite(lambda, 'lambda');
-    using scaled = diagonalOperator(
-      (await this.diagonal()).map((each) => lambda * each),
-      { device: this.device },
-    );
-    return this.add(scaled);
+    const scaled: FloatArray = (await this.diagonal()).map((each) => lambda * each);
+    using shift = diagonalOperator(scaled, { device: this.device });
+    return this.add(shift as LinearOperator<F>);
   }
 
   /** A B */
-  multiply(other: LinearOperator): LinearOperator {
+  multiply(other: LinearOperator<F>): LinearOperator<F> {
     checkOperator(other, 'other');
     const handle = translated(() => addon().operatorProduct(this.handle, other.handle));
     return new LinearOperator(handle, this.#rows, other.#columns);
@@ -187,8 +217,8 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
    * The rows and columns of parameters whose names match one of the patterns, in which `*` stands for any letters:
    * `['0.*', '*.bias']`. Of an operator between parameters and outputs, only the side of the parameters is cut.
    */
-  submatrix(patterns: readonly string[]): LinearOperator;
-  submatrix(patterns: readonly string[], ...rest: readonly unknown[]): LinearOperator {
+  submatrix(patterns: readonly string[]): LinearOperator<F>;
+  submatrix(patterns: readonly string[], ...rest: readonly unknown[]): LinearOperator<F> {
     noOptions(rest, 'submatrix');
     const [rows, columns] = this.shape;
     const ranges = (space: Space, length: number): [number, number][] =>
@@ -242,12 +272,12 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
     return { request: { operator: this.handle, threads }, signal };
   }
 
-  #run({ request, signal }: Applied): Promise<FloatArray> {
-    return run('operatorApply', request, signal, () => this.#describe());
+  #run<Out extends FloatArray>({ request, signal }: Applied): Promise<Out> {
+    return run('operatorApply', request, signal, () => this.#describe()) as Promise<Out>;
   }
 
-  #runSync({ request, signal }: Applied): FloatArray {
-    return runSync('operatorApply', request, signal, () => this.#describe());
+  #runSync<Out extends FloatArray>({ request, signal }: Applied): Out {
+    return runSync('operatorApply', request, signal, () => this.#describe()) as Out;
   }
 
   #describe() {
@@ -255,7 +285,7 @@ export class LinearOperator extends NativeObject<OperatorHandle> {
     return { device, dtype, shape };
   }
 
-  #combined(make: () => OperatorHandle): LinearOperator {
+  #combined(make: () => OperatorHandle): LinearOperator<F> {
     return new LinearOperator(translated(make), this.#rows, this.#columns);
   }
 }
@@ -277,7 +307,10 @@ export interface DiagonalOperatorOptions {
 const DIAGONAL_OPERATOR_OPTIONS = new OptionNames<DiagonalOperatorOptions>({ device: true });
 
 /** A matrix that exists, as an operator; `symmetric` is the caller's word. The data are copied. */
-export function denseOperator(matrix: Tensor<FloatArray>, options?: DenseOperatorOptions): LinearOperator {
+export function denseOperator<F extends FloatArray>(
+  matrix: Tensor<F>,
+  options?: DenseOperatorOptions,
+): LinearOperator<ArrayKind<F>> {
   const { symmetric = false, device } = DENSE_OPERATOR_OPTIONS.read(options);
   if (typeof symmetric !== 'boolean') {
     throw wrongType(`symmetric should be true or false, got ${describe(symmetric)}`);
@@ -294,7 +327,10 @@ export function denseOperator(matrix: Tensor<FloatArray>, options?: DenseOperato
 }
 
 /** diag(d), for example as a preconditioner. The data are copied. */
-export function diagonalOperator(diagonal: FloatArray, options?: DiagonalOperatorOptions): LinearOperator {
+export function diagonalOperator<F extends FloatArray>(
+  diagonal: F,
+  options?: DiagonalOperatorOptions,
+): LinearOperator<ArrayKind<F>> {
   const { device } = DIAGONAL_OPERATOR_OPTIONS.read(options);
   const checked = checkFloats(diagonal, 'diagonal');
   const handle = translated(() => addon().diagonalOperator(checked, checkDevice(device)));

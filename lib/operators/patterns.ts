@@ -3,7 +3,7 @@ import { outOfRange, wrongType } from '../errors.ts';
 import type { Parameter } from '../model/model.ts';
 
 /**
- * Ranges of the flat vector that parameters with matching names take, neighbours joined. `*` in a pattern stands for any
+ * Ranges of the flat vector that parameters with matching names take, neighbors joined. `*` in a pattern stands for any
  * letters: `'0.*'` is the first layer, `'*.bias'` are all biases.
  *
  * @throws RangeError for a pattern that no name matches, where there are names
@@ -14,7 +14,7 @@ export function matchingRanges(
 ): [number, number][] {
   if (!Array.isArray(patterns)) throw wrongType(`patterns should be a list, got ${describe(patterns)}`);
   const tests = patterns.map(toTest);
-  // Where there is nothing at all, a pattern cannot be misspelt.
+  // Where there is nothing at all, a pattern cannot be misspelled.
   if (parameters.length === 0) return [];
   patterns.forEach((pattern, i) => {
     if (!parameters.some(({ name }) => tests[i]!.test(name))) {

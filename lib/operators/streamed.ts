@@ -5,9 +5,9 @@ import { outOfRange, TorchCurvatureError } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import { batchesOf } from '../problem/batches.ts';
 import { readStreamed } from '../problem/check.ts';
-import type { CenterOptions, LossProblem } from '../problem/loss.ts';
+import type { CenterOptions, GivenLossProblem } from '../problem/loss.ts';
 import { parts } from '../problem/part.ts';
-import type { StreamedProblem } from '../problem/streamed-problem.ts';
+import type { GivenStreamedProblem } from '../problem/streamed-problem.ts';
 import type { LinearizeOptions } from '../products/linearize.ts';
 import { makeCustom } from './custom.ts';
 import type { LinearOperator } from './linear-operator.ts';
@@ -17,7 +17,7 @@ export type BatchOptions = Omit<LinearizeOptions, 'signal'> & { weights?: FloatA
 
 /** One batch as a problem of its own, whose loss is a sum: sums over batches add up to that over all rows. */
 export interface BatchProblem {
-  problem: LossProblem;
+  problem: GivenLossProblem;
   options: BatchOptions;
   /** The number of its first row among all rows. */
   firstRow: number;
@@ -46,7 +46,7 @@ export class Stream {
   /** Of each row, where there are any. */
   weights: Float64Array | undefined;
 
-  readonly #problem: StreamedProblem;
+  readonly #problem: GivenStreamedProblem;
   readonly #params: FloatArray;
   readonly #how: Omit<LinearizeOptions, 'signal'>;
   readonly #signal: AbortSignal | undefined;
@@ -56,7 +56,7 @@ export class Stream {
   #ofLoss = false;
 
   /** The parameters are copied as those of any operator are. */
-  constructor(problem: StreamedProblem, options: LinearizeOptions & CenterOptions) {
+  constructor(problem: GivenStreamedProblem, options: LinearizeOptions & CenterOptions) {
     const { model, params, batches, loss, reduction } = readStreamed(problem);
     const { device, signal } = checkOptions(options);
     const { chunkSize, memoryBudget, products, threads, engine, weights } = options;
@@ -144,7 +144,7 @@ export class Stream {
       });
       const ofRows = this.#weightsOf(weights, firstRow, rows);
       yield {
-        problem: partOf({ ...rest, x, target, reduction: 'sum' } as LossProblem),
+        problem: partOf({ ...rest, x, target, reduction: 'sum' } as GivenLossProblem),
         options: { ...this.#how, ...(ofRows && { weights: ofRows }) },
         firstRow,
         rows,
@@ -208,7 +208,7 @@ export class Stream {
   }
 
   /**
-   * As `sum`, of operators that are centred by the mean over all rows or data: a pass for the mean, which is linear in the
+   * As `sum`, of operators that are centered by the mean over all rows or data: a pass for the mean, which is linear in the
    * vectors, and one for the product with it.
    *
    * @param make of a batch, v ↦ its part of the mean times `weight`, and (v, mean) ↦ its part of the product
@@ -321,7 +321,7 @@ export class Stream {
   }
 
   /**
-   * I − s sᵀ with s = √w/‖√w‖ over the rows, in place: √W (I − 1wᵀ/Σw) = (I − s sᵀ) √W, which is how centring comes after
+   * I − s sᵀ with s = √w/‖√w‖ over the rows, in place: √W (I − 1wᵀ/Σw) = (I − s sᵀ) √W, which is how centering comes after
    * the weights.
    */
   #projected(vectors: FloatArray, k: number): FloatArray {

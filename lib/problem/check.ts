@@ -2,13 +2,13 @@
 import { wrongType } from '../errors.ts';
 import { Model } from '../model/model.ts';
 import { Names } from '../options.ts';
-import type { LossProblem } from './loss.ts';
+import type { GivenLossProblem } from './loss.ts';
 import { marksOf } from './part.ts';
 import type { Problem } from './problem.ts';
-import { isStreamed, type StreamedProblem } from './streamed-problem.ts';
+import { type GivenStreamedProblem, isStreamed } from './streamed-problem.ts';
 
 /** One record may serve products and operators of a loss, so what only these look at is known to all. */
-const PROBLEM = new Names<LossProblem>('problem', {
+const PROBLEM = new Names<GivenLossProblem>('problem', {
   model: true,
   params: true,
   x: true,
@@ -18,7 +18,7 @@ const PROBLEM = new Names<LossProblem>('problem', {
 });
 
 /** A copy of a problem with a model in it; the rest is checked with the model. */
-export function checkProblem(problem: Problem): LossProblem {
+export function checkProblem(problem: Problem): GivenLossProblem {
   if (isStreamed(problem)) {
     throw wrongType('problem.batches is not taken here: give all rows at once, as problem.x');
   }
@@ -27,7 +27,7 @@ export function checkProblem(problem: Problem): LossProblem {
   return marksOf(problem, given);
 }
 
-const STREAMED = new Names<StreamedProblem>('problem', {
+const STREAMED = new Names<GivenStreamedProblem>('problem', {
   model: true,
   params: true,
   batches: true,
@@ -36,7 +36,7 @@ const STREAMED = new Names<StreamedProblem>('problem', {
 });
 
 /** A copy of the problem with a model in it; the batches are checked as they come. */
-export function readStreamed(problem: StreamedProblem): StreamedProblem {
+export function readStreamed(problem: GivenStreamedProblem): GivenStreamedProblem {
   const given = STREAMED.read(problem);
   checkModel(given.model);
   return given;

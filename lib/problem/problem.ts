@@ -1,12 +1,12 @@
-import type { ParameterVector } from '../arrays.ts';
+import type { FloatArray, ParameterVector } from '../arrays.ts';
 import type { Inputs, Model } from '../model/model.ts';
 
-/** A model at its parameters, with data. */
-export interface Problem {
+/** A model at its parameters, with data; `F`, which `params` tells, is the kind of array that results are. */
+export interface Problem<F extends FloatArray = FloatArray> {
   /** From `Model.sequential` or `Model.load`. */
   model: Model;
   /** Flat, or one array for each parameter by name. Their kind decides the precision of everything else. */
-  params: ParameterVector;
+  params: ParameterVector<F>;
   /** The first axis is the batch. */
   x: Inputs;
 }

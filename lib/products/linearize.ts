@@ -1,26 +1,35 @@
-/** Linearise once, apply many times. */
+/** Linearize once, apply many times. */
 
 import { addon } from '../addon/addon.ts';
 import { NativeObject } from '../addon/native-object.ts';
 import type { LinearizationHandle } from '../addon/requests.ts';
 import { run, runSync } from '../addon/run.ts';
-import { type DType, dtypeOf, type FloatArray, type ParameterVector, type Tensor } from '../arrays.ts';
+import {
+  type ArrayKind,
+  type DType,
+  dtypeOf,
+  type FloatArray,
+  type IntegerArray,
+  type ParameterVector,
+  type ResultArray,
+  type Tensor,
+} from '../arrays.ts';
 import {
   type ApplyOptions,
   checkApplyOptions,
   checkOptions,
   checkOutputVector,
   type Engine,
+  type OutOption,
   positive,
 } from '../check.ts';
 import type { Model } from '../model/model.ts';
 import { type NamesOf, OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
-import type { LossProblem } from '../problem/loss.ts';
 import { isCut } from '../problem/part.ts';
 import type { Problem } from '../problem/problem.ts';
 
-/** How to linearise. */
+/** How to linearize. */
 export interface LinearizeOptions {
   /** `'cpu'` (the default), `'cuda'` or `'cuda:N'`. */
   device?: string;
@@ -29,7 +38,7 @@ export interface LinearizeOptions {
    * that many at a time instead.
    */
   chunkSize?: number;
-  /** Bytes that may be kept between products; chunks beyond it are linearised anew in each. Half of what is free. */
+  /** Bytes that may be kept between products; chunks beyond it are linearized anew in each. Half of what is free. */
   memoryBudget?: number;
   /** How many products are expected: an engine may pay a longer set-up when many are to come. 8 by default. */
   products?: number;
@@ -52,8 +61,11 @@ export const LINEARIZE_NAMES: NamesOf<LinearizeOptions> = {
 };
 const LINEARIZE_OPTIONS = new OptionNames<LinearizeOptions>(LINEARIZE_NAMES);
 
-/** The model linearised at its parameters for a batch: J = ∂y/∂θ as a linear map, at the price of one forward pass. */
-export class Linearization extends NativeObject<LinearizationHandle> {
+/**
+ * The model linearized at its parameters for a batch: J = ∂y/∂θ as a linear map, at the price of one forward pass. Made by
+ * `linearize`; `F` is the kind of array of its parameters.
+ */
+export class Linearization<F extends FloatArray = FloatArray> extends NativeObject<LinearizationHandle> {
   /** Of the parameters, vectors and results. */
   readonly dtype: DType;
   /** Where it is kept and computes. */
@@ -73,7 +85,7 @@ export class Linearization extends NativeObject<LinearizationHandle> {
 
   /** @internal */
   constructor(handle: LinearizationHandle, model: Model, threads: number) {
-    super(handle, 'the linearisation');
+    super(handle, 'the linearization', 'linearize');
     const { outputShape, parameterCount, float64, device, bytes, engine } = addon().linearizationInfo(handle);
     this.dtype = float64 ? 'float64' : 'float32';
     this.device = device;
@@ -86,34 +98,52 @@ export class Linearization extends NativeObject<LinearizationHandle> {
   }
 
   /** The outputs y at the parameters. */
-  get output(): Tensor<FloatArray> {
-    return addon().linearizationOutput(this.handle) as Tensor<FloatArray>;
+  get output(): Tensor<ResultArray<F>> {
+    return addon().linearizationOutput(this.handle) as Tensor<ResultArray<F>>;
   }
 
   /** JᵀJ v for a tangent v; flat, of the length of the parameters. */
-  async matvec(v: ParameterVector, options?: ApplyOptions): Promise<FloatArray> {
+  async matvec<Out extends FloatArray = ResultArray<F>>(
+    v: ParameterVector<F>,
+    options?: ApplyOptions<Out> & OutOption<F>,
+  ): Promise<Out> {
     return this.#run('matvec', this.#tangent(v), options);
   }
   /** `matvec` on the calling thread. */
-  matvecSync(v: ParameterVector, options?: ApplyOptions): FloatArray {
+  matvecSync<Out extends FloatArray = ResultArray<F>>(
+    v: ParameterVector<F>,
+    options?: ApplyOptions<Out> & OutOption<F>,
+  ): Out {
     return this.#runSync('matvec', this.#tangent(v), options);
   }
 
   /** J v for a tangent v; of the shape of the outputs. */
-  async jvp(v: ParameterVector, options?: ApplyOptions): Promise<Tensor<FloatArray>> {
+  async jvp<Out extends FloatArray = ResultArray<F>>(
+    v: ParameterVector<F>,
+    options?: ApplyOptions<Out> & OutOption<F>,
+  ): Promise<Tensor<Out>> {
     return this.#output(await this.#run('jvp', this.#tangent(v), options));
   }
   /** `jvp` on the calling thread. */
-  jvpSync(v: ParameterVector, options?: ApplyOptions): Tensor<FloatArray> {
+  jvpSync<Out extends FloatArray = ResultArray<F>>(
+    v: ParameterVector<F>,
+    options?: ApplyOptions<Out> & OutOption<F>,
+  ): Tensor<Out> {
     return this.#output(this.#runSync('jvp', this.#tangent(v), options));
   }
 
   /** Jᵀu for a cotangent u, a tensor of the shape of the outputs or its flat data; flat, of the parameters' length. */
-  async vjp(u: FloatArray | Tensor, options?: ApplyOptions): Promise<FloatArray> {
+  async vjp<Out extends FloatArray = ResultArray<F>>(
+    u: F | Tensor<F | IntegerArray>,
+    options?: ApplyOptions<Out> & OutOption<F>,
+  ): Promise<Out> {
     return this.#run('vjp', this.#cotangent(u), options);
   }
   /** `vjp` on the calling thread. */
-  vjpSync(u: FloatArray | Tensor, options?: ApplyOptions): FloatArray {
+  vjpSync<Out extends FloatArray = ResultArray<F>>(
+    u: F | Tensor<F | IntegerArray>,
+    options?: ApplyOptions<Out> & OutOption<F>,
+  ): Out {
     return this.#runSync('vjp', this.#cotangent(u), options);
   }
 
@@ -129,7 +159,7 @@ export class Linearization extends NativeObject<LinearizationHandle> {
     return checkOutputVector(u, 'u', this.outputShape, this.dtype);
   }
 
-  #output(data: FloatArray): Tensor<FloatArray> {
+  #output<Out extends FloatArray>(data: Out): Tensor<Out> {
     return { data, shape: this.outputShape };
   }
 
@@ -142,18 +172,22 @@ export class Linearization extends NativeObject<LinearizationHandle> {
     };
   }
 
-  #run(
+  #run<Out extends FloatArray>(
     product: 'matvec' | 'jvp' | 'vjp',
     v: FloatArray,
-    options: ApplyOptions | undefined,
-  ): Promise<FloatArray> {
+    options: ApplyOptions<Out> | undefined,
+  ): Promise<Out> {
     const { request, signal } = this.#request(product, v, options);
-    return run('linearizationApply', request, signal, () => this.#describe(product));
+    return run('linearizationApply', request, signal, () => this.#describe(product)) as Promise<Out>;
   }
 
-  #runSync(product: 'matvec' | 'jvp' | 'vjp', v: FloatArray, options: ApplyOptions | undefined): FloatArray {
+  #runSync<Out extends FloatArray>(
+    product: 'matvec' | 'jvp' | 'vjp',
+    v: FloatArray,
+    options: ApplyOptions<Out> | undefined,
+  ): Out {
     const { request, signal } = this.#request(product, v, options);
-    return runSync('linearizationApply', request, signal, () => this.#describe(product));
+    return runSync('linearizationApply', request, signal, () => this.#describe(product)) as Out;
   }
 
   #describe(product: string) {
@@ -163,12 +197,15 @@ export class Linearization extends NativeObject<LinearizationHandle> {
 }
 
 /**
- * Linearises a model at its parameters for a batch. Each product then pays its linear part only. The parameters and the
+ * Linearizes a model at its parameters for a batch. Each product then pays its linear part only. The parameters and the
  * data are copied: changing them later changes nothing.
  *
  * @throws TorchCurvatureError as `matvecOnTheFly`
  */
-export async function linearize(problem: Problem, options?: LinearizeOptions): Promise<Linearization> {
+export async function linearize<F extends FloatArray>(
+  problem: Problem<F>,
+  options?: LinearizeOptions,
+): Promise<Linearization<ArrayKind<F>>> {
   const { request, signal, describe, model } = linearizeRequest(
     checkProblem(problem),
     LINEARIZE_OPTIONS.read(options),
@@ -178,7 +215,10 @@ export async function linearize(problem: Problem, options?: LinearizeOptions): P
 }
 
 /** `linearize` on the calling thread. */
-export function linearizeSync(problem: Problem, options?: LinearizeOptions): Linearization {
+export function linearizeSync<F extends FloatArray>(
+  problem: Problem<F>,
+  options?: LinearizeOptions,
+): Linearization<ArrayKind<F>> {
   const { request, signal, describe, model } = linearizeRequest(
     checkProblem(problem),
     LINEARIZE_OPTIONS.read(options),
@@ -186,8 +226,8 @@ export function linearizeSync(problem: Problem, options?: LinearizeOptions): Lin
   return new Linearization(runSync('linearize', request, signal, describe), model, request.threads);
 }
 
-/** Used inside the package: the request of anything that linearises, from a problem and options read before. */
-export function linearizeRequest(problem: Problem | LossProblem, options: LinearizeOptions) {
+/** Used inside the package: the request of anything that linearizes, from a problem and options read before. */
+export function linearizeRequest(problem: Problem, options: LinearizeOptions) {
   const { model, params, x } = problem;
   const { signal, ...how } = checkOptions(options);
   const { request, batch, describe } = model.request(params, x, how);

@@ -2,11 +2,19 @@
 
 import type { RawDenseRequest, RawProductRequest } from '../addon/requests.ts';
 import { run, runSync } from '../addon/run.ts';
-import { dtypeOf, type FloatArray, floatArray, type ParameterVector } from '../arrays.ts';
+import {
+  type ArrayKind,
+  dtypeOf,
+  type FloatArray,
+  floatArray,
+  type ParameterVector,
+  type ResultArray,
+} from '../arrays.ts';
 import {
   checkOneOf,
   checkOptions,
   checkVector,
+  type OutOption,
   PRODUCT_NAMES,
   PRODUCT_OPTIONS,
   type ProductOptions,
@@ -17,12 +25,12 @@ import { batchesOf } from '../problem/batches.ts';
 import { checkProblem, readStreamed } from '../problem/check.ts';
 import { isCut, parts } from '../problem/part.ts';
 import type { Problem } from '../problem/problem.ts';
-import { isStreamed, type StreamedProblem } from '../problem/streamed-problem.ts';
+import { type GivenStreamedProblem, isStreamed, type StreamedProblem } from '../problem/streamed-problem.ts';
 
 export const STRATEGIES = ['gram', 'jacobian'] as const;
 
 /** Of `matvecDense`. */
-export interface DenseOptions extends ProductOptions {
+export interface DenseOptions<Out extends FloatArray = FloatArray> extends ProductOptions<Out> {
   /** `'gram'` (the default) builds F = JᵀJ and multiplies; `'jacobian'` stops at J and computes Jᵀ(J v). */
   strategy?: (typeof STRATEGIES)[number];
 }
@@ -39,8 +47,13 @@ const DENSE_OPTIONS = new OptionNames<DenseOptions>({ ...PRODUCT_NAMES, strategy
  * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH`, `ERR_DTYPE_MISMATCH`, `ERR_DEVICE_UNAVAILABLE`,
  * `ERR_OUT_OF_MEMORY`, `ERR_UNSUPPORTED_OP`; the reason of `options.signal`
  */
+export function matvecOnTheFly<F extends FloatArray, Out extends FloatArray = ResultArray<F>>(
+  problem: Problem<F> | StreamedProblem<F, string>,
+  v: ParameterVector<F>,
+  options?: ProductOptions<Out> & OutOption<ArrayKind<F>>,
+): Promise<Out>;
 export async function matvecOnTheFly(
-  problem: Problem | StreamedProblem,
+  problem: Problem | GivenStreamedProblem,
   v: ParameterVector,
   options?: ProductOptions,
 ): Promise<FloatArray> {
@@ -51,6 +64,11 @@ export async function matvecOnTheFly(
 }
 
 /** `matvecOnTheFly` on the calling thread. */
+export function matvecOnTheFlySync<F extends FloatArray, Out extends FloatArray = ResultArray<F>>(
+  problem: Problem<F>,
+  v: ParameterVector<F>,
+  options?: ProductOptions<Out> & OutOption<ArrayKind<F>>,
+): Out;
 export function matvecOnTheFlySync(
   problem: Problem,
   v: ParameterVector,
@@ -61,12 +79,17 @@ export function matvecOnTheFlySync(
 }
 
 /**
- * (JᵀJ)v through a materialised J of [rows·outputs, P]: the reference that on-the-fly products are measured against.
+ * (JᵀJ)v through a materialized J of [rows·outputs, P]: the reference that on-the-fly products are measured against.
  *
  * @throws TorchCurvatureError as `matvecOnTheFly`; `ERR_OUT_OF_MEMORY`, with the estimate, before it allocates
  */
+export function matvecDense<F extends FloatArray, Out extends FloatArray = ResultArray<F>>(
+  problem: Problem<F> | StreamedProblem<F, string>,
+  v: ParameterVector<F>,
+  options?: DenseOptions<Out> & OutOption<ArrayKind<F>>,
+): Promise<Out>;
 export async function matvecDense(
-  problem: Problem | StreamedProblem,
+  problem: Problem | GivenStreamedProblem,
   v: ParameterVector,
   options?: DenseOptions,
 ): Promise<FloatArray> {
@@ -78,6 +101,11 @@ export async function matvecDense(
 }
 
 /** `matvecDense` on the calling thread. */
+export function matvecDenseSync<F extends FloatArray, Out extends FloatArray = ResultArray<F>>(
+  problem: Problem<F>,
+  v: ParameterVector<F>,
+  options?: DenseOptions<Out> & OutOption<ArrayKind<F>>,
+): Out;
 export function matvecDenseSync(problem: Problem, v: ParameterVector, options?: DenseOptions): FloatArray {
   const { request, signal, describe } = denseRequest(problem, v, options);
   return runSync('matvecDense', request, signal, describe);
@@ -85,7 +113,7 @@ export function matvecDenseSync(problem: Problem, v: ParameterVector, options?: 
 
 async function streamedProduct<Options extends ProductOptions>(
   product: (problem: Problem, v: ParameterVector, options: Omit<Options, 'out'>) => Promise<FloatArray>,
-  { model, params, batches }: StreamedProblem,
+  { model, params, batches }: GivenStreamedProblem,
   v: ParameterVector,
   { out, ...rest }: Options,
 ): Promise<FloatArray> {

@@ -1,5 +1,5 @@
 import { run, runSync } from '../addon/run.ts';
-import type { FloatArray } from '../arrays.ts';
+import type { FloatArray, ResultArray } from '../arrays.ts';
 import { checkOneOf, positive } from '../check.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
@@ -46,13 +46,13 @@ const EIGSH_OPTIONS = new OptionNames<EigshOptions>({
 });
 
 /** What `eigsh` found. Not to converge is a result, no failure. */
-export interface Eigenpairs {
+export interface Eigenpairs<F extends FloatArray = FloatArray> {
   /** [k], ascending. */
-  eigenvalues: FloatArray;
+  eigenvalues: ResultArray<F>;
   /** [k, n], row-major: each row one, orthonormal. */
-  eigenvectors: FloatArray;
+  eigenvectors: ResultArray<F>;
   /** [k], ‖A q − λ q‖ of the pairs returned; where it did not converge, as the method carries it along. */
-  residualNorms: FloatArray;
+  residualNorms: ResultArray<F>;
   /** Products with the operator. */
   iterations: number;
   /** Whether all pairs are within the tolerance. */
@@ -64,7 +64,7 @@ export interface Eigenpairs {
 }
 
 /**
- * Some eigenvalues and eigenvectors of a symmetric operator, by Lanczos with full re-orthogonalisation and restarts.
+ * Some eigenvalues and eigenvectors of a symmetric operator, by Lanczos with full re-orthogonalization and restarts.
  * What converged is verified in a fresh random direction, so that no copy of a repeated eigenvalue is missing. Where the
  * Lanczos basis would span the whole space, and where up to 2048 unknowns have not converged after as many products, the
  * matrix itself is formed and solved.
@@ -73,14 +73,20 @@ export interface Eigenpairs {
  * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when A is not square, `ERR_UNSUPPORTED_OP` for `'SM'` of more than 2048
  * unknowns
  */
-export async function eigsh(op: LinearOperator, options?: EigshOptions): Promise<Eigenpairs> {
+export async function eigsh<F extends FloatArray>(
+  op: LinearOperator<F>,
+  options?: EigshOptions,
+): Promise<Eigenpairs<F>> {
   const { request, signal, describe } = eigshRequest(op, options);
-  return run('eigsh', request, signal, describe);
+  return run('eigsh', request, signal, describe) as Promise<Eigenpairs<F>>;
 }
 /** `eigsh` on the calling thread. */
-export function eigshSync(op: LinearOperator, options?: EigshOptions): Eigenpairs {
+export function eigshSync<F extends FloatArray>(
+  op: LinearOperator<F>,
+  options?: EigshOptions,
+): Eigenpairs<F> {
   const { request, signal, describe } = eigshRequest(op, options);
-  return runSync('eigsh', request, signal, describe);
+  return runSync('eigsh', request, signal, describe) as Eigenpairs<F>;
 }
 
 function eigshRequest(op: LinearOperator, options: EigshOptions | undefined) {

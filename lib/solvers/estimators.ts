@@ -1,7 +1,7 @@
 /** Estimators by products with random vectors. */
 
 import { run, runSync } from '../addon/run.ts';
-import type { FloatArray } from '../arrays.ts';
+import type { FloatArray, ResultArray } from '../arrays.ts';
 import { checkOneOf, positive } from '../check.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
@@ -72,22 +72,28 @@ const DIAGONAL_OPTIONS = new OptionNames<DiagonalOptions>({
 });
 
 /** An estimate of a diagonal. */
-export interface DiagonalEstimate {
+export interface DiagonalEstimate<F extends FloatArray = FloatArray> {
   /** [n] */
-  diagonal: FloatArray;
+  diagonal: ResultArray<F>;
   /** [n], of the mean over the random vectors; NaN for fewer than two. */
-  standardError: FloatArray;
+  standardError: ResultArray<F>;
 }
 
 /** The diagonal of a square operator, as the mean of z ⊙ A z; the method `op.diagonal()` is exact. */
-export async function diagonal(op: LinearOperator, options?: DiagonalOptions): Promise<DiagonalEstimate> {
+export async function diagonal<F extends FloatArray>(
+  op: LinearOperator<F>,
+  options?: DiagonalOptions,
+): Promise<DiagonalEstimate<F>> {
   const { request, signal, describe } = sampledRequest('diagonal', op, DIAGONAL_OPTIONS.read(options));
-  return run('stochasticDiagonal', request, signal, describe);
+  return run('stochasticDiagonal', request, signal, describe) as Promise<DiagonalEstimate<F>>;
 }
 /** `diagonal` on the calling thread. */
-export function diagonalSync(op: LinearOperator, options?: DiagonalOptions): DiagonalEstimate {
+export function diagonalSync<F extends FloatArray>(
+  op: LinearOperator<F>,
+  options?: DiagonalOptions,
+): DiagonalEstimate<F> {
   const { request, signal, describe } = sampledRequest('diagonal', op, DIAGONAL_OPTIONS.read(options));
-  return runSync('stochasticDiagonal', request, signal, describe);
+  return runSync('stochasticDiagonal', request, signal, describe) as DiagonalEstimate<F>;
 }
 
 function sampledRequest(name: string, op: LinearOperator, { samples = 30, seed, ...how }: DiagonalOptions) {

@@ -2,7 +2,7 @@
 
 import type { Operations } from '../addon/interface.ts';
 import { run, runSync } from '../addon/run.ts';
-import { describe, type FloatArray } from '../arrays.ts';
+import { type ArrayKind, describe, type FloatArray, type ResultArray } from '../arrays.ts';
 import { checkVector, positive } from '../check.ts';
 import { TorchCurvatureError, wrongType } from '../errors.ts';
 import {
@@ -16,7 +16,7 @@ import { given, optionalAmount, optionalLimit, type SolverOptions, solverRequest
 import type { SolverReason } from './reasons.ts';
 
 /** Of `cg` and `minres`. */
-export interface LinearSolverOptions extends SolverOptions {
+export interface LinearSolverOptions<F extends FloatArray = FloatArray> extends SolverOptions {
   /** On ‖b − A x‖ / ‖b‖; 1e-5 by default. */
   tolerance?: number;
   /**
@@ -25,9 +25,9 @@ export interface LinearSolverOptions extends SolverOptions {
    */
   maxIterations?: number;
   /** An approximation of A⁻¹, symmetric positive definite: an operator, or the diagonal of one. */
-  preconditioner?: LinearOperator | FloatArray;
+  preconditioner?: LinearOperator<F> | F;
   /** Where to start, of the shape of b; zero by default. */
-  x0?: FloatArray;
+  x0?: F;
   /** How many right-hand sides b holds, row-major [k, n]; one by default. */
   k?: number;
   /**
@@ -77,9 +77,9 @@ export interface SolverRecord {
  * Over all right-hand sides: the most iterations, the largest residual, whether all converged, and the reason of the first
  * that did not.
  */
-export interface LinearSolution extends SolverRecord {
+export interface LinearSolution<F extends FloatArray = FloatArray> extends SolverRecord {
   /** Flat, of the length of b; memory of its own. */
-  x: FloatArray;
+  x: ResultArray<F>;
   /** One for each right-hand side. */
   records: SolverRecord[];
 }
@@ -92,15 +92,19 @@ export interface LinearSolution extends SolverRecord {
  * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when A is not square or b does not fit, `ERR_DTYPE_MISMATCH`
  * @throws RangeError when A is seen not to be symmetric
  */
-export async function cg(
-  op: LinearOperator,
-  b: OperatorVector,
-  options?: LinearSolverOptions,
-): Promise<LinearSolution> {
+export async function cg<F extends FloatArray>(
+  op: LinearOperator<F>,
+  b: OperatorVector<ArrayKind<F>>,
+  options?: LinearSolverOptions<ArrayKind<F>>,
+): Promise<LinearSolution<F>> {
   return solve('cg', op, b, options);
 }
 /** `cg` on the calling thread. */
-export function cgSync(op: LinearOperator, b: OperatorVector, options?: LinearSolverOptions): LinearSolution {
+export function cgSync<F extends FloatArray>(
+  op: LinearOperator<F>,
+  b: OperatorVector<ArrayKind<F>>,
+  options?: LinearSolverOptions<ArrayKind<F>>,
+): LinearSolution<F> {
   return solveSync('cg', op, b, options);
 }
 
@@ -110,28 +114,28 @@ export function cgSync(op: LinearOperator, b: OperatorVector, options?: LinearSo
  * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when A is not square or b does not fit, `ERR_DTYPE_MISMATCH`
  * @throws RangeError when A is seen not to be symmetric
  */
-export async function minres(
-  op: LinearOperator,
-  b: OperatorVector,
-  options?: LinearSolverOptions,
-): Promise<LinearSolution> {
+export async function minres<F extends FloatArray>(
+  op: LinearOperator<F>,
+  b: OperatorVector<ArrayKind<F>>,
+  options?: LinearSolverOptions<ArrayKind<F>>,
+): Promise<LinearSolution<F>> {
   return solve('minres', op, b, options);
 }
 /** `minres` on the calling thread. */
-export function minresSync(
-  op: LinearOperator,
-  b: OperatorVector,
-  options?: LinearSolverOptions,
-): LinearSolution {
+export function minresSync<F extends FloatArray>(
+  op: LinearOperator<F>,
+  b: OperatorVector<ArrayKind<F>>,
+  options?: LinearSolverOptions<ArrayKind<F>>,
+): LinearSolution<F> {
   return solveSync('minres', op, b, options);
 }
 
-async function solve(
+async function solve<F extends FloatArray>(
   method: 'cg' | 'minres',
-  op: LinearOperator,
+  op: LinearOperator<F>,
   b: OperatorVector,
   options: LinearSolverOptions | undefined,
-): Promise<LinearSolution> {
+): Promise<LinearSolution<F>> {
   const { request, signal, describe, release } = linearRequest(method, op, b, options);
   try {
     return summary(await run(method, request, signal, describe));
@@ -140,12 +144,12 @@ async function solve(
   }
 }
 
-function solveSync(
+function solveSync<F extends FloatArray>(
   method: 'cg' | 'minres',
-  op: LinearOperator,
+  op: LinearOperator<F>,
   b: OperatorVector,
   options: LinearSolverOptions | undefined,
-): LinearSolution {
+): LinearSolution<F> {
   const { request, signal, describe, release } = linearRequest(method, op, b, options);
   try {
     return summary(runSync(method, request, signal, describe));
@@ -200,10 +204,10 @@ function linearRequest(
   return { ...rest, request: { ...fields, preconditioner: used.handle }, release: () => owned?.dispose() };
 }
 
-function summary({ x, records }: Operations['cg']['result']): LinearSolution {
+function summary<F extends FloatArray>({ x, records }: Operations['cg']['result']): LinearSolution<F> {
   const worst = records.find(({ converged }) => !converged) ?? records[0]!;
   return {
-    x,
+    x: x as ResultArray<F>,
     iterations: Math.max(...records.map(({ iterations }) => iterations)),
     residualNorm: Math.max(...records.map(({ residualNorm }) => residualNorm)),
     converged: worst.converged,

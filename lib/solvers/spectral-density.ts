@@ -1,5 +1,5 @@
 import { run, runSync } from '../addon/run.ts';
-import type { Tensor } from '../arrays.ts';
+import type { ResultArray, Tensor } from '../arrays.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
 import {
@@ -49,13 +49,13 @@ const DENSITY_OPTIONS = new OptionNames<SpectralDensityOptions>({
 /** A density over the real line, and what it was made of. */
 export interface SpectralDensity {
   /** [gridPoints], ascending. */
-  grid: Float64Array;
+  grid: ResultArray<Float64Array>;
   /** [gridPoints]; integrates to 1 over the real line. */
-  density: Float64Array;
+  density: ResultArray<Float64Array>;
   /** Eigenvalues of the tridiagonal matrices, ascending; [probes, steps]. */
-  nodes: Tensor<Float64Array>;
+  nodes: Tensor<ResultArray<Float64Array>>;
   /** Weights of the nodes, [probes, steps]; each row sums to 1. */
-  weights: Tensor<Float64Array>;
+  weights: Tensor<ResultArray<Float64Array>>;
   /** Products with the operator. */
   products: number;
   /** False where the operator gave NaN or infinity; so is then the density. */
@@ -68,12 +68,12 @@ export async function spectralDensity(
   options?: SpectralDensityOptions,
 ): Promise<SpectralDensity> {
   const { request, signal, describe } = densityRequest(op, options);
-  return run('spectralDensity', request, signal, describe);
+  return run('spectralDensity', request, signal, describe) as Promise<SpectralDensity>;
 }
 /** `spectralDensity` on the calling thread. */
 export function spectralDensitySync(op: LinearOperator, options?: SpectralDensityOptions): SpectralDensity {
   const { request, signal, describe } = densityRequest(op, options);
-  return runSync('spectralDensity', request, signal, describe);
+  return runSync('spectralDensity', request, signal, describe) as SpectralDensity;
 }
 
 function densityRequest(op: LinearOperator, options: SpectralDensityOptions | undefined) {

@@ -57,20 +57,20 @@ function spiral(row: number): [number, number] {
   return [radius * Math.cos(angle), radius * Math.sin(angle)];
 }
 
-const problemAt = (params: FloatArray) => ({ model, params, x, target, loss: 'cross_entropy' }) as const;
+const problemAt = (params: FloatArray) => ({ model, params, x, target, loss: 'cross_entropy' });
 
 async function train(): Promise<{ params: FloatArray; losses: number[] }> {
   const bar = startBar('training', steps);
-  const optimiser = new Adam(start, 1e-2);
+  const optimizer = new Adam(start, 1e-2);
   const losses: number[] = [];
   for (let step = 0; step < steps; step++) {
-    const { loss, gradient } = await lossAndGradient(problemAt(optimiser.params), { threads });
-    optimiser.step(gradient);
+    const { loss, gradient } = await lossAndGradient(problemAt(optimizer.params), { threads });
+    optimizer.step(gradient);
     losses.push(loss);
     bar.update(step + 1, loss.toFixed(4));
   }
   bar.stop();
-  return { params: optimiser.params, losses };
+  return { params: optimizer.params, losses };
 }
 
 const { params, losses } = await train();

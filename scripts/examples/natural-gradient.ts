@@ -37,7 +37,7 @@ function truth(a: number, b: number): number {
   return Math.sin(4 * a + 2 * b * b) * Math.cos(3 * b);
 }
 
-const problemAt = (params: FloatArray) => ({ model, params, x, target, loss: 'mse' }) as const;
+const problemAt = (params: FloatArray) => ({ model, params, x, target, loss: 'mse' });
 
 async function lossAt(params: FloatArray): Promise<number> {
   const { data } = await model.forward(params, x, { threads });
@@ -98,12 +98,12 @@ async function naturalGradient(): Promise<Curve> {
 async function adam(seconds: number): Promise<Curve> {
   const bar = startBar('Adam, as long', seconds);
   const curve = new Curve('Adam');
-  const optimiser = new Adam(start, Number(options.rate));
+  const optimizer = new Adam(start, Number(options.rate));
   while (curve.elapsed < seconds) {
-    const { loss, gradient } = await lossAndGradient(problemAt(optimiser.params), { threads });
+    const { loss, gradient } = await lossAndGradient(problemAt(optimizer.params), { threads });
     curve.add(loss);
     bar.update(curve.elapsed, loss.toExponential(2));
-    optimiser.step(gradient);
+    optimizer.step(gradient);
   }
   bar.update(seconds);
   bar.stop();

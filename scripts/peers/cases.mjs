@@ -54,12 +54,12 @@ function curve(axis, widths, batch) {
  */
 export const WAYS = [
   { peer: 'ours', way: 'oneShot', title: 'torch-curvature, one shot' },
-  { peer: 'ours', way: 'linearised', title: 'torch-curvature, linearised once' },
+  { peer: 'ours', way: 'linearized', title: 'torch-curvature, linearized once' },
   { peer: 'jax', way: 'oneShot', title: 'JAX, jitted jvp+vjp', against: 'oneShot' },
-  { peer: 'jax', way: 'linearised', title: 'JAX, linearised once', against: 'linearised' },
+  { peer: 'jax', way: 'linearized', title: 'JAX, linearized once', against: 'linearized' },
   { peer: 'torch', way: 'composition', title: 'PyTorch, jvp+vjp', against: 'oneShot' },
   { peer: 'torch', way: 'seed', title: "PyTorch, the seed thread's way", against: 'oneShot' },
-  { peer: 'torch', way: 'linearised', title: 'PyTorch, linearised once', against: 'linearised' },
+  { peer: 'torch', way: 'linearized', title: 'PyTorch, linearized once', against: 'linearized' },
   { peer: 'ours', way: 'gradient', title: 'torch-curvature, one gradient' },
   { peer: 'torch', way: 'gradient', title: 'PyTorch, one gradient', against: 'gradient' },
   { peer: 'ours', way: 'dense', title: 'torch-curvature, dense', dense: true },

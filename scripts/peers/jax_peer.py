@@ -1,7 +1,7 @@
 """JAX's ways to compute JᵀJ v of a tanh MLP.
 
     oneShot       jvp, then vjp of its tangent, in one jitted function
-    linearised    jax.linearize and jax.vjp kept; their application, jitted, is one product
+    linearized    jax.linearize and jax.vjp kept; their application, jitted, is one product
 """
 
 import jax
@@ -44,8 +44,8 @@ def make_experiment(request):
         return flatten(pull(tangent)[0])
 
     # What linearize and vjp return can be passed to a jitted function: their residuals are arguments, not constants.
-    linearise = jax.jit(lambda params: (jax.linearize(forward, params)[1], jax.vjp(forward, params)[1]))
-    kept = Lazy(lambda: jax.block_until_ready(linearise(params)))
+    linearize = jax.jit(lambda params: (jax.linearize(forward, params)[1], jax.vjp(forward, params)[1]))
+    kept = Lazy(lambda: jax.block_until_ready(linearize(params)))
 
     @jax.jit
     def apply(push, pull, v):
@@ -53,7 +53,7 @@ def make_experiment(request):
 
     ways = {
         "oneShot": lambda: product(params, v).block_until_ready(),
-        "linearised": lambda: apply(*kept(), v).block_until_ready(),
+        "linearized": lambda: apply(*kept(), v).block_until_ready(),
     }
     return ways, {"JAX": jax.__version__}
 

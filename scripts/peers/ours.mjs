@@ -58,7 +58,7 @@ async function makeExperiment({ case: each, folder, dtype, threads }) {
     gradient: () => lossAndGradientSync(squares, { ...options, engine: 'autograd' }).gradient,
     dense: () => matvecDenseSync(problem, v, options),
     oneShot: () => matvecOnTheFlySync(problem, v, options),
-    linearised() {
+    linearized() {
       kept ??= linearizeSync(problem, options);
       return kept.matvecSync(v);
     },

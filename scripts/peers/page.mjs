@@ -65,7 +65,7 @@ function plotsOf(axis, races) {
   const series = ordered[0].results.map(({ peer, way, title }) => ({
     label: title,
     color: COLORS[peer],
-    dash: way === 'linearised' ? undefined : [6, 4],
+    dash: way === 'linearized' ? undefined : [6, 4],
     data: ordered.map(({ results }) => results.find((result) => result.title === title).minMs),
   }));
   const title = `Time of one product over ${AXES[axis].label}`;

@@ -31,7 +31,7 @@ export async function measurePeak(threads) {
 }
 
 /**
- * Floating-point operations of one product of an MLP that was linearised: per hidden layer, J v needs two products of
+ * Floating-point operations of one product of an MLP that was linearized: per hidden layer, J v needs two products of
  * matrices and Jᵀu two more; the first layer needs no derivative of its inputs.
  *
  * @param {number[]} widths

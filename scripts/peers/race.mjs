@@ -76,7 +76,7 @@ export async function race(each, { dtype, threads, rounds, python }) {
         result.samples.push(...ms);
       }
     }
-    return { ...setup, dtype, threads, versions, results: results.map(summarise) };
+    return { ...setup, dtype, threads, versions, results: results.map(summarize) };
   } finally {
     for (const worker of Object.values(workers)) worker.end();
     await rm(folder, { recursive: true, force: true });
@@ -133,7 +133,7 @@ function relativeDifference(a, b) {
   return difference / scale;
 }
 
-function summarise({ peer, way, title, against, samples, peakBytes, difference }) {
+function summarize({ peer, way, title, against, samples, peakBytes, difference }) {
   const sorted = samples.toSorted((a, b) => a - b);
   return {
     peer,
@@ -155,10 +155,10 @@ export function ratios(results) {
     .map(({ title, against, minMs }) => ({ title, ratio: ours(against).minMs / minMs }));
 }
 
-/** Cost of a product that was linearised, in gradients, of us and of PyTorch. */
+/** Cost of a product that was linearized, in gradients, of us and of PyTorch. */
 export function costs(results) {
   const time = (peer, way) => results.find((result) => result.peer === peer && result.way === way).minMs;
   return Object.fromEntries(
-    ['ours', 'torch'].map((peer) => [peer, time(peer, 'linearised') / time(peer, 'gradient')]),
+    ['ours', 'torch'].map((peer) => [peer, time(peer, 'linearized') / time(peer, 'gradient')]),
   );
 }

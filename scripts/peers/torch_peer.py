@@ -4,7 +4,7 @@
     seed          torch.func.linearize and the vjp of what it gives, anew for each product: the thread's on-the-fly way
     composition   torch.func.jvp, and its tangent through torch.func.vjp
     gradient      of the mean of the squared outputs, by autograd: what the cost of a product is compared with
-    linearised    torch.func.linearize and torch.func.vjp kept; a product applies both
+    linearized    torch.func.linearize and torch.func.vjp kept; a product applies both
 """
 
 import torch
@@ -74,11 +74,11 @@ def make_experiment(request):
 
     kept = Lazy(lambda: (linearize(on_batch, params)[1], vjp(on_batch, params)[1]))
 
-    def linearised():
+    def linearized():
         push, pull = kept()
         return flatten(pull(push(v))[0])
 
-    ways = {"dense": dense, "gradient": gradient, "seed": seed, "composition": composition, "linearised": linearised}
+    ways = {"dense": dense, "gradient": gradient, "seed": seed, "composition": composition, "linearized": linearized}
     return ways, {"PyTorch": torch.__version__}
 
 

@@ -43,7 +43,7 @@ export function zooPage(records) {
   return `# Public model code
 
 \`npm run zoo\` writes this page. Each model has random weights and is exported by \`torch.export\` in float64 and \`eval()\`; what this
-package computes is compared with \`torch.func\`: forward, J v, Jᵀu, JᵀJ v (in one shot, linearised once, by autograd, whole and in chunks of
+package computes is compared with \`torch.func\`: forward, J v, Jᵀu, JᵀJ v (in one shot, linearized once, by autograd, whole and in chunks of
 two rows), JJᵀu, the dense products, and for mean squared error and cross-entropy the value, the gradient, and the products of the
 Gauss–Newton matrix and the Hessian. A relative difference above ${TOLERANCE} is wrong.
 

@@ -301,8 +301,19 @@ describe.each(Object.entries(KINDS))('%s', (name, { make, makeSync, shape }) => 
       x: { ...problem.x, data: problem.x.data.slice() },
       target: { ...problem.target, data: problem.target.data.slice() },
     };
-    const makers = { gramian, jacobian, ntk, hessian, gaussNewton, empiricalFisher, fisher };
-    const pending = makers[name as keyof typeof makers](changing, { chunkSize: 2, memoryBudget: 1 });
+    const makers: Record<
+      string,
+      (problem: LossProblem, options: OperatorOptions) => Promise<LinearOperator>
+    > = {
+      gramian,
+      jacobian,
+      ntk,
+      hessian,
+      gaussNewton,
+      empiricalFisher,
+      fisher,
+    };
+    const pending = makers[name]!(changing, { chunkSize: 2, memoryBudget: 1 });
     changing.params.fill(Number.NaN);
     (changing.x.data as Float64Array).fill(Number.NaN);
     (changing.target.data as Int32Array).fill(0);
@@ -349,7 +360,7 @@ describe.each(Object.entries(KINDS))('%s', (name, { make, makeSync, shape }) => 
       target: { data: new Int32Array(0), shape: [0] },
       reduction: 'sum' as const,
     };
-    const makers = {
+    const makers: Record<string, (problem: LossProblem) => LinearOperator> = {
       gramian: gramianSync,
       jacobian: jacobianSync,
       ntk: ntkSync,
@@ -358,7 +369,7 @@ describe.each(Object.entries(KINDS))('%s', (name, { make, makeSync, shape }) => 
       empiricalFisher: empiricalFisherSync,
       fisher: fisherSync,
     };
-    using op = makers[name as keyof typeof makers](empty);
+    using op = makers[name]!(empty);
     const size = (length: number) => (length === P ? P : 0);
     expect(op.shape).toEqual([size(height), size(width)]);
     expect(op.matvecSync(new Float64Array(size(width)).fill(1))).toEqual(new Float64Array(size(height)));

@@ -191,7 +191,7 @@ describe('memory', () => {
     expect(lin.disposed).toBe(true);
     const disposed = expect.objectContaining({
       code: 'ERR_DISPOSED',
-      message: expect.stringContaining('the linearisation'),
+      message: expect.stringContaining('the linearization'),
     });
     expect(() => lin.matvecSync(v)).toThrow(disposed);
     expect(() => lin.jvpSync(v)).toThrow(disposed);

@@ -12,7 +12,7 @@ const ROOT = join(import.meta.dirname, '../..');
 /** What the snippets of the guide take as given, each of which a snippet may also define. */
 const GIVEN = `
 import { ${Object.keys(exported).join(', ')} } from 'torch-curvature';
-import type { FloatArray, LinearOperator, Linearization, Tensor } from 'torch-curvature';
+import type { FloatArray, Tensor } from 'torch-curvature';
 declare const model: Model, lin: Linearization, A: LinearOperator;
 declare const params: FloatArray, v: FloatArray, V: FloatArray, gradient: FloatArray;
 declare const x: Tensor, t: Tensor, u: Tensor;
@@ -55,7 +55,7 @@ it('npm run docs makes the reference without warnings', { timeout: 120_000 }, as
   });
   expect(stdout + stderr).not.toMatch(/warning|error/);
   expect(status).toBe(0);
-  expect(await readFile(join(out, 'functions/index.eigsh.html'), 'utf8')).toContain('re-orthogonalisation');
+  expect(await readFile(join(out, 'functions/index.eigsh.html'), 'utf8')).toContain('re-orthogonalization');
   expect(await readdir(join(out, 'documents'))).toEqual([
     'guide.html',
     'mathematics.html',

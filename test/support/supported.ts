@@ -62,7 +62,7 @@ const REFUSED: Readonly<Record<string, string>> = {
 };
 
 const FORMATS = { '.pt2': '`.pt2`', '.pt': '`jit.trace`', '.script.pt': '`jit.script`' } as const;
-const WAYS = ['forward', 'one-shot product', 'linearised', 'dense'] as const;
+const WAYS = ['forward', 'one-shot product', 'linearized', 'dense'] as const;
 
 /** How far from PyTorch's float64 values still counts as the same. */
 const TOLERANCE = 1e-10;

@@ -37,7 +37,7 @@ export const PLOTS = `
   // A logarithmic axis has no place for zero.
   function positive(value) { return value > 0 ? value : null; }
 
-  // Whole decades, so that every axis has labelled marks.
+  // Whole decades, so that every axis has labeled marks.
   function decades(plot, low, high) {
     if (low == null || high == null) return [1, 10];
     const from = Math.floor(Math.log10(low));

@@ -1,4 +1,4 @@
-/** The layers of `Model.sequential`, named and initialised as PyTorch's. A new layer is a file and a line here. */
+/** The layers of `Model.sequential`, named and initialized as PyTorch's. A new layer is a file and a line here. */
 export { elu, gelu, leakyRelu, relu, sigmoid, silu, softplus, tanh } from './activations.ts';
 export { conv1d, conv2d } from './convolution.ts';
 export { embedding } from './embedding.ts';

@@ -1,4 +1,4 @@
-/** PyTorch's default initialisations, drawn in PyTorch's order from PyTorch's generator. */
+/** PyTorch's default initializations, drawn in PyTorch's order from PyTorch's generator. */
 import { type DType, elementCount, type FloatArray, floatArray } from '../../arrays.ts';
 import type { Generator } from '../generator.ts';
 

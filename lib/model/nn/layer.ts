@@ -24,8 +24,8 @@ export class Scope {
   }
 
   /** Adds a parameter, named `<place of the layer>.<name>` as in the state dict of PyTorch's `nn.Sequential`. */
-  parameter(name: string, shape: readonly number[], initialise: Initialiser): Value {
-    return this.#builder.parameter(`${this.#prefix}${name}`, shape, initialise);
+  parameter(name: string, shape: readonly number[], initialize: Initialiser): Value {
+    return this.#builder.parameter(`${this.#prefix}${name}`, shape, initialize);
   }
 
   /** Adds a call of the ATen operator `target`; arguments left out take their defaults. */

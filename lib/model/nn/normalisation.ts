@@ -20,7 +20,7 @@ const LAYER_NORM = new OptionNames<LayerNormOptions>(
 );
 const GROUP_NORM = new OptionNames<GroupNormOptions>({ eps: true, affine: true }, 'the options of groupNorm');
 
-/** Normalises over the last axes, of sizes `shape`; `weight` and `bias` of that shape. */
+/** Normalizes over the last axes, of sizes `shape`; `weight` and `bias` of that shape. */
 export function layerNorm(shape: number | readonly number[], options?: LayerNormOptions): Layer {
   const over = Array.isArray(shape)
     ? check.sizes(shape, shape.length, 'layerNorm: shape')
@@ -36,7 +36,7 @@ export function layerNorm(shape: number | readonly number[], options?: LayerNorm
   };
 }
 
-/** Normalises each of `groups` groups of channels; x of [batch, channels, …], `weight` and `bias` [channels]. */
+/** Normalizes each of `groups` groups of channels; x of [batch, channels, …], `weight` and `bias` [channels]. */
 export function groupNorm(groups: number, channels: number, options?: GroupNormOptions): Layer {
   check.size(groups, 'groupNorm: groups');
   check.size(channels, 'groupNorm: channels');

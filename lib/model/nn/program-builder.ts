@@ -19,7 +19,7 @@ export type CallArgument = Value | number | boolean | string | null | readonly n
 export interface ParameterSpec {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly initialise: Initialiser;
+  readonly initialize: Initialiser;
 }
 
 export class ProgramBuilder {
@@ -29,8 +29,8 @@ export class ProgramBuilder {
   /** The model's input. */
   readonly input = new Value('input', 0);
 
-  parameter(name: string, shape: readonly number[], initialise: Initialiser): Value {
-    this.parameters.push({ name, shape, initialise });
+  parameter(name: string, shape: readonly number[], initialize: Initialiser): Value {
+    this.parameters.push({ name, shape, initialize });
     return new Value('parameter', this.parameters.length - 1);
   }
 

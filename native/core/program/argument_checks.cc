@@ -77,7 +77,7 @@ void batchNorm(const Arguments& call) {
   const bool statistics =
       call.tensor("running_mean").defined() && call.tensor("running_var").defined();
   const bool ofBatch = call.flag("training") || call.flag("train");
-  call.require(statistics || ofBatch, "it has no statistics to normalise with");
+  call.require(statistics || ofBatch, "it has no statistics to normalize with");
 }
 
 /// w = g v / ‖v‖ along an axis.

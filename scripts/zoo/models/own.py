@@ -684,7 +684,7 @@ def _(rows):
 
 
 class Vq(nn.Module):
-    """Soft vector quantisation: distances to a codebook and a softmax."""
+    """Soft vector quantization: distances to a codebook and a softmax."""
 
     def __init__(self):
         super().__init__()

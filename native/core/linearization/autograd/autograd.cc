@@ -79,7 +79,7 @@ class AutogradLinearization : public Linearization {
     const at::Tensor cotangent = at::zeros_like(output_).requires_grad_();
     forward_ = KeptGraph(differentiableGradient(y, leaves_, cotangent), {cotangent});
     if (const std::string missing = forward_.missingDerivative(); !missing.empty())
-      throw Error("ERR_UNSUPPORTED_OP", "the model cannot be linearised: the " + missing);
+      throw Error("ERR_UNSUPPORTED_OP", "the model cannot be linearized: the " + missing);
   }
 
   at::Tensor push(const std::vector<at::Tensor>& tangents) {

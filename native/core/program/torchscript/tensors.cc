@@ -17,7 +17,7 @@ namespace {
 void check(const at::Tensor& tensor, const std::string& name) {
   if (tensor.layout() != at::kStrided || tensor.is_quantized() || tensor.is_complex() ||
       !tensor.device().is_cpu()) {
-    throw Error("ERR_UNSUPPORTED_OP", name + " is a sparse, quantised or complex tensor");
+    throw Error("ERR_UNSUPPORTED_OP", name + " is a sparse, quantized or complex tensor");
   }
   if (tensor.is_floating_point() && tensor.scalar_type() != at::kFloat &&
       tensor.scalar_type() != at::kDouble) {
