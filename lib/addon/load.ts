@@ -14,6 +14,7 @@ import {
   readRecord,
 } from './build-record.ts';
 import type { Addon } from './interface.ts';
+import { withBoundedWaiting } from './waiting.ts';
 
 /** Sources and bundles alike lie one folder below the root of the package. */
 const BUILD_FOLDER = fileURLToPath(new URL('build/Release/', ROOT));
@@ -34,7 +35,7 @@ export function loadAddon(folder: string = BUILD_FOLDER): { addon: Addon; libtor
 
 function load(file: string, libtorch: BuildRecord): Addon {
   try {
-    return createRequire(import.meta.url)(file) as Addon;
+    return withBoundedWaiting(() => createRequire(import.meta.url)(file) as Addon);
   } catch (cause) {
     const { message: reason, code } = cause as NodeJS.ErrnoException;
     if (code === 'ERR_DLOPEN_DISABLED') {
