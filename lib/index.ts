@@ -57,6 +57,7 @@ export {
   denseOperator,
   diagonalOperator,
   LinearOperator,
+  type OperatorKind,
   type OperatorVector,
 } from './operators/linear-operator.ts';
 export type { Batch, BatchSource } from './problem/batches.ts';

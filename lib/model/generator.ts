@@ -1,5 +1,6 @@
 /** PyTorch's random numbers. */
 
+import { inspect } from 'node:util';
 import { addon } from '../addon/addon.ts';
 import type { GeneratorHandle } from '../addon/requests.ts';
 import {
@@ -13,6 +14,7 @@ import {
 } from '../arrays.ts';
 import { checkDType } from '../check.ts';
 import { outOfRange, wrongType } from '../errors.ts';
+import { type InspectArguments, inspected } from '../inspect.ts';
 import { OptionNames } from '../options.ts';
 
 /** Of `Generator.randn`. */
@@ -39,10 +41,12 @@ const UNIFORM_OPTIONS = new OptionNames<UniformOptions>({ low: true, high: true,
  */
 export class Generator {
   readonly #handle: GeneratorHandle;
+  readonly #seed: bigint;
 
   /** @throws TypeError or RangeError when `seed` is no whole number in [0, 2⁶⁴) */
   constructor(seed: number | bigint) {
-    this.#handle = addon().createGenerator(toSeed(seed));
+    this.#seed = toSeed(seed);
+    this.#handle = addon().createGenerator(this.#seed);
   }
 
   /** `torch.randn(shape)`: standard normal. */
@@ -79,6 +83,16 @@ export class Generator {
     }
     const float64 = checkDType(dtype) === 'float64';
     return { data: addon().uniform(this.#handle, sizes, low, high, float64), shape: sizes };
+  }
+
+  /** In `Object.prototype.toString`. */
+  get [Symbol.toStringTag](): string {
+    return 'Generator';
+  }
+
+  /** @internal */
+  [inspect.custom](...how: InspectArguments): string {
+    return inspected('Generator', { seed: this.#seed }, how);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Models: programs of ATen operators with named parameters. */
 
+import { inspect } from 'node:util';
 import type { ProgramRecord } from '../addon/program.ts';
 import type { ProgramHandle, RawRequest } from '../addon/requests.ts';
 import { run, runSync } from '../addon/run.ts';
@@ -29,6 +30,7 @@ import {
   type ProductOptions,
 } from '../check.ts';
 import { TorchCurvatureError, wrongType } from '../errors.ts';
+import { type InspectArguments, inspected } from '../inspect.ts';
 import { noOptions, OptionNames, record } from '../options.ts';
 import { createProgramSync } from './create-program.ts';
 import {
@@ -69,6 +71,9 @@ const INIT_OPTIONS = new OptionNames<InitOptions>({ seed: true, generator: true,
 
 /** One input, or several where the model takes more; the first axis of the first is the batch. */
 export type Inputs = Tensor | readonly Tensor[];
+
+/** Parameters that `inspect` shows one by one. */
+const MOST_SHOWN = 8;
 
 /** What a model needs besides its program. */
 export interface ModelOrigin {
@@ -257,6 +262,26 @@ export class Model<Initial extends FloatArray = FloatArray> {
   ): Tensor<Out> {
     const { request, signal, describe, finish } = this.#forwardRequest(params, x, options);
     return finish(runSync('forward', request, signal, describe));
+  }
+
+  /** In `Object.prototype.toString`. */
+  get [Symbol.toStringTag](): string {
+    return 'Model';
+  }
+
+  /** @internal */
+  [inspect.custom](...how: InspectArguments): string {
+    const { parameterCount, batchSize, initialParameters } = this;
+    const shapes = this.parameters.map(({ name, shape }) => [name, shape] as const);
+    const fields = {
+      parameterCount,
+      parameters: Object.fromEntries(shapes.slice(0, MOST_SHOWN)),
+      others: shapes.length > MOST_SHOWN ? shapes.length - MOST_SHOWN : undefined,
+      inputs: this.#inputCount,
+      batchSize,
+      dtype: initialParameters && dtypeOf(initialParameters),
+    };
+    return inspected('Model', fields, how);
   }
 
   #forwardRequest<Out extends FloatArray>(

@@ -3,7 +3,7 @@ import { type DType, describe, elementCount, type FloatArray, type ResultArray }
 import { checkDevice, checkDType } from '../check.ts';
 import { carrying, outOfRange, translated, wrongType } from '../errors.ts';
 import { isPlain, Names, noOptions, record } from '../options.ts';
-import { LinearOperator, type Space } from './linear-operator.ts';
+import { LinearOperator, type OperatorKind, type Space } from './linear-operator.ts';
 
 /** Products that JavaScript computes. */
 export interface CustomOperator<F extends FloatArray = FloatArray> {
@@ -45,11 +45,16 @@ export function customOperator(custom: CustomOperator, ...rest: readonly unknown
   noOptions(rest, 'customOperator');
   // An instance of a class has a state of its own beside what is asked for here.
   if (isPlain(record(custom, 'the operator'))) CUSTOM.read(custom);
-  return makeCustom(custom, { kind: 'plain' }, { kind: 'plain' });
+  return makeCustom('custom', custom, { kind: 'plain' }, { kind: 'plain' });
 }
 
 /** Used inside the package: a custom operator whose rows and columns stand for something. */
-export function makeCustom(custom: CustomOperator, rows: Space, columns: Space): LinearOperator {
+export function makeCustom(
+  kind: OperatorKind,
+  custom: CustomOperator,
+  rows: Space,
+  columns: Space,
+): LinearOperator {
   const {
     shape,
     dtype,
@@ -81,5 +86,5 @@ export function makeCustom(custom: CustomOperator, rows: Space, columns: Space):
     },
   };
   const handle = translated(() => addon().callbackOperator(description));
-  return new LinearOperator(handle, rows, columns);
+  return new LinearOperator(handle, kind, rows, columns);
 }

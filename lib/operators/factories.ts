@@ -27,7 +27,7 @@ import {
   type LinearizeOptions,
   linearizeRequest,
 } from '../products/linearize.ts';
-import { LinearOperator, type Space } from './linear-operator.ts';
+import { LinearOperator, type OperatorKind, type Space } from './linear-operator.ts';
 import { type BatchProblem, type Counts, Stream } from './streamed.ts';
 
 /** Of operators over outputs or a loss: how to linearize, and weights of the rows. */
@@ -90,8 +90,8 @@ export async function gramian(
     const make = (batch: BatchProblem, extra: object = {}) =>
       create(ofModel('gramian', batch.problem, batch.options, extra));
     return isCentered(given)
-      ? stream.centredSum((batch, part) => make(batch, { part }))
-      : stream.sum((batch) => make(batch));
+      ? stream.centredSum('gramian', (batch, part) => make(batch, { part }))
+      : stream.sum('gramian', (batch) => make(batch));
   }
   return create(ofModel('gramian', problem, given));
 }
@@ -331,8 +331,8 @@ async function ofStream(
   const make = ({ problem, options, firstRow }: BatchProblem, part: object = {}) =>
     create(ofLoss(kind, problem, options, { ...extra, ...part, firstRow }));
   return centered
-    ? stream.centredSum((batch, part) => make(batch, { part }))
-    : stream.sum((batch) => make(batch));
+    ? stream.centredSum(kind, (batch, part) => make(batch, { part }))
+    : stream.sum(kind, (batch) => make(batch));
 }
 
 /** What a batch's loss has: the same count that a problem in one piece divides its mean by. */
@@ -376,17 +376,22 @@ interface Recipe {
 }
 
 async function create({ request, signal, describe, rows, columns }: Recipe): Promise<LinearOperator> {
-  return wrapped(await run('createOperator', request, signal, describe), rows, columns);
+  return wrapped(await run('createOperator', request, signal, describe), request.kind, rows, columns);
 }
 
 function createSync({ request, signal, describe, rows, columns }: Recipe): LinearOperator {
-  return wrapped(runSync('createOperator', request, signal, describe), rows, columns);
+  return wrapped(runSync('createOperator', request, signal, describe), request.kind, rows, columns);
 }
 
-function wrapped(handle: OperatorHandle, rows: SpaceOf, columns: SpaceOf): LinearOperator {
+function wrapped(
+  handle: OperatorHandle,
+  kind: OperatorKind,
+  rows: SpaceOf,
+  columns: SpaceOf,
+): LinearOperator {
   const { outputShape } = addon().operatorInfo(handle);
   const known = (space: SpaceOf) => (typeof space === 'function' ? space(outputShape) : space);
-  return new LinearOperator(handle, known(rows), known(columns));
+  return new LinearOperator(handle, kind, known(rows), known(columns));
 }
 
 type ModelKind = 'gramian' | 'jacobian' | 'ntk';

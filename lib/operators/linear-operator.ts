@@ -1,5 +1,6 @@
 /** Matrices of which only products are known. */
 
+import { inspect } from 'node:util';
 import { addon } from '../addon/addon.ts';
 import type { Operations } from '../addon/interface.ts';
 import { NativeObject } from '../addon/native-object.ts';
@@ -31,6 +32,7 @@ import {
   type WholeOptions,
 } from '../check.ts';
 import { outOfRange, TorchCurvatureError, translated, wrongType } from '../errors.ts';
+import { type InspectArguments, inspected } from '../inspect.ts';
 import type { Model } from '../model/model.ts';
 import { noOptions, OptionNames, record } from '../options.ts';
 import { matchingRanges } from './patterns.ts';
@@ -49,11 +51,31 @@ export type Space =
   | { kind: 'outputs'; shape: readonly number[] }
   | { kind: 'plain' };
 
+/** What an operator is: a curvature matrix of a model, a combination of others, or what a caller gave. */
+export type OperatorKind =
+  | 'gramian'
+  | 'jacobian'
+  | 'ntk'
+  | 'gaussNewton'
+  | 'hessian'
+  | 'empiricalFisher'
+  | 'fisher'
+  | 'sum'
+  | 'scaled'
+  | 'damped'
+  | 'product'
+  | 'submatrix'
+  | 'dense'
+  | 'diagonal'
+  | 'custom';
+
 /**
  * A matrix A of [rows, columns], of which only products are known; `F` is the kind of array of vectors and results.
  * Operators are immutable; those made of others (`add`, `scale`, …) stay valid when these are disposed.
  */
 export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObject<OperatorHandle> {
+  /** What it is. */
+  readonly kind: OperatorKind;
   /** [rows, columns] */
   readonly shape: readonly [number, number];
   /** Of vectors and results. */
@@ -71,9 +93,10 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   readonly #columns: Space;
 
   /** @internal */
-  constructor(handle: OperatorHandle, rows: Space, columns: Space) {
+  constructor(handle: OperatorHandle, kind: OperatorKind, rows: Space, columns: Space) {
     super(handle, 'the operator', 'gramian, customOperator or another factory');
     const info = addon().operatorInfo(handle);
+    this.kind = kind;
     this.shape = Object.freeze([info.rows, info.cols] as const);
     this.dtype = info.float64 ? 'float64' : 'float32';
     this.device = info.device;
@@ -183,17 +206,17 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   /** A + B */
   add(other: LinearOperator<F>): LinearOperator<F> {
     checkOperator(other, 'other');
-    return this.#combined(() => addon().operatorSum([this.handle, other.handle]));
+    return this.#combined('sum', () => addon().operatorSum([this.handle, other.handle]));
   }
 
   /** c A */
   scale(c: number): LinearOperator<F> {
-    return this.#combined(() => addon().operatorScale(this.handle, checkFinite(c, 'c')));
+    return this.#combined('scaled', () => addon().operatorScale(this.handle, checkFinite(c, 'c')));
   }
 
   /** A + λ I for a square A. */
   damp(lambda: number): LinearOperator<F> {
-    return this.#combined(() => addon().operatorShift(this.handle, checkFinite(lambda, 'lambda')));
+    return this.#combined('damped', () => addon().operatorShift(this.handle, checkFinite(lambda, 'lambda')));
   }
 
   /** A + λ diag(A) for a square A: damping relative to the scale of each parameter. Computes the diagonal. */
@@ -210,7 +233,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   multiply(other: LinearOperator<F>): LinearOperator<F> {
     checkOperator(other, 'other');
     const handle = translated(() => addon().operatorProduct(this.handle, other.handle));
-    return new LinearOperator(handle, this.#rows, other.#columns);
+    return new LinearOperator(handle, 'product', this.#rows, other.#columns);
   }
 
   /**
@@ -230,12 +253,24 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
       addon().operatorSubmatrix(this.handle, ranges(this.#rows, rows), ranges(this.#columns, columns)),
     );
     const cut = (space: Space): Space => (space.kind === 'parameters' ? { kind: 'plain' } : space);
-    return new LinearOperator(handle, cut(this.#rows), cut(this.#columns));
+    return new LinearOperator(handle, 'submatrix', cut(this.#rows), cut(this.#columns));
   }
 
   /** @internal A vector over the rows (what a right-hand side is), checked and flat. */
   rowVector(value: OperatorVector, name: string): FloatArray {
     return this.#flat(value, name, this.#rows, this.shape[0]);
+  }
+
+  /** In `Object.prototype.toString`. */
+  get [Symbol.toStringTag](): string {
+    return 'LinearOperator';
+  }
+
+  /** @internal */
+  [inspect.custom](...how: InspectArguments): string {
+    const { kind, shape, dtype, device, engine, symmetric, bytes, disposed } = this;
+    const fields = { kind, shape, dtype, device, engine, symmetric, bytes, disposed };
+    return inspected('LinearOperator', fields, how);
   }
 
   protected override release(handle: OperatorHandle): void {
@@ -285,8 +320,8 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     return { device, dtype, shape };
   }
 
-  #combined(make: () => OperatorHandle): LinearOperator<F> {
-    return new LinearOperator(translated(make), this.#rows, this.#columns);
+  #combined(kind: OperatorKind, make: () => OperatorHandle): LinearOperator<F> {
+    return new LinearOperator(translated(make), kind, this.#rows, this.#columns);
   }
 }
 
@@ -323,7 +358,7 @@ export function denseOperator<F extends FloatArray>(
   if (symmetric && rows !== columns)
     throw outOfRange(`a symmetric operator is square, got [${rows}, ${columns}]`);
   const handle = translated(() => addon().denseOperator(checked, symmetric, checkDevice(device)));
-  return new LinearOperator(handle, { kind: 'plain' }, { kind: 'plain' });
+  return new LinearOperator(handle, 'dense', { kind: 'plain' }, { kind: 'plain' });
 }
 
 /** diag(d), for example as a preconditioner. The data are copied. */
@@ -334,7 +369,7 @@ export function diagonalOperator<F extends FloatArray>(
   const { device } = DIAGONAL_OPERATOR_OPTIONS.read(options);
   const checked = checkFloats(diagonal, 'diagonal');
   const handle = translated(() => addon().diagonalOperator(checked, checkDevice(device)));
-  return new LinearOperator(handle, { kind: 'plain' }, { kind: 'plain' });
+  return new LinearOperator(handle, 'diagonal', { kind: 'plain' }, { kind: 'plain' });
 }
 
 /**

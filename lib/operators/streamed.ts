@@ -10,7 +10,7 @@ import { parts } from '../problem/part.ts';
 import type { GivenStreamedProblem } from '../problem/streamed-problem.ts';
 import type { LinearizeOptions } from '../products/linearize.ts';
 import { makeCustom } from './custom.ts';
-import type { LinearOperator } from './linear-operator.ts';
+import type { LinearOperator, OperatorKind } from './linear-operator.ts';
 
 /** How an operator of one batch is made: without what is of all rows together, or of the set-up alone. */
 export type BatchOptions = Omit<LinearizeOptions, 'signal'> & { weights?: FloatArray };
@@ -203,8 +203,8 @@ export class Stream {
   }
 
   /** The sum of the operators of the batches, [P, P], by the share of their terms in a mean. */
-  sum(make: (batch: BatchProblem) => Promise<LinearOperator>): LinearOperator {
-    return this.#symmetric(async (vectors, k) => this.#sum(make, vectors, k));
+  sum(kind: OperatorKind, make: (batch: BatchProblem) => Promise<LinearOperator>): LinearOperator {
+    return this.#symmetric(kind, async (vectors, k) => this.#sum(make, vectors, k));
   }
 
   /**
@@ -214,9 +214,10 @@ export class Stream {
    * @param make of a batch, v ↦ its part of the mean times `weight`, and (v, mean) ↦ its part of the product
    */
   centredSum(
+    kind: OperatorKind,
     make: (batch: BatchProblem, part: 'sums' | 'around') => Promise<LinearOperator>,
   ): LinearOperator {
-    return this.#symmetric(async (vectors, k) => {
+    return this.#symmetric(kind, async (vectors, k) => {
       const sums = await this.#sum((batch) => make(batch, 'sums'), vectors, k);
       if (k === 0 || sums.length === 0) return new Float64Array(0);
       const [length, means] = [this.model.parameterCount, sums.length / k];
@@ -234,7 +235,10 @@ export class Stream {
     });
   }
 
-  #symmetric(product: (vectors: FloatArray, k: number) => Promise<Float64Array>): LinearOperator {
+  #symmetric(
+    kind: OperatorKind,
+    product: (vectors: FloatArray, k: number) => Promise<Float64Array>,
+  ): LinearOperator {
     const { model, dtype, device } = this;
     const space = { kind: 'parameters', model } as const;
     const length = model.parameterCount;
@@ -244,7 +248,8 @@ export class Stream {
       for (let i = 0; i < sum.length; i++) result[i] = this.share * sum[i]!;
       return result;
     };
-    return makeCustom({ shape: [length, length], dtype, device, symmetric: true, matmat }, space, space);
+    const custom = { shape: [length, length], dtype, device, symmetric: true, matmat } as const;
+    return makeCustom(kind, custom, space, space);
   }
 
   /** √W (I − 1wᵀ/Σw) J of all rows, [N·outputs, P]. `make` gives √W J of a batch. */
@@ -252,6 +257,7 @@ export class Stream {
     const { model, dtype, device } = this;
     const { matmat, rmatmat } = this.#jacobian(make, center);
     return makeCustom(
+      'jacobian',
       { shape: [this.#height, model.parameterCount], dtype, device, matmat, rmatmat },
       { kind: 'outputs', shape: [this.rows, ...this.outputs] },
       { kind: 'parameters', model },
@@ -264,6 +270,7 @@ export class Stream {
     const { matmat, rmatmat } = this.#jacobian(make, center);
     const space = { kind: 'outputs', shape: [this.rows, ...this.outputs] } as const;
     return makeCustom(
+      'ntk',
       {
         shape: [this.#height, this.#height],
         dtype,

@@ -1,5 +1,6 @@
 /** Linearize once, apply many times. */
 
+import { inspect } from 'node:util';
 import { addon } from '../addon/addon.ts';
 import { NativeObject } from '../addon/native-object.ts';
 import type { LinearizationHandle } from '../addon/requests.ts';
@@ -23,6 +24,7 @@ import {
   type OutOption,
   positive,
 } from '../check.ts';
+import { type InspectArguments, inspected } from '../inspect.ts';
 import type { Model } from '../model/model.ts';
 import { type NamesOf, OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
@@ -145,6 +147,18 @@ export class Linearization<F extends FloatArray = FloatArray> extends NativeObje
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Out {
     return this.#runSync('vjp', this.#cotangent(u), options);
+  }
+
+  /** In `Object.prototype.toString`. */
+  get [Symbol.toStringTag](): string {
+    return 'Linearization';
+  }
+
+  /** @internal */
+  [inspect.custom](...how: InspectArguments): string {
+    const { outputShape, parameterCount, dtype, device, engine, bytes, disposed } = this;
+    const fields = { outputShape, parameterCount, dtype, device, engine, bytes, disposed };
+    return inspected('Linearization', fields, how);
   }
 
   protected override release(handle: LinearizationHandle): void {

@@ -1,10 +1,12 @@
 /** What a profile has recorded. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { inspect } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import type { RawProfile, RawProfileRow, RawProfilerOptions } from '../addon/profiles.ts';
 import { describe } from '../arrays.ts';
 import { positive } from '../check.ts';
 import { outOfRange, translated, wrongType } from '../errors.ts';
+import { type InspectArguments, inspected } from '../inspect.ts';
 import { noOptions, OptionNames } from '../options.ts';
 import { type ProfileEvent, toEvents } from './events.ts';
 import { merged, type ProfileRow, sorted } from './rows.ts';
@@ -92,6 +94,18 @@ export class Profile {
   events(): readonly ProfileEvent[] {
     this.#events ??= toEvents(this.#raw.events());
     return this.#events;
+  }
+
+  /** In `Object.prototype.toString`. */
+  get [Symbol.toStringTag](): string {
+    return 'Profile';
+  }
+
+  /** @internal */
+  [inspect.custom](...how: InspectArguments): string {
+    const { selfCpuTimeTotal, selfDeviceTimeTotal, peakMemory } = this;
+    const fields = { selfCpuTimeTotal, selfDeviceTimeTotal, peakMemory, rows: this.#raw.rows.length };
+    return inspected('Profile', fields, how);
   }
 
   #table(rows: readonly RawProfileRow[], { sortBy, rowLimit = 100 }: TableOptions): string {

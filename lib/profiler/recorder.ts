@@ -1,10 +1,12 @@
 /** A profile in the making: one recording, or the steps of a schedule. */
 
+import { inspect } from 'node:util';
 import { addon } from '../addon/addon.ts';
 import type { RawProfilerOptions } from '../addon/profiles.ts';
 import type { RegionHandle } from '../addon/requests.ts';
 import { watchOperations } from '../addon/run.ts';
 import { outOfRange, TorchCurvatureError, translated } from '../errors.ts';
+import { type InspectArguments, inspected } from '../inspect.ts';
 import { Profile } from './profile.ts';
 import { actionAt, type ProfilerAction, type Schedule } from './schedule.ts';
 
@@ -85,6 +87,17 @@ export class Profiler implements Disposable {
   /** What the end of a `using` block calls. */
   [Symbol.dispose](): void {
     this.stop();
+  }
+
+  /** In `Object.prototype.toString`. */
+  get [Symbol.toStringTag](): string {
+    return 'Profiler';
+  }
+
+  /** @internal */
+  [inspect.custom](...how: InspectArguments): string {
+    const [action, stepNumber] = [this.#action, this.#step];
+    return inspected('Profiler', { action, stepNumber, recording: this.#recording }, how);
   }
 
   /** @internal Until nothing that writes to the recording is running. */
