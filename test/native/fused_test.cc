@@ -1,6 +1,6 @@
 // The fused engine against libtorch's autograd in float64.
 #include "core/linearization/fused/engine.h"
-#include "core/linearization/fused/plan.h"
+#include "core/linearization/fused/layout.h"
 #include "core/linearization/fused/recognise.h"
 
 #include <ATen/ATen.h>

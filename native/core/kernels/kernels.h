@@ -6,7 +6,7 @@
 
 namespace tc::fused {
 
-/// Instruction sets that the kernels are compiled for. One source, native/core/fused/kernels/, is
+/// Instruction sets that the kernels are compiled for. One source, this folder, is
 /// compiled once for each.
 enum class Isa { kBaseline, kAvx2, kAvx512 };
 

@@ -6,7 +6,7 @@
 #define TC_X86 1
 #endif
 
-// The tables of each instruction set, for core/fused/isa.cc to choose from.
+// The tables of each instruction set, for isa.cc to choose from.
 namespace tc::fused {
 
 namespace baseline {

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "core/kernels/kernels.h"
+#include "core/linearization/fused/layout.h"
 #include "core/linearization/fused/parallel.h"
-#include "core/linearization/fused/plan.h"
 #include "core/linearization/fused/recognise.h"
 #include "core/linearization/fused/tile.h"
 #include "core/linearization/rows.h"
@@ -89,7 +89,7 @@ class Tiles {
     if (plan_.sharesRows()) {
       bool overwrites = plan_.chain.usesEachOnce(parameters);
       if (!overwrites) result.zero_();
-      const at::Tensor memory = buffer(plan_.sharedSize);
+      const at::Tensor memory = buffer(plan_.shared.size);
       T* const shared = memory.mutable_data_ptr<T>();
       for (int64_t begin = 0; begin < plan_.tiles; begin += plan_.roundTiles) {
         const int64_t end = std::min(plan_.tiles, begin + plan_.roundTiles);
@@ -134,7 +134,7 @@ class Tiles {
  private:
   at::Tensor scratchMemory(int64_t extra) const {
     const profiling::Stage stage("torch_curvature::tile_buffers");
-    return preferLargePages(at::empty({workers_, plan_.scratchSize + extra}, options_));
+    return preferLargePages(at::empty({workers_, plan_.scratch.size + extra}, options_));
   }
 
   /// What the threads share, or sum in.
@@ -182,9 +182,9 @@ class FusedLinearization final : public Linearization {
     T* const y = output_.mutable_data_ptr<T>();
     const int64_t width = plan_.chain.width(0);
     tiles().run(0, [&](int64_t, int64_t tile, int64_t first, int64_t n, T* scratch) {
-      T* const kept = kept_.mutable_data_ptr<T>() + tile * plan_.keptSize;
+      T* const kept = kept_.mutable_data_ptr<T>() + tile * plan_.kept.size;
       program_.prepare(x + first * width, n, kept, scratch);
-      program_.toRows(outputs(), n, kept + plan_.output, y + first * outputs());
+      program_.toRows(outputs(), n, kept + plan_.kept.output, y + first * outputs());
     });
   }
 
@@ -197,7 +197,7 @@ class FusedLinearization final : public Linearization {
     T* const dy = result.mutable_data_ptr<T>();
     tiles().run(0, [&](int64_t, int64_t tile, int64_t first, int64_t n, T* scratch) {
       program_.push(direction, n, kept(tile), scratch);
-      program_.toRows(outputs(), n, scratch + plan_.tangent, dy + first * outputs());
+      program_.toRows(outputs(), n, scratch + plan_.scratch.tangent, dy + first * outputs());
     });
     return result;
   }
@@ -208,7 +208,8 @@ class FusedLinearization final : public Linearization {
     return tiles().sum(
         program_, 0, params_.numel(),
         [&](int64_t tile, int64_t first, int64_t n, T* scratch, const Target& target) {
-          program_.toColumns(outputs(), n, weights + first * outputs(), scratch + plan_.cotangent);
+          program_.toColumns(outputs(), n, weights + first * outputs(),
+                             scratch + plan_.scratch.cotangent);
           program_.pull(n, kept(tile), scratch, target);
         });
   }
@@ -235,10 +236,10 @@ class FusedLinearization final : public Linearization {
   }
   at::Tensor keptMemory() const {
     const profiling::Stage stage("torch_curvature::tile_buffers");
-    return preferLargePages(at::empty({plan_.tiles * plan_.keptSize}, params_.options()));
+    return preferLargePages(at::empty({plan_.tiles * plan_.kept.size}, params_.options()));
   }
   Tiles<T> tiles() const { return {plan_, batch_, params_.options()}; }
-  const T* kept(int64_t tile) const { return kept_.const_data_ptr<T>() + tile * plan_.keptSize; }
+  const T* kept(int64_t tile) const { return kept_.const_data_ptr<T>() + tile * plan_.kept.size; }
   int64_t outputs() const { return plan_.chain.outputs(); }
   at::Tensor emptyOutput() const {
     std::vector<int64_t> shape{batch_};
@@ -270,11 +271,11 @@ at::Tensor matvec(const Point& point, const Chain& chain, const at::Tensor& v,
   const fused::TileProgram<T> program(plan, kernels, params.const_data_ptr<T>());
   const at::Tensor product =
       Tiles<T>(plan, point.batch(), params.options())
-          .sum(program, plan.keptSize, params.numel(),
+          .sum(program, plan.kept.size, params.numel(),
                [&](int64_t, int64_t first, int64_t n, T* scratch,
                    const typename fused::TileProgram<T>::Target& target) {
                  if (stop.requested()) return;
-                 T* const kept = scratch + plan.scratchSize;
+                 T* const kept = scratch + plan.scratch.size;
                  program.prepare(x + first * chain.width(0), n, kept, scratch);
                  program.pushPull(direction, n, kept, scratch, target);
                });
@@ -295,8 +296,8 @@ void jacobian(const Point& point, const Chain& chain, int64_t begin, int64_t end
   T* const rows = out.mutable_data_ptr<T>();
   const fused::TileProgram<T> program(plan, kernels, params.const_data_ptr<T>());
   Tiles<T>(plan, batch, params.options())
-      .run(plan.keptSize, [&](int64_t, int64_t, int64_t first, int64_t n, T* scratch) {
-        T* const kept = scratch + plan.scratchSize;
+      .run(plan.kept.size, [&](int64_t, int64_t, int64_t first, int64_t n, T* scratch) {
+        T* const kept = scratch + plan.scratch.size;
         program.prepare(x + first * chain.width(0), n, kept, scratch);
         program.jacobian(n, kept, scratch, params.numel(),
                          rows + first * chain.outputs() * params.numel());

@@ -3,7 +3,8 @@
 #include <cstdint>
 
 #include "core/kernels/kernels.h"
-#include "core/linearization/fused/plan.h"
+#include "core/linearization/fused/layout.h"
+#include "core/linearization/fused/tile_memory.h"
 #include "core/linearization/fused/work.h"
 
 namespace tc::fused {
@@ -43,7 +44,7 @@ class TileProgram {
 
   /// The forward pass: fills `kept` from inputs x [n][width]. Called before the others.
   void prepare(const T* x, int64_t n, T* kept, T* scratch) const;
-  /// J v: fills plan.tangent in the scratch memory.
+  /// J v: fills the tangent in the scratch memory.
   void push(const T* v, int64_t n, const T* kept, T* scratch) const;
   /// What becomes of a tile's δ: `gradient` += Jᵀu or, where rows are shared, the `shared` memory's
   /// columns from `first` on, the tile's first sample in the round.
@@ -52,7 +53,7 @@ class TileProgram {
     T* shared;
     int64_t first;
   };
-  /// For the u in plan.cotangent of the scratch memory, zero beyond column n.
+  /// For the cotangent u in the scratch memory, zero beyond column n.
   void pull(int64_t n, const T* kept, T* scratch, const Target& target) const;
   /// For u = J v
   void pushPull(const T* v, int64_t n, const T* kept, T* scratch, const Target& target) const;
@@ -65,7 +66,7 @@ class TileProgram {
   /// that sample. For a plan with all layers below the cut.
   void jacobian(int64_t n, const T* kept, T* scratch, int64_t parameters, T* out) const;
 
-  /// Samples in the columns [width][row], as in a tile, to samples in the rows [n][width].
+  /// Samples in the columns, as in a tile, to samples in the rows [n][width].
   void toRows(int64_t width, int64_t n, const T* columns, T* rows) const {
     kernels_.transpose(width, n, columns, plan_.row, rows, width);
   }
@@ -73,47 +74,62 @@ class TileProgram {
   void toColumns(int64_t width, int64_t n, const T* rows, T* columns) const;
 
  private:
+  using Preparing = TileMemory<T, T>;
+  using Prepared = TileMemory<T, const T>;
+
   int64_t padded(int64_t n) const {
     return (n + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes;
   }
-  T* slot(T* scratch, int64_t l) const { return scratch + plan_.slot[static_cast<size_t>(l)]; }
-  /// φ'_l, in one of the two places
-  template <typename Pointer>
-  Pointer slope(int64_t l, Pointer kept, T* scratch) const {
-    return plan_.isDirect(l) ? scratch + plan_.slope[static_cast<size_t>(l)]
-                             : kept + plan_.keeps(l).slope;
+  Prepared prepared(int64_t n, const T* kept, T* scratch) const {
+    return {plan_, padded(n), kept, scratch};
   }
-  /// Whether e_{l+1} can be multiplied by φ'_l as it is made.
-  bool fusesSlope(int64_t l) const {
-    return chain_.layer(l).activates() && !chain_.layer(l).skip &&
-           !plan_.receives[static_cast<size_t>(l + 1)];
+
+  /// c = A B; `fields` may be added to before it is computed.
+  Product<T> product(const Matrix<const T>& b, const Matrix<T>& c) const;
+  void add(const Matrix<const T>& a, const Matrix<T>& c) const {
+    kernels_.add(a.rows, a.columns, a.row, a.data, c.data);
   }
-  void copy(int64_t width, int64_t n, const T* from, T* to) const;
-  void makeDirect(int64_t first, int64_t output, int64_t n, T* kept, T* scratch) const;
-  /// From e_L in its slot down to layer `lowest`. `place(l)` says where to write φ'_l ⊙ e_{l+1}
-  /// where both are made at once. `visit(l, e, done)` is given e_{l+1}, or δ_l if it is `done`, and
-  /// returns δ_l.
-  template <typename Place, typename Visit>
-  void reverse(int64_t lowest, int64_t n, const T* kept, T* scratch, Place place,
-               Visit visit) const;
+  /// c = a ⊙ b
+  void multiply(const Matrix<const T>& a, const Matrix<const T>& b, const Matrix<T>& c) const {
+    kernels_.multiply(a.rows, a.columns, a.row, a.data, b.data, c.data);
+  }
+
+  /// D_l of one output, for all direct layers from `lowest` on.
+  void makeDirect(int64_t lowest, int64_t output, const Preparing& tile) const;
+
+  /// The cotangents δ_l of the layers from the last down to `lowest`, for the e_L in its slot.
+  /// `place(l)` is where δ_l goes; `use(l, δ_l)` sees it there.
+  template <typename Memory, typename Place, typename Use>
+  void reverse(int64_t lowest, const Memory& tile, Place&& place, Use&& use) const;
+  /// Adds e_{l+1} to the cotangent of the earlier value that layer l adds.
+  template <typename Memory>
+  void reverseSkip(int64_t l, const Matrix<const T>& e, const Memory& tile) const;
+  /// Whether δ_l is e_{l+1} = W_{l+1}ᵀ δ_{l+1} times φ'_l and nothing besides, so that the product
+  /// can make it at once.
+  bool isScaledProduct(int64_t l) const {
+    return chain_.layer(l + 1).linear && chain_.layer(l).activates() && !chain_.layer(l).skip &&
+           !plan_.isReceived(l + 1);
+  }
+
   /// v_l with the samples in the rows, made in the scratch memory where it is not kept.
-  const T* rowsOf(int64_t l, int64_t n, const T* kept, T* scratch) const;
-  /// What the tile has to do for the gradients of layer l once it has δ_l.
-  void useDelta(int64_t l, int64_t n, const T* delta, const T* kept, T* scratch,
-                const Target& target) const;
-  /// δ_l and v_l of n samples, as a gradient needs them; matrices with the samples in the columns
-  /// have `row` elements from one row to the next.
+  const T* rowsOf(int64_t l, int64_t n, const Prepared& tile) const;
+  /// What the tile has to do for the gradients of layer l once it has δ_l: of the weight, and of
+  /// the bias if it is not `summed` already.
+  void useDelta(int64_t l, int64_t n, const Matrix<const T>& delta, const Prepared& tile,
+                const Target& target, bool summed) const;
+  /// Puts δ_l and v_l into the shared memory.
+  void share(int64_t l, int64_t n, const Matrix<const T>& delta, const Prepared& tile,
+             const Target& target) const;
+  /// δ_l and v_l of n samples, as a gradient needs them.
   struct Samples {
     int64_t n;
-    const T* delta;   ///< δ_l [out][n]
-    const T* rows;    ///< v_l [n][in], `stride`; the first `byProduct` columns of it
-    const T* values;  ///< v_l [in − byProduct][n], the others
-    int64_t row;
+    Matrix<const T> delta;  ///< δ_l [out][n]
+    const T* rows;          ///< v_l [n][in], `strideOf`; the first `columnsByProduct` of it
+    const T* values;        ///< v_l [in − columnsByProduct][n], the others; rows as delta's
   };
   /// Rows [first, last) of G_l, added to those of the gradient, or = if it `overwrites`.
   void weightGradient(int64_t l, const Samples& samples, int64_t first, int64_t last, T* gradient,
                       bool overwrites) const;
-  void share(int64_t l, int64_t n, const T* delta, const T* kept, const Target& target) const;
 
   const Plan& plan_;
   const Chain& chain_;

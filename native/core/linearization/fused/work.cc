@@ -23,24 +23,24 @@ Work analyticWork(const Chain& chain) {
   return work;
 }
 
-Work executedWork(const Plan& plan) {
+Work executedWork(const Schedule& schedule) {
   Work work;
   bool below = false;  // a linear layer
   bool belowFromCut = false;
   bool anyDirect = false;
-  for (int64_t l = 0; l < plan.chain.size(); ++l) {
-    const Layer& layer = plan.chain.layer(l);
+  for (int64_t l = 0; l < schedule.chain.size(); ++l) {
+    const Layer& layer = schedule.chain.layer(l);
     if (!layer.linear) continue;
     const int64_t each = multiplyAdds(layer);
-    const bool direct = plan.isDirect(l);
+    const bool direct = schedule.isDirect(l);
     anyDirect = anyDirect || direct;
     work.forward += each;
     work.gradients += each;
-    work.tangent += !direct && plan.isActive(l) ? 2 * each : each;
-    work.direct += below ? plan.chain.outputs() * each : 0;
+    work.tangent += !direct && schedule.isActive(l) ? 2 * each : each;
+    work.direct += below ? schedule.chain.outputs() * each : 0;
     work.transposed += belowFromCut ? each : 0;
     below = true;
-    belowFromCut = belowFromCut || l >= plan.cut;
+    belowFromCut = belowFromCut || l >= schedule.cut;
   }
   if (!anyDirect) work.direct = 0;
   return work;

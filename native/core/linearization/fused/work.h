@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "core/linearization/fused/plan.h"
+#include "core/linearization/fused/schedule.h"
 
 namespace tc::fused {
 
@@ -19,7 +19,7 @@ struct Work {
 
 /// By the chain rule, as any engine without direct layers would count them. `direct` is 0.
 Work analyticWork(const Chain& chain);
-/// What a plan executes.
-Work executedWork(const Plan& plan);
+/// What a schedule executes.
+Work executedWork(const Schedule& schedule);
 
 }  // namespace tc::fused
