@@ -8,9 +8,24 @@
 
 #include "core/runtime/error.h"
 #include "core/runtime/memory.h"
+#include "core/runtime/threads.h"
 
 namespace tc::js {
 namespace {
+
+/// Bytes from which the threads of libtorch share a copy: JavaScript's thread is held up meanwhile.
+constexpr size_t kSharedCopy = 16 << 20;
+
+void copyBytes(void* to, const void* from, size_t bytes) {
+  if (bytes < kSharedCopy) {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+    return;
+  }
+  const auto count = static_cast<int64_t>(bytes);
+  at::from_blob(to, {count}, at::kByte)
+      .copy_(at::from_blob(const_cast<void*>(from), {count}, at::kByte));
+  releaseThreads();
+}
 
 std::optional<at::ScalarType> scalarType(napi_typedarray_type type) {
   switch (type) {
@@ -82,7 +97,7 @@ at::Tensor toTensor(Napi::Value array, at::IntArrayRef shape, Memory memory, con
   const at::Tensor tensor = at::from_blob(view->data, shape, *type);
   if (memory == Memory::kBorrow) return tensor;
   const at::Tensor copy = preferLargePages(at::empty(shape, *type));
-  std::memcpy(copy.mutable_data_ptr(), view->data, copy.nbytes());
+  copyBytes(copy.mutable_data_ptr(), view->data, copy.nbytes());
   return copy;
 }
 
@@ -120,12 +135,13 @@ Napi::Value toTypedArray(Napi::Env env, const at::Tensor& tensor, Napi::Value ou
       throw Error("ERR_DETACHED_BUFFER",
                   "out no longer has the kind and length that it had; was its buffer transferred?");
     }
-    std::memcpy(view->data, plain.const_data_ptr(), plain.nbytes());
+    preferLargePages(view->data, plain.nbytes());
+    copyBytes(view->data, plain.const_data_ptr(), plain.nbytes());
     return out;
   }
   auto buffer = Napi::ArrayBuffer::New(env, plain.nbytes());
   preferLargePages(buffer.Data(), plain.nbytes());
-  if (plain.nbytes() > 0) std::memcpy(buffer.Data(), plain.const_data_ptr(), plain.nbytes());
+  copyBytes(buffer.Data(), plain.const_data_ptr(), plain.nbytes());
   napi_value array = nullptr;
   if (napi_create_typedarray(env, type, static_cast<size_t>(plain.numel()), buffer, 0, &array) !=
       napi_ok) {
