@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { defineConfig } from 'tsdown';
+import { bundledLicenses } from './scripts/licenses/bundled.mjs';
+import { inlineAssets } from './scripts/report/inline-assets.mjs';
 
 /**
  * Makes the ES module a door to the CommonJS one. Two bundles would be two copies in a process that uses both, and a
@@ -26,7 +28,9 @@ export default defineConfig([
     hooks: { 'build:done': shareOneCopy },
   },
   {
+    // With all that it imports: who uses the package as a library need not install what serves the command line.
     entry: { cli: 'lib/cli/main.ts' },
+    plugins: [inlineAssets, bundledLicenses],
     format: ['esm'],
     platform: 'node',
     target: 'node20',

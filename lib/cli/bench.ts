@@ -93,7 +93,7 @@ async function run(executable: string, options: BenchOptions): Promise<void> {
       options.sweep === undefined ? undefined : await runSweep(executable, spec, options.sweep, progress);
     if (sweep !== undefined && html !== undefined) {
       progress.note(sweepTable(sweep, outputWidth()));
-      await writeFile(html, await reportPage(comparison, sweep));
+      await writeFile(html, reportPage(comparison, sweep));
       progress.note(`Report: ${html}\n`);
     }
     if (options.json !== undefined) {

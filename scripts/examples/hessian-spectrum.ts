@@ -14,9 +14,9 @@ import {
   nn,
   spectralDensity,
 } from 'torch-curvature';
+import { page } from '../report/page.mjs';
 import { Adam } from './shared/adam.ts';
 import { parseOptions, save, startBar, wholeNumber } from './shared/cli.ts';
-import { page } from './shared/page.ts';
 
 const ROWS = 600;
 const CLASSES = 3;
@@ -112,23 +112,28 @@ const FLOOR = 1e-5;
 const ends = [...smallest.eigenvalues, ...largest.eigenvalues];
 await save(
   options.html,
-  await page('The curvature of a loss', [
-    {
-      title: `Density of the ${model.parameterCount} eigenvalues of the Hessian, by Lanczos quadrature; dots: the ends`,
-      x: 'eigenvalue',
-      y: 'density',
-      logarithmic: 'y',
-      curves: [
-        { name: 'density', x: [...grid], y: [...density].map((each) => Math.max(each, FLOOR)) },
-        { name: 'eigenvalues found one by one', x: ends, y: ends.map(() => FLOOR), dots: true },
-      ],
-    },
-    {
-      title: `Training: cross entropy of a 2-32-32-${CLASSES} tanh network on ${ROWS} points of three spirals`,
-      x: 'step',
-      y: 'loss',
-      logarithmic: 'y',
-      curves: [{ name: 'cross entropy', x: losses.map((_, i) => i), y: losses }],
-    },
-  ]),
+  page({
+    title: 'The curvature of a loss',
+    sections: [
+      {
+        title: `Density of the ${model.parameterCount} eigenvalues of the Hessian, by Lanczos quadrature; dots: the ends`,
+        plot: {
+          x: { label: 'eigenvalue' },
+          y: { label: 'density', logarithmic: true },
+          curves: [
+            { label: 'density', x: [...grid], y: [...density].map((each) => Math.max(each, FLOOR)) },
+            { label: 'eigenvalues found one by one', x: ends, y: ends.map(() => FLOOR), dots: 'only' },
+          ],
+        },
+      },
+      {
+        title: `Training: cross entropy of a 2-32-32-${CLASSES} tanh network on ${ROWS} points of three spirals`,
+        plot: {
+          x: { label: 'step' },
+          y: { label: 'loss', logarithmic: true },
+          curves: [{ label: 'cross entropy', x: losses.map((_, i) => i), y: losses }],
+        },
+      },
+    ],
+  }),
 );

@@ -5,9 +5,9 @@
  *     npm run example:natural-gradient [-- --steps 150 --rate 0.01 --seed 0 --threads 1 --html FILE --json FILE]
  */
 import { cg, type FloatArray, Generator, gramian, lossAndGradient, Model, nn } from 'torch-curvature';
+import { page } from '../report/page.mjs';
 import { Adam } from './shared/adam.ts';
 import { parseOptions, save, startBar, wholeNumber } from './shared/cli.ts';
-import { page } from './shared/page.ts';
 
 const ROWS = 1024;
 const options = parseOptions({
@@ -119,13 +119,21 @@ for (const { name, seconds, losses } of [natural, plain]) {
 await save(options.json, JSON.stringify({ natural, adam: plain }));
 await save(
   options.html,
-  await page('Regression with the natural gradient', [
-    {
-      title: `Mean squared error of a 2-32-32-1 tanh network on ${ROWS} points, over time`,
-      x: 'seconds',
-      y: 'loss',
-      logarithmic: 'y',
-      curves: [natural, plain].map(({ name, seconds, losses }) => ({ name, x: seconds, y: losses })),
-    },
-  ]),
+  page({
+    title: 'Regression with the natural gradient',
+    sections: [
+      {
+        title: `Mean squared error of a 2-32-32-1 tanh network on ${ROWS} points, over time`,
+        plot: {
+          x: { label: 'seconds' },
+          y: { label: 'loss', logarithmic: true },
+          curves: [natural, plain].map(({ name, seconds, losses }) => ({
+            label: name,
+            x: seconds,
+            y: losses,
+          })),
+        },
+      },
+    ],
+  }),
 );

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'tsdown';
+import { inlineAssets } from '../report/inline-assets.mjs';
 
 const NAMES = ['natural-gradient', 'hessian-spectrum'];
 
@@ -28,6 +29,7 @@ await build({
   fixedExtension: true,
   logLevel: 'error',
   platform: 'node',
+  plugins: [inlineAssets],
   target: 'node20',
 });
 const { status } = spawnSync(process.execPath, [join(folder, `${name}.mjs`), ...options], {

@@ -5,7 +5,16 @@ import { SetupError } from './failure.mjs';
 import { run, say } from './process.mjs';
 import { digest } from './stamp.mjs';
 
-const SOURCES = ['lib', 'tsdown.config.ts', 'tsconfig.json', 'package.json', 'package-lock.json'];
+const SOURCES = [
+  'lib',
+  'scripts/licenses',
+  'scripts/report',
+  'scripts/setup',
+  'tsdown.config.ts',
+  'tsconfig.json',
+  'package.json',
+  'package-lock.json',
+];
 const RESULTS = ['index.mjs', 'index.cjs', 'index.d.mts', 'index.d.cts', 'cli.mjs'];
 
 /**

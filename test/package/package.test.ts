@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import manifest from '../../package.json' with { type: 'json' };
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
@@ -41,11 +42,19 @@ it('contains what a build needs and nothing else', async () => {
     'CMakeLists.txt',
     'native/core/program/program.cc',
     'scripts/setup/build.mjs',
+    'scripts/setup/supervise.mjs',
+    'dist/cli.licenses.txt',
   ]) {
     expect(files).toContain(`package/${needed}`);
   }
   for (const file of files)
     expect(file).not.toMatch(/test\/|fixtures|\.node$|node_modules|\.ts$(?<!\.d\.[mc]ts)/);
+});
+
+it('asks for nothing to be installed that only its command line or its development needs', () => {
+  const reading = ['yauzl'];
+  const building = ['cmake-js', 'node-addon-api', 'node-api-headers'];
+  expect(Object.keys(manifest.dependencies).sort()).toEqual([...building, ...reading].sort());
 });
 
 const PROGRAM = `

@@ -1,0 +1,50 @@
+/** Pages of reports: whole files in which data stays data. */
+import { expect, it } from 'vitest';
+import { page } from '../../scripts/report/page.mjs';
+
+const HOSTILE = '</script><script>alert(1)</script><!-- <b>&';
+
+it('shows text as text, wherever it stands', () => {
+  const curve = { label: HOSTILE, x: [1, 2], y: [1, null] };
+  const html = page({
+    title: HOSTILE,
+    introduction: HOSTILE,
+    sections: [
+      { title: HOSTILE, plot: { x: { label: HOSTILE }, y: { label: HOSTILE }, curves: [curve] } },
+      { title: 'numbers', table: { head: [HOSTILE], rows: [[HOSTILE], [3]] }, notes: [HOSTILE] },
+    ],
+  });
+  expect(html.match(/<script>/g)).toHaveLength(2 + scriptsInStrings(html));
+  expect(html.match(/<\/script>/g)).toHaveLength(2);
+  expect(html).not.toContain('<b>&"');
+  expect(html).toContain(
+    '<td>&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;&lt;!-- &lt;b&gt;&amp;</td>',
+  );
+});
+
+/** Inside a script's string `<script>` opens nothing, as no comment is open. */
+function scriptsInStrings(html: string): number {
+  return html.split('<\\/script><script>alert').length - 1;
+}
+
+it('loads nothing', () => {
+  const html = page({ title: 'a', sections: [] });
+  expect(html).not.toMatch(/(src|href)="(https?:)?\/\//);
+  expect(html).not.toContain('@import');
+});
+
+it('gives each plot an element of its own, by its name or its place', () => {
+  const plot = { x: { label: 'x' }, y: { label: 'y' }, curves: [{ label: 'c', x: [1], y: [2] }] };
+  const html = page({
+    title: 'a',
+    sections: [
+      { title: 'b', plot },
+      { title: 'c', id: 'time', plot },
+    ],
+  });
+  expect([...html.matchAll(/<div class="plot" id="([^"]+)">/g)].map(([, id]) => id)).toEqual([
+    'plot-0',
+    'time',
+  ]);
+  expect(html).toMatch(/drawPlots\(\[\{"id":"plot-0".*\{"id":"time"/);
+});
