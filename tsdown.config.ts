@@ -36,7 +36,6 @@ export default defineConfig([
     target: 'node20',
     dts: false,
     fixedExtension: true,
-    sourcemap: true,
     clean: false,
   },
 ]);

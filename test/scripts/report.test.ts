@@ -14,18 +14,12 @@ it('shows text as text, wherever it stands', () => {
       { title: 'numbers', table: { head: [HOSTILE], rows: [[HOSTILE], [3]] }, notes: [HOSTILE] },
     ],
   });
-  expect(html.match(/<script>/g)).toHaveLength(2 + scriptsInStrings(html));
-  expect(html.match(/<\/script>/g)).toHaveLength(2);
-  expect(html).not.toContain('<b>&"');
+  for (const tag of ['<script>', '</script>']) expect(html.split(tag)).toHaveLength(1 + 2);
+  expect(html).not.toContain('<b>');
   expect(html).toContain(
     '<td>&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;&lt;!-- &lt;b&gt;&amp;</td>',
   );
 });
-
-/** Inside a script's string `<script>` opens nothing, as no comment is open. */
-function scriptsInStrings(html: string): number {
-  return html.split('<\\/script><script>alert').length - 1;
-}
 
 it('loads nothing', () => {
   const html = page({ title: 'a', sections: [] });
