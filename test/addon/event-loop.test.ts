@@ -41,7 +41,7 @@ function safetensors(count: number): Uint8Array {
   return Buffer.concat([length, header, Buffer.alloc(6 * count)]);
 }
 
-it('has a delay below 10 ms (p99) while eight heavy products run and models load', {
+it('has turns below 10 ms (p99) while eight heavy products run and models load', {
   timeout: 120_000,
 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'torch-curvature-'));
@@ -49,20 +49,15 @@ it('has a delay below 10 ms (p99) while eight heavy products run and models load
   const [model, tensors] = [join(folder, 'long.pt2'), join(folder, 'large.safetensors')];
   await writeFile(model, longModel(20_000));
   await writeFile(tensors, safetensors(2 ** 22));
-  const measure = async () => {
-    const { stdout } = await promisify(execFile)(process.execPath, [
-      SCRIPT,
-      model,
-      join(FOLDER, 'cnn.script.pt'),
-      tensors,
-    ]);
-    return JSON.parse(stdout);
-  };
-  let result = await measure();
-  // On a machine that others use too, once is not enough to tell.
-  for (let again = 0; again < 3 && result.busy.p99 - result.alone.p99 >= 10; again++)
-    result = await measure();
-  expect(result.loads).toBeGreaterThan(0);
-  expect(result.products).toBeGreaterThanOrEqual(8);
-  expect(result.busy.p99 - result.alone.p99).toBeLessThan(10);
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    SCRIPT,
+    model,
+    join(FOLDER, 'cnn.script.pt'),
+    tensors,
+  ]);
+  const { p99, longest, loads, products } = JSON.parse(stdout);
+  expect(loads).toBeGreaterThan(0);
+  expect(products).toBeGreaterThanOrEqual(8);
+  expect(p99).toBeLessThan(10);
+  expect(longest).toBeLessThan(50);
 });
