@@ -3,7 +3,7 @@ import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 
 import { createRequire } from 'node:module';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { explaining, SetupError } from './failure.mjs';
+import { SetupError } from './failure.mjs';
 import { withLock } from './lock.mjs';
 import { findAltered, isLibrary, recordFiles } from './manifest.mjs';
 import { run, say } from './process.mjs';
@@ -50,21 +50,19 @@ export async function buildAddon(
   const stamp = await digest(root, SOURCES, configuration);
   const release = join(out, 'Release');
   const waiting = () => say('Another set-up is building the addon; waiting for it …');
-  await explaining(`The build folder ${out}`, 'Mend that and run the same command again.', async () => {
-    if (await isBuilt(release, stamp)) return;
-    await withLock(
-      join(out, 'lock'),
-      async () => {
-        if (await isBuilt(release, stamp)) return;
-        await requireToolchain(env);
-        const started = Date.now();
-        const built = await compile(root, join(out, 'cmake'), configuration, env);
-        await install(built, release, libtorch, stamp);
-        say(`Built the addon in ${Math.round((Date.now() - started) / 1000)} s: ${join(release, NAME)}`);
-      },
-      waiting,
-    );
-  });
+  if (await isBuilt(release, stamp)) return;
+  await withLock(
+    join(out, 'lock'),
+    async () => {
+      if (await isBuilt(release, stamp)) return;
+      await requireToolchain(env);
+      const started = Date.now();
+      const built = await compile(root, join(out, 'cmake'), configuration, env);
+      await install(built, release, libtorch, stamp);
+      say(`Built the addon in ${Math.round((Date.now() - started) / 1000)} s: ${join(release, NAME)}`);
+    },
+    waiting,
+  );
 }
 
 /**

@@ -30,7 +30,7 @@ const REASONS = {
 /**
  * Does something with files; what the system refuses becomes a failure that says what it means and how to go on.
  * @template T
- * @param {string} place what is worked on, for the message: `the cache /home/me/.cache/torch-curvature`
+ * @param {string | undefined} place what is worked on, `The cache /home/me/.cache/torch-curvature`, or else the file itself
  * @param {string} mend how to go on
  * @param {() => Promise<T>} work
  * @returns {Promise<T>}
@@ -41,7 +41,8 @@ export async function explaining(place, mend, work) {
   } catch (error) {
     const reason = REASONS[error.code];
     if (reason === undefined) throw error;
-    throw new SetupError(`${place} cannot be used: ${reason} (${error.message}).\n${mend}`, { cause: error });
+    const what = place ?? error.path ?? 'A file';
+    throw new SetupError(`${what} cannot be used: ${reason} (${error.message}).\n${mend}`, { cause: error });
   }
 }
 
@@ -51,7 +52,7 @@ export async function explaining(place, mend, work) {
  */
 export async function runScript(body) {
   try {
-    await body();
+    await explaining(undefined, 'Mend that and run the same command again.', body);
   } catch (error) {
     console.error(error instanceof SetupError ? `\ntorch-curvature: ${error.message}` : error);
     process.exitCode = 1;

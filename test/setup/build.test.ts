@@ -66,9 +66,7 @@ describe('at every change that it makes to the file system', { timeout: 120_000 
       const installation = made();
       const { code, stderr } = await installation.build(env, node);
       if (stderr.includes('interrupted')) {
-        expect(stderr).toMatch(
-          /The build folder .* cannot be used: the disk is full.*run the same command again/s,
-        );
+        expect(stderr).toMatch(/ cannot be used: the disk is full.*run the same command again/s);
         expect(stderr).not.toMatch(/^ {4}at /m); // no stack
         expect(code).toBe(1);
       }
@@ -109,7 +107,7 @@ test('a build folder that is a file is refused with the reason', async () => {
   writeFileSync(build, '');
   const { code, stderr } = await installation.build();
   expect(code).toBe(1);
-  expect(stderr).toMatch(/The build folder .* cannot be used: .*(in the way|folder is needed)/);
+  expect(stderr).toMatch(/build.* cannot be used: .*(in the way|folder is needed)/);
   expect(stderr).not.toMatch(/^ {4}at /m);
 });
 
