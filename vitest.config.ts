@@ -1,15 +1,47 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+
+/**
+ * Files that have the machine to themselves: they build with CMake in one folder, compare times, or count what another
+ * file's threads would disturb.
+ */
+const ALONE = [
+  'test/native/**/*.test.ts',
+  'test/package/package.test.ts',
+  'test/products/instructions.test.ts',
+  'test/profiler/*.test.ts',
+  'test/addon/{async,overhead}.test.ts',
+];
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // The addon is native code with threads of its own: each file gets a process, and files do not share the cores.
+    // The addon is native code with threads of its own: each file gets a process.
     pool: 'forks',
-    fileParallelism: false,
     // To tell a hang from a busy machine; no test is about how long it takes.
     testTimeout: 120_000,
     hookTimeout: 120_000,
     // Threads that wait without turning: on a busy machine the others get the processor meanwhile.
     env: { OMP_WAIT_POLICY: process.env.OMP_WAIT_POLICY ?? 'passive' },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'together',
+          include: ['test/**/*.test.ts'],
+          exclude: ALONE,
+          maxWorkers: Math.min(4, availableParallelism()),
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'alone',
+          include: ALONE,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });
