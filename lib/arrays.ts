@@ -2,8 +2,10 @@
 import { types } from 'node:util';
 import type { FloatArray, IntegerArray, ResultArray, TypedArray } from './addon/values.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from './errors.ts';
+import { describe, lengthOf, listOf } from './foreign.ts';
 import { plural } from './words.ts';
 
+export { describe } from './foreign.ts';
 export type { FloatArray, IntegerArray, ResultArray, TypedArray };
 
 /** Precision of parameters, vectors over them, and results. */
@@ -49,10 +51,11 @@ export function tensor<Data extends TypedArray>(data: Data, shape: readonly numb
   checkTypedArray(data, 'data');
   const sizes = sizesOf(shape, 'shape');
   const expected = elementCount(sizes, 'shape');
-  if (data.length !== expected) {
+  const length = lengthOf(data);
+  if (length !== expected) {
     throw new TorchCurvatureError(
       'ERR_SHAPE_MISMATCH',
-      `data has ${plural(data.length, 'element')}, but the shape ${describeShape(sizes)} needs ${expected}`,
+      `data has ${plural(length, 'element')}, but the shape ${describeShape(sizes)} needs ${expected}`,
     );
   }
   return { data, shape: sizes };
@@ -60,10 +63,7 @@ export function tensor<Data extends TypedArray>(data: Data, shape: readonly numb
 
 /** A copy of a list of sizes, of which each was read once: what is checked is then what is used. */
 export function sizesOf(shape: unknown, name: string): number[] {
-  if (!Array.isArray(shape)) throw wrongType(`${name} should be a list of sizes, got ${describe(shape)}`);
-  if (shape.length > MOST_AXES)
-    throw outOfRange(`${name} should have at most ${MOST_AXES} axes, got ${shape.length}`);
-  return [...(shape as number[])];
+  return listOf(shape, name, 'a list of sizes', MOST_AXES) as number[];
 }
 
 /** The number of elements of a shape; 1 for the empty shape of a scalar. */
@@ -102,7 +102,7 @@ export function checkTypedArray(value: unknown, name: string): asserts value is 
     }
     throw wrongType(`${name} should be ${expected}, got ${describe(value)}`);
   }
-  if (value.length === 0 && isDetached(value)) {
+  if (lengthOf(value) === 0 && isDetached(value)) {
     throw new TorchCurvatureError(
       'ERR_DETACHED_BUFFER',
       `${name} has lost its memory: its buffer was transferred elsewhere`,
@@ -110,10 +110,12 @@ export function checkTypedArray(value: unknown, name: string): asserts value is 
   }
 }
 
-function isDetached({ buffer }: TypedArray): boolean {
+function isDetached(view: TypedArray): boolean {
   try {
-    // The constructor is what tells a detached buffer from an empty one in every supported Node.
-    return new Uint8Array(buffer).length < 0;
+    // The constructor is what tells a detached buffer from an empty one in every supported Node, and an array that its
+    // buffer has become too short for.
+    const type = types.isBigInt64Array(view) ? BigInt64Array : Uint8Array;
+    return new type(view as never).length < 0;
   } catch {
     return true;
   }
@@ -131,22 +133,16 @@ export function floatArray(dtype: DType, length: number): ResultArray<FloatArray
   return dtype === 'float64' ? new Float64Array(length) : new Float32Array(length);
 }
 
-export function describeShape(shape: readonly number[]): string {
-  return `[${shape.join(', ')}]`;
+/** A copy, by which the methods of the caller's array are not asked. */
+export function copyOf(array: FloatArray): FloatArray {
+  return types.isFloat64Array(array) ? new Float64Array(array) : new Float32Array(array);
 }
 
-/** A value as an error message shows it: its kind, and its content where that is short. */
-export function describe(value: unknown): string {
-  if (value === null || value === undefined || typeof value === 'boolean') return String(value);
-  if (typeof value === 'number' || typeof value === 'bigint') return `the number ${value}`;
-  if (typeof value === 'string') return `'${value.length > 40 ? `${value.slice(0, 40)}…` : value}'`;
-  if (typeof value === 'function') return 'a function';
-  if (ArrayBuffer.isView(value)) {
-    const { length } = value as unknown as { length?: number };
-    return `a ${value.constructor.name}${length === undefined ? '' : ` of length ${length}`}`;
-  }
-  if (Array.isArray(value)) return `a list of ${value.length}`;
-  return typeof value === 'object'
-    ? `an object (${value.constructor?.name ?? 'no prototype'})`
-    : typeof value;
+/** Writes to an array of the caller's, whose own methods are not asked. */
+export function write(out: FloatArray, values: FloatArray): void {
+  Float32Array.prototype.set.call(out, values);
+}
+
+export function describeShape(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`;
 }

@@ -12,6 +12,7 @@ import {
   type Tensor,
 } from './arrays.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from './errors.ts';
+import { isRevoked, lengthOf } from './foreign.ts';
 import { OptionNames, record } from './options.ts';
 import { plural } from './words.ts';
 
@@ -95,6 +96,7 @@ export function checkDevice(device: unknown): string {
 
 export function checkSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined) return undefined;
+  if (isRevoked(signal)) throw wrongType(`signal should be an AbortSignal, got ${describe(signal)}`);
   // By what it can do: signals of other realms (Jest, vm contexts) are no instances of this one's class.
   const { aborted, addEventListener, throwIfAborted } = Object(signal) as Partial<AbortSignal>;
   if (
@@ -134,7 +136,7 @@ export function checkFinite(value: unknown, name: string): number {
 
 /** A typed array of floating numbers, of any length. */
 export function checkFloats(value: unknown, name: string): FloatArray {
-  return checkVector(value, name, (value as { length?: number } | null)?.length ?? 0);
+  return checkVector(value, name, isFloatArray(value) ? lengthOf(value) : 0);
 }
 
 /** A flat vector of this length, in the precision of `like` where that is given. */
@@ -149,10 +151,11 @@ export function checkVector(value: unknown, name: string, length: number, dtype?
     throw wrongType(`${name} should be a Float32Array or a Float64Array, got ${describe(value)}`);
   }
   checkTypedArray(value, name);
-  if (value.length !== length) {
+  const given = lengthOf(value);
+  if (given !== length) {
     throw new TorchCurvatureError(
       'ERR_SHAPE_MISMATCH',
-      `${name} should have ${plural(length, 'element')}, got ${value.length}`,
+      `${name} should have ${plural(length, 'element')}, got ${given}`,
     );
   }
   if (dtype !== undefined && dtypeOf(value) !== dtype) {
@@ -223,10 +226,11 @@ export function checkTensor(value: unknown, name: string, dtype: DType): Tensor 
   checkTypedArray(data, `${name}.data`);
   const shape = sizesOf(given, `${name}.shape`);
   const count = elementCount(shape, `${name}.shape`);
-  if (data.length !== count) {
+  const length = lengthOf(data);
+  if (length !== count) {
     throw new TorchCurvatureError(
       'ERR_SHAPE_MISMATCH',
-      `${name}.data should have ${plural(count, 'element')} for the shape ${describeShape(shape)}, got ${data.length}`,
+      `${name}.data should have ${plural(count, 'element')} for the shape ${describeShape(shape)}, got ${length}`,
     );
   }
   if (isFloatArray(data) && dtypeOf(data) !== dtype) {

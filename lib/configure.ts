@@ -2,7 +2,7 @@
 import { addon } from './addon/addon.ts';
 import { describe } from './arrays.ts';
 import { MAX_THREADS, positive } from './check.ts';
-import { outOfRange, translated, wrongType } from './errors.ts';
+import { outOfRange, wrongType } from './errors.ts';
 import { OptionNames } from './options.ts';
 
 /** What the process may use, for all its threads and workers together. */
@@ -44,7 +44,7 @@ export function configure(options?: ConfigureOptions): Settings {
   if (maxQueue !== undefined) limit(maxQueue, 'maxQueue', 0);
   if (memoryLimit !== undefined) limit(memoryLimit, 'memoryLimit', 1);
   if (threads !== undefined) positive(threads, 'threads', MAX_THREADS);
-  return Object.freeze(translated(() => addon().configure(given)));
+  return Object.freeze(addon().configure(given));
 }
 
 /** A whole number of at least `least`, or Infinity. */

@@ -91,6 +91,7 @@ export async function carrying<T>(call: () => T | Promise<T>): Promise<T> {
 /** The error a caller sees for one that the addon threw. */
 export function fromNative(error: unknown): unknown {
   if (error instanceof Thrown) return error.reason;
+  if (error instanceof TorchCurvatureError) return error;
   // Errors of the addon are of its own realm, which in Jest and vm contexts is not that of this module.
   if (!types.isNativeError(error)) return error;
   const code = (error as { code?: unknown }).code;

@@ -4,6 +4,7 @@
  */
 import { describe } from './arrays.ts';
 import { wrongType } from './errors.ts';
+import { isRevoked } from './foreign.ts';
 import { nearestName } from './spelling.ts';
 
 /** Whether the properties of an object are options, or it is a thing of its own passed in their place. */
@@ -15,7 +16,13 @@ export function isPlain(value: object): boolean {
 
 /** An object that is no array. */
 export function record(value: unknown, name: string): object {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) {
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    isRevoked(value) ||
+    Array.isArray(value) ||
+    ArrayBuffer.isView(value)
+  ) {
     throw wrongType(`${name} should be an object, got ${describe(value)}`);
   }
   return value;
@@ -98,7 +105,7 @@ export class OptionNames<T extends object> extends Names<T> {
  * is usual, so that the function can be handed to `Array.prototype.map`.
  */
 export function noOptions([extra]: readonly unknown[], name: string): void {
-  if (typeof extra !== 'object' || extra === null || Array.isArray(extra)) return;
+  if (typeof extra !== 'object' || extra === null || isRevoked(extra) || Array.isArray(extra)) return;
   const [first] = Object.keys(extra);
   const what = first === undefined ? '' : `unknown option ${describe(first)}; `;
   throw wrongType(`${what}${name} takes no options`);

@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import { TorchCurvatureError, wrongType } from '../errors.ts';
+import { guard } from '../guard.ts';
 
 /**
  * Something that holds native memory. `dispose`, or the end of a `using` block, frees it at once; the garbage collector
@@ -8,18 +9,25 @@ import { TorchCurvatureError, wrongType } from '../errors.ts';
 export abstract class NativeObject<Handle> implements Disposable {
   #handle: Handle | undefined;
   readonly #name: string;
+  readonly #release: (handle: Handle) => void;
+
+  static {
+    guard(NativeObject, (value) => typeof value === 'object' && value !== null && #handle in value);
+  }
 
   /**
    * @param name what messages call it: "the linearization"
    * @param makers the functions that make one
+   * @param release frees the memory
    * @throws TypeError for anything but a handle of the addon, which only the package has
    */
-  protected constructor(handle: Handle, name: string, makers: string) {
+  protected constructor(handle: Handle, name: string, makers: string, release: (handle: Handle) => void) {
     if (!types.isExternal(handle)) {
       throw wrongType(`new ${new.target.name} is not for callers: ${makers} makes ${name}`);
     }
     this.#handle = handle;
     this.#name = name;
+    this.#release = release;
   }
 
   /** @internal @throws TorchCurvatureError `ERR_DISPOSED` */
@@ -38,7 +46,7 @@ export abstract class NativeObject<Handle> implements Disposable {
   /** Frees the native memory; every later use throws `ERR_DISPOSED`. Once is enough, twice does no harm. */
   dispose(): void {
     if (this.#handle === undefined) return;
-    this.release(this.#handle);
+    this.#release(this.#handle);
     this.#handle = undefined;
   }
 
@@ -46,6 +54,4 @@ export abstract class NativeObject<Handle> implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
-
-  protected abstract release(handle: Handle): void;
 }

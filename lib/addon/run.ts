@@ -1,6 +1,6 @@
 /** Runs operations of the addon: aborts, errors, and news of them for those who listen. */
 import { tracingChannel } from 'node:diagnostics_channel';
-import { ABORTED, fromNative, translated } from '../errors.ts';
+import { ABORTED, fromNative } from '../errors.ts';
 import { addon } from './addon.ts';
 import type { Operations } from './interface.ts';
 
@@ -110,7 +110,7 @@ export function runSync<N extends Name>(
 ): Operations[N]['result'] {
   signal?.throwIfAborted();
   const call = (given: Operations[N]['request']) =>
-    translated(() => addon()[`${name}Sync`](given as never) as Operations[N]['result']);
+    addon()[`${name}Sync`](given as never) as Operations[N]['result'];
   if (!listened()) return call(request);
   const meter: Meter = { kind: KINDS[name] ?? name };
   const message = { operation: `${name}Sync`, ...describe() };

@@ -20,13 +20,18 @@ export async function readNpy(path: string): Promise<NpyTensor> {
     const reason = error.code === 'EISDIR' ? `EISDIR: ${path} is a folder` : error.message;
     throw new RunFailure(reason, { cause: error });
   });
-  const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer;
+  return parseNpy(file, path);
+}
+
+/** The array in the content of a file; `path` is what messages call it. Throws as `readNpy`. */
+export function parseNpy(file: Uint8Array, path: string): NpyTensor {
+  const bytes = file.slice().buffer as ArrayBuffer;
   let array: ReturnType<typeof parse>;
   try {
     array = parse(bytes, { convertFloat16: false });
   } catch (error) {
     // Too short for its header, or for a whole number of elements, ends in a RangeError of the array's constructor.
-    const archive = file.subarray(0, 2).toString('latin1') === 'PK';
+    const archive = file[0] === 0x50 && file[1] === 0x4b;
     const reason = archive
       ? 'it is an archive; save one array by itself with numpy.save'
       : error instanceof RangeError

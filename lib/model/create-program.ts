@@ -2,7 +2,6 @@
 import { addon } from '../addon/addon.ts';
 import type { ProgramRecord, RawProgram } from '../addon/program.ts';
 import { run } from '../addon/run.ts';
-import { translated } from '../errors.ts';
 import type { Turns } from './files/turns.ts';
 
 /** Nodes that cross in a fraction of a slice. */
@@ -14,9 +13,9 @@ const PIECE = 64;
  * @throws TorchCurvatureError `ERR_MODEL_LOAD`, `ERR_UNSUPPORTED_OP`
  */
 export async function createProgram({ nodes, ...rest }: RawProgram, turns: Turns): Promise<ProgramRecord> {
-  const draft = translated(() => addon().draftProgram(rest));
+  const draft = addon().draftProgram(rest);
   for (let begin = 0; begin < nodes.length; begin += PIECE) {
-    translated(() => addon().draftNodes(draft, nodes.slice(begin, begin + PIECE)));
+    addon().draftNodes(draft, nodes.slice(begin, begin + PIECE));
     await turns.pass();
   }
   return run('createProgram', { draft }, undefined, () => ({ nodes: nodes.length }));
@@ -24,9 +23,7 @@ export async function createProgram({ nodes, ...rest }: RawProgram, turns: Turns
 
 /** For small programs: checks them on the calling thread. */
 export function createProgramSync({ nodes, ...rest }: RawProgram): ProgramRecord {
-  return translated(() => {
-    const draft = addon().draftProgram(rest);
-    addon().draftNodes(draft, nodes);
-    return addon().createProgramSync({ draft });
-  });
+  const draft = addon().draftProgram(rest);
+  addon().draftNodes(draft, nodes);
+  return addon().createProgramSync({ draft });
 }

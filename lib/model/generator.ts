@@ -12,8 +12,9 @@ import {
   sizesOf,
   type Tensor,
 } from '../arrays.ts';
-import { checkDType } from '../check.ts';
+import { checkDType, checkFinite } from '../check.ts';
 import { outOfRange, wrongType } from '../errors.ts';
+import { guard } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
 import { OptionNames } from '../options.ts';
 
@@ -42,6 +43,15 @@ const UNIFORM_OPTIONS = new OptionNames<UniformOptions>({ low: true, high: true,
 export class Generator {
   readonly #handle: GeneratorHandle;
   readonly #seed: bigint;
+
+  static {
+    guard(Generator, Generator.is);
+  }
+
+  /** @internal Whether it is one, and no Proxy or heir of one. */
+  static is(value: unknown): value is Generator {
+    return typeof value === 'object' && value !== null && #handle in value;
+  }
 
   /** @throws TypeError or RangeError when `seed` is no whole number in [0, 2⁶⁴) */
   constructor(seed: number | bigint) {
@@ -78,8 +88,8 @@ export class Generator {
   uniform(shape: readonly number[], options?: UniformOptions): Tensor<FloatArray> {
     const { low = 0, high = 1, dtype } = UNIFORM_OPTIONS.read(options);
     const sizes = drawnShape(shape);
-    if (!(Number.isFinite(low) && Number.isFinite(high) && low <= high)) {
-      throw outOfRange(`low and high should be finite and in order, got ${low} and ${high}`);
+    if (checkFinite(low, 'low') > checkFinite(high, 'high')) {
+      throw outOfRange(`low and high should be in order, got ${low} and ${high}`);
     }
     const float64 = checkDType(dtype) === 'float64';
     return { data: addon().uniform(this.#handle, sizes, low, high, float64), shape: sizes };

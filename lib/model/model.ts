@@ -19,9 +19,11 @@ import {
   type ParameterVector,
   type ResultArray,
   type Tensor,
+  write,
 } from '../arrays.ts';
 import {
   checkDType,
+  checkFloats,
   checkOptions,
   checkTensor,
   checkVector,
@@ -30,6 +32,8 @@ import {
   type ProductOptions,
 } from '../check.ts';
 import { TorchCurvatureError, wrongType } from '../errors.ts';
+import { bufferOf, isList, lengthOf, listOf } from '../foreign.ts';
+import { checkInside, guard, INSIDE, type Inside } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
 import { noOptions, OptionNames, record } from '../options.ts';
 import { createProgramSync } from './create-program.ts';
@@ -108,8 +112,19 @@ export class Model<Initial extends FloatArray = FloatArray> {
   readonly #inputs: readonly ModelInput[] | undefined;
   readonly #initialisers: readonly Initialiser[] | undefined;
 
+  static {
+    guard(Model, Model.is);
+  }
+
+  /** @internal Whether it is one, and no Proxy or heir of one. */
+  static is(value: unknown): value is Model {
+    return typeof value === 'object' && value !== null && #handle in value;
+  }
+
   /** Used by `Model.sequential` and `Model.load`. */
-  private constructor({ program, initialisers, initialParameters, inputs }: ModelOrigin) {
+  private constructor(key: Inside, origin: ModelOrigin) {
+    checkInside(key, 'a Model comes from Model.sequential or Model.load');
+    const { program, initialisers, initialParameters, inputs } = origin;
     let offset = 0;
     this.parameters = Object.freeze(
       program.parameters.map(({ name, shape }) => {
@@ -137,7 +152,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
     noOptions(rest, 'Model.sequential');
     const builder = new ProgramBuilder();
     const output = emitChain(checkLayers(layers, 'Model.sequential'), new Scope(builder, ''), builder.input);
-    return new Model({
+    return new Model(INSIDE, {
       program: createProgramSync(builder.finish(output)),
       initialisers: builder.parameters.map(({ initialize }) => initialize),
     });
@@ -155,7 +170,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
    */
   static async load(source: FileSource, options?: LoadOptions): Promise<Model> {
     const { program, initialParameters, inputs } = await readModelFile(source, LOAD_OPTIONS.read(options));
-    return new Model({ program, initialParameters, inputs });
+    return new Model(INSIDE, { program, initialParameters, inputs });
   }
 
   /**
@@ -169,7 +184,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
   init(options?: InitOptions): FloatArray {
     const { seed = 0, generator = new Generator(seed), dtype } = INIT_OPTIONS.read(options);
     const precision = checkDType(dtype ?? (this.initialParameters && dtypeOf(this.initialParameters)));
-    if (!(generator instanceof Generator)) {
+    if (!Generator.is(generator)) {
       throw wrongType(`generator should be a Generator, got ${describe(generator)}`);
     }
     const flat = floatArray(precision, this.parameterCount);
@@ -227,11 +242,16 @@ export class Model<Initial extends FloatArray = FloatArray> {
 
   /** Views of a flat vector by parameter name; writing to one writes to the vector. */
   unflatten<Flat extends FloatArray>(flat: Flat): Record<string, Flat> {
-    const checked = checkVector(flat, 'flat', this.parameterCount) as Flat;
+    const checked = checkVector(flat, 'flat', this.parameterCount);
+    const type = dtypeOf(checked) === 'float64' ? Float64Array : Float32Array;
     return Object.fromEntries(
       this.parameters.map(({ name, offset, length }) => [
         name,
-        checked.subarray(offset, offset + length) as Flat,
+        new type(
+          bufferOf(checked) as ArrayBuffer,
+          checked.byteOffset + offset * checked.BYTES_PER_ELEMENT,
+          length,
+        ) as Flat,
       ]),
     );
   }
@@ -239,7 +259,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
   /** @internal A vector over the parameters as callers give it, made flat and checked. */
   toFlat(value: ParameterVector, name: string, dtype?: DType): FloatArray {
     const isRecord =
-      typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !Array.isArray(value);
+      typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !isList(value);
     const flat = isRecord ? this.#flatten(value as ParameterRecord, name) : value;
     return checkVector(flat, name, this.parameterCount, dtype);
   }
@@ -294,10 +314,10 @@ export class Model<Initial extends FloatArray = FloatArray> {
     const { request, describe } = this.request(params, x, how);
     // How many outputs there are is known when they are.
     const check = (length: number) => out && checkVector(out, 'out', length, dtypeOf(request.params));
-    check(out?.length ?? 0);
+    check(out === undefined ? 0 : lengthOf(checkFloats(out, 'out')));
     const finish = ({ data, shape }: RawTensor): Tensor<Out> => {
       const checked = check(data.length);
-      checked?.set(data as FloatArray);
+      if (checked !== undefined) write(checked, data as FloatArray);
       return { data: (checked ?? data) as Out, shape };
     };
     return { request, signal, describe, finish };
@@ -323,7 +343,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
   }
 
   #checkInputs(x: Inputs, dtype: DType): Tensor[] {
-    const list = Array.isArray(x) ? x : [x];
+    const list: readonly unknown[] = isList(x) ? listOf(x, 'x') : [x];
     if (list.length !== this.#inputCount) {
       throw new TorchCurvatureError(
         'ERR_SHAPE_MISMATCH',

@@ -1,7 +1,15 @@
 import { addon } from '../addon/addon.ts';
-import { type DType, describe, elementCount, type FloatArray, type ResultArray } from '../arrays.ts';
+import {
+  type DType,
+  describe,
+  describeShape,
+  elementCount,
+  type FloatArray,
+  type ResultArray,
+  sizesOf,
+} from '../arrays.ts';
 import { checkDevice, checkDType } from '../check.ts';
-import { carrying, outOfRange, translated, wrongType } from '../errors.ts';
+import { carrying, outOfRange, wrongType } from '../errors.ts';
 import { isPlain, Names, noOptions, record } from '../options.ts';
 import { LinearOperator, type OperatorKind, type Space } from './linear-operator.ts';
 
@@ -63,11 +71,10 @@ export function makeCustom(
     matmat,
     rmatmat,
   } = record(custom, 'the operator') as CustomOperator;
-  if (!Array.isArray(shape) || shape.length !== 2) {
-    throw wrongType(`shape should be [rows, columns], got ${describe(shape)}`);
-  }
-  elementCount(shape, 'shape');
-  const [height, width] = shape;
+  const sizes = sizesOf(shape, 'shape');
+  if (sizes.length !== 2) throw wrongType(`shape should be [rows, columns], got ${describeShape(sizes)}`);
+  elementCount(sizes, 'shape');
+  const [height, width] = sizes as [number, number];
   if (symmetric && height !== width)
     throw outOfRange(`a symmetric operator is square, got [${height}, ${width}]`);
   if (typeof matmat !== 'function') throw wrongType(`matmat should be a function, got ${describe(matmat)}`);
@@ -85,6 +92,6 @@ export function makeCustom(
       });
     },
   };
-  const handle = translated(() => addon().callbackOperator(description));
+  const handle = addon().callbackOperator(description);
   return new LinearOperator(handle, kind, rows, columns);
 }

@@ -402,7 +402,7 @@ function ofModel(
   options: CenteredOperatorOptions,
   extra: object = {},
 ): Recipe {
-  if (problem instanceof Linearization) {
+  if (Linearization.is(problem)) {
     const { threads, chunkSize, signal } = checkOptions(options);
     const { outputShape, dtype, device, model, parameterCount } = problem;
     const weights = weightFields(options, outputShape[0]!, dtype);

@@ -31,7 +31,8 @@ import {
   positive,
   type WholeOptions,
 } from '../check.ts';
-import { outOfRange, TorchCurvatureError, translated, wrongType } from '../errors.ts';
+import { outOfRange, TorchCurvatureError, wrongType } from '../errors.ts';
+import { guard } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
 import type { Model } from '../model/model.ts';
 import { noOptions, OptionNames, record } from '../options.ts';
@@ -92,9 +93,20 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   readonly #rows: Space;
   readonly #columns: Space;
 
+  static {
+    guard(LinearOperator, LinearOperator.is);
+  }
+
+  /** @internal Whether it is one, and no Proxy or heir of one. */
+  static is(value: unknown): value is LinearOperator {
+    return typeof value === 'object' && value !== null && #rows in value;
+  }
+
   /** @internal */
   constructor(handle: OperatorHandle, kind: OperatorKind, rows: Space, columns: Space) {
-    super(handle, 'the operator', 'gramian, customOperator or another factory');
+    super(handle, 'the operator', 'gramian, customOperator or another factory', (each) =>
+      addon().operatorDispose(each),
+    );
     const info = addon().operatorInfo(handle);
     this.kind = kind;
     this.shape = Object.freeze([info.rows, info.cols] as const);
@@ -232,7 +244,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   /** A B */
   multiply(other: LinearOperator<F>): LinearOperator<F> {
     checkOperator(other, 'other');
-    const handle = translated(() => addon().operatorProduct(this.handle, other.handle));
+    const handle = addon().operatorProduct(this.handle, other.handle);
     return new LinearOperator(handle, 'product', this.#rows, other.#columns);
   }
 
@@ -249,9 +261,8 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     if (this.#rows.kind !== 'parameters' && this.#columns.kind !== 'parameters') {
       throw outOfRange('submatrix is for operators over the parameters of a model');
     }
-    const handle = translated(() =>
-      addon().operatorSubmatrix(this.handle, ranges(this.#rows, rows), ranges(this.#columns, columns)),
-    );
+    const [kept, keptColumns] = [ranges(this.#rows, rows), ranges(this.#columns, columns)];
+    const handle = addon().operatorSubmatrix(this.handle, kept, keptColumns);
     const cut = (space: Space): Space => (space.kind === 'parameters' ? { kind: 'plain' } : space);
     return new LinearOperator(handle, 'submatrix', cut(this.#rows), cut(this.#columns));
   }
@@ -271,10 +282,6 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     const { kind, shape, dtype, device, engine, symmetric, bytes, disposed } = this;
     const fields = { kind, shape, dtype, device, engine, symmetric, bytes, disposed };
     return inspected('LinearOperator', fields, how);
-  }
-
-  protected override release(handle: OperatorHandle): void {
-    addon().operatorDispose(handle);
   }
 
   #flat(value: OperatorVector, name: string, space: Space, length: number): FloatArray {
@@ -321,7 +328,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   }
 
   #combined(kind: OperatorKind, make: () => OperatorHandle): LinearOperator<F> {
-    return new LinearOperator(translated(make), kind, this.#rows, this.#columns);
+    return new LinearOperator(make(), kind, this.#rows, this.#columns);
   }
 }
 
@@ -357,7 +364,7 @@ export function denseOperator<F extends FloatArray>(
   const [rows, columns] = checked.shape;
   if (symmetric && rows !== columns)
     throw outOfRange(`a symmetric operator is square, got [${rows}, ${columns}]`);
-  const handle = translated(() => addon().denseOperator(checked, symmetric, checkDevice(device)));
+  const handle = addon().denseOperator(checked, symmetric, checkDevice(device));
   return new LinearOperator(handle, 'dense', { kind: 'plain' }, { kind: 'plain' });
 }
 
@@ -368,7 +375,7 @@ export function diagonalOperator<F extends FloatArray>(
 ): LinearOperator<ArrayKind<F>> {
   const { device } = DIAGONAL_OPERATOR_OPTIONS.read(options);
   const checked = checkFloats(diagonal, 'diagonal');
-  const handle = translated(() => addon().diagonalOperator(checked, checkDevice(device)));
+  const handle = addon().diagonalOperator(checked, checkDevice(device));
   return new LinearOperator(handle, 'diagonal', { kind: 'plain' }, { kind: 'plain' });
 }
 
@@ -388,7 +395,7 @@ export async function checkDeterministic(op: LinearOperator, ...rest: readonly u
 }
 
 export function checkOperator(value: unknown, name: string): asserts value is LinearOperator {
-  if (!(value instanceof LinearOperator))
+  if (!LinearOperator.is(value))
     throw wrongType(`${name} should be a LinearOperator, got ${describe(value)}`);
 }
 

@@ -1,7 +1,8 @@
 /** Operators over batches that never sit in memory at once: each product goes through them one by one. */
-import { type DType, dtypeOf, type FloatArray, floatArray } from '../arrays.ts';
-import { checkOptions, checkVector } from '../check.ts';
+import { copyOf, type DType, dtypeOf, type FloatArray, floatArray } from '../arrays.ts';
+import { checkFloats, checkOptions, checkVector } from '../check.ts';
 import { outOfRange, TorchCurvatureError } from '../errors.ts';
+import { lengthOf } from '../foreign.ts';
 import type { Model } from '../model/model.ts';
 import { batchesOf } from '../problem/batches.ts';
 import { readStreamed } from '../problem/check.ts';
@@ -60,7 +61,7 @@ export class Stream {
     const { model, params, batches, loss, reduction } = readStreamed(problem);
     const { device, signal } = checkOptions(options);
     const { chunkSize, memoryBudget, products, threads, engine, weights } = options;
-    this.#params = model.toFlat(params, 'params').slice();
+    this.#params = copyOf(model.toFlat(params, 'params'));
     this.dtype = dtypeOf(this.#params);
     this.#problem = {
       model,
@@ -72,7 +73,7 @@ export class Stream {
     this.#how = defined({ device, chunkSize, memoryBudget, products, threads, engine });
     this.#given =
       weights &&
-      checkVector(weights, 'weights', (weights as { length?: number }).length ?? 0, this.dtype).slice();
+      copyOf(checkVector(weights, 'weights', lengthOf(checkFloats(weights, 'weights')), this.dtype));
     this.#signal = signal;
     this.model = model;
     this.device = device;
@@ -161,7 +162,7 @@ export class Stream {
     const weights =
       own === undefined
         ? this.#given?.subarray(firstRow, firstRow + rows)
-        : checkVector(own, 'the weights of a batch', rows, this.dtype);
+        : copyOf(checkVector(own, 'the weights of a batch', rows, this.dtype));
     if (weights !== undefined && weights.length < rows) this.#wrongWeights(`more than ${firstRow}`);
     if (weights?.some((each) => each < 0)) throw outOfRange('weights should not be negative');
     return weights;

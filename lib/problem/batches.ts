@@ -1,6 +1,7 @@
 /** Data that come in batches: where they come from, and what is checked of them. */
-import { describe, describeShape, type FloatArray, type Tensor } from '../arrays.ts';
+import { describe, describeShape, type FloatArray, sizesOf, type Tensor } from '../arrays.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from '../errors.ts';
+import { checkAwaitable, isList, isRevoked, listOf } from '../foreign.ts';
 import type { Inputs } from '../model/model.ts';
 import { Names } from '../options.ts';
 
@@ -31,8 +32,8 @@ export async function* batchesOf(source: BatchSource): AsyncGenerator<Batch> {
   const leave = await enter(source);
   try {
     let first: string | undefined;
-    for await (const given of await open(source)) {
-      if (typeof given !== 'object' || given === null || !('x' in given)) {
+    for await (const given of each(await open(source))) {
+      if (typeof given !== 'object' || given === null || isRevoked(given) || !('x' in given)) {
         throw wrongType(`batches should hold objects { x, target }, got ${describe(given)}`);
       }
       const batch = BATCH.read(given);
@@ -51,13 +52,20 @@ export async function* batchesOf(source: BatchSource): AsyncGenerator<Batch> {
   }
 }
 
+/** The batches one by one. To wait for a revoked Proxy, which is no promise, would be an error of the language. */
+async function* each(batches: Batches): AsyncGenerator<Batch> {
+  const { [Symbol.asyncIterator]: asynchronous } = Object(batches) as Partial<AsyncIterable<Batch>>;
+  if (asynchronous !== undefined) yield* batches as AsyncIterable<Batch>;
+  else for (const batch of batches as Iterable<Batch>) yield checkAwaitable(batch, 'a batch');
+}
+
 /** Passes that are under way or wait for their turn: the last one of each source. */
 const last = new WeakMap<object, Promise<void>>();
 
 /** Waits until the passes before are over; returns what ends this one. */
 async function enter(source: BatchSource): Promise<() => void> {
   // A list gives the same batches to all.
-  if (Array.isArray(source) || (typeof source !== 'object' && typeof source !== 'function')) return () => {};
+  if (isList(source) || (typeof source !== 'function' && Object(source) !== source)) return () => {};
   const before = last.get(source);
   let leave = () => {};
   last.set(
@@ -76,7 +84,9 @@ const used = new WeakSet<object>();
 const ONLY_ONCE = 'can be gone through only once';
 
 async function open(source: BatchSource): Promise<Batches> {
-  const batches = typeof source === 'function' ? await source() : source;
+  const batches =
+    typeof source === 'function' ? await checkAwaitable(source(), 'what batches() returns') : source;
+  if (isRevoked(batches)) throw wrongType(`batches should be iterable, got ${describe(batches)}`);
   const {
     [Symbol.asyncIterator]: asynchronous,
     [Symbol.iterator]: synchronous,
@@ -109,9 +119,10 @@ async function open(source: BatchSource): Promise<Batches> {
 /** The shapes of the rows of a batch; what is no tensor is found out where it is used. */
 function describeRows({ x, target, weights }: Batch): string {
   const row = (value: unknown) => {
+    if (isRevoked(value)) return describe(value);
     const { shape } = Object(value) as Partial<Tensor>;
-    return Array.isArray(shape) ? describeShape(shape.slice(1)) : describe(value);
+    return isList(shape) ? describeShape(sizesOf(shape, 'a shape').slice(1)) : describe(value);
   };
-  const inputs = Array.isArray(x) ? x.map(row).join(', ') : row(x);
+  const inputs = isList(x) ? listOf(x, 'x').map(row).join(', ') : row(x);
   return `${inputs}${target === undefined ? '' : ` with targets ${row(target)}`}${weights === undefined ? '' : ' and weights'}`;
 }

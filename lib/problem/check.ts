@@ -43,7 +43,7 @@ export function readStreamed(problem: GivenStreamedProblem): GivenStreamedProble
 }
 
 export function checkModel(model: unknown): asserts model is Model {
-  if (!(model instanceof Model)) {
+  if (!Model.is(model)) {
     throw wrongType('problem.model should come from Model.sequential or Model.load');
   }
 }

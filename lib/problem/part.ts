@@ -1,4 +1,5 @@
 /** Problems whose rows are some of a larger batch: a stream's. The addon refuses rows that depend on one another there. */
+import { isList } from '../foreign.ts';
 import type { Inputs } from '../model/model.ts';
 
 const marked = new WeakSet<object>();
@@ -12,7 +13,7 @@ export function parts(): <P extends { x: Inputs }>(problem: P) => P {
   return (problem) => {
     if (!looked) marked.add(problem);
     const { x } = problem;
-    const { shape } = Object(Array.isArray(x) ? x[0] : x);
+    const { shape } = Object(isList(x) ? x[0] : x);
     looked ||= Number(shape?.[0]) > 1;
     return problem;
   };

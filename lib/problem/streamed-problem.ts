@@ -1,4 +1,5 @@
 import type { FloatArray } from '../arrays.ts';
+import { isRevoked } from '../foreign.ts';
 import type { BatchSource } from './batches.ts';
 import type { LossProblem } from './loss.ts';
 
@@ -15,5 +16,5 @@ export interface StreamedProblem<F extends FloatArray = FloatArray, Given extend
 export type GivenStreamedProblem = StreamedProblem<FloatArray, string>;
 
 export function isStreamed(problem: unknown): problem is GivenStreamedProblem {
-  return typeof problem === 'object' && problem !== null && 'batches' in problem;
+  return typeof problem === 'object' && problem !== null && !isRevoked(problem) && 'batches' in problem;
 }

@@ -24,6 +24,7 @@ import {
   type OutOption,
   positive,
 } from '../check.ts';
+import { guard } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
 import type { Model } from '../model/model.ts';
 import { type NamesOf, OptionNames } from '../options.ts';
@@ -85,9 +86,18 @@ export class Linearization<F extends FloatArray = FloatArray> extends NativeObje
   readonly model: Model;
   readonly #threads: number;
 
+  static {
+    guard(Linearization, Linearization.is);
+  }
+
+  /** @internal Whether it is one, and no Proxy or heir of one. */
+  static is(value: unknown): value is Linearization {
+    return typeof value === 'object' && value !== null && #threads in value;
+  }
+
   /** @internal */
   constructor(handle: LinearizationHandle, model: Model, threads: number) {
-    super(handle, 'the linearization', 'linearize');
+    super(handle, 'the linearization', 'linearize', (each) => addon().linearizationDispose(each));
     const { outputShape, parameterCount, float64, device, bytes, engine } = addon().linearizationInfo(handle);
     this.dtype = float64 ? 'float64' : 'float32';
     this.device = device;
@@ -159,10 +169,6 @@ export class Linearization<F extends FloatArray = FloatArray> extends NativeObje
     const { outputShape, parameterCount, dtype, device, engine, bytes, disposed } = this;
     const fields = { outputShape, parameterCount, dtype, device, engine, bytes, disposed };
     return inspected('Linearization', fields, how);
-  }
-
-  protected override release(handle: LinearizationHandle): void {
-    addon().linearizationDispose(handle);
   }
 
   #tangent(v: ParameterVector): FloatArray {

@@ -4,11 +4,13 @@ import type { RawDenseRequest, RawProductRequest } from '../addon/requests.ts';
 import { run, runSync } from '../addon/run.ts';
 import {
   type ArrayKind,
+  copyOf,
   dtypeOf,
   type FloatArray,
   floatArray,
   type ParameterVector,
   type ResultArray,
+  write,
 } from '../arrays.ts';
 import {
   checkOneOf,
@@ -117,9 +119,9 @@ async function streamedProduct<Options extends ProductOptions>(
   v: ParameterVector,
   { out, ...rest }: Options,
 ): Promise<FloatArray> {
-  const flat = model.toFlat(params, 'params').slice();
+  const flat = copyOf(model.toFlat(params, 'params'));
   const dtype = dtypeOf(flat);
-  const tangent = model.toFlat(v, 'v', dtype).slice();
+  const tangent = copyOf(model.toFlat(v, 'v', dtype));
   const result =
     out === undefined ? floatArray(dtype, flat.length) : checkVector(out, 'out', flat.length, dtype);
   const sum = new Float64Array(flat.length);
@@ -129,7 +131,7 @@ async function streamedProduct<Options extends ProductOptions>(
     const part = await product(partOf({ model, params: flat, x }), tangent, rest);
     for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
   }
-  result.set(sum);
+  write(result, dtype === 'float64' ? sum : Float32Array.from(sum));
   return result;
 }
 

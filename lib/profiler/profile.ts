@@ -6,6 +6,7 @@ import type { RawProfile, RawProfileRow, RawProfilerOptions } from '../addon/pro
 import { describe } from '../arrays.ts';
 import { positive } from '../check.ts';
 import { outOfRange, translated, wrongType } from '../errors.ts';
+import { checkInside, guard, INSIDE, type Inside } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
 import { noOptions, OptionNames } from '../options.ts';
 import { type ProfileEvent, toEvents } from './events.ts';
@@ -34,8 +35,13 @@ const KEY_AVERAGES_OPTIONS = new OptionNames<KeyAveragesOptions>({ groupByInputS
 export class KeyAverages extends Array<ProfileRow> {
   readonly #table: (options: TableOptions) => string;
 
+  static {
+    guard(KeyAverages, (value) => typeof value === 'object' && value !== null && #table in value);
+  }
+
   /** Used by `Profile.keyAverages`. */
-  constructor(rows: readonly ProfileRow[], table: (options: TableOptions) => string) {
+  constructor(key: Inside, rows: readonly ProfileRow[], table: (options: TableOptions) => string) {
+    checkInside(key, 'KeyAverages come from Profile.keyAverages');
     super();
     this.push(...rows);
     this.#table = table;
@@ -68,8 +74,13 @@ export class Profile {
   readonly #options: RawProfilerOptions;
   #events: readonly ProfileEvent[] | undefined;
 
+  static {
+    guard(Profile, (value) => typeof value === 'object' && value !== null && #raw in value);
+  }
+
   /** Used by `profile`. */
-  constructor(raw: RawProfile, options: RawProfilerOptions) {
+  constructor(key: Inside, raw: RawProfile, options: RawProfilerOptions) {
+    checkInside(key, 'a Profile comes from profile or startProfile');
     this.selfCpuTimeTotal = raw.selfCpuTimeTotal;
     this.selfDeviceTimeTotal = raw.selfDeviceTimeTotal;
     this.peakMemory = raw.peakMemory;
@@ -87,12 +98,12 @@ export class Profile {
     const all = groupByInputShape ? this.#raw.rows : merged(this.#raw.rows);
     const rows = sorted(all, onDevice ? 'self_device_time_total' : 'self_cpu_time_total');
     const visible = rows.map(({ onDevice: _, annotation: __, ...row }): ProfileRow => row);
-    return new KeyAverages(visible, (table) => this.#table(rows, table));
+    return new KeyAverages(INSIDE, visible, (table) => this.#table(rows, table));
   }
 
   /** Every single call, by start. */
   events(): readonly ProfileEvent[] {
-    this.#events ??= toEvents(this.#raw.events());
+    this.#events ??= toEvents(translated(() => this.#raw.events()));
     return this.#events;
   }
 

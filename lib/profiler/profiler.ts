@@ -5,6 +5,8 @@ import type { RawProfilerOptions } from '../addon/profiles.ts';
 import { describe } from '../arrays.ts';
 import { checkOneOf } from '../check.ts';
 import { outOfRange, wrongType } from '../errors.ts';
+import { checkAwaitable, listOf } from '../foreign.ts';
+import { INSIDE } from '../guard.ts';
 import { noOptions, OptionNames } from '../options.ts';
 import type { Profile } from './profile.ts';
 import { type OnTraceReady, Profiler } from './recorder.ts';
@@ -51,7 +53,7 @@ const PROFILE_OPTIONS = new OptionNames<ProfileOptions>({
  */
 export function startProfile(options?: ProfileOptions): Profiler {
   const { raw, schedule, onTraceReady } = checkOptions(PROFILE_OPTIONS.read(options));
-  return new Profiler(raw, schedule, onTraceReady);
+  return new Profiler(INSIDE, raw, schedule, onTraceReady);
 }
 
 /**
@@ -69,7 +71,7 @@ export async function profile<T>(
   const profiler = startProfile(options);
   let result: Awaited<T>;
   try {
-    result = await body(profiler);
+    result = await checkAwaitable(body(profiler), 'what body returns');
   } catch (error) {
     await profiler.settled();
     profiler.cancel();
@@ -112,8 +114,9 @@ function checkOptions({
   schedule,
   onTraceReady,
 }: ProfileOptions) {
-  if (!Array.isArray(activities)) throw wrongType(`activities should be a list, got ${describe(activities)}`);
-  const chosen = activities.map((activity) => checkOneOf(activity, ['cpu', 'cuda'] as const, 'an activity'));
+  const chosen = listOf(activities, 'activities').map((activity) =>
+    checkOneOf(activity, ['cpu', 'cuda'] as const, 'an activity'),
+  );
   if (chosen.length === 0) throw outOfRange('activities should name at least one of cpu and cuda');
   for (const [name, value] of Object.entries({ schedule, onTraceReady })) {
     if (value !== undefined && typeof value !== 'function')

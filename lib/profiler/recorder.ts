@@ -5,7 +5,8 @@ import { addon } from '../addon/addon.ts';
 import type { RawProfilerOptions } from '../addon/profiles.ts';
 import type { RegionHandle } from '../addon/requests.ts';
 import { watchOperations } from '../addon/run.ts';
-import { outOfRange, TorchCurvatureError, translated } from '../errors.ts';
+import { outOfRange, TorchCurvatureError } from '../errors.ts';
+import { checkInside, guard, INSIDE, type Inside } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
 import { Profile } from './profile.ts';
 import { actionAt, type ProfilerAction, type Schedule } from './schedule.ts';
@@ -26,12 +27,18 @@ export class Profiler implements Disposable {
   #watch: ReturnType<typeof watchOperations> | undefined;
   #last: Profile | undefined;
 
+  static {
+    guard(Profiler, (value) => typeof value === 'object' && value !== null && #options in value);
+  }
+
   /** @internal Used by `startProfile`. */
   constructor(
+    key: Inside,
     options: RawProfilerOptions,
     plan: Schedule | undefined,
     onTraceReady: OnTraceReady | undefined,
   ) {
+    checkInside(key, 'a Profiler comes from startProfile');
     this.#options = options;
     this.#schedule = plan;
     this.#onTraceReady = onTraceReady;
@@ -72,7 +79,7 @@ export class Profiler implements Disposable {
       this.#leaveStep();
       this.#end(this.#keeps());
     }
-    this.#last ??= new Profile(EMPTY, this.#options);
+    this.#last ??= new Profile(INSIDE, EMPTY, this.#options);
     return this.#last;
   }
 
@@ -135,7 +142,7 @@ export class Profiler implements Disposable {
     this.#action = action;
     if (action === 'none') return;
     if (!this.#recording) {
-      translated(() => addon().profilerStart(this.#options));
+      addon().profilerStart(this.#options);
       this.#watch = watchOperations();
     }
     this.#recording = true;
@@ -152,9 +159,9 @@ export class Profiler implements Disposable {
     if (!this.#recording) return;
     this.#recording = false;
     this.#watch?.end();
-    const raw = translated(() => addon().profilerStop());
+    const raw = addon().profilerStop();
     if (!keep) return;
-    this.#last = new Profile(raw, this.#options);
+    this.#last = new Profile(INSIDE, raw, this.#options);
     this.#onTraceReady?.(this.#last);
   }
 }

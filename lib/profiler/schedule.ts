@@ -1,4 +1,5 @@
 /** Which steps of a long run are recorded, as `torch.profiler.schedule` has it. */
+import { types } from 'node:util';
 import { describe } from '../arrays.ts';
 import { outOfRange } from '../errors.ts';
 import { Names } from '../options.ts';
@@ -63,6 +64,7 @@ export function schedule(options: ScheduleOptions): Schedule {
 export function actionAt(plan: Schedule, step: number): ProfilerAction {
   const action = plan(step);
   if (ACTIONS.includes(action)) return action;
+  if (types.isPromise(action)) action.catch(() => {});
   throw outOfRange(`a schedule should return one of ${ACTIONS.join(', ')}, got ${describe(action)}`);
 }
 

@@ -1,5 +1,6 @@
 /** Solvers of A x = b. They run natively on the operator's device: no vector crosses into JavaScript on the way. */
 
+import { types } from 'node:util';
 import type { Operations } from '../addon/interface.ts';
 import { run, runSync } from '../addon/run.ts';
 import { type ArrayKind, describe, type FloatArray, type ResultArray } from '../arrays.ts';
@@ -32,7 +33,7 @@ export interface LinearSolverOptions<F extends FloatArray = FloatArray> extends 
   k?: number;
   /**
    * Called after each iteration. When it returns `false` the solver ends with the reason `'stopped'` and the iterate it
-   * reached; when it throws, the call fails with what was thrown. An asynchronous solver does not wait for it and may have
+   * reached; when it throws, or a promise that it returns rejects, the call fails with the reason. An asynchronous solver does not wait for it and may have
    * gone on for some iterations, of which it then hears no more.
    */
   onIteration?: (progress: SolverProgress) => unknown;
@@ -136,9 +137,11 @@ async function solve<F extends FloatArray>(
   b: OperatorVector,
   options: LinearSolverOptions | undefined,
 ): Promise<LinearSolution<F>> {
-  const { request, signal, describe, release } = linearRequest(method, op, b, options);
+  const { request, signal, describe, release, heard } = linearRequest(method, op, b, options);
   try {
-    return summary(await run(method, request, signal, describe));
+    const solution = await run(method, request, signal, describe);
+    await heard();
+    return summary(solution);
   } finally {
     release();
   }
@@ -172,6 +175,9 @@ function linearRequest(
   if (onIteration !== undefined && typeof onIteration !== 'function') {
     throw wrongType(`onIteration should be a function, got ${describe(onIteration)}`);
   }
+  // Promises that onIteration gave: one that rejects is as good as a throw.
+  let answers: Promise<unknown> | undefined;
+  const heard = () => answers;
   // Checked first: what follows may make an operator that has to be disposed.
   const fields = {
     ...request,
@@ -183,11 +189,17 @@ function linearRequest(
       count: k === undefined ? undefined : count,
       onIteration:
         onIteration &&
-        ((rightHandSide: number, iteration: number, residualNorm: number) =>
-          onIteration({ iteration, residualNorm, rightHandSide })),
+        ((rightHandSide: number, iteration: number, residualNorm: number) => {
+          const answer = onIteration({ iteration, residualNorm, rightHandSide });
+          if (types.isPromise(answer)) {
+            answers = Promise.all([answers, answer]);
+            answers.catch(() => {}); // heard of at the end
+          }
+          return answer;
+        }),
     }),
   };
-  if (preconditioner === undefined) return { ...rest, request: fields, release: () => {} };
+  if (preconditioner === undefined) return { ...rest, request: fields, release: () => {}, heard };
   const owned = ArrayBuffer.isView(preconditioner)
     ? diagonalOperator(checkVector(preconditioner, 'preconditioner', op.shape[0], op.dtype), {
         device: op.device,
@@ -201,15 +213,21 @@ function linearRequest(
       `preconditioner should be ${op.dtype} as the operator is, got ${used.dtype}`,
     );
   }
-  return { ...rest, request: { ...fields, preconditioner: used.handle }, release: () => owned?.dispose() };
+  return {
+    ...rest,
+    request: { ...fields, preconditioner: used.handle },
+    release: () => owned?.dispose(),
+    heard,
+  };
 }
 
-function summary<F extends FloatArray>({ x, records }: Operations['cg']['result']): LinearSolution<F> {
+/** Over right-hand sides of any number, at least one. */
+export function summary<F extends FloatArray>({ x, records }: Operations['cg']['result']): LinearSolution<F> {
   const worst = records.find(({ converged }) => !converged) ?? records[0]!;
   return {
     x: x as ResultArray<F>,
-    iterations: Math.max(...records.map(({ iterations }) => iterations)),
-    residualNorm: Math.max(...records.map(({ residualNorm }) => residualNorm)),
+    iterations: records.reduce((most, { iterations }) => Math.max(most, iterations), 0),
+    residualNorm: records.reduce((most, { residualNorm }) => Math.max(most, residualNorm), 0),
     converged: worst.converged,
     reason: worst.reason,
     message: worst.message,

@@ -4,6 +4,7 @@
 
 #include "binding/js.h"
 #include "core/runtime/error.h"
+#include "core/runtime/reason.h"
 
 namespace tc::js {
 namespace {
@@ -13,26 +14,21 @@ struct Described {
   std::string message;
 };
 
-/// The first line of libtorch's message: what follows is a backtrace or advice for Python.
-std::string firstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
-
 Described describe(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const Error& known) {
     return {known.code(), known.what()};
   } catch (const c10::OutOfMemoryError& known) {
-    return {"ERR_OUT_OF_MEMORY", firstLine(known.what_without_backtrace())};
+    return {"ERR_OUT_OF_MEMORY", reasonOf(known)};
   } catch (const c10::NotImplementedError& known) {
-    return {"ERR_UNSUPPORTED_OP", firstLine(known.what_without_backtrace())};
+    return {"ERR_UNSUPPORTED_OP", reasonOf(known)};
   } catch (const c10::Error& known) {
-    const std::string message = firstLine(known.what_without_backtrace());
-    const bool memory = message.find("DefaultCPUAllocator") != std::string::npos;
-    return {memory ? "ERR_OUT_OF_MEMORY" : "ERR_LIBTORCH", message};
+    return {"ERR_LIBTORCH", reasonOf(known)};
   } catch (const std::bad_alloc&) {
     return {"ERR_OUT_OF_MEMORY", "the process could not allocate more memory"};
   } catch (const std::exception& known) {
-    return {"ERR_LIBTORCH", firstLine(known.what())};
+    return {"ERR_LIBTORCH", reasonOf(known)};
   } catch (...) {
     return {"ERR_LIBTORCH", "an unknown failure in native code"};
   }

@@ -10,6 +10,7 @@
 #include "core/linearization/rows.h"
 #include "core/runtime/device.h"
 #include "core/runtime/error.h"
+#include "core/runtime/reason.h"
 
 namespace tc::js {
 namespace {
@@ -64,10 +65,9 @@ void requireFitting(const Point& point) {
   } catch (const c10::NotImplementedError&) {
   } catch (const c10::LinAlgError&) {  // a fault of the numbers
   } catch (const c10::Error& error) {
-    const std::string whole = error.what_without_backtrace();
-    const std::string message = whole.substr(0, whole.find('\n'));
+    const std::string message = reasonOf(error);
     const auto says = [&](const char* words) { return message.find(words) != std::string::npos; };
-    if (says("index out of range") || says("DefaultCPUAllocator")) return;
+    if (says("index out of range")) return;
     throw Error(says("dtype") || says("scalar type") ? "ERR_DTYPE_MISMATCH" : "ERR_SHAPE_MISMATCH",
                 "x does not fit the model: " + message);
   }

@@ -1,6 +1,7 @@
 /** Checks of what layers are given. */
 import { describe } from '../../arrays.ts';
 import { outOfRange, wrongType } from '../../errors.ts';
+import { isList, listOf } from '../../foreign.ts';
 
 export function size(value: unknown, name: string, least = 1): number {
   if (typeof value !== 'number') throw wrongType(`${name} should be a number, got ${describe(value)}`);
@@ -19,9 +20,10 @@ export function axis(value: unknown, name: string): number {
 
 /** One size for all axes, or one for each. */
 export function sizes(value: unknown, count: number, name: string, least = 1): number[] {
-  if (!Array.isArray(value)) return new Array<number>(count).fill(size(value, name, least));
-  if (value.length !== count) throw outOfRange(`${name} should have ${count} sizes, got ${value.length}`);
-  return value.map((each) => size(each, name, least));
+  if (!isList(value)) return new Array<number>(count).fill(size(value, name, least));
+  const list = listOf(value, name);
+  if (list.length !== count) throw outOfRange(`${name} should have ${count} sizes, got ${list.length}`);
+  return list.map((each) => size(each, name, least));
 }
 
 export function finite(value: unknown, name: string): number {

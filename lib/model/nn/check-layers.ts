@@ -1,15 +1,27 @@
+import { types } from 'node:util';
 import { describe } from '../../arrays.ts';
 import { outOfRange, wrongType } from '../../errors.ts';
+import { isRevoked, listOf } from '../../foreign.ts';
 import type { Layer } from './layer.ts';
+import { Value } from './program-builder.ts';
 
 /** A copy of the list, once every element is a layer and there is at least one. */
 export function checkLayers(layers: unknown, name: string): readonly Layer[] {
-  if (!Array.isArray(layers)) throw wrongType(`${name}: expected a list of layers, got ${describe(layers)}`);
-  if (layers.length === 0) throw outOfRange(`${name}: expected at least one layer`);
-  layers.forEach((layer: unknown, index) => {
-    if (typeof (layer as Partial<Layer> | null)?.emit !== 'function') {
+  const list = listOf(layers, `${name}: the argument`, 'a list of layers');
+  if (list.length === 0) throw outOfRange(`${name}: expected at least one layer`);
+  return list.map((layer, index) => {
+    const { kind, emit } = (isRevoked(layer) ? {} : Object(layer)) as Partial<Layer>;
+    if (typeof emit !== 'function') {
       throw wrongType(`${name}: layer ${index} should come from a function of nn, got ${describe(layer)}`);
     }
+    return {
+      kind: typeof kind === 'string' ? kind : 'own',
+      emit(scope, x) {
+        const output: unknown = Reflect.apply(emit, layer, [scope, x]);
+        if (!isRevoked(output) && output instanceof Value) return output;
+        if (types.isPromise(output)) output.catch(() => {});
+        throw wrongType(`${name}: layer ${index} should emit a value of its scope, got ${describe(output)}`);
+      },
+    };
   });
-  return [...(layers as Layer[])];
 }

@@ -1,4 +1,6 @@
+import { sizesOf } from '../../arrays.ts';
 import { outOfRange } from '../../errors.ts';
+import { isList } from '../../foreign.ts';
 import { OptionNames } from '../../options.ts';
 import * as check from './arguments.ts';
 import { constant } from './initialisers.ts';
@@ -22,9 +24,8 @@ const GROUP_NORM = new OptionNames<GroupNormOptions>({ eps: true, affine: true }
 
 /** Normalizes over the last axes, of sizes `shape`; `weight` and `bias` of that shape. */
 export function layerNorm(shape: number | readonly number[], options?: LayerNormOptions): Layer {
-  const over = Array.isArray(shape)
-    ? check.sizes(shape, shape.length, 'layerNorm: shape')
-    : check.sizes(shape, 1, 'layerNorm: shape');
+  const given = isList(shape) ? sizesOf(shape, 'layerNorm: shape') : [shape];
+  const over = check.sizes(given, given.length, 'layerNorm: shape');
   if (over.length === 0) throw outOfRange('layerNorm: shape should have at least one size');
   const { eps = 1e-5, elementwiseAffine = true } = LAYER_NORM.read(options);
   check.finite(eps, 'layerNorm: eps');

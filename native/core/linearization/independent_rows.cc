@@ -17,6 +17,7 @@
 #include "core/linearization/fused/engine.h"
 #include "core/linearization/rows.h"
 #include "core/runtime/error.h"
+#include "core/runtime/reason.h"
 
 namespace tc {
 namespace {
@@ -170,10 +171,7 @@ class Replacement {
 };
 
 Error notOnSome(const std::exception& error) {
-  const auto* known = dynamic_cast<const c10::Error*>(&error);
-  const std::string message = known ? known->what_without_backtrace() : error.what();
-  return dependent("the model does not run on some of them: " +
-                   message.substr(0, message.find('\n')));
+  return dependent("the model does not run on some of them: " + reasonOf(error));
 }
 
 at::Tensor outputsOfPart(const Point& part) {

@@ -86,7 +86,7 @@ class Guard final : public c10::Allocator {
   explicit Guard(c10::Allocator* inner) : inner_(inner) { innerDeleter = inner->raw_deleter(); }
 
   c10::DataPtr allocate(size_t bytes) override {
-    if (bytes < kSmallBlock || innerDeleter == nullptr) return inner_->allocate(bytes);
+    if (bytes < kSmallBlock || innerDeleter == nullptr) return taken(bytes);
     // Asking the kernel takes microseconds: not worth it for what it will hardly miss.
     constexpr size_t kLarge = 256 << 20;
     if (bytes >= kLarge) {
@@ -99,7 +99,7 @@ class Guard final : public c10::Allocator {
                      " bytes was asked for, ", ledger.held(), " bytes are held, and the limit is ",
                      ledger.limit(), " bytes (the option memoryLimit of configure)");
     try {
-      c10::DataPtr data = inner_->allocate(bytes);
+      c10::DataPtr data = taken(bytes);
       ledger.enter(data.get(), bytes);
       if (!data.compare_exchange_deleter(innerDeleter, forgetAndDelete)) ledger.leave(data.get());
       return data;
@@ -119,6 +119,16 @@ class Guard final : public c10::Allocator {
   }
 
  private:
+  /// From libtorch's allocator, which says in an exception of its own that there is none left.
+  c10::DataPtr taken(size_t bytes) {
+    try {
+      return inner_->allocate(bytes);
+    } catch (const c10::Error&) {
+      C10_THROW_ERROR(OutOfMemoryError, "a tensor of " + std::to_string(bytes) +
+                                            " bytes was asked for, which the system refused");
+    }
+  }
+
   c10::Allocator* inner_;
 };
 

@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "core/runtime/error.h"
+#include "core/runtime/reason.h"
 
 namespace tc {
 
@@ -26,10 +27,9 @@ std::vector<at::Tensor> namingOperators(Body&& body) {
   } catch (const c10::OutOfMemoryError&) {
     throw;
   } catch (const std::exception& error) {
-    const auto* known = dynamic_cast<const c10::Error*>(&error);
-    const std::string message = known ? known->what_without_backtrace() : error.what();
+    const std::string message = reasonOf(error);
     if (message.find("not implemented") == std::string::npos) throw;
-    throw Error("ERR_UNSUPPORTED_OP", message.substr(0, message.find('\n')));
+    throw Error("ERR_UNSUPPORTED_OP", message);
   }
 }
 

@@ -1,4 +1,5 @@
 #include "core/linearization/autograd/tangent_program.h"
+#include "core/runtime/reason.h"
 
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
@@ -31,9 +32,7 @@ auto inForwardMode(const std::string& op, Body&& body) -> decltype(body()) {
   } catch (const c10::NotImplementedError&) {
     throw;
   } catch (const c10::Error& error) {
-    const std::string message = error.what_without_backtrace();
-    if (message.find("DefaultCPUAllocator") != std::string::npos) throw;
-    C10_THROW_ERROR(NotImplementedError, op + " in forward mode: " + message);
+    C10_THROW_ERROR(NotImplementedError, op + " in forward mode: " + reasonOf(error));
   }
 }
 

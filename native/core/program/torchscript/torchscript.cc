@@ -9,6 +9,7 @@
 
 #include "core/program/torchscript/interpreter.h"
 #include "core/runtime/error.h"
+#include "core/runtime/reason.h"
 
 namespace tc {
 namespace {
@@ -19,8 +20,6 @@ using torchscript::Item;
 using torchscript::TensorItem;
 using torchscript::Tensors;
 
-std::string firstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
-
 /// Runs `body`; what libtorch throws is a fault of the file.
 template <typename Body>
 auto reading(Body&& body) -> decltype(body()) {
@@ -28,12 +27,12 @@ auto reading(Body&& body) -> decltype(body()) {
     return body();
   } catch (const Error&) {
     throw;
-  } catch (const c10::Error& error) {
-    throw Error("ERR_MODEL_LOAD", firstLine(error.what_without_backtrace()));
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& error) {
-    throw Error("ERR_MODEL_LOAD", firstLine(error.what()));
+    throw Error("ERR_MODEL_LOAD", reasonOf(error));
   }
 }
 

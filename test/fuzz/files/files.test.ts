@@ -1,0 +1,24 @@
+/** The readers of files under a fuzzer: first what they failed on once, then some seconds of what it makes up. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { run } from '../../native/cases.ts';
+
+const root = join(import.meta.dirname, '../../..');
+/** For all readers together; `TORCH_CURVATURE_FUZZ_SECONDS` for a longer run. */
+const seconds = process.env.TORCH_CURVATURE_FUZZ_SECONDS ?? '7';
+
+test('no reader crashes, hangs, takes much memory or fails without a code', async () => {
+  const { status, output } = await run(process.execPath, [
+    join(root, 'scripts/fuzz/files.mjs'),
+    '--seconds',
+    seconds,
+  ]);
+  expect(output.split('\n').filter((line) => line.startsWith('FAILED'))).toEqual([]);
+  expect(status).toBe(0);
+  const counts = [...output.matchAll(/^ok (\w+): (\d+) inputs/gm)];
+  expect(counts.map(([, reader]) => reader)).toEqual(
+    expect.arrayContaining(readdirSync(join(root, 'test/fuzz/files/inputs'))),
+  );
+  for (const [, , inputs] of counts) expect(Number(inputs)).toBeGreaterThan(50);
+});
