@@ -1,5 +1,6 @@
 /** Builds the straight-line program of a model, node by node. */
 import type { RawArgument, RawNode, RawProgram } from '../../addon/program.ts';
+import { elementCount } from '../../arrays.ts';
 import type { Initialiser } from './initialisers.ts';
 
 /** A value of a program under construction. Its number is known once all parameters are. */
@@ -30,6 +31,7 @@ export class ProgramBuilder {
   readonly input = new Value('input', 0);
 
   parameter(name: string, shape: readonly number[], initialize: Initialiser): Value {
+    elementCount(shape, `the shape of ${name}`);
     this.parameters.push({ name, shape, initialize });
     return new Value('parameter', this.parameters.length - 1);
   }
