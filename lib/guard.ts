@@ -15,8 +15,7 @@ export function guard(
 ) {
   const { constructor: _, ...members } = Object.getOwnPropertyDescriptors(type.prototype) as Members;
   for (const key of Reflect.ownKeys(members)) {
-    // How a thing shows itself should never fail: classes and prototypes are looked at, too.
-    if (key === Symbol.toStringTag || key === inspect.custom) continue;
+    if (key === Symbol.toStringTag) continue;
     const member = members[key as string]!;
     const kind = typeof member.value === 'function' ? 'value' : 'get';
     const method = member[kind] as Method;
@@ -28,6 +27,8 @@ export function guard(
           return is(this) ? method.apply(this, args) : Promise.reject(wrong(this));
         }
       : function (this: unknown, ...args: unknown[]) {
+          // To show a prototype or a Proxy should not fail.
+          if (!is(this) && key === inspect.custom) return `[${type.name}]`;
           if (!is(this)) throw wrong(this);
           return method.apply(this, args);
         };

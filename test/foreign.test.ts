@@ -1,4 +1,5 @@
 /** Values and calls that the language itself would refuse, or trip over: found by the fuzzer of the API. */
+import { inspect } from 'node:util';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import {
@@ -68,6 +69,11 @@ describe('methods called on something else', () => {
 
   test('keep their names and numbers of arguments', () => {
     expect([op.matvec.name, op.matvec.length]).toEqual(['matvec', 2]);
+  });
+
+  test('show themselves all the same', () => {
+    expect(inspect(Object.getPrototypeOf(op))).toBe('[LinearOperator]');
+    expect(inspect(Object.create(op))).toBe('[LinearOperator]');
   });
 
   test('an heir of a model is no model', () => {

@@ -10,7 +10,8 @@ import { Sentinel } from './hostile.ts';
 const INNARDS = /\.cpp\b|\.h:\d|aten\/src|c10\/|\/pytorch\/|bug to PyTorch|INTERNAL ASSERT|Exception raised/i;
 
 /** Members without types, and what JavaScript's own `Error` refuses. */
-const INTERNAL = /\.(is|toFlat|request|rowVector|handle|model|settled|cancel)$|^new TorchCurvatureError$/;
+const INTERNAL =
+  /\.(is|toFlat|request|rowVector|handle|model|settled|cancel|Symbol\(nodejs\.util\.inspect\.custom\))$|^new TorchCurvatureError$/;
 
 /** Of the process, to which a call may put an end. */
 const settings = tc.configure();
