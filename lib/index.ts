@@ -59,6 +59,7 @@ export {
   LinearOperator,
   type OperatorKind,
   type OperatorVector,
+  type Selection,
 } from './operators/linear-operator.ts';
 export type { Batch, BatchSource } from './problem/batches.ts';
 export type { Loss, LossProblem } from './problem/loss.ts';

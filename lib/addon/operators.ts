@@ -241,6 +241,8 @@ export interface OperatorFunctions {
   operatorScale(operator: OperatorHandle, factor: number): OperatorHandle;
   /** A + λ I */
   operatorShift(operator: OperatorHandle, lambda: number): OperatorHandle;
+  /** Aᵀ */
+  operatorTranspose(operator: OperatorHandle): OperatorHandle;
   operatorProduct(a: OperatorHandle, b: OperatorHandle): OperatorHandle;
   operatorSubmatrix(operator: OperatorHandle, rows: RawRanges, cols: RawRanges): OperatorHandle;
   /** `symmetric` is the caller's word. */

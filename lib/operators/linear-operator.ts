@@ -36,7 +36,15 @@ import { guard } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
 import type { Model } from '../model/model.ts';
 import { noOptions, OptionNames, record } from '../options.ts';
-import { matchingRanges } from './patterns.ts';
+import {
+  everything,
+  isPatterns,
+  type NamedRange,
+  type Ranges,
+  rangesOf,
+  readSelection,
+  within,
+} from './selection.ts';
 
 /** A vector as operators take them: flat, over parameters also by name, over outputs also as a tensor. */
 export type OperatorVector<F extends FloatArray = FloatArray> = ParameterVector<F> | Tensor<F | IntegerArray>;
@@ -46,9 +54,13 @@ interface Applied {
   signal: AbortSignal | undefined;
 }
 
-/** What the rows or columns of an operator stand for. */
+/** Rows or columns of a submatrix: patterns of parameter names, or numbers of rows or columns from 0. */
+export type Selection = readonly string[] | readonly number[];
+
+/** What the rows or columns of an operator stand for; `part` is some of the elements of parameters. */
 export type Space =
   | { kind: 'parameters'; model: Model }
+  | { kind: 'part'; parameters: readonly NamedRange[] }
   | { kind: 'outputs'; shape: readonly number[] }
   | { kind: 'plain' };
 
@@ -65,6 +77,7 @@ export type OperatorKind =
   | 'scaled'
   | 'damped'
   | 'product'
+  | 'transpose'
   | 'submatrix'
   | 'dense'
   | 'diagonal'
@@ -92,6 +105,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
 
   readonly #rows: Space;
   readonly #columns: Space;
+  #transpose: LinearOperator<F> | undefined;
 
   static {
     guard(LinearOperator, LinearOperator.is);
@@ -241,30 +255,70 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     return this.add(shift as LinearOperator<F>);
   }
 
-  /** A B */
-  multiply(other: LinearOperator<F>): LinearOperator<F> {
+  /** A B, or c A for a number c. */
+  multiply(other: LinearOperator<F> | number): LinearOperator<F> {
+    if (typeof other === 'number') return this.scale(other);
     checkOperator(other, 'other');
     const handle = addon().operatorProduct(this.handle, other.handle);
     return new LinearOperator(handle, 'product', this.#rows, other.#columns);
   }
 
+  /** A / c */
+  divide(c: number): LinearOperator<F> {
+    if (checkFinite(c, 'c') === 0) throw outOfRange('c should not be 0');
+    return this.scale(1 / c);
+  }
+
   /**
-   * The rows and columns of parameters whose names match one of the patterns, in which `*` stands for any letters:
-   * `['0.*', '*.bias']`. Of an operator between parameters and outputs, only the side of the parameters is cut.
+   * Aᵀ, an operator of its own: to dispose one leaves the other. `op.T.T` is `op`. Of an operator that is not symmetric it
+   * needs `rmatmat`.
    */
-  submatrix(patterns: readonly string[]): LinearOperator<F>;
-  submatrix(patterns: readonly string[], ...rest: readonly unknown[]): LinearOperator<F> {
-    noOptions(rest, 'submatrix');
-    const [rows, columns] = this.shape;
-    const ranges = (space: Space, length: number): [number, number][] =>
-      space.kind === 'parameters' ? matchingRanges(patterns, space.model.parameters) : [[0, length]];
-    if (this.#rows.kind !== 'parameters' && this.#columns.kind !== 'parameters') {
-      throw outOfRange('submatrix is for operators over the parameters of a model');
+  get T(): LinearOperator<F> {
+    const { handle: own } = this;
+    if (this.#transpose === undefined || this.#transpose.disposed) {
+      const handle = addon().operatorTranspose(own);
+      const transpose = new LinearOperator<F>(handle, 'transpose', this.#columns, this.#rows);
+      transpose.#transpose = this;
+      this.#transpose = transpose;
     }
-    const [kept, keptColumns] = [ranges(this.#rows, rows), ranges(this.#columns, columns)];
-    const handle = addon().operatorSubmatrix(this.handle, kept, keptColumns);
-    const cut = (space: Space): Space => (space.kind === 'parameters' ? { kind: 'plain' } : space);
-    return new LinearOperator(handle, 'submatrix', cut(this.#rows), cut(this.#columns));
+    return this.#transpose;
+  }
+
+  /**
+   * Some rows and columns. By patterns, in which `*` stands for any letters (`['0.*', '*.bias']`), those of the parameters
+   * whose names match, in the order of the model; of an operator between parameters and outputs, only the side of the
+   * parameters is cut. By numbers from 0, those rows and columns, in the order given, of a square operator. With two
+   * selections, the first is of rows and the second of columns.
+   *
+   * @throws RangeError for a pattern that no name matches, or a number that is no row or column
+   */
+  submatrix(selection: Selection, columns?: Selection): LinearOperator<F>;
+  submatrix(selection: Selection, columns?: Selection, ...rest: readonly unknown[]): LinearOperator<F> {
+    noOptions(
+      [columns, ...rest].filter((each) => each !== undefined),
+      'submatrix',
+    );
+    const [height, width] = this.shape;
+    const [first, second] = [
+      readSelection(selection),
+      columns === undefined ? undefined : readSelection(columns),
+    ];
+    const alone = second === undefined;
+    const both = alone && !isPatterns(first);
+    if (both && height !== width) {
+      throw outOfRange('numbers of rows and of columns should be two lists where the operator is not square');
+    }
+    if (alone && !both && !hasNames(this.#rows) && !hasNames(this.#columns)) {
+      throw outOfRange('submatrix by patterns is for operators over the parameters of a model');
+    }
+    const whole = (space: Space) => alone && !both && !hasNames(space);
+    const ofRows = whole(this.#rows) ? everything(height) : selected(first, this.#rows, height, 'rows');
+    const ofColumns = whole(this.#columns)
+      ? everything(width)
+      : selected(second ?? first, this.#columns, width, 'columns');
+    const handle = addon().operatorSubmatrix(this.handle, ofRows, ofColumns);
+    const cut = (space: Space, ranges: Ranges): Space => (whole(space) ? space : partOf(space, ranges));
+    return new LinearOperator(handle, 'submatrix', cut(this.#rows, ofRows), cut(this.#columns, ofColumns));
   }
 
   /** @internal A vector over the rows (what a right-hand side is), checked and flat. */
@@ -330,6 +384,26 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   #combined(kind: OperatorKind, make: () => OperatorHandle): LinearOperator<F> {
     return new LinearOperator(make(), kind, this.#rows, this.#columns);
   }
+}
+
+/** The parameters that rows or columns stand for. */
+function namesOf(space: Space): readonly NamedRange[] | undefined {
+  if (space.kind === 'parameters') return space.model.parameters;
+  return space.kind === 'part' ? space.parameters : undefined;
+}
+
+function hasNames(space: Space): boolean {
+  return namesOf(space) !== undefined;
+}
+
+function selected(selection: Selection, space: Space, length: number, name: string): Ranges {
+  return rangesOf(selection, namesOf(space), length, name);
+}
+
+/** What the selected rows or columns stand for. */
+function partOf(space: Space, ranges: Ranges): Space {
+  const names = namesOf(space);
+  return names === undefined ? { kind: 'plain' } : { kind: 'part', parameters: within(names, ranges) };
 }
 
 /** Of `denseOperator`. */

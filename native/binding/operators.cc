@@ -290,6 +290,9 @@ void addCombinations(Napi::Env env, Napi::Object exports) {
   add(env, exports, "operatorShift", [](const Napi::CallbackInfo& info) {
     return wrapOperator(info, shifted(operatorOf(info[0]), info[1].ToNumber().DoubleValue()));
   });
+  add(env, exports, "operatorTranspose", [](const Napi::CallbackInfo& info) {
+    return wrapOperator(info, transposed(operatorOf(info[0])));
+  });
   add(env, exports, "operatorProduct", [](const Napi::CallbackInfo& info) {
     return wrapOperator(info, product(operatorOf(info[0]), operatorOf(info[1])));
   });

@@ -818,7 +818,7 @@ describe('bad input', () => {
       'a pattern for a list',
       () => gram.submatrix('0.*' as never),
       'ERR_INVALID_ARGUMENT',
-      /patterns should be a list/,
+      /should be a list/,
     ],
     [
       'names of what has none',

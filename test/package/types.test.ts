@@ -30,7 +30,12 @@ function complaints(edit: (text: string) => string = (text) => text): string[] {
 async function printed(): Promise<string> {
   const text = await readFile(DECLARATIONS, 'utf8');
   const file = ts.createSourceFile('index.d.ts', text, ts.ScriptTarget.Latest);
-  return ts.createPrinter({ removeComments: true }).printFile(file);
+  const printed = ts.createPrinter({ removeComments: true }).printFile(file);
+  // A line for each export, so that a diff says which.
+  return printed.replace(
+    /^export \{ (.*) \};$/m,
+    (_, names: string) => `export {\n${names.replaceAll(', ', ',\n')}\n};`,
+  );
 }
 
 it('are those of the last report: a change of the public types shows in its diff', async () => {

@@ -137,6 +137,7 @@ export const values: { [Name in Exclude<keyof Api, 'default'>]: () => unknown } 
     op32.matvec(f64);
     // @ts-expect-error out of the other precision
     op32.matvec(f32, { out: f64 });
+    expectTypeOf(op32.T.multiply(2).divide(3).submatrix([0], ['*'])).toEqualTypeOf<Operator<Float32Array>>();
     // @ts-expect-error an operator of the other precision
     op32.add(op64);
     // @ts-expect-error only factories make one

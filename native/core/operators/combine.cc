@@ -126,6 +126,36 @@ class Product : public LinearOperator {
   OperatorPtr b_;
 };
 
+class Transposed : public LinearOperator {
+ public:
+  explicit Transposed(OperatorPtr a)
+      : LinearOperator(a->cols(), a->rows(), a->options()), a_(std::move(a)) {}
+
+  const char* engine() const override { return a_->engine(); }
+  bool symmetric() const override { return a_->symmetric(); }
+
+ protected:
+  at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
+    return a_->rmatvec(v, stop);
+  }
+  at::Tensor applyTransposed(const at::Tensor& u, const StopToken& stop) const override {
+    return a_->matvec(u, stop);
+  }
+  at::Tensor applyMany(const at::Tensor& vectors, const StopToken& stop) const override {
+    return a_->rmatmat(vectors, stop);
+  }
+  at::Tensor applyTransposedMany(const at::Tensor& vectors, const StopToken& stop) const override {
+    return a_->matmat(vectors, stop);
+  }
+  at::Tensor makeDense(const StopToken& stop) const override {
+    return a_->toDense(stop).t().contiguous();
+  }
+  at::Tensor makeDiagonal(const StopToken& stop) const override { return a_->diagonal(stop); }
+
+ private:
+  OperatorPtr a_;
+};
+
 int64_t count(const IndexRanges& ranges) {
   int64_t total = 0;
   for (const auto& [begin, end] : ranges) total += end - begin;
@@ -230,6 +260,11 @@ OperatorPtr scaled(OperatorPtr a, double factor) {
 OperatorPtr shifted(OperatorPtr a, double lambda) {
   requireSquare(*a, "damping");
   return std::make_shared<Affine>(std::move(a), 1, lambda);
+}
+
+OperatorPtr transposed(OperatorPtr a) {
+  if (a->symmetric()) return a;
+  return std::make_shared<Transposed>(std::move(a));
 }
 
 OperatorPtr product(OperatorPtr a, OperatorPtr b) {

@@ -19,6 +19,9 @@ OperatorPtr shifted(OperatorPtr a, double lambda);
 /// A B
 OperatorPtr product(OperatorPtr a, OperatorPtr b);
 
+/// Aᵀ; A itself where it is symmetric.
+OperatorPtr transposed(OperatorPtr a);
+
 /// Half-open ranges of indices, [begin, end).
 using IndexRanges = std::vector<std::pair<int64_t, int64_t>>;
 

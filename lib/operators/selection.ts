@@ -1,0 +1,110 @@
+/** Which rows or columns a submatrix has. */
+import { describe } from '../arrays.ts';
+import { outOfRange, wrongType } from '../errors.ts';
+import { listOf } from '../foreign.ts';
+
+/** Elements of a flat vector that have a name. */
+export interface NamedRange {
+  readonly name: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Half-open ranges of indices. */
+export type Ranges = [begin: number, end: number][];
+
+/** A copy of a list, of which each element was read once. */
+export function readSelection(selection: unknown): readonly string[] | readonly number[] {
+  return listOf(selection, 'a selection') as string[] | number[];
+}
+
+/** Whether a selection is one of patterns; an empty list is. */
+export function isPatterns(selection: readonly unknown[]): selection is readonly string[] {
+  return typeof selection[0] !== 'number';
+}
+
+export function everything(length: number): Ranges {
+  return [[0, length]];
+}
+
+/**
+ * The ranges that a selection stands for among `length` elements.
+ *
+ * @param parameters what has a name; undefined where nothing has
+ * @throws TypeError, RangeError
+ */
+export function rangesOf(
+  selection: readonly string[] | readonly number[],
+  parameters: readonly NamedRange[] | undefined,
+  length: number,
+  name: string,
+): Ranges {
+  if (!isPatterns(selection)) return joined(selection.map((index) => checkIndex(index, length, name)));
+  if (parameters === undefined) throw outOfRange(`${name} have no names of parameters: give their numbers`);
+  return matchingRanges(selection, parameters);
+}
+
+function checkIndex(index: unknown, length: number, name: string): number {
+  if (typeof index !== 'number')
+    throw wrongType(`${name} should be patterns or numbers, not both, got ${describe(index)}`);
+  if (Number.isSafeInteger(index) && index >= 0 && index < length) return index;
+  throw outOfRange(`${name} should be whole numbers from 0 to ${length - 1}, got ${index}`);
+}
+
+/** Ranges of numbers in their order, those that follow one another as one. */
+function joined(indices: readonly number[]): Ranges {
+  const ranges: Ranges = [];
+  for (const index of indices) {
+    const last = ranges.at(-1);
+    if (last !== undefined && last[1] === index) last[1] += 1;
+    else ranges.push([index, index + 1]);
+  }
+  return ranges;
+}
+
+/**
+ * Ranges of the flat vector that parameters with matching names take, neighbors joined. `*` in a pattern stands for any
+ * letters: `'0.*'` is the first layer, `'*.bias'` are all biases.
+ *
+ * @throws RangeError for a pattern that no name matches, where there are names
+ */
+function matchingRanges(patterns: readonly string[], parameters: readonly NamedRange[]): Ranges {
+  const tests = patterns.map(toTest);
+  // Where there is nothing at all, a pattern cannot be misspelled.
+  if (parameters.length === 0) return [];
+  patterns.forEach((pattern, i) => {
+    if (!parameters.some(({ name }) => tests[i]!.test(name))) {
+      throw outOfRange(
+        `no parameter matches '${pattern}'; there are ${parameters.map(({ name }) => name).join(', ')}`,
+      );
+    }
+  });
+  const ranges: Ranges = [];
+  for (const { name, offset, length } of parameters) {
+    if (!tests.some((test) => test.test(name))) continue;
+    const last = ranges.at(-1);
+    if (last !== undefined && last[1] === offset) last[1] += length;
+    else ranges.push([offset, offset + length]);
+  }
+  return ranges;
+}
+
+function toTest(pattern: unknown): RegExp {
+  if (typeof pattern !== 'string') throw wrongType(`a pattern should be a string, got ${describe(pattern)}`);
+  const escaped = pattern.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${escaped.join('.*')}$`);
+}
+
+/** The names of what is within the ranges, and where it lies among that. */
+export function within(parameters: readonly NamedRange[], ranges: Ranges): NamedRange[] {
+  const parts: NamedRange[] = [];
+  let start = 0;
+  for (const [begin, end] of ranges) {
+    for (const { name, offset, length } of parameters) {
+      const [from, to] = [Math.max(begin, offset), Math.min(end, offset + length)];
+      if (from < to) parts.push({ name, offset: start + from - begin, length: to - from });
+    }
+    start += end - begin;
+  }
+  return parts;
+}
