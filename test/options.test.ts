@@ -52,6 +52,8 @@ const CALLS: Record<string, (options: never) => unknown> = {
   matvecOnTheFlySync: (o) => lib.matvecOnTheFlySync(problem, v, o),
   matvecDense: (o) => lib.matvecDense(problem, v, o),
   matvecDenseSync: (o) => lib.matvecDenseSync(problem, v, o),
+  configure: (o) => lib.configure(o),
+  warmUp: (o) => lib.warmUp(problem, o),
   linearize: (o) => lib.linearize(problem, o),
   linearizeSync: (o) => lib.linearizeSync(problem, o),
   'Linearization.matvec': (o) => lin.matvec(v, o),
