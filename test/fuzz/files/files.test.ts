@@ -1,10 +1,10 @@
 /** The readers of files under a fuzzer: first what they failed on once, then some seconds of what it makes up. */
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { run } from '../../native/cases.ts';
 
 const root = join(import.meta.dirname, '../../..');
+const READERS = 7;
 /** For all readers together; `TORCH_CURVATURE_FUZZ_SECONDS` for a longer run. */
 const seconds = process.env.TORCH_CURVATURE_FUZZ_SECONDS ?? '7';
 
@@ -16,9 +16,8 @@ test('no reader crashes, hangs, takes much memory or fails without a code', asyn
   ]);
   expect(output.split('\n').filter((line) => line.startsWith('FAILED'))).toEqual([]);
   expect(status).toBe(0);
-  const counts = [...output.matchAll(/^ok (\w+): (\d+) inputs/gm)];
-  expect(counts.map(([, reader]) => reader)).toEqual(
-    expect.arrayContaining(readdirSync(join(root, 'test/fuzz/files/inputs'))),
-  );
-  for (const [, , inputs] of counts) expect(Number(inputs)).toBeGreaterThan(50);
+  const counts = [...output.matchAll(/^ok \w+: (\d+) inputs/gm)].map(([, inputs]) => Number(inputs));
+  expect(counts).toHaveLength(READERS);
+  // The seeds alone are some fifty for all of them together.
+  for (const inputs of counts) expect(inputs).toBeGreaterThan(100);
 });
