@@ -4,11 +4,12 @@
  * its own seed: `--calls` of a batch and its seed repeat it.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle } from './build.mjs';
+import { watch } from './watch.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -19,8 +20,8 @@ const { values } = parseArgs({
   },
 });
 
-/** A call that takes longer, in milliseconds, hangs, or its promise never settles. */
-const HANG = 10_000;
+/** A call that takes longer, in milliseconds of the processor's, hangs; or its promise never settles. */
+const HANG = 5_000;
 /** Bytes of address space that a process may have: what is larger fails to be allocated, as on a smaller machine. */
 const ADDRESS_SPACE = 6 * 2 ** 30;
 
@@ -71,17 +72,11 @@ async function run(batch) {
   let [output, errors] = ['', ''];
   child.stdout.on('data', (text) => (output += text));
   child.stderr.on('data', (text) => (errors += text));
-  let hangs = false;
-  const watch = setInterval(() => {
-    const since = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
-    if (Date.now() - since < HANG) return;
-    hangs = true;
-    child.kill('SIGKILL');
-  }, 500);
+  const unwatch = watch(child, file, HANG);
   const [code, signal] = await new Promise((resolve) => {
     child.on('close', (code, signal) => resolve([code, signal]));
   });
-  clearInterval(watch);
+  const hangs = unwatch();
   const findings = output
     .split('\n')
     .filter((line) => line.startsWith('{'))

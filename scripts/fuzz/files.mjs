@@ -4,12 +4,13 @@
  * they are run first from then on.
  */
 import { spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle, root } from './build.mjs';
+import { watch } from './watch.mjs';
 
-/** An input that takes longer, in milliseconds, hangs. */
+/** An input that takes longer, in milliseconds of the processor's, hangs. */
 const HANG = 5_000;
 
 const READERS = ['zip', 'pt2', 'pickle', 'graph', 'nesting', 'safetensors', 'npy'];
@@ -28,21 +29,20 @@ const chosen = positionals.length > 0 ? positionals : READERS;
 const total = values.seconds === undefined ? 60 * Number(values.minutes) : Number(values.seconds);
 
 const folder = join(root, 'build', 'fuzz');
-mkdirSync(folder, { recursive: true });
+/** Where the readers run, and nothing should be left. */
+const empty = join(folder, 'empty');
+mkdirSync(empty, { recursive: true });
 const readers = (await bundle({ 'fuzz-readers': 'files/index.ts' }))['fuzz-readers'];
 const main = (await bundle({ 'fuzz-files': 'files/main.ts' }))['fuzz-files'];
 for (const reader of chosen) {
   const { code, signal, output, hangs } = await fuzz(reader, total / chosen.length);
-  if (code === 0) {
+  const left = readdirSync(empty);
+  if (code === 0 && left.length === 0) {
     const { inputs, kept, functions } = JSON.parse(output);
     console.log(`ok ${reader}: ${inputs} inputs, ${kept} kept, ${functions} functions seen`);
     continue;
   }
-  const why = hangs
-    ? `took more than ${HANG / 1000} s`
-    : signal === null
-      ? output
-      : `ended by ${signal}\n${output}`;
+  const why = hangs ? `took more than ${HANG / 1000} s` : `${signal ?? ''} ${left.join(', ')}\n${output}`;
   console.log(`FAILED ${reader}, seed ${values.seed}, input ${saved(reader)}: ${why}`);
   process.exitCode = 1;
 }
@@ -56,20 +56,13 @@ function fuzz(reader, seconds) {
   const inputs = join(root, 'test', 'fuzz', 'files', 'inputs');
   const args = [main, readers, reader, String(seconds), values.seed, folder, inputs];
   rmSync(current(reader), { force: true });
-  const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, args, { cwd: empty, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));
-  let hangs = false;
-  const watch = setInterval(() => {
-    const since = statSync(current(reader), { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
-    if (Date.now() - since < HANG) return;
-    hangs = true;
-    child.kill('SIGKILL');
-  }, 500);
+  const unwatch = watch(child, current(reader), HANG);
   return new Promise((resolve) => {
     child.on('close', (code, signal) => {
-      clearInterval(watch);
-      resolve({ code, signal, output: output.trim(), hangs });
+      resolve({ code, signal, output: output.trim(), hangs: unwatch() });
     });
   });
 }
