@@ -7,6 +7,7 @@ import { inlineAssets } from '../report/inline-assets.mjs';
 const ENTRIES = {
   'natural-gradient': 'natural-gradient.ts',
   'hessian-spectrum': 'hessian-spectrum.ts',
+  'open-telemetry': 'open-telemetry.ts',
   server: 'server/main.ts',
 };
 
@@ -26,7 +27,7 @@ export async function buildExample(name) {
     config: false,
     cwd: root,
     entry: { [name]: `scripts/examples/${ENTRIES[name]}` },
-    external: ['torch-curvature', 'fastify'],
+    external: ['torch-curvature', 'fastify', /^@opentelemetry\//],
     outDir: folder,
     clean: false,
     dts: false,
