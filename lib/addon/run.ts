@@ -7,10 +7,10 @@ import type { Operations } from './interface.ts';
 type Name = keyof Operations;
 
 /**
- * Every product is announced on the tracing channel `torch-curvature:product` of `node:diagnostics_channel` (`start`
+ * Every product, and the making of a model from a file, is announced on the tracing channel `torch-curvature:product` of `node:diagnostics_channel` (`start`
  * and `end` around work on the calling thread, `asyncStart` and `asyncEnd` around the settling of a promise, `error`).
  * One message goes through all of them. It holds `operation`, `device`, `dtype`, and what is known of
- * `parameterCount`, `batch` and `shape`; once the work is done also `kind`, `queueTime` and `runTime` in milliseconds,
+ * `parameterCount`, `batch` and `shape` (of models: `nodes` or `bytes`); once the work is done also `kind`, `queueTime` and `runTime` in milliseconds,
  * which `engine` ran it, and the `flops` of the fused engine; with `error`, the error. Results are not in it: who meters
  * requests should not see or hold their data.
  */
@@ -28,6 +28,8 @@ const listened = () =>
 const KINDS: Readonly<Record<string, string>> = {
   matvecOnTheFly: 'matvec_on_the_fly',
   matvecDense: 'matvec_dense',
+  createProgram: 'create_program',
+  loadTorchScript: 'load_torchscript',
 };
 
 /** Filled by the addon when the work is done. */

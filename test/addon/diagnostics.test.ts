@@ -1,6 +1,8 @@
 import { tracingChannel } from 'node:diagnostics_channel';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { matvecDenseSync, matvecOnTheFly } from '../../lib/index.ts';
+import { Model, matvecDenseSync, matvecOnTheFly } from '../../lib/index.ts';
+import { FOLDER } from '../model/files/fixtures.ts';
 import { MODEL_CASES, problemOf } from '../support/models.ts';
 
 it('announces products to those who listen', async () => {
@@ -30,4 +32,21 @@ it('announces products to those who listen', async () => {
   const described = { device: 'cpu', dtype: 'float64', parameterCount: each.v.length, batch: 6 };
   expect(heard[0]![1]).toEqual({ operation: 'matvecOnTheFly', ...described });
   expect(heard[4]![1]).toEqual({ operation: 'matvecDenseSync', ...described });
+});
+
+it.each([
+  ['attention.pt2', { operation: 'createProgram', kind: 'create_program' }],
+  ['attention.pt', { operation: 'loadTorchScript', kind: 'load_torchscript' }],
+])('announces the loading of %s', async (file, message) => {
+  const heard: object[] = [];
+  const note = (each: unknown) => heard.push(each as object);
+  const channel = tracingChannel('torch-curvature:product');
+  channel.asyncEnd.subscribe(note);
+  try {
+    await Model.load(join(FOLDER, file), { trusted: true });
+  } finally {
+    channel.asyncEnd.unsubscribe(note);
+  }
+  expect(heard).toHaveLength(1);
+  expect(heard[0]).toMatchObject({ ...message, queueTime: expect.any(Number), runTime: expect.any(Number) });
 });
