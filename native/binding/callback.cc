@@ -8,6 +8,7 @@
 #include "binding/request.h"
 #include "core/operators/callback.h"
 #include "core/runtime/device.h"
+#include "core/runtime/error.h"
 #include "core/runtime/executor.h"
 
 namespace tc::js {

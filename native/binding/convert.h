@@ -7,6 +7,7 @@
 
 #include "binding/js.h"
 #include "core/program/point.h"
+#include "core/runtime/error.h"
 
 namespace tc::js {
 

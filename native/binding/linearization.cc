@@ -2,6 +2,8 @@
 #include "binding/operation.h"
 #include "binding/problem.h"
 
+#include "core/runtime/error.h"
+
 namespace tc::js {
 namespace {
 

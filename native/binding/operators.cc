@@ -11,6 +11,7 @@
 #include "core/operators/hessian.h"
 #include "core/operators/matrix.h"
 #include "core/runtime/device.h"
+#include "core/runtime/error.h"
 
 namespace tc::js {
 namespace {

@@ -7,6 +7,7 @@
 #include "core/linearization/rows.h"
 #include "core/products/dense.h"
 #include "core/products/on_the_fly.h"
+#include "core/program/program.h"
 
 namespace tc::js {
 namespace {

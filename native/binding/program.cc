@@ -5,6 +5,7 @@
 #include "binding/operation.h"
 #include "binding/request.h"
 #include "binding/spec.h"
+#include "core/program/program.h"
 #include "core/runtime/error.h"
 
 namespace tc::js {

@@ -8,6 +8,7 @@
 
 #include "binding/program.h"
 #include "core/linearization/rows.h"
+#include "core/program/program.h"
 #include "core/runtime/device.h"
 #include "core/runtime/error.h"
 #include "core/runtime/reason.h"

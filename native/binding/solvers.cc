@@ -2,6 +2,7 @@
 #include "binding/operation.h"
 #include "binding/progress.h"
 #include "binding/request.h"
+#include "core/runtime/error.h"
 #include "core/solvers/cg.h"
 #include "core/solvers/eigsh.h"
 #include "core/solvers/estimators.h"

@@ -1,4 +1,5 @@
 #include "core/program/torchscript/torchscript.h"
+#include "core/program/program.h"
 
 #include <cstring>
 #include <memory>

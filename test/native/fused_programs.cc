@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/linearization/autograd/dual_level.h"
+#include "core/program/program.h"
 
 namespace tc::testing {
 

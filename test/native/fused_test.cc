@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/kernels/kernels.h"
+#include "core/program/program.h"
 #include "fused_programs.h"
 #include "random/program_text.h"
 #include "random/random_programs.h"

@@ -3,6 +3,7 @@
 #include "core/linearization/autograd/kept_storage.h"
 #include "core/linearization/chunked.h"
 #include "core/linearization/engine.h"
+#include "core/program/program.h"
 #include "core/runtime/error.h"
 #include "models.h"
 

@@ -1,9 +1,10 @@
 // Runs the test cases of doctest/doctest.h.
 //
-//   core_tests [-tc=PATTERN[,PATTERN]] [-ltc] [-r=json]
+//   core_tests [-tc=PATTERN[,PATTERN]] [-sf=PATTERN[,PATTERN]] [-ltc] [-r=json]
 //
-// -tc runs the cases whose name matches a pattern, in which `*` stands for anything; -ltc lists
-// names, one a line. -r=json prints, for another program, {"start": name} before each case and
+// -tc runs the cases whose name matches a pattern, in which `*` stands for anything, -sf those
+// whose source file does; -ltc lists names, one a line. -r=json prints, for another program,
+// {"start": name} before each case and
 // {"end": name, "ok", "checks", "ms", "output"} after it. Exit status: 0 where all passed, 1 where
 // one failed or none matched.
 #include <algorithm>
@@ -189,6 +190,7 @@ std::vector<std::string> patterns(const std::string& list) {
 
 struct Options {
   std::vector<std::string> only{"*"};
+  std::vector<std::string> files{"*"};
   bool list = false;
   bool json = false;
 };
@@ -199,26 +201,33 @@ std::optional<Options> parse(int count, char** arguments) {
     const std::string argument = arguments[i];
     if (argument.rfind("-tc=", 0) == 0) {
       options.only = patterns(argument.substr(4));
+    } else if (argument.rfind("-sf=", 0) == 0) {
+      options.files = patterns(argument.substr(4));
     } else if (argument == "-ltc") {
       options.list = true;
     } else if (argument == "-r=json") {
       options.json = true;
     } else {
-      std::cerr << "unknown: " << argument
-                << "\ncore_tests [-tc=PATTERN[,PATTERN]] [-ltc] [-r=json]\n";
+      std::cerr
+          << "unknown: " << argument
+          << "\ncore_tests [-tc=PATTERN[,PATTERN]] [-sf=PATTERN[,PATTERN]] [-ltc] [-r=json]\n";
       return std::nullopt;
     }
   }
   return options;
 }
 
+bool matchesAny(const std::vector<std::string>& patterns, const std::string& name) {
+  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+    return matches(pattern.c_str(), name.c_str());
+  });
+}
+
 std::vector<Case> selected(const Options& options) {
   std::vector<Case> chosenCases;
   for (const Case& test : cases()) {
-    const bool named = std::any_of(
-        options.only.begin(), options.only.end(),
-        [&](const auto& pattern) { return matches(pattern.c_str(), test.name.c_str()); });
-    if (named) chosenCases.push_back(test);
+    if (matchesAny(options.only, test.name) && matchesAny(options.files, test.file))
+      chosenCases.push_back(test);
   }
   std::sort(chosenCases.begin(), chosenCases.end(), [](const Case& a, const Case& b) {
     return std::tie(a.file, a.line) < std::tie(b.file, b.line);

@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "core/linearization/autograd/differentiable_kernels.h"
+#include "core/program/program.h"
 #include "core/runtime/random.h"
 
 namespace tc::test {

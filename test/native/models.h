@@ -7,6 +7,7 @@
 
 #include "core/losses/objective.h"
 #include "core/program/point.h"
+#include "core/program/program.h"
 
 namespace tc::test {
 

@@ -78,5 +78,7 @@ describe('their runner', () => {
     expect(await mustRun(example, '-tc=holds*')).toBe('2 test cases passed, 0 failed; 11 checks\n');
     await expect(mustRun(example, '-tc=*twice')).rejects.toThrow('ended with 1:\nFAILED: fails twice');
     await expect(mustRun(example, '-tc=none such')).rejects.toThrow('ended with 1');
+    expect(await mustRun(example, '-tc=holds*', '-sf=*example.cc')).toMatch(/^2 test cases passed/);
+    await expect(mustRun(example, '-tc=holds*', '-sf=*main.cc')).rejects.toThrow('ended with 1');
   });
 });

@@ -1,5 +1,6 @@
 #include <string>
 
+#include "core/program/program.h"
 #include "core/runtime/error.h"
 #include "models.h"
 

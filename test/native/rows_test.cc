@@ -5,6 +5,7 @@
 #include "core/linearization/chunked.h"
 #include "core/products/dense.h"
 #include "core/products/on_the_fly.h"
+#include "core/program/program.h"
 #include "core/runtime/error.h"
 #include "models.h"
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "core/program/program.h"
 #include "core/program/schema.h"
 #include "core/runtime/random.h"
 

@@ -8,6 +8,8 @@
 
 #include "models.h"
 
+#include "core/program/program.h"
+
 namespace tc::test {
 
 /// A call of one operator as a program on parameters: drawn from the operator's schema, which says

@@ -16,6 +16,7 @@
 #include "core/linearization/autograd/kept_graph.h"
 #include "core/linearization/fused/engine.h"
 #include "core/linearization/rows.h"
+#include "core/program/program.h"
 #include "core/runtime/error.h"
 #include "core/runtime/reason.h"
 

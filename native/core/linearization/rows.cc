@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/losses/loss.h"
+#include "core/program/program.h"
 #include "core/runtime/error.h"
 
 namespace tc {

@@ -13,6 +13,7 @@
 #include "core/linearization/rows.h"
 #include "core/products/jacobian.h"
 #include "core/profiler/stage.h"
+#include "core/program/program.h"
 #include "core/runtime/device.h"
 
 namespace tc {

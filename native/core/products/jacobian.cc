@@ -12,6 +12,7 @@
 #include "core/linearization/autograd/differentiable_kernels.h"
 #include "core/linearization/autograd/kept_graph.h"
 #include "core/linearization/rows.h"
+#include "core/program/program.h"
 #include "core/runtime/error.h"
 
 namespace tc {

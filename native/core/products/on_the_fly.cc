@@ -12,6 +12,7 @@
 #include "core/linearization/fused/engine.h"
 #include "core/linearization/rows.h"
 #include "core/profiler/stage.h"
+#include "core/program/program.h"
 
 namespace tc {
 namespace {

@@ -2,6 +2,8 @@
 
 #include <ATen/ops/_to_copy.h>
 
+#include "core/program/program.h"
+
 namespace tc {
 
 Point placed(Point point, c10::Device device) {

@@ -7,10 +7,11 @@
 #include <memory>
 #include <vector>
 
-#include "core/program/program.h"
 #include "core/runtime/stop.h"
 
 namespace tc {
+
+class Program;
 
 /// A program at its parameters, with the data: what every product is taken at. All tensors share
 /// one device; the floating ones share the precision of `params`.

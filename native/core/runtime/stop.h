@@ -3,8 +3,6 @@
 #include <atomic>
 #include <memory>
 
-#include "core/runtime/error.h"
-
 namespace tc {
 
 /// Asks running work to end. Work polls it between chunks; whoever holds a copy may request the
@@ -15,10 +13,12 @@ class StopToken {
   bool requested() const noexcept { return flag_->load(std::memory_order_relaxed); }
   /// Throws Error with code `ABORTED` once a stop was requested.
   void poll() const {
-    if (requested()) throw Error("ABORTED", "the operation was stopped");
+    if (requested()) end();
   }
 
  private:
+  [[noreturn]] static void end();
+
   std::shared_ptr<std::atomic<bool>> flag_ = std::make_shared<std::atomic<bool>>(false);
 };
 

@@ -13,6 +13,7 @@
 #include "core/linearization/autograd/autograd.h"
 #include "core/linearization/fused/engine.h"
 #include "core/products/dense.h"
+#include "core/program/program.h"
 #include "fused_programs.h"
 
 namespace tc::testing {

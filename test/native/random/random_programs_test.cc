@@ -12,6 +12,7 @@
 #include "core/linearization/autograd/differentiable_kernels.h"
 #include "core/linearization/autograd/dual_level.h"
 #include "core/products/on_the_fly.h"
+#include "core/program/program.h"
 #include "models.h"
 #include "program_text.h"
 #include "scoped_threads.h"

@@ -8,6 +8,8 @@
 
 #include "models.h"
 
+#include "core/program/program.h"
+
 namespace tc::test {
 
 /// A program under construction at a point: values are worked out as they are added, so that what

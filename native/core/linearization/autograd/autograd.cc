@@ -11,6 +11,7 @@
 #include "core/linearization/autograd/kept_storage.h"
 #include "core/linearization/autograd/tangent_program.h"
 #include "core/profiler/stage.h"
+#include "core/program/program.h"
 #include "core/runtime/error.h"
 
 namespace tc {

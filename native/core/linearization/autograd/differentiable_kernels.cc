@@ -5,6 +5,8 @@
 #include <mutex>
 #include <string_view>
 
+#include "core/program/program.h"
+
 namespace tc {
 namespace {
 

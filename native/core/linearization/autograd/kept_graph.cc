@@ -9,6 +9,7 @@
 
 #include <unordered_set>
 
+#include "core/program/program.h"
 #include "core/runtime/error.h"
 #include "core/runtime/reason.h"
 

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <string>
 
+#include "core/program/program.h"
+
 namespace tc {
 namespace {
 

@@ -17,6 +17,7 @@
 #include "core/linearization/fused/tile.h"
 #include "core/linearization/rows.h"
 #include "core/profiler/stage.h"
+#include "core/program/program.h"
 #include "core/runtime/memory.h"
 
 namespace tc {

@@ -5,6 +5,8 @@
 #include <numeric>
 #include <string_view>
 
+#include "core/program/program.h"
+
 namespace tc::fused {
 namespace {
 
