@@ -27,7 +27,7 @@ export { Generator, type NormalOptions, type UniformOptions } from './model/gene
 export { type InitOptions, type Inputs, Model, type Parameter } from './model/model.ts';
 export * as nn from './model/nn/index.ts';
 export type { Layer } from './model/nn/layer.ts';
-export { type CustomOperator, customOperator } from './operators/custom.ts';
+export { type CustomOperator, customOperator, type ProductContext } from './operators/custom.ts';
 export {
   type CenteredOperatorOptions,
   type EmpiricalFisherOptions,

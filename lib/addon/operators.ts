@@ -226,7 +226,10 @@ export interface RawCallbackOperator {
     vectors: ResultArray<FloatArray>,
     count: number,
     transposed: boolean,
+    id: number,
   ) => FloatArray | Promise<FloatArray>;
+  /** The product called with `id` is no longer waited for. */
+  stop: (id: number) => void;
 }
 
 /** Functions that return at once. Combinations hold on to what they are made of; a disposed handle throws `ERR_DISPOSED`. */

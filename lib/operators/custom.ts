@@ -13,6 +13,12 @@ import { carrying, outOfRange, wrongType } from '../errors.ts';
 import { isPlain, Names, noOptions, record } from '../options.ts';
 import { LinearOperator, type OperatorKind, type Space } from './linear-operator.ts';
 
+/** What a product of a custom operator is told besides its vectors. */
+export interface ProductContext {
+  /** Aborted when the product is no longer wanted. */
+  signal: AbortSignal;
+}
+
 /** Products that JavaScript computes. */
 export interface CustomOperator<F extends FloatArray = FloatArray> {
   /** [rows, columns], either of which may be 0 */
@@ -24,9 +30,9 @@ export interface CustomOperator<F extends FloatArray = FloatArray> {
   /** The caller's word that A = Aᵀ; `rmatmat` is then not needed. */
   symmetric?: boolean;
   /** A applied to each of k vectors: `vectors` is row-major [k, columns], the result [k, rows]. */
-  matmat(vectors: ResultArray<F>, k: number): F | Promise<F>;
+  matmat(vectors: ResultArray<F>, k: number, context: ProductContext): F | Promise<F>;
   /** Aᵀ applied to each of k vectors: `vectors` is row-major [k, rows], the result [k, columns]. */
-  rmatmat?(vectors: ResultArray<F>, k: number): F | Promise<F>;
+  rmatmat?(vectors: ResultArray<F>, k: number, context: ProductContext): F | Promise<F>;
 }
 
 const CUSTOM = new Names<CustomOperator>('the operator', {
@@ -78,19 +84,28 @@ export function makeCustom(
   if (symmetric && height !== width)
     throw outOfRange(`a symmetric operator is square, got [${height}, ${width}]`);
   if (typeof matmat !== 'function') throw wrongType(`matmat should be a function, got ${describe(matmat)}`);
+  const running = new Map<number, AbortController>();
   const description = {
     rows: height,
     cols: width,
     float64: checkDType(dtype) === 'float64',
     device: checkDevice(device),
     symmetric: Boolean(symmetric),
-    product(vectors: ResultArray<FloatArray>, count: number, transposed: boolean) {
-      return carrying(() => {
-        if (!transposed) return matmat.call(custom, vectors, count);
-        if (rmatmat === undefined) throw wrongType('the operator has no rmatmat, and is not symmetric');
-        return rmatmat.call(custom, vectors, count);
-      });
+    async product(vectors: ResultArray<FloatArray>, count: number, transposed: boolean, id: number) {
+      const controller = new AbortController();
+      running.set(id, controller);
+      try {
+        return await carrying(() => {
+          const context = { signal: controller.signal };
+          if (!transposed) return matmat.call(custom, vectors, count, context);
+          if (rmatmat === undefined) throw wrongType('the operator has no rmatmat, and is not symmetric');
+          return rmatmat.call(custom, vectors, count, context);
+        });
+      } finally {
+        running.delete(id);
+      }
     },
+    stop: (id: number) => running.get(id)?.abort(),
   };
   const handle = addon().callbackOperator(description);
   return new LinearOperator(handle, kind, rows, columns);

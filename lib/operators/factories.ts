@@ -349,10 +349,11 @@ async function streamedGradient(problem: GivenStreamedProblem, options: Operator
   const stream = new Stream(problem, options);
   const sum = new Float64Array(stream.model.parameterCount);
   let [loss, terms] = [0, 0];
-  for await (const { problem, options: how, rows } of stream.pass()) {
+  const { signal } = checkOptions(options);
+  for await (const { problem, options: how, rows } of stream.pass(signal)) {
     if (rows === 0) continue;
     const { request, describe } = lossRequest(problem, how);
-    const part = await run('lossGradient', request, checkOptions(options).signal, describe);
+    const part = await run('lossGradient', request, signal, describe);
     loss += part.loss;
     for (let i = 0; i < sum.length; i++) sum[i]! += part.gradient[i]!;
     terms += part.terms;

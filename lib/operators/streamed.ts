@@ -10,11 +10,11 @@ import type { CenterOptions, GivenLossProblem } from '../problem/loss.ts';
 import { parts } from '../problem/part.ts';
 import type { GivenStreamedProblem } from '../problem/streamed-problem.ts';
 import type { LinearizeOptions } from '../products/linearize.ts';
-import { makeCustom } from './custom.ts';
+import { makeCustom, type ProductContext } from './custom.ts';
 import type { LinearOperator, OperatorKind } from './linear-operator.ts';
 
-/** How an operator of one batch is made: without what is of all rows together, or of the set-up alone. */
-export type BatchOptions = Omit<LinearizeOptions, 'signal'> & { weights?: FloatArray };
+/** How an operator of one batch is made: without what is of all rows together; with the signal of the pass. */
+export type BatchOptions = LinearizeOptions & { weights?: FloatArray };
 
 /** One batch as a problem of its own, whose loss is a sum: sums over batches add up to that over all rows. */
 export interface BatchProblem {
@@ -101,8 +101,7 @@ export class Stream {
     const weights: number[] = [];
     this.#ofLoss = count !== undefined;
     let rows = 0;
-    for await (const batch of this.pass()) {
-      this.#signal?.throwIfAborted();
+    for await (const batch of this.pass(this.#signal)) {
       if (count === undefined && rows === 0) await this.#findOutputs(batch);
       rows += batch.rows;
       if (batch.rows === 0) continue;
@@ -131,12 +130,12 @@ export class Stream {
     this.outputs = shape.slice(1);
   }
 
-  /** Goes through the batches once. */
-  async *pass(): AsyncGenerator<BatchProblem> {
+  /** Goes through the batches once, until the signal is aborted. */
+  async *pass(signal: AbortSignal | undefined): AsyncGenerator<BatchProblem> {
     const { batches, reduction: _, ...rest } = this.#problem;
     const partOf = parts();
     let firstRow = 0;
-    for await (const { x, target, weights } of batchesOf(batches)) {
+    for await (const { x, target, weights } of batchesOf(batches, signal)) {
       const { batch: rows } = this.model.request(this.#params, x, {
         device: this.device,
         chunkSize: 0,
@@ -146,7 +145,7 @@ export class Stream {
       const ofRows = this.#weightsOf(weights, firstRow, rows);
       yield {
         problem: partOf({ ...rest, x, target, reduction: 'sum' } as GivenLossProblem),
-        options: { ...this.#how, ...(ofRows && { weights: ofRows }) },
+        options: { ...this.#how, ...defined({ signal }), ...(ofRows && { weights: ofRows }) },
         firstRow,
         rows,
       };
@@ -191,12 +190,13 @@ export class Stream {
     make: (batch: BatchProblem) => Promise<LinearOperator>,
     inputs: FloatArray,
     k: number,
+    signal: AbortSignal,
   ): Promise<Float64Array> {
     let sum = new Float64Array(0);
-    for await (const batch of this.pass()) {
+    for await (const batch of this.pass(signal)) {
       if (batch.rows === 0) continue;
       using op = await make(batch);
-      const part = await op.matmat(inputs, k, this.#threads);
+      const part = await op.matmat(inputs, k, { ...this.#threads, signal });
       if (sum.length === 0) sum = new Float64Array(part.length);
       for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
     }
@@ -205,7 +205,7 @@ export class Stream {
 
   /** The sum of the operators of the batches, [P, P], by the share of their terms in a mean. */
   sum(kind: OperatorKind, make: (batch: BatchProblem) => Promise<LinearOperator>): LinearOperator {
-    return this.#symmetric(kind, async (vectors, k) => this.#sum(make, vectors, k));
+    return this.#symmetric(kind, async (vectors, k, signal) => this.#sum(make, vectors, k, signal));
   }
 
   /**
@@ -218,8 +218,8 @@ export class Stream {
     kind: OperatorKind,
     make: (batch: BatchProblem, part: 'sums' | 'around') => Promise<LinearOperator>,
   ): LinearOperator {
-    return this.#symmetric(kind, async (vectors, k) => {
-      const sums = await this.#sum((batch) => make(batch, 'sums'), vectors, k);
+    return this.#symmetric(kind, async (vectors, k, signal) => {
+      const sums = await this.#sum((batch) => make(batch, 'sums'), vectors, k, signal);
       if (k === 0 || sums.length === 0) return new Float64Array(0);
       const [length, means] = [this.model.parameterCount, sums.length / k];
       const both = floatArray(this.dtype, k * (length + means));
@@ -232,19 +232,19 @@ export class Stream {
           i * (length + means) + length,
         );
       }
-      return this.#sum((batch) => make(batch, 'around'), both, k);
+      return this.#sum((batch) => make(batch, 'around'), both, k, signal);
     });
   }
 
   #symmetric(
     kind: OperatorKind,
-    product: (vectors: FloatArray, k: number) => Promise<Float64Array>,
+    product: (vectors: FloatArray, k: number, signal: AbortSignal) => Promise<Float64Array>,
   ): LinearOperator {
     const { model, dtype, device } = this;
     const space = { kind: 'parameters', model } as const;
     const length = model.parameterCount;
-    const matmat = async (vectors: FloatArray, k: number) => {
-      const sum = await product(vectors, k);
+    const matmat = async (vectors: FloatArray, k: number, { signal }: ProductContext) => {
+      const sum = await product(vectors, k, signal);
       const result = floatArray(dtype, k * length);
       for (let i = 0; i < sum.length; i++) result[i] = this.share * sum[i]!;
       return result;
@@ -277,7 +277,7 @@ export class Stream {
         dtype,
         device,
         symmetric: true,
-        matmat: async (vectors, k) => matmat(await rmatmat(vectors, k), k),
+        matmat: async (vectors, k, context) => matmat(await rmatmat(vectors, k, context), k, context),
       },
       space,
       space,
@@ -295,12 +295,12 @@ export class Stream {
 
   #jacobian(make: (batch: BatchProblem) => Promise<LinearOperator>, center: boolean) {
     const [width, height, length] = [this.#width, this.#height, this.model.parameterCount];
-    const matmat = async (vectors: FloatArray, k: number) => {
+    const matmat = async (vectors: FloatArray, k: number, { signal }: ProductContext) => {
       const result = floatArray(this.dtype, k * height);
-      for await (const batch of this.pass()) {
+      for await (const batch of this.pass(signal)) {
         if (batch.rows === 0) continue;
         using op = await make(batch);
-        const part = await op.matmat(vectors, k, this.#threads);
+        const part = await op.matmat(vectors, k, { ...this.#threads, signal });
         const size = batch.rows * width;
         for (let i = 0; i < k; i++) {
           result.set(part.subarray(i * size, (i + 1) * size), i * height + batch.firstRow * width);
@@ -308,10 +308,10 @@ export class Stream {
       }
       return center ? this.#projected(result, k) : result;
     };
-    const rmatmat = async (vectors: FloatArray, k: number) => {
+    const rmatmat = async (vectors: FloatArray, k: number, { signal }: ProductContext) => {
       const given = center ? this.#projected(vectors.slice(), k) : vectors;
       const sum = new Float64Array(k * length);
-      for await (const batch of this.pass()) {
+      for await (const batch of this.pass(signal)) {
         if (batch.rows === 0) continue;
         using op = await make(batch);
         const size = batch.rows * width;
@@ -320,7 +320,7 @@ export class Stream {
           const begin = i * height + batch.firstRow * width;
           block.set(given.subarray(begin, begin + size), i * size);
         }
-        const part = await op.rmatmat(block, k, this.#threads);
+        const part = await op.rmatmat(block, k, { ...this.#threads, signal });
         for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
       }
       return this.dtype === 'float64' ? sum : Float32Array.from(sum);

@@ -4,6 +4,7 @@ import { outOfRange, TorchCurvatureError, wrongType } from '../errors.ts';
 import { checkAwaitable, isList, isRevoked, listOf } from '../foreign.ts';
 import type { Inputs } from '../model/model.ts';
 import { Names } from '../options.ts';
+import { unlessAborted, untilAborted } from './until-aborted.ts';
 
 /** A part of the data. */
 export interface Batch {
@@ -27,12 +28,15 @@ type Batches = Iterable<Batch> | AsyncIterable<Batch>;
  */
 export type BatchSource = Batches | (() => Batches | Promise<Batches>);
 
-/** Goes through the batches, each checked to be an object with data whose rows have the shapes of the first one's. */
-export async function* batchesOf(source: BatchSource): AsyncGenerator<Batch> {
-  const leave = await enter(source);
+/**
+ * Goes through the batches, each checked to be an object with data whose rows have the shapes of the first one's. Once the
+ * signal is aborted it throws the signal's reason, also while it waits for the source, whose iterator it then closes.
+ */
+export async function* batchesOf(source: BatchSource, signal?: AbortSignal): AsyncGenerator<Batch> {
+  const leave = await enter(source, signal);
   try {
     let first: string | undefined;
-    for await (const given of each(await open(source))) {
+    for await (const given of untilAborted(await unlessAborted(open(source), signal), signal)) {
       if (typeof given !== 'object' || given === null || isRevoked(given) || !('x' in given)) {
         throw wrongType(`batches should hold objects { x, target }, got ${describe(given)}`);
       }
@@ -52,18 +56,11 @@ export async function* batchesOf(source: BatchSource): AsyncGenerator<Batch> {
   }
 }
 
-/** The batches one by one. To wait for a revoked Proxy, which is no promise, would be an error of the language. */
-async function* each(batches: Batches): AsyncGenerator<Batch> {
-  const { [Symbol.asyncIterator]: asynchronous } = Object(batches) as Partial<AsyncIterable<Batch>>;
-  if (asynchronous !== undefined) yield* batches as AsyncIterable<Batch>;
-  else for (const batch of batches as Iterable<Batch>) yield checkAwaitable(batch, 'a batch');
-}
-
 /** Passes that are under way or wait for their turn: the last one of each source. */
 const last = new WeakMap<object, Promise<void>>();
 
 /** Waits until the passes before are over; returns what ends this one. */
-async function enter(source: BatchSource): Promise<() => void> {
+async function enter(source: BatchSource, signal: AbortSignal | undefined): Promise<() => void> {
   // A list gives the same batches to all.
   if (isList(source) || (typeof source !== 'function' && Object(source) !== source)) return () => {};
   const before = last.get(source);
@@ -74,7 +71,12 @@ async function enter(source: BatchSource): Promise<() => void> {
       leave = resolve;
     }),
   );
-  await before;
+  try {
+    await unlessAborted(before, signal);
+  } catch (reason) {
+    before?.then(leave);
+    throw reason;
+  }
   return leave;
 }
 

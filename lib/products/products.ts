@@ -126,7 +126,7 @@ async function streamedProduct<Options extends ProductOptions>(
     out === undefined ? floatArray(dtype, flat.length) : checkVector(out, 'out', flat.length, dtype);
   const sum = new Float64Array(flat.length);
   const partOf = parts();
-  for await (const { x, weights } of batchesOf(batches)) {
+  for await (const { x, weights } of batchesOf(batches, checkOptions(rest).signal)) {
     if (weights !== undefined) throw outOfRange('weights are for operators, as gramian makes them');
     const part = await product(partOf({ model, params: flat, x }), tangent, rest);
     for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;

@@ -1,5 +1,7 @@
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <initializer_list>
 #include <mutex>
 #include <thread>
 
@@ -51,15 +53,14 @@ class Pending {
   std::exception_ptr error_;
 };
 
-/// A JavaScript function `(vectors, count, transposed) => FloatArray | Promise<FloatArray>`.
-class JsProduct {
+/// A function of JavaScript's, which lives and dies on its thread, or with the environment.
+class JsFunction {
  public:
-  explicit JsProduct(const Napi::Function& function)
-      : thread_(function.Env()), home_(std::this_thread::get_id()) {
-    // References die on JavaScript's thread, or with the environment.
-    function_ = std::shared_ptr<Napi::FunctionReference>(
+  JsFunction(const Napi::Function& function, const JsThread& thread) {
+    const auto home = std::this_thread::get_id();
+    reference_ = std::shared_ptr<Napi::FunctionReference>(
         new Napi::FunctionReference(Napi::Persistent(function)),
-        [thread = thread_, home = home_](Napi::FunctionReference* reference) {
+        [thread, home](Napi::FunctionReference* reference) {
           if (std::this_thread::get_id() == home) {
             delete reference;
           } else {
@@ -68,26 +69,53 @@ class JsProduct {
         });
   }
 
+  Napi::Value call(std::initializer_list<napi_value> arguments) const {
+    return reference_->Value().Call(arguments);
+  }
+
+ private:
+  std::shared_ptr<Napi::FunctionReference> reference_;
+};
+
+/// JavaScript's `product(vectors, count, transposed, id) => FloatArray | Promise<FloatArray>`, and
+/// `stop(id)`, which is called where the product with that number is no longer waited for.
+class JsProduct {
+ public:
+  JsProduct(const Napi::Function& product, const Napi::Function& stop)
+      : thread_(product.Env()),
+        home_(std::this_thread::get_id()),
+        product_(product, thread_),
+        stop_(stop, thread_) {}
+
   at::Tensor operator()(const at::Tensor& vectors, bool transposed, const StopToken& stop) const {
     if (std::this_thread::get_id() == home_) {
       throw Error("ERR_INVALID_ARGUMENT",
                   "an operator that JavaScript computes works in asynchronous calls only");
     }
+    static std::atomic<uint32_t> next{0};
+    const uint32_t id = next++;
     const auto pending = std::make_shared<Pending>();
-    const bool posted = thread_.post([pending, function = function_, transposed,
-                                      vectors = vectors.cpu()](Napi::Env env) {
-      try {
-        const Napi::Value value =
-            function->Value().Call({toTypedArray(env, vectors),
-                                    Napi::Number::New(env, static_cast<double>(vectors.size(0))),
-                                    Napi::Boolean::New(env, transposed)});
-        settleWith(env, value, pending);
-      } catch (...) {
-        pending->reject(std::current_exception());
-      }
-    });
+    const bool posted = thread_.post(
+        [pending, product = product_, transposed, id, vectors = vectors.cpu()](Napi::Env env) {
+          try {
+            const Napi::Value value =
+                product.call({toTypedArray(env, vectors),
+                              Napi::Number::New(env, static_cast<double>(vectors.size(0))),
+                              Napi::Boolean::New(env, transposed), Napi::Number::New(env, id)});
+            settleWith(env, value, pending);
+          } catch (...) {
+            pending->reject(std::current_exception());
+          }
+        });
     if (!posted) throw Error("ABORTED", "the environment ends");
-    return pending->wait(stop);
+    try {
+      return pending->wait(stop);
+    } catch (...) {
+      if (stop.requested())
+        thread_.post(
+            [stopping = stop_, id](Napi::Env env) { stopping.call({Napi::Number::New(env, id)}); });
+      throw;
+    }
   }
 
  private:
@@ -112,20 +140,22 @@ class JsProduct {
 
   JsThread thread_;
   std::thread::id home_;
-  std::shared_ptr<Napi::FunctionReference> function_;
+  JsFunction product_;
+  JsFunction stop_;
 };
 
 Napi::Value create(const Napi::CallbackInfo& info) {
   const Fields fields(info[0]);
-  if (!fields.get("product").IsFunction())
-    throw Error("ERR_INVALID_ARGUMENT", "product should be a function");
+  if (!fields.get("product").IsFunction() || !fields.get("stop").IsFunction())
+    throw Error("ERR_INVALID_ARGUMENT", "product and stop should be functions");
   const auto options = at::TensorOptions(fields.flag("float64") ? at::kDouble : at::kFloat)
                            .device(findDevice(fields.text("device")));
   return wrapShare<OperatorHandle>(
       info.Env(),
       callbackOperator(fields.integer("rows"), fields.integer("cols"), options,
                        fields.flag("symmetric"),
-                       JsProduct(fields.get("product").As<Napi::Function>())),
+                       JsProduct(fields.get("product").As<Napi::Function>(),
+                                 fields.get("stop").As<Napi::Function>())),
       0);
 }
 

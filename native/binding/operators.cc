@@ -86,7 +86,7 @@ OperatorPtr Recipe::build(const StopToken& stop) const {
     return centered(linear, rowWeighting(linear->output(), weights));
   }
   if (kind == "jacobian") return jacobian(lin(), weights);
-  if (kind == "ntk") return ntk(lin(), weights);
+  if (kind == "ntk") return ntk(lin(), weights, stop);
   if (kind == "hessian") {
     notCentred();
     return hessian(here, options, objective(), weights, stop);
@@ -107,7 +107,7 @@ OperatorPtr Recipe::build(const StopToken& stop) const {
     const LinearizationPtr linear = lin();
     linear->requireIndependentRows(stop);  // a gradient of each row
     return centered(linear, monteCarloFisherMap(linear->output(), checked, weights, problem.per,
-                                                Draws(seed, firstRow), mcSamples));
+                                                Draws(seed, firstRow), mcSamples, stop));
   }
   throw Error("ERR_INVALID_ARGUMENT", "there is no operator of the kind '" + kind + "'");
 }

@@ -1,11 +1,8 @@
-#include <ATen/ops/cat.h>
-#include <c10/core/GradMode.h>
-
 #include "binding/operation.h"
 #include "binding/request.h"
 #include "core/linearization/engine.h"
-#include "core/linearization/rows.h"
 #include "core/products/dense.h"
+#include "core/products/forward.h"
 #include "core/products/on_the_fly.h"
 #include "core/program/program.h"
 
@@ -16,17 +13,7 @@ Prepared forward(const Napi::CallbackInfo& info, Memory memory) {
   Request request = takeRequest(info, memory);
   request.prepared.compute = [point = request.point, device = request.device,
                               chunkSize = request.chunkSize](const StopToken& stop) {
-    const c10::NoGradGuard noGradients;
-    const Point here = placed(point, device);
-    const auto parameters = here.program->unflatten(here.params);
-    if (here.batch() == 0) return emptyOutput(here);
-    std::vector<at::Tensor> parts;
-    const int64_t chunk = rowsAtOnce(here, chunkSize, stop);
-    forEachChunk(here.batch(), chunk, stop, [&](int64_t begin, int64_t end) {
-      parts.push_back(here.program->run(parameters, rows(here.inputs, begin, end), here.constants));
-      requireBatchFirst(parts.back(), end - begin);
-    });
-    return parts.size() == 1 ? parts.front() : at::cat(parts);
+    return forwardPass(placed(point, device), chunkSize, stop);
   };
   request.prepared.deliver = [](Napi::Env env, const at::Tensor& y, Napi::Value) {
     return toRecord(env, y);

@@ -20,10 +20,10 @@ using namespace tc::test;
 namespace {
 
 std::vector<at::Tensor> products(const Point& point, Engine engine) {
-  const auto linear = linearize(point, engine, 8);
+  const auto linear = linearize(point, engine, 8, StopToken());
   const at::Tensor v = randomLike(point.params, 1);
-  return {linear->jvp(v), linear->vjp(linear->output()), linear->matvec(v),
-          matvecOnTheFly(point, v, engine, 0, StopToken())};
+  return {linear->jvp(v, StopToken()), linear->vjp(linear->output(), StopToken()),
+          linear->matvec(v, StopToken()), matvecOnTheFly(point, v, engine, 0, StopToken())};
 }
 
 }  // namespace

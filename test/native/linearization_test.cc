@@ -36,18 +36,18 @@ TEST_CASE("a linearisation applies J and its transpose") {
   for (const Model& model : models()) {
     CAPTURE(model.name);
     const at::Tensor jacobian = jacobianByRows(model.point);
-    const auto linearization = linearizeAutograd(model.point);
+    const auto linearization = linearizeAutograd(model.point, kNever);
     const at::Tensor y = runModel(model.point, model.point.params);
     CHECK(difference(linearization->output(), y) < 1e-14);
     for (uint64_t seed = 0; seed < 3; ++seed) {  // again and again from the same graph
       const at::Tensor v = randomLike(model.point.params, seed);
       const at::Tensor u = randomLike(y, seed + 10);
-      const at::Tensor jv = linearization->jvp(v);
-      const at::Tensor ju = linearization->vjp(u);
+      const at::Tensor jv = linearization->jvp(v, kNever);
+      const at::Tensor ju = linearization->vjp(u, kNever);
       CHECK((jv.sizes() == y.sizes()));
       CHECK(difference(jv.reshape(-1), jacobian.mv(v)) < 1e-12);
       CHECK(difference(ju, jacobian.t().mv(u.reshape(-1))) < 1e-12);
-      CHECK(difference(linearization->matvec(v), jacobian.t().mv(jacobian.mv(v))) < 1e-12);
+      CHECK(difference(linearization->matvec(v, kNever), jacobian.t().mv(jacobian.mv(v))) < 1e-12);
       const double left = (jv * u).sum().item<double>();
       CHECK(left == doctest::Approx(v.dot(ju).item<double>()).epsilon(1e-12));
     }
@@ -62,7 +62,7 @@ TEST_CASE("J agrees with finite differences of the program") {
     const at::Tensor slope = (runModel(model.point, model.point.params + v * h) -
                               runModel(model.point, model.point.params - v * h)) /
                              (2 * h);
-    CHECK(difference(linearizeAutograd(model.point)->jvp(v), slope) < 1e-7);
+    CHECK(difference(linearizeAutograd(model.point, kNever)->jvp(v, kNever), slope) < 1e-7);
   }
 }
 
@@ -88,11 +88,13 @@ TEST_CASE("chunks, kept or made again, change nothing") {
 
 TEST_CASE("the memory budget decides how many chunks are kept") {
   const Model model = models().front();
-  const int64_t one = linearizeAutograd([&] {
-                        Point part = model.point;
-                        part.inputs = rows(part.inputs, 0, 2);
-                        return part;
-                      }())
+  const int64_t one = linearizeAutograd(
+                          [&] {
+                            Point part = model.point;
+                            part.inputs = rows(part.inputs, 0, 2);
+                            return part;
+                          }(),
+                          kNever)
                           ->bytes();
   CHECK(one > 0);
   ChunkedLinearization chunked(model.point, autogradIn(2, 2 * one), kNever);
@@ -122,8 +124,8 @@ TEST_CASE("a linearisation frees its memory") {
     std::vector<at::Tensor> existing = model.point.inputs;
     existing.push_back(model.point.params);
     const KeptStorage kept(at::kCPU, existing);
-    auto linearization = linearizeAutograd(model.point);
-    linearization->matvec(randomLike(model.point.params, 0));
+    auto linearization = linearizeAutograd(model.point, kNever);
+    linearization->matvec(randomLike(model.point.params, 0), kNever);
     CHECK(kept.bytes() > 0);
     linearization.reset();
     CHECK(kept.bytes() == 0);
@@ -137,9 +139,9 @@ TEST_CASE("an output that no parameter reaches has a zero Jacobian") {
                     at::ones({4}, at::kDouble),
                     {at::ones({3, 2}, at::kDouble)},
                     {}};
-  const auto linearization = linearizeAutograd(point);
-  CHECK(linearization->jvp(at::ones({4}, at::kDouble)).abs().max().item<double>() == 0);
-  CHECK(linearization->vjp(at::ones({3, 2}, at::kDouble)).abs().max().item<double>() == 0);
+  const auto linearization = linearizeAutograd(point, kNever);
+  CHECK(linearization->jvp(at::ones({4}, at::kDouble), kNever).abs().max().item<double>() == 0);
+  CHECK(linearization->vjp(at::ones({3, 2}, at::kDouble), kNever).abs().max().item<double>() == 0);
 }
 
 TEST_CASE("products are tensors of their own even where the program hands a parameter through") {
@@ -149,7 +151,7 @@ TEST_CASE("products are tensors of their own even where the program hands a para
                     {at::ones({1, 2}, at::kDouble)},
                     {}};
   const at::Tensor v = at::ones({4}, at::kDouble);
-  linearizeAutograd(point)->jvp(v).zero_();
+  linearizeAutograd(point, kNever)->jvp(v, kNever).zero_();
   CHECK(v.sum().item<double>() == 4);
 }
 
@@ -169,11 +171,11 @@ TEST_CASE("complex numbers may occur on the way") {
                     randomLike(at::zeros({6}, at::kDouble), 1),
                     {at::zeros({3, 1}, at::kDouble)},
                     {}};
-  const auto linearization = linearizeAutograd(point);
+  const auto linearization = linearizeAutograd(point, kNever);
   const at::Tensor jacobian = jacobianByRows(point);
   const at::Tensor v = randomLike(point.params, 2);
-  CHECK(difference(linearization->jvp(v), jacobian.mv(v)) < 1e-13);
-  CHECK(difference(linearization->matvec(v), jacobian.t().mv(jacobian.mv(v))) < 1e-13);
+  CHECK(difference(linearization->jvp(v, kNever), jacobian.mv(v)) < 1e-13);
+  CHECK(difference(linearization->matvec(v, kNever), jacobian.t().mv(jacobian.mv(v))) < 1e-13);
 }
 
 TEST_CASE("float32 is linearised in float32") {
@@ -181,7 +183,7 @@ TEST_CASE("float32 is linearised in float32") {
   model.point.params = model.point.params.to(at::kFloat);
   model.point.inputs[0] = model.point.inputs[0].to(at::kFloat);
   const at::Tensor v = randomLike(model.point.params, 1);
-  const at::Tensor product = linearizeAutograd(model.point)->matvec(v);
+  const at::Tensor product = linearizeAutograd(model.point, kNever)->matvec(v, kNever);
   CHECK((product.scalar_type() == at::kFloat));
   const at::Tensor jacobian = jacobianByRows(model.point);
   CHECK(difference(product, jacobian.t().mv(jacobian.mv(v))) < 1e-5);
@@ -191,11 +193,13 @@ TEST_CASE("every engine gives the same products, or says that it cannot") {
   for (const Model& model : models()) {
     CAPTURE(model.name);
     const at::Tensor v = randomLike(model.point.params, 1);
-    const at::Tensor expected = linearizeAutograd(model.point)->matvec(v);
-    CHECK(difference(linearize(model.point, Engine::kAuto, 8)->matvec(v), expected) < 1e-12);
+    const at::Tensor expected = linearizeAutograd(model.point, kNever)->matvec(v, kNever);
+    CHECK(difference(linearize(model.point, Engine::kAuto, 8, kNever)->matvec(v, kNever),
+                     expected) < 1e-12);
     const bool recurrent = model.name == "lstm";
     if (recurrent) {
-      CHECK(codeOf([&] { linearize(model.point, Engine::kFused, 8); }) == "ERR_UNSUPPORTED_OP");
+      CHECK(codeOf([&] { linearize(model.point, Engine::kFused, 8, kNever); }) ==
+            "ERR_UNSUPPORTED_OP");
     }
   }
   CHECK((findEngine("fused") == Engine::kFused));

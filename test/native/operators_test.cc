@@ -53,7 +53,7 @@ OperatorPtr empiricalFisher(const LinearizationPtr& lin, const Objective& object
 OperatorPtr monteCarloFisher(const LinearizationPtr& lin, const Objective& objective,
                              int64_t samples, uint64_t seed, Per per = Per::kDatum) {
   return sandwich(lin,
-                  monteCarloFisherMap(lin->output(), objective, {}, per, Draws(seed), samples));
+                  monteCarloFisherMap(lin->output(), objective, {}, per, Draws(seed), samples, {}));
 }
 
 /// Every operator of a model, by name.

@@ -55,19 +55,19 @@ using Failure = BufferRecorder::Failure;
 
 std::unique_ptr<Linearization> recordedOn(Counts& counts, Failure failure, const Point& point) {
   return recorded(std::make_unique<BufferRecorder>(counts, failure),
-                  [&] { return linearizeAutograd(point); });
+                  [&] { return linearizeAutograd(point, StopToken()); });
 }
 
 /// Products of every kind with other vectors each time, looked at when all have been taken.
 void checkProducts(Linearization& linearization, const Point& point, int times) {
-  const auto plain = linearizeAutograd(point);
+  const auto plain = linearizeAutograd(point, StopToken());
   std::vector<std::pair<at::Tensor, at::Tensor>> results;
   for (int time = 0; time < times; ++time) {
     const at::Tensor v = randomLike(point.params, 2 * time);
     const at::Tensor u = randomLike(plain->output(), 2 * time + 1);
-    results.emplace_back(linearization.jvp(v), plain->jvp(v));
-    results.emplace_back(linearization.vjp(u), plain->vjp(u));
-    results.emplace_back(linearization.matvec(v), plain->matvec(v));
+    results.emplace_back(linearization.jvp(v, StopToken()), plain->jvp(v, StopToken()));
+    results.emplace_back(linearization.vjp(u, StopToken()), plain->vjp(u, StopToken()));
+    results.emplace_back(linearization.matvec(v, StopToken()), plain->matvec(v, StopToken()));
   }
   for (const auto& [result, expected] : results) {
     CHECK((result.sizes() == expected.sizes()));
@@ -82,7 +82,7 @@ TEST_CASE("recorded products are those of the linearisation") {
     CAPTURE(model.name);
     Counts counts;
     const auto linearization = recordedOn(counts, Failure::kNone, model.point);
-    const auto plain = linearizeAutograd(model.point);
+    const auto plain = linearizeAutograd(model.point, StopToken());
     CHECK(difference(linearization->output(), plain->output()) < 1e-14);
     CHECK(linearization->bytes() == plain->bytes() + 1000);
     checkProducts(*linearization, model.point, 5);

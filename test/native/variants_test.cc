@@ -71,18 +71,18 @@ std::string fault(const Variant& variant, const at::Tensor& y, uint64_t seed) {
   const at::Tensor u = randomLike(y, seed + 1);
   const double tolerance = variant.exact ? 1e-11 : 1e-4;
   try {
-    const auto kept = linearizeAutograd(point);
-    const at::Tensor jv = kept->jvp(v);
+    const auto kept = linearizeAutograd(point, StopToken());
+    const at::Tensor jv = kept->jvp(v, StopToken());
     if (jv.sizes() != y.sizes()) return "J v has the shape " + c10::str(jv.sizes());
-    if (!at::equal(jv, kept->jvp(v))) return "the second J v differs";
-    const at::Tensor jtu = kept->vjp(u);
+    if (!at::equal(jv, kept->jvp(v, StopToken()))) return "the second J v differs";
+    const at::Tensor jtu = kept->vjp(u, StopToken());
     // Both sides may be zero but for rounding, as where softmax is of equal numbers.
     const double scale = (u.norm() * jv.norm() + jtu.norm() * v.norm()).item<double>() +
                          1e-3 * (u.norm() * v.norm()).item<double>();
     const double apart = std::abs(pairing(u, jv) - pairing(jtu, v));
     if (!(apart <= tolerance * scale))
       return c10::str("<u, Jv> is ", pairing(u, jv), ", not ", pairing(jtu, v));
-    const at::Tensor product = kept->matvec(v);
+    const at::Tensor product = kept->matvec(v, StopToken());
     const at::Tensor oneShot = matvecOnTheFly(point, v, Engine::kAutograd, 0, {});
     if (!(difference(oneShot, product) <= tolerance)) return "the one-shot product differs";
     if (variant.exact && !hasConvention(variant)) {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "core/linearization/engine.h"
 #include "core/linearization/rows.h"
 #include "core/profiler/stage.h"
 #include "core/runtime/device.h"
@@ -37,14 +38,16 @@ int64_t chunkRows(const Point& point, const ChunkOptions& options,
   if (options.chunkSize > 0) return rowsAtOnce(point, options.chunkSize, stop);
   // Setting a chunk up takes about as much again as it keeps.
   const int64_t fitting = memoryBudget(point, options) / std::max<int64_t>(1, 2 * bytes / few);
-  if (fitting >= batch) return rowsAtOnce(point, 0, stop);
+  const bool tiles = options.engine == Engine::kFused;  // it cuts the batch up itself
+  const int64_t working = tiles && fixed == 0 ? batch : rowsAtOnce(point, 0, stop);
+  if (fitting >= working) return working;
   // Several smaller chunks: most are then kept, and what is made again in each product is small.
   return rowsAtOnce(point, std::max<int64_t>(fitting / 4, 1), stop);
 }
 
 ChunkedLinearization::ChunkedLinearization(Point point, const ChunkOptions& options,
                                            const StopToken& stop)
-    : point_(std::move(point)) {
+    : point_(std::move(point)), chosen_(chooseEngine(point_, options.engine)) {
   const profiling::Stage stage("torch_curvature::linearize",
                                {point_.params, point_.inputs.front()});
   const int64_t batch = point_.batch();
@@ -52,19 +55,22 @@ ChunkedLinearization::ChunkedLinearization(Point point, const ChunkOptions& opti
     output_ = emptyOutput(point_);
     return;
   }
-  const auto make = [this, options](int64_t begin, int64_t end) {
+  const auto make = [this, products = options.products](int64_t begin, int64_t end,
+                                                        const StopToken& token) {
     Point part = point_;
     if (begin > 0 || end < point_.batch()) part.inputs = rows(point_.inputs, begin, end);
-    return linearize(part, options.engine, options.products);
+    return linearize(part, chosen_, products, token);
   };
   const auto probe = [&](int64_t rows) {
-    const auto part = make(0, rows);
-    part->jvp(at::zeros_like(point_.params));
+    const auto part = make(0, rows, stop);
+    part->jvp(at::zeros_like(point_.params), stop);
     engine_ = part->engine();
     stage.describes(parameters(), batch, engine_);
     return part->bytes();
   };
-  const int64_t chunk = chunkRows(point_, options, probe, stop);
+  ChunkOptions here = options;
+  here.engine = chosen_;
+  const int64_t chunk = chunkRows(point_, here, probe, stop);
   independent_ = chunk < batch;
   chunks_ = std::make_unique<Chunks<Linearization>>(
       batch, chunk, memoryBudget(point_, options), make, stop,
@@ -95,7 +101,7 @@ at::Tensor ChunkedLinearization::jvp(const at::Tensor& v, const StopToken& stop)
   stage.describes(parameters(), batch(), engine_);
   at::Tensor result;
   forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
-    const at::Tensor tangent = part.jvp(v);
+    const at::Tensor tangent = part.jvp(v, stop);
     if (end - begin == batch()) {
       result = tangent;
       return;
@@ -111,7 +117,7 @@ at::Tensor ChunkedLinearization::vjp(const at::Tensor& u, const StopToken& stop)
   stage.describes(parameters(), batch(), engine_);
   at::Tensor sum;
   forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
-    const at::Tensor gradient = part.vjp(u.narrow(0, begin, end - begin));
+    const at::Tensor gradient = part.vjp(u.narrow(0, begin, end - begin), stop);
     sum = sum.defined() ? sum.add_(gradient) : gradient;
   });
   return sum.defined() ? sum : at::zeros_like(point_.params);
@@ -122,10 +128,15 @@ at::Tensor ChunkedLinearization::matvec(const at::Tensor& v, const StopToken& st
   stage.describes(parameters(), batch(), engine_);
   at::Tensor sum;
   forEach(stop, [&](Linearization& part, int64_t, int64_t) {
-    const at::Tensor product = part.matvec(v);
+    const at::Tensor product = part.matvec(v, stop);
     sum = sum.defined() ? sum.add_(product) : product;
   });
   return sum.defined() ? sum : at::zeros_like(point_.params);
+}
+
+void ChunkedLinearization::jacobian(int64_t begin, int64_t end, const at::Tensor& out,
+                                    const StopToken& stop) const {
+  linearizeOnce(point_, chosen_, 0)->jacobian(begin, end, out, stop);
 }
 
 int64_t ChunkedLinearization::bytes() const {

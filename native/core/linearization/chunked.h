@@ -12,7 +12,7 @@ namespace tc {
 /// How a linearisation over the whole batch is cut and kept.
 struct ChunkOptions {
   Engine engine = Engine::kAuto;
-  int64_t chunkSize = 0;     ///< rows at once; 0: as many as the memory budget allows
+  int64_t chunkSize = 0;     ///< rows at once; 0: as many as the memory budget and the work allow
   int64_t memoryBudget = 0;  ///< bytes kept between products; 0: half of what is free
   int64_t products = 8;      ///< how many products are expected
 };
@@ -20,7 +20,8 @@ struct ChunkOptions {
 /// Bytes that may be kept at this point.
 int64_t memoryBudget(const Point& point, const ChunkOptions& options);
 
-/// Rows at once: what was asked for, or as many as fit the memory budget. `probe(rows)` linearises
+/// Rows at once: what was asked for, or as many as fit the memory budget and, for any engine but
+/// kFused, `rowsAtOnce` allows. `probe(rows)` linearises
 /// the first `rows` rows, to learn what they cost and whether every operator has the derivatives
 /// that products need, and returns the bytes it keeps. Throws as `rowsAtOnce` and `probe` do.
 int64_t chunkRows(const Point& point, const ChunkOptions& options,
@@ -49,6 +50,9 @@ class ChunkedLinearization {
   at::Tensor vjp(const at::Tensor& u, const StopToken& stop);
   /// Jᵀ(J v), [P]
   at::Tensor matvec(const at::Tensor& v, const StopToken& stop);
+  /// Writes the per-sample Jacobian of rows [begin, end), as Linearization's. Keeps nothing, and
+  /// may run at the same time as products.
+  void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) const;
 
   /// Which engine runs it: "fused" or "autograd".
   const char* engine() const { return engine_; }
@@ -67,6 +71,7 @@ class ChunkedLinearization {
 
  private:
   Point point_;
+  Engine chosen_;
   at::Tensor output_;
   const char* engine_ = "autograd";
   mutable std::atomic<bool> independent_ = false;  ///< the rows, as was found

@@ -17,7 +17,7 @@ namespace tc {
 template <typename T>
 class Chunks {
  public:
-  using Make = std::function<std::unique_ptr<T>(int64_t begin, int64_t end)>;
+  using Make = std::function<std::unique_ptr<T>(int64_t begin, int64_t end, const StopToken& stop)>;
 
   /// Makes every chunk once and shows it to `visit(T&, begin, end)`. `chunkSize` is the number of
   /// rows, `budget` the bytes that may be kept.
@@ -28,7 +28,7 @@ class Chunks {
     for (int64_t begin = 0; begin < batch; begin += chunkSize) {
       stop.poll();
       const int64_t end = std::min(batch, begin + chunkSize);
-      auto made = make_(begin, end);
+      auto made = make_(begin, end, stop);
       visit(*made, begin, end);
       const int64_t bytes = made->bytes();
       if (bytes_ + bytes > budget) made.reset();
@@ -46,7 +46,7 @@ class Chunks {
       if (entry.kept) {
         body(*entry.kept, entry.begin, entry.end);
       } else {
-        body(*make_(entry.begin, entry.end), entry.begin, entry.end);
+        body(*make_(entry.begin, entry.end, stop), entry.begin, entry.end);
       }
     }
   }

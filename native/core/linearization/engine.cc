@@ -9,11 +9,6 @@
 
 namespace tc {
 
-void refuseFused(const Point& point) {
-  throw Error("ERR_UNSUPPORTED_OP",
-              "the fused engine cannot run this model here: " + fusedObstacle(point));
-}
-
 Engine findEngine(const std::string& name) {
   if (name == "auto") return Engine::kAuto;
   if (name == "fused") return Engine::kFused;
@@ -22,14 +17,25 @@ Engine findEngine(const std::string& name) {
               "engine should be 'auto', 'fused' or 'autograd', got '" + name + "'");
 }
 
-std::unique_ptr<Linearization> linearize(const Point& point, Engine engine, int64_t products) {
-  if (engine != Engine::kAutograd) {
-    if (auto fused = linearizeFused(point, products)) return fused;
-  }
-  if (engine == Engine::kFused) refuseFused(point);
+Engine chooseEngine(const Point& point, Engine wanted) {
+  if (wanted == Engine::kAutograd) return wanted;
+  const std::string obstacle = fusedObstacle(point);
+  if (obstacle.empty()) return Engine::kFused;
+  if (wanted == Engine::kAuto) return Engine::kAutograd;
+  throw Error("ERR_UNSUPPORTED_OP", "the fused engine cannot run this model here: " + obstacle);
+}
+
+std::unique_ptr<Linearization> linearize(const Point& point, Engine engine, int64_t products,
+                                         const StopToken& stop) {
+  if (chooseEngine(point, engine) == Engine::kFused) return linearizeFused(point, products, stop);
   if (auto recorder = cudaGraphs(point.params.device(), products))
-    return recorded(std::move(recorder), [&] { return linearizeAutograd(point); });
-  return linearizeAutograd(point);
+    return recorded(std::move(recorder), [&] { return linearizeAutograd(point, stop); });
+  return linearizeAutograd(point, stop);
+}
+
+std::unique_ptr<Linearization> linearizeOnce(const Point& point, Engine engine, int64_t chunkSize) {
+  return chooseEngine(point, engine) == Engine::kFused ? linearizeFusedOnce(point)
+                                                       : linearizeAutogradOnce(point, chunkSize);
 }
 
 }  // namespace tc

@@ -9,7 +9,8 @@ namespace tc {
 /// The engine called `auto`, `fused` or `autograd`. Throws Error ERR_INVALID_ARGUMENT.
 Engine findEngine(const std::string& name);
 
-/// Throws Error ERR_UNSUPPORTED_OP that says why the fused engine cannot run the point.
-[[noreturn]] void refuseFused(const Point& point);
+/// The engine that runs products at `point`, kFused or kAutograd, where `wanted` is asked for.
+/// Throws Error ERR_UNSUPPORTED_OP where that is the fused engine and it cannot, which says why.
+Engine chooseEngine(const Point& point, Engine wanted);
 
 }  // namespace tc

@@ -14,11 +14,12 @@
 
 #include "core/linearization/autograd/differentiable_kernels.h"
 #include "core/linearization/autograd/kept_graph.h"
-#include "core/linearization/fused/engine.h"
+#include "core/linearization/row_work.h"
 #include "core/linearization/rows.h"
 #include "core/program/program.h"
 #include "core/runtime/error.h"
 #include "core/runtime/reason.h"
+#include "core/runtime/stop.h"
 
 namespace tc {
 namespace {
@@ -98,6 +99,7 @@ std::optional<at::Tensor> gradient(const Point& point, const at::Tensor& kept) {
     if (leaves.empty()) return {};
     const at::Tensor y = point.program->run(leaves, point.inputs, point.constants);
     if (!y.requires_grad() || y.numel() == 0) return {};
+    makeInterruptible({edgeOf(y)});
     const at::Tensor some = at::arange(y.numel(), y.options().requires_grad(false)) * 1.7;
     at::Tensor u = at::zeros_like(y.detach(), at::MemoryFormat::Contiguous);
     u.index_copy_(0, kept, some.cos().view(y.sizes()).index_select(0, kept));
@@ -107,6 +109,7 @@ std::optional<at::Tensor> gradient(const Point& point, const at::Tensor& kept) {
   } catch (const c10::OutOfMemoryError&) {
     throw;
   } catch (const std::exception&) {
+    StopScope::poll();
     return {};
   }
 }
@@ -182,6 +185,7 @@ at::Tensor outputsOfPart(const Point& part) {
   } catch (const c10::OutOfMemoryError&) {
     throw;
   } catch (const std::exception& error) {
+    StopScope::poll();
     throw notOnSome(error);
   }
 }
@@ -237,7 +241,12 @@ void compareBesideOthers(const Point& some, const at::Tensor& together, const St
 void requireIndependentRows(const Point& point, const StopToken& stop) {
   requireWholeUnits(point);
   const int64_t beside = isFixed(point) ? fixedBatch(point) : point.batch();
-  if (point.batch() < 2 || beside < 2 || isChain(point)) return;
+  if (point.batch() < 2 || beside < 2 || hasSeparateRows(point)) return;
+  tryIndependentRows(point, stop);
+}
+
+void tryIndependentRows(const Point& point, const StopToken& stop) {
+  const StopScope scope(stop);
   const Point some = tried(point);
   at::Tensor together;
   try {
@@ -245,6 +254,7 @@ void requireIndependentRows(const Point& point, const StopToken& stop) {
   } catch (const c10::OutOfMemoryError&) {
     throw;
   } catch (const std::exception& error) {
+    StopScope::poll();
     if (isFixed(point) || some.batch() == point.batch()) throw;
     outputs(point);  // throws where the inputs do not fit the model at all
     throw notOnSome(error);

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/program/point.h"
+#include "core/runtime/stop.h"
 
 namespace tc {
 
@@ -21,7 +22,8 @@ enum class Engine {
 ///
 /// Vectors over the parameters are flat, [P]; vectors over the outputs have the shape of y. Tensors
 /// are of the precision and on the device of the point's parameters. To be called from one thread
-/// at a time; nothing of it refers to the caller's memory once it is made.
+/// at a time; the point's tensors should stay as they are. Everything that computes throws Error
+/// ABORTED soon after a stop was requested.
 class Linearization {
  public:
   virtual ~Linearization() = default;
@@ -29,11 +31,18 @@ class Linearization {
   /// y, [n, …]
   virtual const at::Tensor& output() const = 0;
   /// J v for a tangent v, [P]; result of the shape of y.
-  virtual at::Tensor jvp(const at::Tensor& v) = 0;
+  virtual at::Tensor jvp(const at::Tensor& v, const StopToken& stop) = 0;
   /// Jᵀu for a cotangent u of the shape of y; result [P].
-  virtual at::Tensor vjp(const at::Tensor& u) = 0;
+  virtual at::Tensor vjp(const at::Tensor& u, const StopToken& stop) = 0;
   /// Jᵀ(J v), [P]; engines that can do both in one pass over the data override it.
-  virtual at::Tensor matvec(const at::Tensor& v) { return vjp(jvp(v)); }
+  virtual at::Tensor matvec(const at::Tensor& v, const StopToken& stop) {
+    return vjp(jvp(v, stop), stop);
+  }
+  /// Writes the per-sample Jacobian of rows [begin, end) into `out`, [(end − begin)·outputs, P],
+  /// contiguous: row `sample·outputs + output` is the gradient of that output. For rows that do not
+  /// depend on one another.
+  virtual void jacobian(int64_t begin, int64_t end, const at::Tensor& out,
+                        const StopToken& stop) = 0;
   /// "fused" or "autograd".
   virtual const char* engine() const { return "autograd"; }
   /// Bytes that are kept for later products.
@@ -41,7 +50,13 @@ class Linearization {
 };
 
 /// Linearises at `point` (all its rows). `products` is how many products the caller expects: some
-/// engines pay a longer set-up when many are to come. Throws Error ERR_UNSUPPORTED_OP.
-std::unique_ptr<Linearization> linearize(const Point& point, Engine engine, int64_t products);
+/// engines pay a longer set-up when many are to come. Throws Error ERR_UNSUPPORTED_OP, ABORTED.
+std::unique_ptr<Linearization> linearize(const Point& point, Engine engine, int64_t products,
+                                         const StopToken& stop);
+
+/// The same for one product, or for rows of J: `matvec` and `jacobian` compute nothing beforehand
+/// and keep nothing. Where the rows have to be cut, `matvec` takes `chunkSize` of them at a time,
+/// or for 0 as many as `rowsAtOnce` says.
+std::unique_ptr<Linearization> linearizeOnce(const Point& point, Engine engine, int64_t chunkSize);
 
 }  // namespace tc

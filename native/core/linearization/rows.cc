@@ -9,9 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "core/linearization/row_work.h"
 #include "core/losses/loss.h"
 #include "core/program/program.h"
 #include "core/runtime/error.h"
+#include "core/runtime/stop.h"
 
 namespace tc {
 namespace {
@@ -43,8 +45,34 @@ std::vector<int64_t> shapeFromFew(const Point& point) {
   } catch (const c10::OutOfMemoryError&) {
     throw;
   } catch (const std::exception&) {  // a model of all the rows together
+    StopScope::poll();
   }
   return shapeOf(point, point.batch());
+}
+
+/// Batches from which trying whether the rows are independent costs little beside a product.
+constexpr int64_t kWorthTrying = 16'384;
+
+bool mayBeCut(const Point& point, const StopToken& stop) {
+  if (hasSeparateRows(point)) return true;
+  if (point.batch() < kWorthTrying) return false;
+  try {
+    requireIndependentRows(point, stop);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != "ERR_UNSUPPORTED_OP") throw;
+    return false;
+  }
+}
+
+/// Rows within the bounds of row_work.h, in parts of about the same size; all of them where they
+/// exceed the bounds by little.
+int64_t rowsByWork(const Point& point, const StopToken& stop) {
+  const int64_t batch = point.batch();
+  const int64_t most = rowsWithinWork(point);
+  if (batch <= 2 * most || !mayBeCut(point, stop)) return batch;
+  const int64_t parts = (batch + most - 1) / most;
+  return (batch + parts - 1) / parts;
 }
 
 }  // namespace
@@ -74,8 +102,9 @@ int64_t rowsAtOnce(const Point& point, int64_t chunkSize, const StopToken& stop)
   const int64_t batch = point.batch();
   const int64_t fixed = fixedBatch(point);
   requireWholeUnits(point);
+  if (fixed == 0 && chunkSize <= 0) return rowsByWork(point, stop);
   int64_t rows = fixed > 0 ? fixed : chunkSize;
-  if (rows <= 0 || rows > batch) rows = batch;
+  if (rows > batch) rows = batch;
   if (rows < batch) requireIndependentRows(point, stop);
   return rows;
 }
@@ -91,6 +120,8 @@ at::Tensor outputLike(const Point& point) {
   shape[0] = batch;
   return at::empty({1}, point.params.options()).expand(shape);
 }
+
+int64_t outputsPerSample(const Point& point) { return outputLike(point).numel() / point.batch(); }
 
 at::Tensor emptyOutput(const Point& point) {
   const auto& fixed = point.program->fixedBatch();

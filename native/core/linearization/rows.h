@@ -33,27 +33,35 @@ void requireWholeUnits(const Point& point);
 /// batch.
 void requireBatchFirst(const at::Tensor& y, int64_t rows);
 
-/// Rows at a time for a product that may add up parts of the batch: `chunkSize`, all of them for 0,
-/// or those that the program was exported for, whatever `chunkSize` says. Throws Error
-/// ERR_UNSUPPORTED_OP where that cuts rows apart that depend on one another, and
-/// ERR_SHAPE_MISMATCH where the program cannot run so many rows.
+/// Rows at a time for a product that libtorch's operators compute and that may add up parts of the
+/// batch: `chunkSize`, or those that the program was exported for, whatever `chunkSize` says. For a
+/// `chunkSize` of 0 as many as keep the operators short and their values small (row_work.h), where
+/// the rows are seen to be independent, and all of them elsewhere. Throws Error ERR_UNSUPPORTED_OP
+/// where a `chunkSize` cuts rows apart that depend on one another, and ERR_SHAPE_MISMATCH where the
+/// program cannot run so many rows.
 int64_t rowsAtOnce(const Point& point, int64_t chunkSize, const StopToken& stop);
 
 /// Throws Error ERR_UNSUPPORTED_OP where the rows of the output depend on one another, so that a
 /// row computed beside others is not what it is in the batch. Of a program for a fixed batch, the
 /// rows of one such batch are looked at; a single row depends on nothing.
 ///
-/// A program that the fused engine recognises is a map of single rows. Others are tried, in
+/// A program that is known to be a map of single rows (row_work.h) is not tried. Others are, in
 /// float64, on up to a dozen rows of the batch: other rows in place of some must leave the rest as
 /// they are, bit for bit but for what threads do to sums, and so must their gradient; and the rows
 /// computed in two parts must agree with the rows computed together. That costs some twenty
 /// forward passes of those rows, however large the batch is.
 void requireIndependentRows(const Point& point, const StopToken& stop);
 
+/// The same by trying them, whatever is known of the program.
+void tryIndependentRows(const Point& point, const StopToken& stop);
+
 /// A tensor of the shape and kind of the whole batch's output, of no memory: what targets are
 /// checked against before anything large is computed. Found by running a few rows, or all of them
 /// where those do not tell. Throws Error ERR_SHAPE_MISMATCH.
 at::Tensor outputLike(const Point& point);
+
+/// Numbers that the model puts out for one row.
+int64_t outputsPerSample(const Point& point);
 
 /// The output of no rows.
 at::Tensor emptyOutput(const Point& point);

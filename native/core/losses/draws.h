@@ -15,6 +15,9 @@ class Draws {
   /// `firstRow` is the number of the first row of what is drawn for.
   explicit Draws(uint64_t seed, int64_t firstRow = 0) : seed_(seed), firstRow_(firstRow) {}
 
+  /// The draws for the rows from the `row`th of these on.
+  Draws from(int64_t row) const { return Draws(seed_, firstRow_ + row); }
+
   /// Uniform on [0, 1), [N, …].
   at::Tensor uniform(at::IntArrayRef shape, int64_t sample, at::ScalarType dtype) const;
   /// Of the standard normal distribution, [N, …].

@@ -27,7 +27,7 @@ class Part : public LinearOperator {
   at::Tensor sums(const at::Tensor& v, const StopToken& stop) const {
     at::Tensor sum = at::zeros({map_->means()}, options());
     linearization_->forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
-      sum.add_(map_->weightedSum(part.jvp(v), begin, end));
+      sum.add_(map_->weightedSum(part.jvp(v, stop), begin, end));
     });
     return sum;
   }
@@ -36,9 +36,9 @@ class Part : public LinearOperator {
     at::Tensor sum = at::zeros({parameters()}, options());
     linearization_->forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
       const at::Tensor u =
-          v.defined() ? part.jvp(v)
+          v.defined() ? part.jvp(v, stop)
                       : at::zeros_like(linearization_->output().narrow(0, begin, end - begin));
-      sum.add_(part.vjp(map_->applyAround(u, mean, begin, end)));
+      sum.add_(part.vjp(map_->applyAround(u, mean, begin, end), stop));
     });
     return sum;
   }

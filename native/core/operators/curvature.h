@@ -22,7 +22,8 @@ std::unique_ptr<CenteredMap> empiricalFisherMap(const at::Tensor& y, const Objec
 /// The mean over `samples` draws of the targets.
 std::unique_ptr<CenteredMap> monteCarloFisherMap(const at::Tensor& y, const Objective& objective,
                                                  const RowWeights& weights, Per per,
-                                                 const Draws& draws, int64_t samples);
+                                                 const Draws& draws, int64_t samples,
+                                                 const StopToken& stop);
 
 /// Σ over the data with terms of their rows' weights: what the mean of centring divides by.
 double dataWeight(const at::Tensor& y, const Objective& objective, const RowWeights& weights,

@@ -14,6 +14,7 @@
 #include "core/linearization/rows.h"
 #include "core/program/program.h"
 #include "core/runtime/error.h"
+#include "core/runtime/stop.h"
 
 namespace tc {
 namespace {
@@ -69,15 +70,18 @@ class Hessian : public LinearOperator {
         objective_(std::move(objective)),
         weights_(std::move(weights)) {
     if (point_.batch() == 0 || cols() == 0) return;
-    const auto make = [this](int64_t begin, int64_t end) {
+    const StopScope scope(stop);
+    const auto make = [this](int64_t begin, int64_t end, const StopToken&) {
       return std::make_unique<GradientGraph>(point_, objective_, weights_, begin, end);
     };
     const auto probe = [&](int64_t rows) {
-      const auto part = make(0, rows);
+      const auto part = make(0, rows, stop);
       part->matvec(point_.program->unflatten(at::zeros_like(point_.params)), cols());
       return part->bytes();
     };
-    const int64_t chunk = chunkRows(point_, options, probe, stop);
+    ChunkOptions here = options;
+    here.engine = Engine::kAutograd;
+    const int64_t chunk = chunkRows(point_, here, probe, stop);
     chunks_ = std::make_unique<Chunks<GradientGraph>>(
         point_.batch(), chunk, memoryBudget(point_, options), make, stop,
         [](const GradientGraph&, int64_t, int64_t) {});
@@ -89,6 +93,7 @@ class Hessian : public LinearOperator {
 
  protected:
   at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
+    const StopScope scope(stop);
     at::Tensor sum;
     const auto tangents = point_.program->unflatten(v);
     if (chunks_) {
@@ -118,6 +123,7 @@ OperatorPtr hessian(Point point, const ChunkOptions& options, Objective objectiv
 LossGradient lossGradient(const Point& point, const ChunkOptions& options,
                           const Objective& objective, const RowWeights& weights,
                           const StopToken& stop) {
+  const StopScope scope(stop);
   // A mean over no terms is NaN, even where there are no rows at all.
   LossGradient result{at::zeros({}, point.params.options()) * objective.valueScale,
                       at::zeros_like(point.params)};
@@ -135,6 +141,7 @@ LossGradient lossGradient(const Point& point, const ChunkOptions& options,
     if (!y.requires_grad()) return;
     const at::Tensor cotangent =
         weights.times(objective.loss->gradient(y.detach(), target) * objective.scale, begin, end);
+    makeInterruptible({edgeOf(y)});
     const auto gradients = torch::autograd::grad({y}, leaves, {cotangent}, /*retain_graph=*/false,
                                                  /*create_graph=*/false, /*allow_unused=*/true);
     for (size_t i = 0; i < sums.size(); ++i) {

@@ -1,7 +1,11 @@
 #include "core/operators/jacobian.h"
 
+#include <ATen/ops/empty.h>
+
 #include <utility>
 #include <vector>
+
+#include "core/linearization/row_work.h"
 
 namespace tc {
 namespace {
@@ -27,6 +31,14 @@ class Jacobian : public LinearOperator {
   at::Tensor applyTransposed(const at::Tensor& u, const StopToken& stop) const override {
     const at::Tensor weighted = weights_.timesRoot(u.view(linearization_->output().sizes()));
     return linearization_->vjp(weights_.subtractMeanTransposed(weighted), stop);
+  }
+  at::Tensor makeDense(const StopToken& stop) const override {
+    const bool plain = !weights_.weighted() && !weights_.centred();
+    if (!plain || rows() == 0 || !hasSeparateRows(linearization_->point()))
+      return LinearOperator::makeDense(stop);
+    at::Tensor dense = at::empty({rows(), cols()}, options());
+    linearization_->jacobian(0, linearization_->batch(), dense, stop);
+    return dense;
   }
 
  private:
@@ -60,8 +72,8 @@ OperatorPtr jacobian(LinearizationPtr linearization, RowWeights weights) {
   return std::make_shared<Jacobian>(std::move(linearization), std::move(weights));
 }
 
-OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights) {
-  linearization->requireIndependentRows({});  // it compares the gradients of rows
+OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights, const StopToken& stop) {
+  linearization->requireIndependentRows(stop);  // it compares the gradients of rows
   return std::make_shared<Ntk>(
       std::make_shared<Jacobian>(std::move(linearization), std::move(weights)));
 }

@@ -15,7 +15,8 @@ using LinearizationPtr = std::shared_ptr<ChunkedLinearization>;
 OperatorPtr jacobian(LinearizationPtr linearization, RowWeights weights = {});
 
 /// A Aᵀ, [N·outputs, N·outputs]: the neural tangent kernel.
-OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights = {});
+OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights = {},
+                const StopToken& stop = {});
 
 /// Shape of the model's outputs, [N, …], where the rows of `op` stand for them, as those of the two
 /// above do; empty elsewhere.

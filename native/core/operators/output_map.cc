@@ -1,10 +1,14 @@
 #include "core/operators/output_map.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty_like.h>
 #include <c10/util/accumulate.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
+
+#include "core/program/point.h"
 
 namespace tc {
 namespace {
@@ -85,7 +89,23 @@ class OuterProducts : public CenteredMap {
   at::Tensor gradients_;  ///< √scale g, [N, M, before, outputs, after]: BᵀB has all of the scale
 };
 
+/// Bytes of a map that are read between two looks at the stop token.
+constexpr int64_t kMapBytesAtOnce = int64_t{64} << 20;
+
 }  // namespace
+
+at::Tensor mapped(const OutputMap& map, const at::Tensor& u, int64_t begin, int64_t end,
+                  int64_t batch, const StopToken& stop) {
+  const int64_t bytesOfRow = map.bytes() / std::max<int64_t>(1, batch);
+  const int64_t rows = kMapBytesAtOnce / std::max<int64_t>(1, bytesOfRow) + 1;
+  if (!map.local() || rows >= end - begin) return map.apply(u, begin, end);
+  at::Tensor result = at::empty_like(u);
+  forEachChunk(end - begin, rows, stop, [&](int64_t first, int64_t last) {
+    result.narrow(0, first, last - first)
+        .copy_(map.apply(u.narrow(0, first, last - first), begin + first, begin + last));
+  });
+  return result;
+}
 
 at::Tensor CenteredMap::apply(const at::Tensor& u, int64_t begin, int64_t end) const {
   if (!weights_.centred()) return applyAround(u, {}, begin, end);

@@ -8,6 +8,7 @@
 #include "core/losses/data.h"
 #include "core/losses/objective.h"
 #include "core/operators/row_weights.h"
+#include "core/runtime/stop.h"
 
 namespace tc {
 
@@ -25,6 +26,11 @@ class OutputMap {
   /// Bytes that it keeps.
   virtual int64_t bytes() const { return 0; }
 };
+
+/// C u for rows [begin, end) of `batch`, looking at the stop token between some rows of a local map
+/// that keeps much for each.
+at::Tensor mapped(const OutputMap& map, const at::Tensor& u, int64_t begin, int64_t end,
+                  int64_t batch, const StopToken& stop);
 
 /// A map Bᵀ W (I − 1wᵀ/Σw) B: B takes outputs to numbers of the rows or data, w are their weights.
 /// The mean that centring subtracts may come from elsewhere, as from all batches of a stream.

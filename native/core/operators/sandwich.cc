@@ -8,10 +8,8 @@
 #include <optional>
 #include <utility>
 
-#include "core/linearization/autograd/differentiable_kernels.h"
 #include "core/linearization/rows.h"
 #include "core/operators/jacobian.h"
-#include "core/products/jacobian.h"
 #include "core/runtime/device.h"
 
 namespace tc {
@@ -44,7 +42,9 @@ class Sandwich : public LinearOperator {
     }
     at::Tensor sum;
     linearization_->forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
-      const at::Tensor product = part.vjp(map_->apply(part.jvp(v), begin, end));
+      const at::Tensor u = part.jvp(v, stop);
+      const at::Tensor product =
+          part.vjp(mapped(*map_, u, begin, end, linearization_->batch(), stop), stop);
       sum = sum.defined() ? sum.add_(product) : product;
     });
     return sum.defined() ? sum : at::zeros_like(v);
@@ -60,7 +60,7 @@ class Sandwich : public LinearOperator {
 
  private:
   /// Σₙ diag(JₙᵀCₙJₙ) from materialised Jacobians Jₙ, [outputs, P], of some rows at a time; nothing
-  /// where that does not pay or an operator cannot be batched (recurrent layers).
+  /// where that does not pay or fails.
   std::optional<at::Tensor> fromPerSampleJacobians(const StopToken& stop) const {
     const int64_t batch = linearization_->batch();
     const at::Tensor& y = linearization_->output();
@@ -72,12 +72,11 @@ class Sandwich : public LinearOperator {
         static_cast<int64_t>(static_cast<double>(kJacobianBytes) / rowBytes), 1, 512);
     const int64_t rows = wholeUnits(linearization_->point(), fitting);
     at::Tensor diagonal = at::zeros_like(linearization_->point().params);
-    const DifferentiableKernels kernels(*linearization_->point().program);
     try {
       forEachChunk(batch, rows, stop, [&](int64_t begin, int64_t end) {
         const int64_t n = end - begin;
         at::Tensor jacobian = at::empty({n * outputs, cols()}, options());
-        perSampleJacobian(linearization_->point(), begin, end, jacobian);
+        linearization_->jacobian(begin, end, jacobian, stop);
         jacobian = jacobian.view({n, outputs, cols()});
         const at::Tensor mapped =
             map_->identity() ? jacobian : at::matmul(block(y, begin, end), jacobian);

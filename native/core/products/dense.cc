@@ -2,16 +2,12 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mv.h>
-#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 
-#include "core/linearization/engine.h"
-#include "core/linearization/fused/engine.h"
 #include "core/linearization/fused/gram.h"
 #include "core/linearization/rows.h"
-#include "core/products/jacobian.h"
 #include "core/profiler/stage.h"
 #include "core/program/program.h"
 #include "core/runtime/device.h"
@@ -19,9 +15,6 @@
 namespace tc {
 namespace {
 
-/// Rows whose gradients are taken in one vmap: enough to fill the cores, few enough to stay in
-/// cache.
-constexpr int64_t kVmapRows = 512;
 /// Columns of F that one matrix product computes.
 constexpr int64_t kGramBlock = 512;
 
@@ -66,19 +59,15 @@ void mirrorUpper(const at::Tensor& gram) {
   }
 }
 
-/// Writes J of rows [begin, end) by the fused engine where it can, by vmap elsewhere; returns the
-/// engine's name.
-const char* writeJacobian(const Point& point, Engine engine, int64_t begin, int64_t end,
-                          const at::Tensor& out, const StopToken& stop) {
-  if (engine != Engine::kAutograd && fusedJacobian(point, begin, end, out)) return "fused";
-  if (engine == Engine::kFused) refuseFused(point);
-  const int64_t outputs = out.size(0) / (end - begin);
-  const int64_t rows = wholeUnits(point, kVmapRows);
-  forEachChunk(end - begin, rows, stop, [&](int64_t first, int64_t last) {
-    perSampleJacobian(point, begin + first, begin + last,
-                      out.narrow(0, first * outputs, (last - first) * outputs));
-  });
-  return "autograd";
+/// Elements of a matrix that are written or multiplied between two looks at the stop token.
+constexpr int64_t kElementsAtOnce = int64_t{1} << 26;
+
+/// Calls `body(rows of the matrix)` for some rows after the other.
+template <typename Body>
+void forRows(const at::Tensor& matrix, const StopToken& stop, Body&& body) {
+  const int64_t rows = std::max<int64_t>(1, kElementsAtOnce / std::max<int64_t>(1, matrix.size(1)));
+  forEachChunk(matrix.size(0), rows, stop,
+               [&](int64_t begin, int64_t end) { body(matrix.narrow(0, begin, end - begin)); });
 }
 
 /// F += JᵀJ for the upper triangle.
@@ -107,6 +96,9 @@ at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy st
                     gramian ? product(columns, columns, itemSize) : 0),
                 gramian ? "the dense product (J and F = JᵀJ)" : "the dense product (J)");
 
+  const auto linearization = linearizeOnce(point, engine, chunk);
+  whole.describes(columns, batch, linearization->engine());
+
   // Made within the stages that fill them, which a profile's table names for their memory.
   at::Tensor storage;
   at::Tensor gram;
@@ -119,23 +111,26 @@ at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy st
       if (!storage.defined())
         storage = at::empty({chunk * outputs, columns}, point.params.options());
       jacobian = storage.narrow(0, 0, rows);
-      whole.describes(columns, batch, writeJacobian(point, engine, begin, end, jacobian, stop));
+      linearization->jacobian(begin, end, jacobian, stop);
     }
     if (gramian) {
       const profiling::Stage stage("torch_curvature::gram", {jacobian});
       // Elsewhere libtorch's own operators count.
       if (onCpu) stage.counts(2 * rows * columns * columns, rows * columns * (columns + 1));
-      if (!gram.defined()) gram = at::zeros({columns, columns}, point.params.options());
+      if (!gram.defined()) {
+        gram = at::empty({columns, columns}, point.params.options());
+        forRows(gram, stop, [](const at::Tensor& some) { some.zero_(); });
+      }
       addGram(jacobian, gram, stop);
     } else {
       const profiling::Stage stage("torch_curvature::last_product", {jacobian, v});
-      result.addmv_(jacobian.t(), jacobian.mv(v));
+      forRows(jacobian, stop, [&](const at::Tensor& some) { result.addmv_(some.t(), some.mv(v)); });
     }
   });
   if (!gramian) return result;
   const profiling::Stage stage("torch_curvature::last_product", {gram, v});
   if (onCpu) stage.counts(2 * columns * columns);
-  if (onCpu) return fused::symmetricMatvec(gram, v);
+  if (onCpu) return fused::symmetricMatvec(gram, v, stop);
   mirrorUpper(gram);
   return gram.mv(v);
 }

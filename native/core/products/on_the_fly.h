@@ -11,7 +11,8 @@ namespace tc {
 ///
 /// With autograd, one forward pass of dual tensors θ + εv gives y and its tangent Jv; one backward
 /// pass of y with that tangent as cotangent gives Jᵀ(Jv). Sums over chunks of `chunkSize` rows (0:
-/// all at once); the fused engine works in tiles of its own. Throws Error ERR_UNSUPPORTED_OP.
+/// as `rowsAtOnce` says); the fused engine works in tiles of its own. Throws Error
+/// ERR_UNSUPPORTED_OP.
 at::Tensor matvecOnTheFly(const Point& point, const at::Tensor& v, Engine engine, int64_t chunkSize,
                           const StopToken& stop);
 

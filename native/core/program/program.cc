@@ -7,6 +7,7 @@
 #include "core/program/schema.h"
 #include "core/program/slots.h"
 #include "core/runtime/error.h"
+#include "core/runtime/stop.h"
 
 namespace tc {
 namespace {
@@ -189,7 +190,10 @@ at::Tensor Program::run(at::TensorList parameters, at::TensorList inputs, at::Te
   values.insert(values.end(), inputs.begin(), inputs.end());
   values.insert(values.end(), constants.begin(), constants.end());
   const at::Tensor leading = leadingOf(parameters, inputs, constants);
-  for (const Node& node : nodes_) call(node, leading, values, observer);
+  for (const Node& node : nodes_) {
+    StopScope::poll();
+    call(node, leading, values, observer);
+  }
   return values[static_cast<size_t>(output_)];
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/program/argument_checks.h"
+#include "core/program/findings.h"
 
 namespace tc {
 
@@ -118,6 +119,8 @@ class Program {
   const std::vector<Node>& nodes() const { return nodes_; }
   /// Value number of the result.
   int64_t output() const { return output_; }
+  /// What is worked out from the program once.
+  Findings& findings() const { return findings_; }
 
   /// Views of the flat vector `[P]`, one for each parameter, in order.
   std::vector<at::Tensor> unflatten(const at::Tensor& flat) const;
@@ -127,8 +130,8 @@ class Program {
   using Observer = std::function<void(const Node& node, const torch::jit::Stack& arguments,
                                       const std::vector<at::Tensor>& values)>;
 
-  /// Runs the nodes. `constants` are those of the program in the precision and on the device of the
-  /// parameters.
+  /// Runs the nodes, and polls the thread's token (StopScope) before each. `constants` are those of
+  /// the program in the precision and on the device of the parameters.
   at::Tensor run(at::TensorList parameters, at::TensorList inputs, at::TensorList constants,
                  const Observer& observer = {}) const;
 
@@ -148,6 +151,7 @@ class Program {
   std::vector<Node> nodes_;
   int64_t values_ = 0;
   int64_t output_;
+  mutable Findings findings_;
 };
 
 }  // namespace tc

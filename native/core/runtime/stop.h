@@ -22,4 +22,21 @@ class StopToken {
   std::shared_ptr<std::atomic<bool>> flag_ = std::make_shared<std::atomic<bool>>(false);
 };
 
+/// While one exists, its token is that of the thread, which is looked at where none can be handed
+/// down: between the operators of a program, and within libtorch's backward passes. Outlived by the
+/// token.
+class StopScope {
+ public:
+  explicit StopScope(const StopToken& stop);
+  ~StopScope();
+  StopScope(const StopScope&) = delete;
+  StopScope& operator=(const StopScope&) = delete;
+
+  /// Polls the thread's token, if it has one.
+  static void poll();
+
+ private:
+  const StopToken* outer_;
+};
+
 }  // namespace tc

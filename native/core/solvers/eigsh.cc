@@ -179,7 +179,7 @@ class ThickRestartLanczos {
   /// Puts a random direction at row `count`; false when the basis already spans the space.
   bool restartDirection(int64_t count) {
     for (int attempt = 0; attempt < 3 && count < n_; ++attempt) {
-      if (basis_.insert(probes_.normal(), count)) return true;
+      if (basis_.insert(probes_.normal(), count, stop_)) return true;
     }
     return false;
   }
@@ -238,7 +238,7 @@ class ThickRestartLanczos {
         .diagonal()
         .copy_(values.index_select(0, chosen));
     // `extend` finds the coupling of this direction to the kept vectors by itself.
-    if (afresh || basis_.next == 0 || !basis_.insert(next, keep)) restartDirection(keep);
+    if (afresh || basis_.next == 0 || !basis_.insert(next, keep, stop_)) restartDirection(keep);
   }
 
   EigshResult finish(const at::Tensor& values, const at::Tensor& vectors,

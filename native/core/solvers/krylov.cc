@@ -19,11 +19,13 @@ namespace {
 constexpr double kNothingLeft = 32;
 
 /// Takes the first `count` basis vectors out of w and returns the coefficients.
-at::Tensor project(const at::Tensor& vectors, int64_t count, at::Tensor& w) {
+at::Tensor project(const at::Tensor& vectors, int64_t count, at::Tensor& w, const StopToken& stop) {
   const at::Tensor basis = vectors.narrow(0, 0, count);
   at::Tensor total;
   for (int pass = 0; pass < 2; ++pass) {
+    stop.poll();
     const at::Tensor coefficients = at::matmul(basis, w);
+    stop.poll();
     w = w - at::matmul(coefficients, basis);
     total = pass == 0 ? coefficients : total + coefficients;
   }
@@ -46,7 +48,7 @@ bool KrylovBasis::extend(const LinearOperator& a, int64_t j, const StopToken& st
   at::Tensor w = a.matvec(vectors[j], stop);
   const double length = normOf(w);
   if (!std::isfinite(length)) return false;
-  const at::Tensor column = project(vectors, j + 1, w).to(at::kCPU, at::kDouble);
+  const at::Tensor column = project(vectors, j + 1, w, stop).to(at::kCPU, at::kDouble);
   projected.narrow(0, 0, j + 1).select(1, j).copy_(column);
   projected.narrow(1, 0, j + 1).select(0, j).copy_(column);
   next = normOf(w);
@@ -58,10 +60,10 @@ bool KrylovBasis::extend(const LinearOperator& a, int64_t j, const StopToken& st
   return true;
 }
 
-bool KrylovBasis::insert(const at::Tensor& vector, int64_t count) {
+bool KrylovBasis::insert(const at::Tensor& vector, int64_t count, const StopToken& stop) {
   at::Tensor w = vector;
   const double length = normOf(w);
-  if (count > 0) project(vectors, count, w);
+  if (count > 0) project(vectors, count, w, stop);
   const double left = normOf(w);
   if (!(left > length * kNothingLeft * epsilonOf(w))) return false;
   vectors[count].copy_(w / left);

@@ -21,7 +21,7 @@ struct KrylovBasis {
   bool extend(const LinearOperator& a, int64_t j, const StopToken& stop);
   /// Makes `vector` orthonormal to the first `count` basis vectors and stores it as row `count`.
   /// Returns false when nothing of it is left.
-  bool insert(const at::Tensor& vector, int64_t count);
+  bool insert(const at::Tensor& vector, int64_t count, const StopToken& stop);
 };
 
 }  // namespace tc

@@ -62,7 +62,7 @@ SpectralDensity spectralDensity(const LinearOperator& a, const SpectralDensityOp
   KrylovBasis basis(a, steps);
   for (int64_t probe = 0; probe < options.probes && result.finite; ++probe) {
     basis.projected.zero_();
-    basis.insert(probes.rademacher(), 0);
+    basis.insert(probes.rademacher(), 0, stop);
     int64_t size = 0;
     do {
       result.finite = basis.extend(a, size++, stop);

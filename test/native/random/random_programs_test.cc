@@ -76,7 +76,7 @@ void checkProgram(const RandomProgram& program, uint64_t seed, Tally& tally) {
   const Point& point = program.point;
   const at::Tensor y = runModel(point, point.params);
   REQUIRE(at::isfinite(y).all().item<bool>());
-  const auto linear = linearizeAutograd(point);
+  const auto linear = linearizeAutograd(point, StopToken());
   CHECK(linear->output().sizes() == y.sizes());
   CHECK(difference(linear->output(), y) < 1e-13);
 
@@ -87,7 +87,7 @@ void checkProgram(const RandomProgram& program, uint64_t seed, Tally& tally) {
     CAPTURE(product);
     // The second time only some parameters have a tangent.
     if (product == 1) v = v * (randomLike(v, seed + 2) > 1);
-    const at::Tensor jv = linear->jvp(v);
+    const at::Tensor jv = linear->jvp(v, StopToken());
     const double floor = std::max(v.norm().item<double>(), 1e-6);
     REQUIRE(jv.sizes() == y.sizes());
     if (const auto expected = byDuals(point, v)) {
@@ -103,21 +103,21 @@ void checkProgram(const RandomProgram& program, uint64_t seed, Tally& tally) {
         CHECK(error(jv, narrow, floor) <= 2 * kSlopeTolerance);
       }
     }
-    CHECK(error(linear->vjp(u), jtu, u.norm().item<double>()) <= kTolerance);
+    CHECK(error(linear->vjp(u, StopToken()), jtu, u.norm().item<double>()) <= kTolerance);
     const double scale = std::max(jv.norm().item<double>() * u.norm().item<double>(),
                                   jtu.norm().item<double>() * v.norm().item<double>());
     const double difference = ((jv * u).sum() - jtu.dot(v)).abs().item<double>();
     CHECK(difference <= kTolerance * std::max(scale, floor));
     const at::Tensor jtjv = byBackward(point, jv);
     const double size = std::max(jv.norm().item<double>(), floor);
-    CHECK(error(linear->matvec(v), jtjv, size) <= kTolerance);
+    CHECK(error(linear->matvec(v, StopToken()), jtjv, size) <= kTolerance);
     CHECK(error(matvecOnTheFly(point, v, Engine::kAutograd, 0, StopToken()), jtjv, size) <=
           kTolerance);
-    CHECK(at::equal(linear->jvp(v), jv));
+    CHECK(at::equal(linear->jvp(v, StopToken()), jv));
     if (product == 0 && jv.abs().max().item<double>() == 0) ++tally.zero;
   }
-  CHECK(linear->jvp(at::zeros_like(v)).abs().max().item<double>() == 0);
-  CHECK(linear->vjp(at::zeros_like(y)).abs().max().item<double>() == 0);
+  CHECK(linear->jvp(at::zeros_like(v), StopToken()).abs().max().item<double>() == 0);
+  CHECK(linear->vjp(at::zeros_like(y), StopToken()).abs().max().item<double>() == 0);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/linearization/autograd/differentiable_kernels.h"
+#include "core/linearization/autograd/jacobian.h"
 #include "core/linearization/autograd/kept_graph.h"
 #include "core/linearization/autograd/kept_storage.h"
 #include "core/linearization/autograd/tangent_program.h"
@@ -19,8 +20,9 @@ namespace {
 
 class AutogradLinearization : public Linearization {
  public:
-  explicit AutogradLinearization(const Point& point)
-      : program_(point.program), leaves_(leavesAt(point)) {
+  AutogradLinearization(const Point& point, const StopToken& stop)
+      : point_(point), leaves_(leavesAt(point)) {
+    const StopScope scope(stop);
     const profiling::Stage stage("torch_curvature::forward");
     std::vector<at::Tensor> existing = point.inputs;
     existing.push_back(point.params);
@@ -58,18 +60,24 @@ class AutogradLinearization : public Linearization {
 
   const at::Tensor& output() const override { return output_; }
 
-  at::Tensor jvp(const at::Tensor& v) override {
+  at::Tensor jvp(const at::Tensor& v, const StopToken& stop) override {
+    const StopScope scope(stop);
     const profiling::Stage stage("torch_curvature::tangent");
-    const at::Tensor tangent = push(program_->unflatten(v));
+    const at::Tensor tangent = push(point_.program->unflatten(v));
     if (!tangent.defined()) return at::zeros_like(output_);
     // Views in the program can hand v itself through; results are tensors of their own.
     return tangent.is_alias_of(v) ? tangent.clone(at::MemoryFormat::Contiguous)
                                   : tangent.contiguous();
   }
 
-  at::Tensor vjp(const at::Tensor& u) override {
+  at::Tensor vjp(const at::Tensor& u, const StopToken& stop) override {
+    const StopScope scope(stop);
     const profiling::Stage stage("torch_curvature::transposed");
-    return flattened(backward_.pull({u}), leaves_, program_->parameterCount(), u.options());
+    return flattened(backward_.pull({u}), leaves_, point_.params.numel(), u.options());
+  }
+
+  void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) override {
+    perSampleJacobian(point_, begin, end, out, stop);
   }
 
   int64_t bytes() const override { return bytes_; }
@@ -86,7 +94,7 @@ class AutogradLinearization : public Linearization {
   at::Tensor push(const std::vector<at::Tensor>& tangents) {
     if (tangents_) {
       try {
-        return tangents_->push(tangents, program_->output());
+        return tangents_->push(tangents, point_.program->output());
       } catch (const c10::NotImplementedError&) {  // some operator lacks forward mode
         tangents_.reset();
         keepForward(y_);
@@ -96,7 +104,7 @@ class AutogradLinearization : public Linearization {
     return forward_.pull(tangents).front();
   }
 
-  std::shared_ptr<const Program> program_;
+  Point point_;
   std::vector<at::Tensor> leaves_;
   at::Tensor output_;
   KeptGraph backward_;                      ///< u ↦ Jᵀu
@@ -108,8 +116,8 @@ class AutogradLinearization : public Linearization {
 
 }  // namespace
 
-std::unique_ptr<Linearization> linearizeAutograd(const Point& point) {
-  return std::make_unique<AutogradLinearization>(point);
+std::unique_ptr<Linearization> linearizeAutograd(const Point& point, const StopToken& stop) {
+  return std::make_unique<AutogradLinearization>(point, stop);
 }
 
 }  // namespace tc

@@ -15,6 +15,11 @@ namespace tc {
 /// only in the first product.
 ///
 /// Keeps references to the point's tensors, whose contents must stay as they are.
-std::unique_ptr<Linearization> linearizeAutograd(const Point& point);
+std::unique_ptr<Linearization> linearizeAutograd(const Point& point, const StopToken& stop);
+
+/// The same for one product: a forward pass in which each operator is linearised, applied to the
+/// tangents and forgotten, then a backward pass; in chunks of `chunkSize` rows, 0 for as many as
+/// `rowsAtOnce` says.
+std::unique_ptr<Linearization> linearizeAutogradOnce(const Point& point, int64_t chunkSize);
 
 }  // namespace tc

@@ -4,14 +4,17 @@
 #include <c10/util/Exception.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/engine.h>
+#include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/functions/basic_ops.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <memory>
 #include <unordered_set>
 
 #include "core/program/program.h"
 #include "core/runtime/error.h"
 #include "core/runtime/reason.h"
+#include "core/runtime/stop.h"
 
 namespace tc {
 
@@ -19,6 +22,33 @@ using torch::autograd::Edge;
 using torch::autograd::Node;
 
 namespace {
+
+/// Called by libtorch's engine before the function that it belongs to.
+class Poll : public torch::autograd::FunctionPreHook {
+ public:
+  torch::autograd::variable_list operator()(const torch::autograd::variable_list& grads) override {
+    StopScope::poll();
+    return grads;
+  }
+};
+
+/// Calls `visit(node)` once for each node of the graph below `roots`, until it returns false.
+template <typename Visit>
+void forEachNode(const std::vector<Edge>& roots, Visit&& visit) {
+  std::unordered_set<Node*> seen;
+  std::vector<Node*> open;
+  const auto discover = [&](const Edge& edge) {
+    if (edge.is_valid() && seen.insert(edge.function.get()).second)
+      open.push_back(edge.function.get());
+  };
+  for (const Edge& root : roots) discover(root);
+  while (!open.empty()) {
+    Node* const node = open.back();
+    open.pop_back();
+    if (!visit(*node)) return;
+    for (const Edge& edge : node->next_edges()) discover(edge);
+  }
+}
 
 /// Runs `body`; libtorch's "derivative for … is not implemented" becomes ERR_UNSUPPORTED_OP.
 template <typename Body>
@@ -47,9 +77,18 @@ Edge edgeOf(const at::Tensor& tensor) {
   return torch::autograd::impl::gradient_edge(tensor);
 }
 
+void makeInterruptible(const std::vector<Edge>& roots) {
+  forEachNode(roots, [](Node& node) {
+    // A leaf of the graph computes nothing.
+    if (node.num_outputs() > 0) node.add_pre_hook(std::make_unique<Poll>());
+    return true;
+  });
+}
+
 std::vector<at::Tensor> differentiableGradient(const at::Tensor& y,
                                                const std::vector<at::Tensor>& leaves,
                                                const at::Tensor& cotangent) {
+  makeInterruptible({edgeOf(y)});
   return namingOperators([&] {
     return torch::autograd::grad({y}, leaves, {cotangent}, /*retain_graph=*/true,
                                  /*create_graph=*/true, /*allow_unused=*/true);
@@ -64,6 +103,7 @@ KeptGraph::KeptGraph(const std::vector<at::Tensor>& roots, const std::vector<at:
     }
   }
   for (const at::Tensor& leaf : leaves) leaves_.push_back(edgeOf(leaf));
+  makeInterruptible(roots_);
 }
 
 std::vector<at::Tensor> KeptGraph::pull(const std::vector<at::Tensor>& cotangents) const {
@@ -79,20 +119,13 @@ std::vector<at::Tensor> KeptGraph::pull(const std::vector<at::Tensor>& cotangent
 }
 
 std::string KeptGraph::missingDerivative() const {
-  std::unordered_set<const Node*> seen;
-  std::vector<const Node*> open;
-  const auto visit = [&](const Edge& edge) {
-    if (edge.is_valid() && seen.insert(edge.function.get()).second)
-      open.push_back(edge.function.get());
-  };
-  for (const Edge& root : roots_) visit(root);
-  while (!open.empty()) {
-    const Node* node = open.back();
-    open.pop_back();
-    if (const auto* error = dynamic_cast<const torch::autograd::Error*>(node)) return error->msg;
-    for (const Edge& edge : node->next_edges()) visit(edge);
-  }
-  return {};
+  std::string missing;
+  forEachNode(roots_, [&](const Node& node) {
+    if (const auto* error = dynamic_cast<const torch::autograd::Error*>(&node))
+      missing = error->msg;
+    return missing.empty();
+  });
+  return missing;
 }
 
 at::Tensor flattened(const std::vector<at::Tensor>& parts, const std::vector<at::Tensor>& like,

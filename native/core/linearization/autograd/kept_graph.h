@@ -17,6 +17,10 @@ std::vector<at::Tensor> leavesAt(const Point& point);
 /// The edge of a tensor in the autograd graph; invalid for a tensor that needs no gradient.
 torch::autograd::Edge edgeOf(const at::Tensor& tensor);
 
+/// From now on backward passes through the graph below `roots` poll the token of the thread they
+/// run on (StopScope) before each of its functions.
+void makeInterruptible(const std::vector<torch::autograd::Edge>& roots);
+
 /// ∂⟨y, cotangent⟩/∂leaves as tensors that can be differentiated again; undefined where a leaf is
 /// not reached. Throws Error ERR_UNSUPPORTED_OP, naming the operator, where a derivative does not
 /// exist.

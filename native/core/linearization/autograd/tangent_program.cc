@@ -10,6 +10,8 @@
 
 #include "core/program/program.h"
 
+#include "core/runtime/stop.h"
+
 namespace tc {
 namespace {
 
@@ -101,7 +103,10 @@ void TangentProgram::record(const Program::Node& node, const torch::jit::Stack& 
 }
 
 at::Tensor TangentProgram::push(std::vector<at::Tensor> tangents, int64_t output) const {
-  for (const TangentStep& step : steps_) step.run(tangents);
+  for (const TangentStep& step : steps_) {
+    StopScope::poll();
+    step.run(tangents);
+  }
   const auto index = static_cast<size_t>(output);
   return index < tangents.size() ? tangents[index] : at::Tensor();
 }

@@ -53,7 +53,7 @@ class TangentProgram {
 
   /// The tangent of the value numbered `output` for those of the parameters, each of its
   /// parameter's shape. Undefined where no parameter reaches it; may be a view of what came in.
-  /// Throws as `TangentStep::run`.
+  /// Polls the thread's token before each step. Throws as `TangentStep::run`.
   at::Tensor push(std::vector<at::Tensor> tangents, int64_t output) const;
 
  private:

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "core/linearization/linearization.h"
@@ -20,19 +19,13 @@ std::string fusedObstacle(const Point& point);
 /// precision it is to run: its rows are independent of one another.
 bool isChain(const Point& point);
 
-/// The fused engine's linearisation, tile by tile on the CPU (core/fused/tile.h); null where it
-/// cannot run the point.
-std::unique_ptr<Linearization> linearizeFused(const Point& point, int64_t products);
+/// The fused engine's linearisation, tile by tile on the CPU (fused/tile.h). Throws Error
+/// ERR_UNSUPPORTED_OP where it cannot run the point.
+std::unique_ptr<Linearization> linearizeFused(const Point& point, int64_t products,
+                                              const StopToken& stop);
 
-/// Jᵀ(J v) over all rows of the point, in one pass that keeps nothing beyond a tile (or, where the
-/// plan shares rows, beyond the layers' values and cotangents); empty where the engine cannot run
-/// the point. Throws Error ABORTED.
-std::optional<at::Tensor> fusedMatvec(const Point& point, const at::Tensor& v,
-                                      const StopToken& stop);
-
-/// Writes the per-sample Jacobian of rows [begin, end) of the batch into `out`, [(end −
-/// begin)·outputs, P], contiguous; row sample·outputs + output. False, and nothing done, where the
-/// engine cannot run the point.
-bool fusedJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out);
+/// The same for one product: Jᵀ(J v) over all rows of the point, in one pass that keeps nothing
+/// beyond a tile (or, where the plan shares rows, beyond the layers' values and cotangents).
+std::unique_ptr<Linearization> linearizeFusedOnce(const Point& point);
 
 }  // namespace tc

@@ -121,7 +121,7 @@ void addUpper(const at::Tensor& jacobian, const at::Tensor& gram, const StopToke
 }
 
 template <typename T>
-at::Tensor multiplyUpper(const at::Tensor& upper, const at::Tensor& v) {
+at::Tensor multiplyUpper(const at::Tensor& upper, const at::Tensor& v, const StopToken& stop) {
   const int64_t columns = upper.size(0);
   // The rows of a triangle shrink: dealing them out like cards shares the work evenly.
   constexpr int64_t kDeal = 16;
@@ -134,7 +134,8 @@ at::Tensor multiplyUpper(const at::Tensor& upper, const at::Tensor& v) {
   double* const base = sums.mutable_data_ptr<double>();
   forkJoin(workers, [&](int64_t worker) {
     double* const y = base + worker * columns;
-    for (int64_t deal = worker * kDeal; deal < columns; deal += workers * kDeal) {
+    for (int64_t deal = worker * kDeal; deal < columns && !stop.requested();
+         deal += workers * kDeal) {
       for (int64_t i = deal; i < std::min(columns, deal + kDeal); ++i) {
         const T* const row = f + i * columns;
         const double left = x[i];
@@ -159,6 +160,7 @@ at::Tensor multiplyUpper(const at::Tensor& upper, const at::Tensor& v) {
       }
     }
   });
+  stop.poll();
   return sums.sum(0).to(v.scalar_type());
 }
 
@@ -169,10 +171,10 @@ void addGramUpper(const at::Tensor& jacobian, const at::Tensor& gram, const Stop
   addUpper<double>(jacobian, gram, stop);
 }
 
-at::Tensor symmetricMatvec(const at::Tensor& upper, const at::Tensor& v) {
+at::Tensor symmetricMatvec(const at::Tensor& upper, const at::Tensor& v, const StopToken& stop) {
   const at::Tensor vector = v.contiguous();
-  return upper.scalar_type() == at::kFloat ? multiplyUpper<float>(upper, vector)
-                                           : multiplyUpper<double>(upper, vector);
+  return upper.scalar_type() == at::kFloat ? multiplyUpper<float>(upper, vector, stop)
+                                           : multiplyUpper<double>(upper, vector, stop);
 }
 
 }  // namespace tc::fused

@@ -12,6 +12,6 @@ namespace tc::fused {
 void addGramUpper(const at::Tensor& jacobian, const at::Tensor& gram, const StopToken& stop);
 
 /// F v from the upper triangle of the symmetric F, [P, P].
-at::Tensor symmetricMatvec(const at::Tensor& upper, const at::Tensor& v);
+at::Tensor symmetricMatvec(const at::Tensor& upper, const at::Tensor& v, const StopToken& stop);
 
 }  // namespace tc::fused

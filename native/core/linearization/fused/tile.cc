@@ -7,6 +7,38 @@
 #include "core/profiler/stage.h"
 
 namespace tc::fused {
+namespace {
+
+/// Multiply-adds between two looks at the stop token: some milliseconds of a core.
+constexpr int64_t kUninterrupted = int64_t{1} << 27;
+/// Rows that the kernels take at once: cut at multiples of it, a product is the same bit for bit.
+constexpr int64_t kRowsAtOnce = 72;
+
+}  // namespace
+
+template <typename T>
+template <typename Multiply>
+void TileProgram<T>::inParts(const Product<T>& product, const StopToken& stop,
+                             Multiply&& multiply) const {
+  const int64_t row = product.n * product.k;
+  if (product.m * row <= kUninterrupted) return multiply(product, 0);
+  const int64_t rows = std::max<int64_t>(1, kUninterrupted / row / kRowsAtOnce) * kRowsAtOnce;
+  for (int64_t first = 0; first < product.m && !stop.requested(); first += rows) {
+    Product<T> part = product;
+    part.m = std::min(rows, product.m - first);
+    part.a = product.a + first * product.aRow;
+    if (product.a2 != nullptr) part.a2 = product.a2 + first * product.aRow;
+    if (product.c != nullptr) part.c = product.c + first * product.cRow;
+    if (product.bias != nullptr) part.bias = product.bias + first;
+    if (product.scale != nullptr) part.scale = product.scale + first * product.cRow;
+    multiply(part, first);
+  }
+}
+
+template <typename T>
+void TileProgram<T>::multiply(const Product<T>& product, const StopToken& stop) const {
+  inParts(product, stop, [&](const Product<T>& part, int64_t) { kernels_.product(part); });
+}
 
 template <typename T>
 Product<T> TileProgram<T>::product(const Matrix<const T>& b, const Matrix<T>& c) const {
@@ -34,7 +66,8 @@ const T* TileProgram<T>::rowsOf(int64_t l, int64_t n, const Prepared& tile) cons
 }
 
 template <typename T>
-void TileProgram<T>::prepare(const T* x, int64_t n, T* kept, T* scratch) const {
+void TileProgram<T>::prepare(const T* x, int64_t n, T* kept, T* scratch,
+                             const StopToken& stop) const {
   const profiling::Stage stage("torch_curvature::forward_tiles");
   stage.counts(n * analytic_.forward, n * executed_.forward);
   const Preparing tile(plan_, padded(n), kept, scratch);
@@ -48,7 +81,7 @@ void TileProgram<T>::prepare(const T* x, int64_t n, T* kept, T* scratch) const {
     std::fill(inputs + n, inputs + tile.columns(), inputs[n - 1]);
   }
   int64_t first = chain_.size();  // the first linear layer
-  for (int64_t l = 0; l < chain_.size(); ++l) {
+  for (int64_t l = 0; l < chain_.size() && !stop.requested(); ++l) {
     const Layer& layer = chain_.layer(l);
     const Matrix<T> result = value(l + 1);
     if (const auto& linear = layer.linear) {
@@ -58,7 +91,7 @@ void TileProgram<T>::prepare(const T* x, int64_t n, T* kept, T* scratch) const {
       Product<T> z = product(value(l), result);
       z.a = params_ + linear->weight, z.aRow = linear->in;
       z.bias = linear->bias ? params_ + *linear->bias : nullptr;
-      kernels_.product(z);
+      multiply(z, stop);
     } else {
       copy<T>(value(l), result);
     }
@@ -71,7 +104,9 @@ void TileProgram<T>::prepare(const T* x, int64_t n, T* kept, T* scratch) const {
   if (first < plan_.cut) {
     const profiling::Stage direct("torch_curvature::direct_cotangents");
     direct.counts(0, n * executed_.direct);
-    for (int64_t output = 0; output < chain_.outputs(); ++output) makeDirect(first, output, tile);
+    for (int64_t output = 0; output < chain_.outputs(); ++output) {
+      makeDirect(first, output, tile, stop);
+    }
   }
 }
 
@@ -88,7 +123,8 @@ void TileProgram<T>::reverseSkip(int64_t l, const Matrix<const T>& e, const Memo
 
 template <typename T>
 template <typename Memory, typename Place, typename Use>
-void TileProgram<T>::reverse(int64_t lowest, const Memory& tile, Place&& place, Use&& use) const {
+void TileProgram<T>::reverse(int64_t lowest, const Memory& tile, Place&& place, Use&& use,
+                             const StopToken& stop) const {
   bool isDelta = false;  // the slot was passed over: δ_l is in its place already
   for (int64_t l = chain_.size() - 1;; --l) {
     const Layer& layer = chain_.layer(l);
@@ -103,7 +139,7 @@ void TileProgram<T>::reverse(int64_t lowest, const Memory& tile, Place&& place, 
       }
     }
     use(l, delta);
-    if (l == lowest) return;
+    if (l == lowest || stop.requested()) return;
 
     isDelta = isScaledProduct(l - 1);
     const Matrix<T> below = isDelta ? place(l - 1) : tile.slot(l);
@@ -112,7 +148,7 @@ void TileProgram<T>::reverse(int64_t lowest, const Memory& tile, Place&& place, 
       e.a = params_ + linear->weight, e.aRow = 1, e.aColumn = linear->in;
       e.accumulate = plan_.isReceived(l);
       e.scale = isDelta ? tile.slope(l - 1).data : nullptr;
-      kernels_.product(e);
+      multiply(e, stop);
     } else if (plan_.isReceived(l)) {
       add(delta, below);
     } else {
@@ -122,24 +158,27 @@ void TileProgram<T>::reverse(int64_t lowest, const Memory& tile, Place&& place, 
 }
 
 template <typename T>
-void TileProgram<T>::makeDirect(int64_t lowest, int64_t output, const Preparing& tile) const {
+void TileProgram<T>::makeDirect(int64_t lowest, int64_t output, const Preparing& tile,
+                                const StopToken& stop) const {
   const Matrix<T> unit = tile.slot(chain_.size());
   fill(unit, T(0));
   std::fill_n(unit[output], unit.columns, T(1));
   reverse(
       lowest, tile,
       [&](int64_t l) { return plan_.isDirect(l) ? tile.direct(l, output) : tile.slot(l + 1); },
-      [](int64_t, const Matrix<T>&) {});
+      [](int64_t, const Matrix<T>&) {}, stop);
 }
 
 template <typename T>
-void TileProgram<T>::push(const T* v, int64_t n, const T* kept, T* scratch) const {
+void TileProgram<T>::push(const T* v, int64_t n, const T* kept, T* scratch,
+                          const StopToken& stop) const {
   const profiling::Stage stage("torch_curvature::tangent");
   stage.counts(n * analytic_.tangent, n * executed_.tangent);
   const Prepared tile = prepared(n, kept, scratch);
   const Matrix<T> dy = tile.tangent();
   fill(dy, T(0));
   for (int64_t l = 0; l < chain_.size(); ++l) {
+    if (stop.requested()) return;
     const Layer& layer = chain_.layer(l);
     const bool direct = plan_.isDirect(l);
     if (!direct && !plan_.isActive(l + 1)) continue;
@@ -151,9 +190,11 @@ void TileProgram<T>::push(const T* v, int64_t n, const T* kept, T* scratch) cons
       if (direct) {
         const T* const d = tile.direct(l, 0).data;
         if (chain_.outputs() == 1) {
-          kernels_.productDot(z, d, dy.data);
+          inParts(z, stop, [&](const Product<T>& part, int64_t begin) {
+            kernels_.productDot(part, d + begin * dy.row, dy.data);
+          });
         } else {
-          kernels_.product(z);
+          multiply(z, stop);
           kernels_.dots(chain_.outputs(), linear->out, dy.columns, dy.row, d, tile.directStride(l),
                         result.data, dy.data);
         }
@@ -164,7 +205,7 @@ void TileProgram<T>::push(const T* v, int64_t n, const T* kept, T* scratch) cons
         z.b2 = tile.slot(l).data;
       }
       z.scale = layer.activates() ? tile.slope(l).data : nullptr;
-      kernels_.product(z);
+      multiply(z, stop);
     } else if (layer.activates()) {
       multiply(tile.slope(l), tile.slot(l), result);
     } else {
@@ -177,7 +218,7 @@ void TileProgram<T>::push(const T* v, int64_t n, const T* kept, T* scratch) cons
 
 template <typename T>
 void TileProgram<T>::weightGradient(int64_t l, const Samples& samples, int64_t first, int64_t last,
-                                    T* gradient, bool overwrites) const {
+                                    T* gradient, bool overwrites, const StopToken& stop) const {
   const Linear& linear = *chain_.layer(l).linear;
   const profiling::Stage stage("torch_curvature::weight_gradients");
   stage.counts(2 * linear.in * (last - first) * samples.n);
@@ -192,7 +233,7 @@ void TileProgram<T>::weightGradient(int64_t l, const Samples& samples, int64_t f
     g.b = samples.rows, g.bRow = plan_.strideOf(l);
     g.c = weight, g.cRow = linear.in;
     g.accumulate = !overwrites;
-    kernels_.product(g);
+    multiply(g, stop);
   }
   const int64_t others = linear.in - byProduct;
   if (others > 0) {
@@ -221,15 +262,15 @@ void TileProgram<T>::share(int64_t l, int64_t n, const Matrix<const T>& delta, c
 
 template <typename T>
 void TileProgram<T>::pullRows(int64_t index, int64_t workers, int64_t n, const T* shared,
-                              T* gradient, bool overwrites) const {
-  for (int64_t l = 0; l < chain_.size(); ++l) {
+                              T* gradient, bool overwrites, const StopToken& stop) const {
+  for (int64_t l = 0; l < chain_.size() && !stop.requested(); ++l) {
     const auto& linear = chain_.layer(l).linear;
     if (!linear) continue;
     const SharedLayout::Layer& from = plan_.shares(l);
     const Share rows(linear->out, index, workers);
     const Matrix<const T> delta{shared + from.delta, linear->out, padded(n), plan_.shared.row};
     weightGradient(l, {n, delta, shared + from.rows, shared + from.values}, rows.begin, rows.end,
-                   gradient, overwrites);
+                   gradient, overwrites, stop);
     if (linear->bias) {
       T* const bias = gradient + *linear->bias + rows.begin;
       if (overwrites) std::fill_n(bias, rows.end - rows.begin, T(0));
@@ -240,12 +281,13 @@ void TileProgram<T>::pullRows(int64_t index, int64_t workers, int64_t n, const T
 
 template <typename T>
 void TileProgram<T>::useDelta(int64_t l, int64_t n, const Matrix<const T>& delta,
-                              const Prepared& tile, const Target& target, bool summed) const {
+                              const Prepared& tile, const Target& target, bool summed,
+                              const StopToken& stop) const {
   if (plan_.sharesRows()) return share(l, n, delta, tile, target);
   const int64_t byProduct = plan_.columnsByProduct(l);
   const T* const rows = byProduct > 0 ? rowsOf(l, n, tile) : nullptr;
   weightGradient(l, {n, delta, rows, tile.value(l)[byProduct]}, 0, chain_.width(l + 1),
-                 target.gradient, /*overwrites=*/false);
+                 target.gradient, /*overwrites=*/false, stop);
   const auto& bias = chain_.layer(l).linear->bias;
   if (bias && !summed) {
     kernels_.rowSums(delta.rows, delta.columns, delta.row, delta.data, target.gradient + *bias);
@@ -253,7 +295,8 @@ void TileProgram<T>::useDelta(int64_t l, int64_t n, const Matrix<const T>& delta
 }
 
 template <typename T>
-void TileProgram<T>::pull(int64_t n, const T* kept, T* scratch, const Target& target) const {
+void TileProgram<T>::pull(int64_t n, const T* kept, T* scratch, const Target& target,
+                          const StopToken& stop) const {
   const profiling::Stage stage("torch_curvature::transposed");
   stage.counts(n * analytic_.transposed, n * executed_.transposed);
   const Prepared tile = prepared(n, kept, scratch);
@@ -265,10 +308,11 @@ void TileProgram<T>::pull(int64_t n, const T* kept, T* scratch, const Target& ta
     reverse(
         lowest, tile, [&](int64_t l) { return tile.slot(l + 1); },
         [&](int64_t l, const Matrix<T>& delta) {
-          if (chain_.layer(l).linear) useDelta(l, n, delta, tile, target, /*summed=*/false);
-        });
+          if (chain_.layer(l).linear) useDelta(l, n, delta, tile, target, /*summed=*/false, stop);
+        },
+        stop);
   }
-  for (int64_t l = 0; l < plan_.cut; ++l) {
+  for (int64_t l = 0; l < plan_.cut && !stop.requested(); ++l) {
     if (!plan_.isDirect(l)) continue;
     const auto& bias = chain_.layer(l).linear->bias;
     const Matrix<T> delta = tile.delta(l);
@@ -276,24 +320,24 @@ void TileProgram<T>::pull(int64_t n, const T* kept, T* scratch, const Target& ta
     kernels_.weighted(chain_.outputs(), delta.rows, delta.columns, delta.row, u.data,
                       tile.direct(l, 0).data, tile.directStride(l), delta.data,
                       sums ? target.gradient + *bias : nullptr);
-    useDelta(l, n, delta, tile, target, /*summed=*/true);
+    useDelta(l, n, delta, tile, target, /*summed=*/true, stop);
   }
 }
 
 template <typename T>
 void TileProgram<T>::pushPull(const T* v, int64_t n, const T* kept, T* scratch,
-                              const Target& target) const {
-  push(v, n, kept, scratch);
+                              const Target& target, const StopToken& stop) const {
+  push(v, n, kept, scratch, stop);
   const Prepared tile = prepared(n, kept, scratch);
   const Matrix<T> u = tile.cotangent();
   copy<T>(tile.tangent(), u);
   for (int64_t o = 0; o < u.rows; ++o) std::fill(u[o] + n, u[o] + u.columns, T(0));
-  pull(n, kept, scratch, target);
+  pull(n, kept, scratch, target, stop);
 }
 
 template <typename T>
-void TileProgram<T>::jacobian(int64_t n, const T* kept, T* scratch, int64_t parameters,
-                              T* out) const {
+void TileProgram<T>::jacobian(int64_t n, const T* kept, T* scratch, int64_t parameters, T* out,
+                              const StopToken& stop) const {
   const int64_t outputs = chain_.outputs();
   const Prepared tile = prepared(n, kept, scratch);
   const profiling::Stage stage("torch_curvature::jacobian_rows");
@@ -321,7 +365,7 @@ void TileProgram<T>::jacobian(int64_t n, const T* kept, T* scratch, int64_t para
     const auto& linear = chain_.layer(l).linear;
     if (!linear) continue;
     const T* const rows = rowsOf(l, n, tile);
-    for (int64_t t = 0; t < n; ++t) {
+    for (int64_t t = 0; t < n && !stop.requested(); ++t) {
       const T* const value = rows + t * plan_.strideOf(l);
       for (int64_t o = 0; o < outputs; ++o) {
         T* const gradient = out + (t * outputs + o) * parameters;

@@ -6,6 +6,7 @@
 #include "core/linearization/fused/layout.h"
 #include "core/linearization/fused/tile_memory.h"
 #include "core/linearization/fused/work.h"
+#include "core/runtime/stop.h"
 
 namespace tc::fused {
 
@@ -29,6 +30,9 @@ namespace tc::fused {
 /// Where the plan shares rows, G and g are not made tile by tile, but row by row once all tiles of
 /// a round have left δ and v in the shared memory.
 ///
+/// Everything looks at the stop token between layers and within wide ones. Once a stop was
+/// requested, what it leaves is worthless.
+///
 /// `kept` and `scratch` are memory for one tile as the plan lays it out; `n` the samples in the
 /// tile, at most plan.tile. Columns beyond the last sample repeat it, and are given no cotangent.
 template <typename T>
@@ -43,9 +47,9 @@ class TileProgram {
         executed_(executedWork(plan)) {}
 
   /// The forward pass: fills `kept` from inputs x [n][width]. Called before the others.
-  void prepare(const T* x, int64_t n, T* kept, T* scratch) const;
+  void prepare(const T* x, int64_t n, T* kept, T* scratch, const StopToken& stop) const;
   /// J v: fills the tangent in the scratch memory.
-  void push(const T* v, int64_t n, const T* kept, T* scratch) const;
+  void push(const T* v, int64_t n, const T* kept, T* scratch, const StopToken& stop) const;
   /// What becomes of a tile's δ: `gradient` += Jᵀu or, where rows are shared, the `shared` memory's
   /// columns from `first` on, the tile's first sample in the round.
   struct Target {
@@ -54,17 +58,20 @@ class TileProgram {
     int64_t first;
   };
   /// For the cotangent u in the scratch memory, zero beyond column n.
-  void pull(int64_t n, const T* kept, T* scratch, const Target& target) const;
+  void pull(int64_t n, const T* kept, T* scratch, const Target& target,
+            const StopToken& stop) const;
   /// For u = J v
-  void pushPull(const T* v, int64_t n, const T* kept, T* scratch, const Target& target) const;
+  void pushPull(const T* v, int64_t n, const T* kept, T* scratch, const Target& target,
+                const StopToken& stop) const;
   /// gradient += Jᵀu, or = if it `overwrites`, the share of worker `index` of `workers`, for the
   /// `n` samples of a round, whose tiles have filled the shared memory.
   void pullRows(int64_t index, int64_t workers, int64_t n, const T* shared, T* gradient,
-                bool overwrites) const;
+                bool overwrites, const StopToken& stop) const;
 
   /// Row sample·outputs + output of `out`, [n·outputs][parameters]: the gradient of that output at
   /// that sample. For a plan with all layers below the cut.
-  void jacobian(int64_t n, const T* kept, T* scratch, int64_t parameters, T* out) const;
+  void jacobian(int64_t n, const T* kept, T* scratch, int64_t parameters, T* out,
+                const StopToken& stop) const;
 
   /// Samples in the columns, as in a tile, to samples in the rows [n][width].
   void toRows(int64_t width, int64_t n, const T* columns, T* rows) const {
@@ -84,8 +91,13 @@ class TileProgram {
     return {plan_, padded(n), kept, scratch};
   }
 
-  /// c = A B; `fields` may be added to before it is computed.
+  /// c = A b, with A still to be given.
   Product<T> product(const Matrix<const T>& b, const Matrix<T>& c) const;
+  /// Calls `multiply(part, first)` with a product, or with some rows of it at a time, from `first`
+  /// on, where it is large.
+  template <typename Multiply>
+  void inParts(const Product<T>& product, const StopToken& stop, Multiply&& multiply) const;
+  void multiply(const Product<T>& product, const StopToken& stop) const;
   void add(const Matrix<const T>& a, const Matrix<T>& c) const {
     kernels_.add(a.rows, a.columns, a.row, a.data, c.data);
   }
@@ -95,12 +107,14 @@ class TileProgram {
   }
 
   /// D_l of one output, for all direct layers from `lowest` on.
-  void makeDirect(int64_t lowest, int64_t output, const Preparing& tile) const;
+  void makeDirect(int64_t lowest, int64_t output, const Preparing& tile,
+                  const StopToken& stop) const;
 
   /// The cotangents δ_l of the layers from the last down to `lowest`, for the e_L in its slot.
   /// `place(l)` is where δ_l goes; `use(l, δ_l)` sees it there.
   template <typename Memory, typename Place, typename Use>
-  void reverse(int64_t lowest, const Memory& tile, Place&& place, Use&& use) const;
+  void reverse(int64_t lowest, const Memory& tile, Place&& place, Use&& use,
+               const StopToken& stop) const;
   /// Adds e_{l+1} to the cotangent of the earlier value that layer l adds.
   template <typename Memory>
   void reverseSkip(int64_t l, const Matrix<const T>& e, const Memory& tile) const;
@@ -116,7 +130,7 @@ class TileProgram {
   /// What the tile has to do for the gradients of layer l once it has δ_l: of the weight, and of
   /// the bias if it is not `summed` already.
   void useDelta(int64_t l, int64_t n, const Matrix<const T>& delta, const Prepared& tile,
-                const Target& target, bool summed) const;
+                const Target& target, bool summed, const StopToken& stop) const;
   /// Puts δ_l and v_l into the shared memory.
   void share(int64_t l, int64_t n, const Matrix<const T>& delta, const Prepared& tile,
              const Target& target) const;
@@ -129,7 +143,7 @@ class TileProgram {
   };
   /// Rows [first, last) of G_l, added to those of the gradient, or = if it `overwrites`.
   void weightGradient(int64_t l, const Samples& samples, int64_t first, int64_t last, T* gradient,
-                      bool overwrites) const;
+                      bool overwrites, const StopToken& stop) const;
 
   const Plan& plan_;
   const Chain& chain_;

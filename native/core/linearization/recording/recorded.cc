@@ -18,10 +18,17 @@ class RecordedLinearization : public Linearization {
   }
 
   const at::Tensor& output() const override { return output_; }
-  at::Tensor jvp(const at::Tensor& v) override { return apply(jvp_, &Linearization::jvp, v); }
-  at::Tensor vjp(const at::Tensor& u) override { return apply(vjp_, &Linearization::vjp, u); }
-  at::Tensor matvec(const at::Tensor& v) override {
-    return apply(matvec_, &Linearization::matvec, v);
+  at::Tensor jvp(const at::Tensor& v, const StopToken& stop) override {
+    return apply(jvp_, &Linearization::jvp, v, stop);
+  }
+  at::Tensor vjp(const at::Tensor& u, const StopToken& stop) override {
+    return apply(vjp_, &Linearization::vjp, u, stop);
+  }
+  at::Tensor matvec(const at::Tensor& v, const StopToken& stop) override {
+    return apply(matvec_, &Linearization::matvec, v, stop);
+  }
+  void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) override {
+    inner_->jacobian(begin, end, out, stop);
   }
   const char* engine() const override { return inner_->engine(); }
   int64_t bytes() const override { return inner_->bytes() + recorder_->bytes(); }
@@ -32,8 +39,9 @@ class RecordedLinearization : public Linearization {
     Recorder::Function replay;  ///< empty: not recorded (yet)
   };
 
-  at::Tensor apply(Kind& kind, at::Tensor (Linearization::*product)(const at::Tensor&),
-                   const at::Tensor& input) {
+  using Product = at::Tensor (Linearization::*)(const at::Tensor&, const StopToken&);
+
+  at::Tensor apply(Kind& kind, Product product, const at::Tensor& input, const StopToken& stop) {
     if (kind.replay) {
       try {
         return kind.replay(input);
@@ -41,11 +49,15 @@ class RecordedLinearization : public Linearization {
         kind.replay = nullptr;
       }
     }
-    at::Tensor result = recorder_->run([&] { return ((*inner_).*product)(input); });
+    at::Tensor result = recorder_->run([&] { return ((*inner_).*product)(input, stop); });
     // After a product on this very thread: libraries keep handles and workspaces for each.
     if (++kind.products == kProductsBeforeRecording) {
+      // Half a recording is none: it is made without looking at the token.
       kind.replay = recorder_->record(
-          [this, product](const at::Tensor& each) { return ((*inner_).*product)(each); }, input);
+          [this, product](const at::Tensor& each) {
+            return ((*inner_).*product)(each, StopToken());
+          },
+          input);
     }
     return result;
   }

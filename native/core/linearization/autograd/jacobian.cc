@@ -1,4 +1,4 @@
-#include "core/products/jacobian.h"
+#include "core/linearization/autograd/jacobian.h"
 
 #include <ATen/functorch/BatchedTensorImpl.h>
 #include <ATen/functorch/DynamicLayer.h>
@@ -7,10 +7,12 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include <algorithm>
 #include <string>
 
 #include "core/linearization/autograd/differentiable_kernels.h"
 #include "core/linearization/autograd/kept_graph.h"
+#include "core/linearization/row_work.h"
 #include "core/linearization/rows.h"
 #include "core/program/program.h"
 #include "core/runtime/error.h"
@@ -19,6 +21,11 @@ namespace tc {
 namespace {
 
 namespace functorch = at::functorch;
+
+/// Rows whose gradients are taken in one vmap: enough to fill the cores, few enough to stay in
+/// cache, and no more than have gradients of so many bytes.
+constexpr int64_t kVmapRows = 512;
+constexpr int64_t kVmapBytes = int64_t{64} << 20;
 
 /// One layer of functorch's interpreter stack, popped when the scope ends.
 class Layer {
@@ -102,7 +109,11 @@ void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::T
     y = point.program->run(leaves, samples, point.constants).reshape({-1}).unbind();
   }
   requireOutputs(y.size(), outputs);
+  std::vector<torch::autograd::Edge> roots;
+  for (const at::Tensor& each : y) roots.push_back(edgeOf(each));
+  makeInterruptible(roots);
   for (size_t output = 0; output < y.size(); ++output) {
+    StopScope::poll();
     std::vector<at::Tensor> gradients(leaves.size());
     if (y[output].requires_grad()) {
       gradients =
@@ -134,6 +145,7 @@ void jacobianByRows(const Point& point, int64_t begin, int64_t end, const at::Te
                        .unbind();
     requireOutputs(y.size(), outputs);
     for (int64_t output = 0; output < outputs; ++output) {
+      StopScope::poll();
       const at::Tensor target = out.select(0, (row - begin) / unit * outputs + output);
       const at::Tensor& each = y[static_cast<size_t>(output)];
       std::vector<at::Tensor> gradients(leaves.size());
@@ -154,9 +166,7 @@ void jacobianByRows(const Point& point, int64_t begin, int64_t end, const at::Te
   }
 }
 
-}  // namespace
-
-void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out) {
+void jacobianOfSome(const Point& point, int64_t begin, int64_t end, const at::Tensor& out) {
   try {
     batchedJacobian(point, begin, end, out);
   } catch (const c10::OutOfMemoryError&) {
@@ -168,6 +178,20 @@ void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at:
   }
 }
 
-int64_t outputsPerSample(const Point& point) { return outputLike(point).numel() / point.batch(); }
+}  // namespace
+
+void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out,
+                       const StopToken& stop) {
+  const StopScope scope(stop);
+  const DifferentiableKernels kernels(*point.program);
+  const auto gradientBytes = static_cast<int64_t>(point.params.nbytes());
+  const int64_t fitting = kVmapBytes / std::max<int64_t>(1, gradientBytes);
+  const int64_t few = std::clamp<int64_t>(std::min(fitting, rowsWithinWork(point)), 1, kVmapRows);
+  const int64_t outputs = out.size(0) / (end - begin);
+  forEachChunk(end - begin, wholeUnits(point, few), stop, [&](int64_t first, int64_t last) {
+    jacobianOfSome(point, begin + first, begin + last,
+                   out.narrow(0, first * outputs, (last - first) * outputs));
+  });
+}
 
 }  // namespace tc

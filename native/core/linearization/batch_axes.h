@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/program/program.h"
+
+namespace tc {
+
+/// Follows the batch through one run of a program, as its observer: which axis of each value holds
+/// the rows, where row i of the value comes from row i of the inputs alone. Operators without a
+/// rule here are taken to mix the rows.
+///
+/// What one run shows holds for its number of rows: a size in the program may happen to be that
+/// number. Two runs of different numbers that agree leave no such chance.
+class BatchAxes {
+ public:
+  /// The inputs have `rows` rows, a number that other sizes are unlikely to have.
+  BatchAxes(const Program& program, int64_t rows);
+
+  void observe(const Program::Node& node, const torch::jit::Stack& arguments,
+               const std::vector<at::Tensor>& values);
+
+  /// Whether the rows of a value are its first axis.
+  bool leads(int64_t value) const { return axes_[static_cast<size_t>(value)] == 0; }
+
+ private:
+  int64_t rows_;
+  std::vector<int64_t> axes_;  ///< by value number
+};
+
+}  // namespace tc

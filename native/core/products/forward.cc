@@ -1,0 +1,35 @@
+#include "core/products/forward.h"
+
+#include <ATen/ops/empty.h>
+#include <c10/core/GradMode.h>
+
+#include "core/linearization/rows.h"
+
+namespace tc {
+
+at::Tensor forwardPass(const Point& point, int64_t chunkSize, const StopToken& stop) {
+  const c10::NoGradGuard noGradients;
+  const StopScope scope(stop);
+  const int64_t batch = point.batch();
+  if (batch == 0) return emptyOutput(point);
+  const auto parameters = point.program->unflatten(point.params);
+  at::Tensor result;
+  forEachChunk(batch, rowsAtOnce(point, chunkSize, stop), stop, [&](int64_t begin, int64_t end) {
+    const at::Tensor y =
+        point.program->run(parameters, rows(point.inputs, begin, end), point.constants);
+    requireBatchFirst(y, end - begin);
+    if (end - begin == batch) {
+      result = y;
+      return;
+    }
+    if (!result.defined()) {
+      auto shape = y.sizes().vec();
+      shape[0] = batch;
+      result = at::empty(shape, y.options());
+    }
+    result.narrow(0, begin, end - begin).copy_(y);
+  });
+  return result;
+}
+
+}  // namespace tc
