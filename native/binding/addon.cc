@@ -11,6 +11,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   keepFreedMemory();
   guardAllocations();
   addInfo(env, exports);
+  addTables(env, exports);
   addSettings(env, exports);
   addScheduling(env, exports);
   addProgram(env, exports);

@@ -10,7 +10,7 @@ namespace tc::js {
 namespace {
 
 struct Described {
-  std::string code;
+  ErrorCode code;
   std::string message;
 };
 
@@ -39,7 +39,7 @@ Described describe(const std::exception_ptr& error) {
 Napi::Error translate(Napi::Env env, std::exception_ptr error) noexcept {
   const Described described = describe(error);
   Napi::Error result = Napi::Error::New(env, described.message);
-  result.Set("code", Napi::String::New(env, described.code));
+  result.Set("code", Napi::String::New(env, std::string(described.code.name())));
   return result;
 }
 

@@ -42,6 +42,7 @@ void add(Napi::Env env, Napi::Object exports, const char* name, Function functio
 
 // One function for each topic, called from `addon.cc`.
 void addInfo(Napi::Env env, Napi::Object exports);
+void addTables(Napi::Env env, Napi::Object exports);
 void addSettings(Napi::Env env, Napi::Object exports);
 void addProgram(Napi::Env env, Napi::Object exports);
 void addProducts(Napi::Env env, Napi::Object exports);

@@ -1,143 +1,49 @@
-#include <string_view>
 #include <utility>
 
+#include "binding/arguments.h"
 #include "binding/handles.h"
 #include "binding/operation.h"
 #include "binding/problem.h"
 #include "core/linearization/rows.h"
-#include "core/operators/centered_parts.h"
 #include "core/operators/combine.h"
-#include "core/operators/curvature.h"
+#include "core/operators/fisher.h"
 #include "core/operators/hessian.h"
 #include "core/operators/matrix.h"
+#include "core/operators/request.h"
 #include "core/runtime/device.h"
 #include "core/runtime/error.h"
 
 namespace tc::js {
 namespace {
 
-/// What an operator of a model is made from, once taken from JavaScript.
-struct Recipe {
-  std::string kind;
-  LinearizationPtr linearization;  ///< shared with other operators, or null: make one
-  Point point;
-  c10::Device device = c10::kCPU;
-  ChunkOptions options;
-  ProblemFields problem;
-  std::string
-      part;  ///< of a centred matrix over a stream: `sums`, `around`, or empty for all of it
-  int64_t mcSamples = 1;
-  uint64_t seed = 0;
-  int64_t firstRow = 0;
-  bool cut = false;
-
-  OperatorPtr make(const StopToken& stop) const;
-  OperatorPtr centered(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map) const;
-
- private:
-  OperatorPtr build(const StopToken& stop) const;
-};
-
-/// By which profiles name the products of each kind of operator.
-constexpr std::pair<std::string_view, const char*> kLabels[] = {
-    {"gramian", "torch_curvature::gramian"},
-    {"jacobian", "torch_curvature::jacobian_operator"},
-    {"ntk", "torch_curvature::ntk"},
-    {"hessian", "torch_curvature::hessian"},
-    {"gaussNewton", "torch_curvature::gauss_newton"},
-    {"empiricalFisher", "torch_curvature::empirical_fisher"},
-    {"fisher", "torch_curvature::fisher"},
-};
-
-OperatorPtr Recipe::centered(LinearizationPtr linearization,
-                             std::unique_ptr<CenteredMap> map) const {
-  if (part == "sums") return weightedSums(std::move(linearization), std::move(map));
-  if (part == "around") return productAround(std::move(linearization), std::move(map));
-  return sandwich(std::move(linearization), std::move(map));
-}
-
-OperatorPtr Recipe::make(const StopToken& stop) const {
-  OperatorPtr op = build(stop);
-  for (const auto& [name, label] : kLabels) {
-    if (name == kind) op->setLabel(label);
-  }
-  return op;
-}
-
-OperatorPtr Recipe::build(const StopToken& stop) const {
-  const Point here = linearization ? linearization->point() : placed(point, device);
-  if (cut) requireIndependentRows(here, stop);
-  const RowWeights weights = problem.rowWeights(here);
-  const auto objective = [&] { return problem.objective(here); };
-  const auto notCentred = [&] {
-    if (problem.center) {
-      throw Error("ERR_INVALID_ARGUMENT",
-                  "center is for gramian, jacobian, ntk and the Fisher "
-                  "matrices, not for " +
-                      kind);
-    }
-  };
-  const auto lin = [&] {
-    return linearization ? linearization
-                         : std::make_shared<ChunkedLinearization>(here, options, stop);
-  };
-  if (kind == "gramian") {
-    const LinearizationPtr linear = lin();
-    return centered(linear, rowWeighting(linear->output(), weights));
-  }
-  if (kind == "jacobian") return jacobian(lin(), weights);
-  if (kind == "ntk") return ntk(lin(), weights, stop);
-  if (kind == "hessian") {
-    notCentred();
-    return hessian(here, options, objective(), weights, stop);
-  }
-  if (kind == "gaussNewton") {
-    notCentred();
-    const Objective checked = objective();  // before the forward pass
-    return gaussNewton(lin(), checked, weights);
-  }
-  if (kind == "empiricalFisher") {
-    const Objective checked = objective();
-    const LinearizationPtr linear = lin();
-    linear->requireIndependentRows(stop);  // a gradient of each row
-    return centered(linear, empiricalFisherMap(linear->output(), checked, weights, problem.per));
-  }
-  if (kind == "fisher") {
-    const Objective checked = objective();
-    const LinearizationPtr linear = lin();
-    linear->requireIndependentRows(stop);  // a gradient of each row
-    return centered(linear, monteCarloFisherMap(linear->output(), checked, weights, problem.per,
-                                                Draws(seed, firstRow), mcSamples, stop));
-  }
-  throw Error("ERR_INVALID_ARGUMENT", "there is no operator of the kind '" + kind + "'");
-}
-
 Prepared create(const Napi::CallbackInfo& info, Memory) {
   const Fields fields(info[0]);
-  Recipe recipe;
+  OperatorRequest wanted;
   Prepared prepared;
+  c10::Device device = c10::kCPU;
+  bool cut = false;
   if (fields.has("linearization")) {
-    recipe.linearization = linearizationOf(fields.get("linearization"));
-    recipe.options.chunkSize = fields.integer("chunkSize");
+    wanted.shared = linearizationOf(fields.get("linearization"));
+    wanted.options.chunkSize = fields.integer("chunkSize");
     prepared.threads = static_cast<int>(fields.integer("threads"));
   } else {
     Request request = takeRequest(info, Memory::kCopy);  // what it keeps outlives the call
-    recipe.point = std::move(request.point);
-    recipe.device = request.device;
-    recipe.options = chunkOptions(fields);
-    recipe.cut = request.cut;
+    wanted.point = std::move(request.point);
+    wanted.options = chunkOptions(fields);
+    device = request.device;
+    cut = request.cut;
     prepared = std::move(request.prepared);
   }
-  recipe.kind = fields.text("kind");
-  recipe.problem = problemFields(fields);
-  if (fields.has("mcSamples")) recipe.mcSamples = fields.integer("mcSamples");
-  if (fields.has("seed")) recipe.seed = fields.seed("seed");
-  if (fields.has("firstRow")) recipe.firstRow = fields.integer("firstRow");
-  if (fields.has("part")) recipe.part = fields.text("part");
-  const bool shared = recipe.linearization != nullptr;
-  const Point point = recipe.point;
-  prepared.compute = [recipe = std::move(recipe)](const StopToken& stop) {
-    return Result::of(recipe.make(stop));
+  wanted.problem = problemOf(fields);
+  wanted.arguments = scalarsOf(fields);
+  const bool shared = wanted.shared != nullptr;
+  const Point point = wanted.point;
+  prepared.compute = [kind = fields.text("kind"), wanted = std::move(wanted), device,
+                      cut](const StopToken& stop) {
+    OperatorRequest here = wanted;
+    here.point = here.shared ? here.shared->point() : placed(here.point, device);
+    if (cut) requireIndependentRows(here.point, stop);
+    return Result::of(makeOperator(kind, here, stop));
   };
   prepared.deliver = [shared](Napi::Env env, const Result& result, Napi::Value) {
     const auto& op = result.as<OperatorPtr>();
@@ -154,7 +60,7 @@ Prepared count(const Napi::CallbackInfo& info, Memory memory) {
   };
   Request request = takeRequest(info, memory);
   request.prepared.compute = [point = std::move(request.point), device = request.device,
-                              problem = problemFields(request.fields)](const StopToken&) {
+                              problem = problemOf(request.fields)](const StopToken&) {
     const Point here = placed(point, device);
     const at::Tensor y = outputLike(here);
     const Objective objective = problem.objective(y);
@@ -175,7 +81,7 @@ Prepared gradient(const Napi::CallbackInfo& info, Memory memory) {
   Request request = takeRequest(info, memory);
   request.prepared.compute = [point = request.point, device = request.device, cut = request.cut,
                               options = chunkOptions(request.fields),
-                              problem = problemFields(request.fields)](const StopToken& stop) {
+                              problem = problemOf(request.fields)](const StopToken& stop) {
     const Point here = placed(point, device);
     if (cut) requireIndependentRows(here, stop);
     const Objective objective = problem.objective(here);
@@ -247,7 +153,7 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
   result.Set("symmetric", op->symmetric());
   result.Set("bytes", static_cast<double>(op->bytes()));
   if (op->engine() != nullptr) result.Set("engine", op->engine());
-  const auto shape = outputShape(*op);
+  const auto shape = op->outputShape();
   auto sizes = Napi::Array::New(info.Env(), shape.size());
   for (uint32_t i = 0; i < shape.size(); ++i) sizes.Set(i, static_cast<double>(shape[i]));
   result.Set("outputShape", sizes);

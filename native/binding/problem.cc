@@ -1,8 +1,6 @@
 #include "binding/problem.h"
 
 #include "core/linearization/engine.h"
-#include "core/linearization/rows.h"
-#include "core/runtime/error.h"
 
 namespace tc::js {
 
@@ -15,24 +13,10 @@ ChunkOptions chunkOptions(const Fields& fields) {
   return options;
 }
 
-Objective ProblemFields::objective(const Point& point) const {
-  return objective(outputLike(point));
-}
-
-Objective ProblemFields::objective(const at::Tensor& y) const {
-  if (!target.defined())
-    throw Error("ERR_INVALID_ARGUMENT", "the problem needs a target for its loss");
-  return makeObjective(findLoss(loss), y, target, findReduction(reduction));
-}
-
-RowWeights ProblemFields::rowWeights(const Point& point) const {
-  return RowWeights(weights, center, point.batch(), point.params.options());
-}
-
-ProblemFields problemFields(const Fields& fields) {
-  ProblemFields problem;
+Problem problemOf(const Fields& fields) {
+  Problem problem;
   if (fields.has("loss")) problem.loss = fields.text("loss");
-  problem.reduction = fields.has("reduction") ? fields.text("reduction") : "mean";
+  if (fields.has("reduction")) problem.reduction = fields.text("reduction");
   if (fields.has("target"))
     problem.target = toTensor(fields.get("target"), Memory::kCopy, "target");
   if (fields.has("weights"))

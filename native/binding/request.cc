@@ -30,6 +30,14 @@ bool Fields::has(const char* name) const {
   return !value.IsUndefined() && !value.IsNull();
 }
 
+std::vector<std::string> Fields::names() const {
+  const Napi::Array list = object_.GetPropertyNames();
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i < list.Length(); ++i)
+    names.push_back(Napi::Value(list[i]).ToString().Utf8Value());
+  return names;
+}
+
 uint64_t Fields::seed(const char* name) const {
   const Napi::Value value = get(name);
   if (!value.IsBigInt())
@@ -69,7 +77,8 @@ void requireFitting(const Point& point) {
     const std::string message = reasonOf(error);
     const auto says = [&](const char* words) { return message.find(words) != std::string::npos; };
     if (says("index out of range")) return;
-    throw Error(says("dtype") || says("scalar type") ? "ERR_DTYPE_MISMATCH" : "ERR_SHAPE_MISMATCH",
+    const bool kind = says("dtype") || says("scalar type");
+    throw Error(kind ? ErrorCode("ERR_DTYPE_MISMATCH") : ErrorCode("ERR_SHAPE_MISMATCH"),
                 "x does not fit the model: " + message);
   }
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "binding/operation.h"
 #include "core/program/point.h"
@@ -15,6 +16,8 @@ class Fields {
 
   Napi::Value get(const char* name) const { return object_.Get(name); }
   bool has(const char* name) const;
+  /// Of all fields.
+  std::vector<std::string> names() const;
   double number(const char* name) const { return get(name).ToNumber().DoubleValue(); }
   int64_t integer(const char* name) const { return get(name).ToNumber().Int64Value(); }
   bool flag(const char* name) const { return get(name).ToBoolean(); }

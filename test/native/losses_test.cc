@@ -25,7 +25,7 @@ at::Tensor derivative(const Loss& loss, const at::Tensor& y, const at::Tensor& t
 }  // namespace
 
 TEST_CASE("the curvature of bce_with_logits keeps its digits in both tails") {
-  const auto loss = findLoss("bce_with_logits");
+  const auto loss = losses().at("bce_with_logits");
   const at::Tensor y =
       at::tensor({-300.0, -40.0, -5.0, -1e-9, 0.0, 1e-9, 5.0, 40.0, 300.0}, at::kDouble)
           .unsqueeze(1);
@@ -46,7 +46,7 @@ TEST_CASE("the curvature of bce_with_logits keeps its digits in both tails") {
 }
 
 TEST_CASE("the curvature of cross_entropy keeps its digits where one class is all but certain") {
-  const auto loss = findLoss("cross_entropy");
+  const auto loss = losses().at("cross_entropy");
   const at::Tensor y = at::tensor({0.0, -40.0, -45.0, -50.0}, at::kDouble).unsqueeze(0);
   const at::Tensor p = at::softmax(y, 1);
   const at::Tensor target = at::zeros({1}, at::kLong);

@@ -3,11 +3,14 @@
 #include <cmath>
 #include <functional>
 
+#include "code_of.h"
 #include "core/linearization/rows.h"
 #include "core/operators/callback.h"
 #include "core/operators/centered_parts.h"
 #include "core/operators/combine.h"
-#include "core/operators/curvature.h"
+#include "core/operators/fisher.h"
+#include "core/operators/gauss_newton.h"
+#include "core/operators/gramian.h"
 #include "core/operators/hessian.h"
 #include "core/operators/matrix.h"
 #include "core/runtime/error.h"
@@ -30,7 +33,7 @@ LinearizationPtr linearized(const Model& model, int64_t chunkSize = 0) {
 }
 
 Objective objectiveOf(const Model& model, Reduction reduction = Reduction::kMean) {
-  return makeObjective(findLoss(model.loss), outputLike(model.point), model.target, reduction);
+  return makeObjective(losses().at(model.loss), outputLike(model.point), model.target, reduction);
 }
 
 RowWeights weightsOf(const at::Tensor& weights, bool center, const Model& model) {
@@ -39,10 +42,6 @@ RowWeights weightsOf(const at::Tensor& weights, bool center, const Model& model)
 
 at::Tensor rowWeights(const Model& model) {
   return Random(9).uniform({model.point.batch()}, 0, 2, at::kDouble);
-}
-
-OperatorPtr gramian(const LinearizationPtr& lin, const RowWeights& weights) {
-  return sandwich(lin, rowWeighting(lin->output(), weights));
 }
 
 OperatorPtr empiricalFisher(const LinearizationPtr& lin, const Objective& objective,
@@ -104,15 +103,6 @@ at::Tensor hessianByRows(const std::function<at::Tensor(const at::Tensor&)>& val
 
 int64_t reductionOf(Reduction reduction) {
   return reduction == Reduction::kMean ? at::Reduction::Mean : at::Reduction::Sum;
-}
-
-std::string codeOf(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return "";
 }
 
 }  // namespace
@@ -449,8 +439,9 @@ TEST_CASE("bad input is refused with a code") {
   const Model& regression = table[0];      // mse, output [7, 2]
   const Model& classification = table[2];  // cross_entropy, output [6, 3]
   const auto objective = [](const Model& model, const char* loss, const at::Tensor& target) {
-    return codeOf(
-        [&] { makeObjective(findLoss(loss), outputLike(model.point), target, Reduction::kMean); });
+    return codeOf([&] {
+      makeObjective(losses().at(loss), outputLike(model.point), target, Reduction::kMean);
+    });
   };
   const at::Tensor classes = classification.target;
   CHECK(objective(regression, "mse", at::zeros({7, 3}, at::kDouble)) == "ERR_SHAPE_MISMATCH");

@@ -57,7 +57,7 @@ struct Layer {
           runModel(placed(std::move(point), at::kCPU), at::zeros({1}, at::kDouble));
       return "";
     } catch (const Error& error) {
-      return error.code() + ": " + error.what();
+      return std::string(error.code().name()) + ": " + error.what();
     }
   }
 };

@@ -1,7 +1,6 @@
-#include "core/linearization/rows.h"
-
 #include <functional>
 
+#include "code_of.h"
 #include "core/linearization/chunked.h"
 #include "core/products/dense.h"
 #include "core/products/on_the_fly.h"
@@ -18,15 +17,6 @@ using namespace tc::test;
 namespace {
 
 const StopToken kNever;
-
-std::string codeOf(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return "";
-}
 
 Point pointOf(const Builder& b, ProgramSpec::Ref output, const at::Tensor& x) {
   Point made{b.build(output), {}, {x}, {}};

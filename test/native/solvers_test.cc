@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 
+#include "code_of.h"
 #include "core/operators/combine.h"
 #include "core/operators/matrix.h"
 #include "core/runtime/error.h"
@@ -38,15 +39,6 @@ at::Tensor withSpectrum(const at::Tensor& eigenvalues, uint64_t seed) {
 at::Tensor definite(int64_t n) { return withSpectrum(at::linspace(0.5, 50, n, at::kDouble), 1); }
 
 at::Tensor indefinite(int64_t n) { return withSpectrum(at::linspace(-20, 31, n, at::kDouble), 2); }
-
-std::string codeOf(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return "";
-}
 
 SolverOptions tight() {
   SolverOptions options;

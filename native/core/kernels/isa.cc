@@ -66,6 +66,11 @@ bool forceIsa(Isa isa) {
   return true;
 }
 
+void forceKernels(const Kernels<float>& single, const Kernels<double>& twofold) {
+  selection().single = &single;
+  selection().twofold = &twofold;
+}
+
 template <>
 const Kernels<float>& kernels<float>() {
   return *selection().single;

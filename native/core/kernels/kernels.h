@@ -1,8 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
-#include "core/linearization/fused/chain.h"
+#include "core/kernels/activation.h"
 
 namespace tc::fused {
 
@@ -56,8 +57,8 @@ struct Kernels {
   void (*outer)(int64_t m, int64_t columns, const T* d, int64_t dRow, const T* v, T* g,
                 bool accumulate);
 
-  /// a = φ(a) and, unless null, derivative = φ'(a)
-  void (*activate)(const Activation&, int64_t rows, int64_t n, int64_t row, T* a, T* derivative);
+  /// The activations there are; the rows are the same for all instruction sets.
+  std::span<const ActivationKernel<T>> activations;
   /// c = a ⊙ b
   void (*multiply)(int64_t rows, int64_t n, int64_t row, const T* a, const T* b, T* c);
   /// c += a
@@ -81,6 +82,9 @@ Isa activeIsa();
 /// Forces an instruction set from now on; false if the processor lacks it. For tests: not to be
 /// called while products run.
 bool forceIsa(Isa isa);
+
+/// Puts other kernels in their place until an instruction set is forced again. For tests, likewise.
+void forceKernels(const Kernels<float>& single, const Kernels<double>& twofold);
 
 /// The kernels of the active instruction set, for float and double.
 template <typename T>

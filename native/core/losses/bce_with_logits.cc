@@ -44,8 +44,8 @@ class BinaryCrossEntropy : public Loss {
   }
 };
 
-}  // namespace
+const Rows<LossPtr> kRows(losses(), {{"bce_with_logits", std::make_shared<BinaryCrossEntropy>()}});
 
-std::shared_ptr<const Loss> binaryCrossEntropy() { return std::make_shared<BinaryCrossEntropy>(); }
+}  // namespace
 
 }  // namespace tc

@@ -93,8 +93,8 @@ class CrossEntropy : public Loss {
   }
 };
 
-}  // namespace
+const Rows<LossPtr> kRows(losses(), {{"cross_entropy", std::make_shared<CrossEntropy>()}});
 
-std::shared_ptr<const Loss> crossEntropy() { return std::make_shared<CrossEntropy>(); }
+}  // namespace
 
 }  // namespace tc

@@ -4,12 +4,9 @@
 
 namespace tc {
 
-std::shared_ptr<const Loss> findLoss(const std::string& name) {
-  if (name == "mse") return meanSquaredError();
-  if (name == "cross_entropy") return crossEntropy();
-  if (name == "bce_with_logits") return binaryCrossEntropy();
-  throw Error("ERR_INVALID_ARGUMENT",
-              "loss should be 'mse', 'cross_entropy' or 'bce_with_logits', got '" + name + "'");
+Table<LossPtr>& losses() {
+  static Table<LossPtr> table("loss");
+  return table;
 }
 
 void checkLikeOutput(const at::Tensor& y, const at::Tensor& target) {

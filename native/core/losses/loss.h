@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/losses/draws.h"
+#include "core/runtime/table.h"
 
 namespace tc {
 
@@ -42,12 +43,10 @@ class Loss {
                                      const Draws& draws, int64_t sample) const = 0;
 };
 
-/// The loss called `mse`, `cross_entropy` or `bce_with_logits`. Throws Error ERR_INVALID_ARGUMENT.
-std::shared_ptr<const Loss> findLoss(const std::string& name);
+using LossPtr = std::shared_ptr<const Loss>;
 
-std::shared_ptr<const Loss> meanSquaredError();
-std::shared_ptr<const Loss> crossEntropy();
-std::shared_ptr<const Loss> binaryCrossEntropy();
+/// The losses, by PyTorch's names: each in the file of its name, which adds its row.
+Table<LossPtr>& losses();
 
 /// Throws Error ERR_SHAPE_MISMATCH or ERR_DTYPE_MISMATCH unless `target` has the shape and the
 /// precision of y.

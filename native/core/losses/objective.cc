@@ -12,8 +12,8 @@ Reduction findReduction(const std::string& name) {
   throw Error("ERR_INVALID_ARGUMENT", "reduction should be 'mean' or 'sum', got '" + name + "'");
 }
 
-Objective makeObjective(std::shared_ptr<const Loss> loss, const at::Tensor& y,
-                        const at::Tensor& target, Reduction reduction) {
+Objective makeObjective(LossPtr loss, const at::Tensor& y, const at::Tensor& target,
+                        Reduction reduction) {
   const at::Tensor here = target.to(y.device());
   loss->check(y, here);
   const int64_t terms = loss->terms(y, here);

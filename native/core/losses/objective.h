@@ -12,7 +12,7 @@ Reduction findReduction(const std::string& name);
 /// A loss with its targets and its scale over the whole batch: L = scale · Σ loss. The scale comes
 /// from the whole batch, which makes sums over ragged chunks exact.
 struct Objective {
-  std::shared_ptr<const Loss> loss;
+  LossPtr loss;
   at::Tensor target;
   /// Of the whole batch: what a mean divides by.
   int64_t terms = 0;
@@ -27,7 +27,7 @@ struct Objective {
 };
 
 /// Checks the target against the output y of the whole batch. Throws as `Loss::check` does.
-Objective makeObjective(std::shared_ptr<const Loss> loss, const at::Tensor& y,
-                        const at::Tensor& target, Reduction reduction);
+Objective makeObjective(LossPtr loss, const at::Tensor& y, const at::Tensor& target,
+                        Reduction reduction);
 
 }  // namespace tc

@@ -7,6 +7,8 @@
 
 #include <utility>
 
+#include "core/runtime/error.h"
+
 namespace tc {
 namespace {
 
@@ -87,6 +89,14 @@ OperatorPtr weightedSums(LinearizationPtr linearization, std::unique_ptr<Centere
 OperatorPtr productAround(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map) {
   const int64_t means = map->means();
   return std::make_shared<ProductAround>(std::move(linearization), std::move(map), means);
+}
+
+OperatorPtr centeredPart(const std::string& name, LinearizationPtr linearization,
+                         std::unique_ptr<CenteredMap> map) {
+  if (name == "sums") return weightedSums(std::move(linearization), std::move(map));
+  if (name == "around") return productAround(std::move(linearization), std::move(map));
+  if (name.empty()) return sandwich(std::move(linearization), std::move(map));
+  throw Error("ERR_INVALID_ARGUMENT", "part should be 'sums' or 'around', got '" + name + "'");
 }
 
 }  // namespace tc

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <memory>
+#include <string>
+
 #include "core/operators/jacobian.h"
 
 namespace tc {
@@ -13,5 +16,9 @@ OperatorPtr weightedSums(LinearizationPtr linearization, std::unique_ptr<Centere
 
 /// (v, mean) ↦ JᵀBᵀW(BJ v − 1 meanᵀ), [P, P + means]: what the batch adds to the product.
 OperatorPtr productAround(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map);
+
+/// One of them by name, `sums` or `around`, or for an empty name the whole of JᵀCJ.
+OperatorPtr centeredPart(const std::string& name, LinearizationPtr linearization,
+                         std::unique_ptr<CenteredMap> map);
 
 }  // namespace tc

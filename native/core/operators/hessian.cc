@@ -13,6 +13,7 @@
 #include "core/linearization/autograd/kept_storage.h"
 #include "core/linearization/rows.h"
 #include "core/program/program.h"
+#include "core/operators/request.h"
 #include "core/runtime/error.h"
 #include "core/runtime/stop.h"
 
@@ -119,6 +120,16 @@ OperatorPtr hessian(Point point, const ChunkOptions& options, Objective objectiv
   return std::make_shared<Hessian>(std::move(point), options, std::move(objective),
                                    std::move(weights), stop);
 }
+
+namespace {
+
+OperatorPtr make(const OperatorRequest& request, const StopToken& stop) {
+  return hessian(request.point, request.options, request.objective(), request.rowWeights(), stop);
+}
+
+const Rows<OperatorKind> kRows(operatorKinds(), {{"hessian", {"torch_curvature::hessian", make}}});
+
+}  // namespace
 
 LossGradient lossGradient(const Point& point, const ChunkOptions& options,
                           const Objective& objective, const RowWeights& weights,

@@ -7,6 +7,8 @@
 
 #include "core/linearization/row_work.h"
 
+#include "core/operators/request.h"
+
 namespace tc {
 namespace {
 
@@ -20,7 +22,9 @@ class Jacobian : public LinearOperator {
 
   bool symmetric() const override { return false; }
   const char* engine() const override { return linearization_->engine(); }
-  std::vector<int64_t> outputShape() const { return linearization_->output().sizes().vec(); }
+  std::vector<int64_t> outputShape() const override {
+    return linearization_->output().sizes().vec();
+  }
   int64_t bytes() const override { return linearization_->bytes(); }
 
  protected:
@@ -54,7 +58,7 @@ class Ntk : public LinearOperator {
 
   bool symmetric() const override { return true; }
   const char* engine() const override { return jacobian_->engine(); }
-  std::vector<int64_t> outputShape() const { return jacobian_->outputShape(); }
+  std::vector<int64_t> outputShape() const override { return jacobian_->outputShape(); }
   int64_t bytes() const override { return jacobian_->bytes(); }
 
  protected:
@@ -78,10 +82,23 @@ OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights, const StopTo
       std::make_shared<Jacobian>(std::move(linearization), std::move(weights)));
 }
 
-std::vector<int64_t> outputShape(const LinearOperator& op) {
-  if (const auto* jacobian = dynamic_cast<const Jacobian*>(&op)) return jacobian->outputShape();
-  if (const auto* ntk = dynamic_cast<const Ntk*>(&op)) return ntk->outputShape();
-  return {};
+namespace {
+
+OperatorPtr makeJacobian(const OperatorRequest& request, const StopToken& stop) {
+  RowWeights weights = request.rowWeights();
+  return jacobian(request.linearization(stop), std::move(weights));
 }
+
+OperatorPtr makeNtk(const OperatorRequest& request, const StopToken& stop) {
+  RowWeights weights = request.rowWeights();
+  return ntk(request.linearization(stop), std::move(weights), stop);
+}
+
+const Rows<OperatorKind> kRows(
+    operatorKinds(),
+    {{"jacobian", {"torch_curvature::jacobian_operator", makeJacobian, /*centers=*/true}},
+     {"ntk", {"torch_curvature::ntk", makeNtk, /*centers=*/true}}});
+
+}  // namespace
 
 }  // namespace tc

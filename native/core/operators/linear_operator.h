@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "core/runtime/stop.h"
 
@@ -47,6 +48,9 @@ class LinearOperator {
   void setLabel(const char* name) const { label_ = name; }
   /// Which engine its products run on, "fused" or "autograd"; null where it has none of its own.
   virtual const char* engine() const { return nullptr; }
+
+  /// Shape of the model's outputs, [N, …], where the rows stand for them; empty elsewhere.
+  virtual std::vector<int64_t> outputShape() const { return {}; }
 
   /// Bytes that it keeps for its products, besides those of operators that it is made of.
   virtual int64_t bytes() const { return 0; }

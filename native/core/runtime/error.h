@@ -2,20 +2,20 @@
 
 #include <stdexcept>
 #include <string>
-#include <utility>
+
+#include "core/runtime/error_code.h"
 
 namespace tc {
 
 /// A failure that a caller can cause, with the stable code that JavaScript sees (`ERR_…`).
 class Error : public std::runtime_error {
  public:
-  Error(std::string code, const std::string& message)
-      : std::runtime_error(message), code_(std::move(code)) {}
+  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
 
-  const std::string& code() const noexcept { return code_; }
+  ErrorCode code() const noexcept { return code_; }
 
  private:
-  std::string code_;
+  ErrorCode code_;
 };
 
 }  // namespace tc

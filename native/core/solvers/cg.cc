@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/profiler/stage.h"
+#include "core/solvers/linear_method.h"
 
 namespace tc {
 namespace {
@@ -67,5 +68,11 @@ SolverResult cg(const LinearOperator& a, const at::Tensor& b, const SolverOption
       "float64), or the system has no solution",
       sweep);
 }
+
+namespace {
+
+const Rows<SolverMethod> kRows(solverMethods(), {{"cg", linearMethod<cg>}});
+
+}  // namespace
 
 }  // namespace tc

@@ -14,6 +14,7 @@
 #include "core/profiler/stage.h"
 #include "core/runtime/error.h"
 #include "core/solvers/krylov.h"
+#include "core/solvers/method.h"
 #include "core/solvers/probes.h"
 #include "core/solvers/scale.h"
 #include "core/solvers/symmetry.h"
@@ -325,5 +326,29 @@ EigshResult eigsh(const LinearOperator& a, const EigshOptions& options, const St
   if (whole && sizes.n <= sizes.limit) return solveDense(a, options, sizes, stop);
   return ThickRestartLanczos(a, options, sizes, stop).run();
 }
+
+namespace {
+
+Record run(const LinearOperator& a, const Arguments& given, const StopToken& stop) {
+  EigshOptions options;
+  options.k = given.integer("k", options.k);
+  options.which = findWhich(given.text("which", "LM"));
+  options.tolerance = given.number("tolerance", options.tolerance);
+  options.maxIterations = given.integer("maxIterations", options.maxIterations);
+  options.basis = given.integer("basis", options.basis);
+  options.seed = given.seed("seed");
+  const EigshResult result = eigsh(a, options, stop);
+  return {{{"eigenvalues", result.eigenvalues},
+           {"eigenvectors", result.eigenvectors},
+           {"residualNorms", result.residualNorms},
+           {"iterations", result.iterations},
+           {"converged", result.converged},
+           {"reason", result.reason},
+           {"message", result.message}}};
+}
+
+const Rows<SolverMethod> kRows(solverMethods(), {{"eigsh", run}});
+
+}  // namespace
 
 }  // namespace tc

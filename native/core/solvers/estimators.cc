@@ -14,6 +14,7 @@
 
 #include "core/profiler/stage.h"
 #include "core/runtime/error.h"
+#include "core/solvers/method.h"
 #include "core/solvers/probes.h"
 #include "core/solvers/scale.h"
 
@@ -112,5 +113,35 @@ DiagonalEstimate estimateDiagonal(const LinearOperator& a, int64_t samples, uint
   if (samples < 2) spread.fill_(std::numeric_limits<double>::quiet_NaN());
   return {mean, spread / std::sqrt(std::max(n * (n - 1), 1.0))};
 }
+
+namespace {
+
+constexpr int64_t kSamples = 30;
+
+TraceMethod findTraceMethod(const std::string& name) {
+  if (name == "hutchinson") return TraceMethod::kHutchinson;
+  if (name == "hutch++") return TraceMethod::kHutchPlusPlus;
+  throw Error("ERR_INVALID_ARGUMENT",
+              "method should be 'hutchinson' or 'hutch++', got '" + name + "'");
+}
+
+Record runTrace(const LinearOperator& a, const Arguments& given, const StopToken& stop) {
+  const TraceEstimate result = trace(a, findTraceMethod(given.text("method", "hutchinson")),
+                                     given.integer("samples", kSamples), given.seed("seed"), stop);
+  return {{{"estimate", result.estimate},
+           {"standardError", result.standardError},
+           {"products", result.products}}};
+}
+
+Record runDiagonal(const LinearOperator& a, const Arguments& given, const StopToken& stop) {
+  const DiagonalEstimate result =
+      estimateDiagonal(a, given.integer("samples", kSamples), given.seed("seed"), stop);
+  return {{{"diagonal", result.diagonal}, {"standardError", result.standardError}}};
+}
+
+const Rows<SolverMethod> kRows(solverMethods(),
+                               {{"trace", runTrace}, {"stochasticDiagonal", runDiagonal}});
+
+}  // namespace
 
 }  // namespace tc

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/profiler/stage.h"
+#include "core/solvers/linear_method.h"
 
 namespace tc {
 namespace {
@@ -134,5 +135,11 @@ SolverResult minres(const LinearOperator& a, const at::Tensor& b, const SolverOp
       "rounding keeps the tolerance out of reach",
       sweep);
 }
+
+namespace {
+
+const Rows<SolverMethod> kRows(solverMethods(), {{"minres", linearMethod<minres>}});
+
+}  // namespace
 
 }  // namespace tc

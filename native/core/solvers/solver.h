@@ -8,16 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "core/operators/arguments.h"
 #include "core/operators/linear_operator.h"
 #include "core/solvers/scale.h"
 
 namespace tc {
 
-/// Called after each iteration on the thread that solves; `false` ends the solver.
-using OnIteration =
-    std::function<bool(int64_t rightHandSide, int64_t iteration, double residualNorm)>;
-
-/// What `cg` and `minres` have in common; names and defaults as in SciPy.
+/// What linear solvers have in common; names and defaults as in SciPy.
 struct SolverOptions {
   double tolerance = 1e-5;  ///< on ‖b − A x‖ / ‖b‖
   /// Of steps for each right-hand side; ten times the number of unknowns by default. With 0 the

@@ -14,6 +14,7 @@
 #include "core/profiler/stage.h"
 #include "core/runtime/error.h"
 #include "core/solvers/krylov.h"
+#include "core/solvers/method.h"
 #include "core/solvers/probes.h"
 #include "core/solvers/scale.h"
 #include "core/solvers/symmetry.h"
@@ -93,5 +94,28 @@ SpectralDensity spectralDensity(const LinearOperator& a, const SpectralDensityOp
   result.density = broaden(result.grid, result.nodes, result.weights, sigma);
   return result;
 }
+
+namespace {
+
+Record run(const LinearOperator& a, const Arguments& given, const StopToken& stop) {
+  SpectralDensityOptions options;
+  options.probes = given.integer("probes", options.probes);
+  options.steps = given.integer("steps", options.steps);
+  options.gridPoints = given.integer("gridPoints", options.gridPoints);
+  options.margin = given.number("margin");
+  options.sigma = given.number("sigma", options.sigma);
+  options.seed = given.seed("seed");
+  const SpectralDensity result = spectralDensity(a, options, stop);
+  return {{{"grid", result.grid},
+           {"density", result.density},
+           {"nodes", Record::Shaped{result.nodes}},
+           {"weights", Record::Shaped{result.weights}},
+           {"products", result.products},
+           {"finite", result.finite}}};
+}
+
+const Rows<SolverMethod> kRows(solverMethods(), {{"spectralDensity", run}});
+
+}  // namespace
 
 }  // namespace tc

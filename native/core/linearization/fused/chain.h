@@ -5,27 +5,9 @@
 #include <utility>
 #include <vector>
 
-namespace tc::fused {
+#include "core/kernels/activation.h"
 
-/// An element-wise function φ with the numbers that PyTorch's operator of that name takes.
-struct Activation {
-  enum class Kind {
-    kIdentity,
-    kTanh,
-    kRelu,
-    kGelu,      ///< x Φ(x)
-    kGeluTanh,  ///< its approximation by tanh
-    kSilu,
-    kSigmoid,
-    kSoftplus,   ///< beta, threshold
-    kElu,        ///< alpha, scale, input_scale
-    kLeakyRelu,  ///< negative_slope
-  };
-  Kind kind = Kind::kIdentity;
-  double first = 0;  ///< the operator's numbers, in the order given above
-  double second = 0;
-  double third = 0;
-};
+namespace tc::fused {
 
 /// W [out, in] and b [out], where they lie in the flat parameter vector.
 struct Linear {
@@ -45,7 +27,7 @@ struct Layer {
   Activation activation;
   std::optional<int64_t> skip;  ///< s_l
 
-  bool activates() const { return activation.kind != Activation::Kind::kIdentity; }
+  bool activates() const { return activation.row != Activation::kIdentity; }
 };
 
 /// A model that the fused engine can run: v_0 is the input of one sample, v_L its output.

@@ -1,17 +1,19 @@
 #include "core/linearization/fused/recognise.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <string_view>
 
 #include "core/program/program.h"
 
+#include "core/kernels/kernels.h"
+
 namespace tc::fused {
 namespace {
 
 using Shape = std::vector<int64_t>;
-using Kind = Activation::Kind;
 
 /// Thrown where the program stops being a chain, caught in `recognise`.
 struct NoChain {
@@ -38,6 +40,7 @@ class Call {
   }
 
   const std::string& name() const { return name_; }
+  size_t size() const { return node_.slots.size(); }
   std::optional<int64_t> value(size_t i) const {
     const auto* ref = std::get_if<ProgramSpec::Ref>(&node_.slots[i]);
     return ref == nullptr ? std::nullopt : std::optional(ref->value);
@@ -64,20 +67,29 @@ class Call {
   std::string name_;
 };
 
-std::optional<Activation> activationOf(const Call& call) {
-  const std::string_view name = call.name();
-  if (name == "aten::tanh") return Activation{Kind::kTanh};
-  if (name == "aten::relu") return Activation{Kind::kRelu};
-  if (name == "aten::silu") return Activation{Kind::kSilu};
-  if (name == "aten::sigmoid") return Activation{Kind::kSigmoid};
-  if (name == "aten::gelu") {
-    const bool approximate = call.constant(1).toStringRef() == "tanh";
-    return Activation{approximate ? Kind::kGeluTanh : Kind::kGelu};
+/// Reads a call as the activation of a row: its first argument is the input, the others are numbers
+/// and the row's word.
+std::optional<Activation> readActivation(const Call& call, int64_t row, const char* word) {
+  Activation activation{row};
+  size_t count = 0;
+  for (size_t i = 1; i < call.size(); ++i) {
+    if (call.constant(i).isString()) {
+      if (word == nullptr || call.constant(i).toStringRef() != word) return std::nullopt;
+    } else {
+      if (count == std::size(activation.numbers)) return std::nullopt;
+      activation.numbers[count++] = call.number(i);
+    }
   }
-  if (name == "aten::softplus") return Activation{Kind::kSoftplus, call.number(1), call.number(2)};
-  if (name == "aten::elu")
-    return Activation{Kind::kElu, call.number(1), call.number(2), call.number(3)};
-  if (name == "aten::leaky_relu") return Activation{Kind::kLeakyRelu, call.number(1)};
+  return activation;
+}
+
+std::optional<Activation> activationOf(const Call& call) {
+  const auto rows = kernels<double>().activations;  // as those of any precision
+  for (size_t row = 0; row < rows.size(); ++row) {
+    if (call.name() != rows[row].target) continue;
+    if (auto activation = readActivation(call, static_cast<int64_t>(row), rows[row].word))
+      return activation;
+  }
   return std::nullopt;
 }
 

@@ -96,8 +96,9 @@ void TileProgram<T>::prepare(const T* x, int64_t n, T* kept, T* scratch,
       copy<T>(value(l), result);
     }
     if (layer.activates()) {
-      kernels_.activate(layer.activation, result.rows, result.columns, result.row, result.data,
-                        tile.slope(l).data);
+      kernels_.activations[static_cast<size_t>(layer.activation.row)].apply(
+          layer.activation, result.rows, result.columns, result.row, result.data,
+          tile.slope(l).data);
     }
     if (layer.skip) add(value(*layer.skip), result);
   }

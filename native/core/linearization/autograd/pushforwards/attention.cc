@@ -61,12 +61,9 @@ Pushforward scaledDotProduct(const Call& call) {
   };
 }
 
-}  // namespace
+const Rows<Rule> kRows(pushforwardRules(),
+                       {{"aten::scaled_dot_product_attention", scaledDotProduct}});
 
-std::span<const NamedRule> attentionRules() {
-  static const std::vector<NamedRule> rules = {
-      {"aten::scaled_dot_product_attention", scaledDotProduct}};
-  return rules;
-}
+}  // namespace
 
 }  // namespace tc

@@ -52,18 +52,21 @@ Pushforward elementwise(const Call& call) {
   };
 }
 
-std::span<const NamedRule> elementwiseRules() {
-  static const std::vector<NamedRule> rules = {
-      {"aten::relu", ofResult([](const at::Tensor& t, const at::Tensor& y) {
-         return at::threshold_backward(t, y, 0);
-       })},
-      {"aten::sigmoid", ofResult([](const at::Tensor& t, const at::Tensor& y) {
-         return at::sigmoid_backward(t, y);
-       })},
-      {"aten::tanh",
-       ofResult([](const at::Tensor& t, const at::Tensor& y) { return at::tanh_backward(t, y); })},
-  };
-  return rules;
-}
+namespace {
+
+const Rows<Rule> kRows(pushforwardRules(),
+                       {
+                           {"aten::relu", ofResult([](const at::Tensor& t, const at::Tensor& y) {
+                              return at::threshold_backward(t, y, 0);
+                            })},
+                           {"aten::sigmoid", ofResult([](const at::Tensor& t, const at::Tensor& y) {
+                              return at::sigmoid_backward(t, y);
+                            })},
+                           {"aten::tanh", ofResult([](const at::Tensor& t, const at::Tensor& y) {
+                              return at::tanh_backward(t, y);
+                            })},
+                       });
+
+}  // namespace
 
 }  // namespace tc

@@ -112,34 +112,31 @@ Pushforward elementwiseProduct(const Call& call) {
   };
 }
 
-}  // namespace
+const Rows<Rule> kRows(pushforwardRules(), {
+                                               {"aten::linear", fullyConnected},
+                                               {"aten::addmm", product({{1, 2}, 0})},
+                                               {"aten::baddbmm", product({{1, 2}, 0})},
+                                               {"aten::addbmm", product({{1, 2}, 0})},
+                                               {"aten::addmv", product({{1, 2}, 0})},
+                                               {"aten::addcmul", product({{1, 2}, 0})},
+                                               {"aten::mul.Tensor", elementwiseProduct},
+                                               {"aten::matmul", product({{0, 1}})},
+                                               {"aten::mm", product({{0, 1}})},
+                                               {"aten::bmm", product({{0, 1}})},
+                                               {"aten::mv", product({{0, 1}})},
+                                               {"aten::dot", product({{0, 1}})},
+                                               {"aten::outer", product({{0, 1}})},
+                                               {"aten::einsum", product({{1}})},
+                                               {"aten::bilinear", product({{0, 1, 2}, 3})},
+                                               {"aten::conv1d", product({{0, 1}, 2})},
+                                               {"aten::conv2d", product({{0, 1}, 2})},
+                                               {"aten::conv3d", product({{0, 1}, 2})},
+                                               {"aten::convolution", product({{0, 1}, 2})},
+                                               {"aten::conv_transpose1d", product({{0, 1}, 2})},
+                                               {"aten::conv_transpose2d", product({{0, 1}, 2})},
+                                               {"aten::conv_transpose3d", product({{0, 1}, 2})},
+                                           });
 
-std::span<const NamedRule> multilinearRules() {
-  static const std::vector<NamedRule> rules = {
-      {"aten::linear", fullyConnected},
-      {"aten::addmm", product({{1, 2}, 0})},
-      {"aten::baddbmm", product({{1, 2}, 0})},
-      {"aten::addbmm", product({{1, 2}, 0})},
-      {"aten::addmv", product({{1, 2}, 0})},
-      {"aten::addcmul", product({{1, 2}, 0})},
-      {"aten::mul.Tensor", elementwiseProduct},
-      {"aten::matmul", product({{0, 1}})},
-      {"aten::mm", product({{0, 1}})},
-      {"aten::bmm", product({{0, 1}})},
-      {"aten::mv", product({{0, 1}})},
-      {"aten::dot", product({{0, 1}})},
-      {"aten::outer", product({{0, 1}})},
-      {"aten::einsum", product({{1}})},
-      {"aten::bilinear", product({{0, 1, 2}, 3})},
-      {"aten::conv1d", product({{0, 1}, 2})},
-      {"aten::conv2d", product({{0, 1}, 2})},
-      {"aten::conv3d", product({{0, 1}, 2})},
-      {"aten::convolution", product({{0, 1}, 2})},
-      {"aten::conv_transpose1d", product({{0, 1}, 2})},
-      {"aten::conv_transpose2d", product({{0, 1}, 2})},
-      {"aten::conv_transpose3d", product({{0, 1}, 2})},
-  };
-  return rules;
-}
+}  // namespace
 
 }  // namespace tc

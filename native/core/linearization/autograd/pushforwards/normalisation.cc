@@ -112,15 +112,15 @@ Pushforward logSoftmax(const Call& call) {
   };
 }
 
-}  // namespace
+const Rows<Rule> kRows(pushforwardRules(), {
+                                               {"aten::layer_norm", layerNorm},
+                                               {"aten::group_norm", groupNorm},
+                                               {"aten::softmax.int", softmax},
+                                               {"aten::_softmax", softmax},
+                                               {"aten::log_softmax.int", logSoftmax},
+                                               {"aten::_log_softmax", logSoftmax},
+                                           });
 
-std::span<const NamedRule> normalisationRules() {
-  static const std::vector<NamedRule> rules = {
-      {"aten::layer_norm", layerNorm},       {"aten::group_norm", groupNorm},
-      {"aten::softmax.int", softmax},        {"aten::_softmax", softmax},
-      {"aten::log_softmax.int", logSoftmax}, {"aten::_log_softmax", logSoftmax},
-  };
-  return rules;
-}
+}  // namespace
 
 }  // namespace tc

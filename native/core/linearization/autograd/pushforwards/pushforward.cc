@@ -4,41 +4,21 @@
 
 #include <algorithm>
 #include <string>
-#include <unordered_map>
 
 namespace tc {
 namespace {
 
-using Table = std::unordered_map<std::string, Rule>;
-
-const Table& table() {
-  static const Table all = [] {
-    Table rules;
-    for (const NamedRule& each : allRules()) rules.emplace(each.name, each.rule);
-    return rules;
-  }();
-  return all;
-}
-
 const Rule* find(const c10::OperatorHandle& op) {
-  const auto found = [](const std::string& name) -> const Rule* {
-    const auto entry = table().find(name);
-    return entry == table().end() ? nullptr : &entry->second;
-  };
   const std::string& name = op.schema().name();
-  const Rule* exact = found(name + "." + op.schema().overload_name());
-  return exact != nullptr ? exact : found(name);
+  const Rule* exact = pushforwardRules().find(name + "." + op.schema().overload_name());
+  return exact != nullptr ? exact : pushforwardRules().find(name);
 }
 
 }  // namespace
 
-std::vector<NamedRule> allRules() {
-  std::vector<NamedRule> rules;
-  for (const auto part : {linearRules(), multilinearRules(), elementwiseRules(),
-                          normalisationRules(), selectionRules(), attentionRules()}) {
-    rules.insert(rules.end(), part.begin(), part.end());
-  }
-  return rules;
+Table<Rule>& pushforwardRules() {
+  static Table<Rule> table("rule");
+  return table;
 }
 
 const Call::Active* Call::find(size_t argument) const {

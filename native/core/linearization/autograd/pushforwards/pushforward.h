@@ -11,6 +11,7 @@
 
 #include "core/linearization/autograd/dual_level.h"
 #include "core/program/program.h"
+#include "core/runtime/table.h"
 
 namespace tc {
 
@@ -48,18 +49,9 @@ using Pushforward = std::function<Tangents(const Tangents&)>;
 /// How operators are linearised: an empty function where the rule does not apply to this call.
 using Rule = std::function<Pushforward(const Call&)>;
 
-struct NamedRule {
-  const char* name;  ///< `aten::linear`, for every overload, or with one: `aten::mul.Tensor`
-  Rule rule;
-};
-
-/// One table for each kind of operator; each in the file of its name.
-std::span<const NamedRule> linearRules();
-std::span<const NamedRule> multilinearRules();
-std::span<const NamedRule> elementwiseRules();
-std::span<const NamedRule> normalisationRules();
-std::span<const NamedRule> selectionRules();
-std::span<const NamedRule> attentionRules();
+/// The rules by the operator's name: `aten::linear`, for every overload, or with one,
+/// `aten::mul.Tensor`. Each kind of operator has a file, which adds its rows.
+Table<Rule>& pushforwardRules();
 
 /// Any operator that applies a function of numbers to each element: keeps its partial derivatives,
 /// which one call with tangents of ones gives.
@@ -71,9 +63,6 @@ Pushforward withDuals(const Call& call);
 
 /// A dual number of any primal.
 at::Tensor makeDual(const at::Tensor& primal, const at::Tensor& tangent, const DualLevel& level);
-
-/// The rules of all tables.
-std::vector<NamedRule> allRules();
 
 /// By the first table that has the operator, else by its kind. Throws c10::NotImplementedError
 /// where that takes a forward-mode derivative that does not exist.

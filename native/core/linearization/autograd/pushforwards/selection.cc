@@ -49,14 +49,14 @@ Rule picked(size_t axis) {
   };
 }
 
-}  // namespace
+const Rows<Rule> kRows(pushforwardRules(), {
+                                               {"aten::embedding", embedding},
+                                               {"aten::max_pool2d", maxPool2d},
+                                               {"aten::max.dim", picked(1)},
+                                               {"aten::min.dim", picked(1)},
+                                               {"aten::topk", picked(2)},
+                                           });
 
-std::span<const NamedRule> selectionRules() {
-  static const std::vector<NamedRule> rules = {
-      {"aten::embedding", embedding}, {"aten::max_pool2d", maxPool2d}, {"aten::max.dim", picked(1)},
-      {"aten::min.dim", picked(1)},   {"aten::topk", picked(2)},
-  };
-  return rules;
-}
+}  // namespace
 
 }  // namespace tc

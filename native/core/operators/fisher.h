@@ -8,9 +8,6 @@
 
 namespace tc {
 
-/// Jᵀ H_loss J with H_loss the Hessian of the loss with respect to the outputs.
-OperatorPtr gaussNewton(LinearizationPtr linearization, Objective objective, RowWeights weights);
-
 /// The maps C of JᵀCJ for the Fisher matrices, which have the scale c of L = c Σ ℓ, with ℓ the loss
 /// of one datum, and one outer product for each datum or row: c Σ_d w_d g_d g_dᵀ with g_d = ∂ℓ_d/∂y
 /// and w_d the weight of the datum's row (Kunstner, Hennig & Balles 2019). With targets that the

@@ -1,11 +1,14 @@
-#include "core/operators/curvature.h"
+#include "core/operators/fisher.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
+#include "core/operators/centered_parts.h"
+#include "core/operators/request.h"
 #include "core/runtime/error.h"
 
 namespace tc {
@@ -15,12 +18,6 @@ namespace {
 constexpr int64_t kDrawnAtOnce = int64_t{1} << 18;
 
 }  // namespace
-
-OperatorPtr gaussNewton(LinearizationPtr linearization, Objective objective, RowWeights weights) {
-  const at::Tensor y = linearization->output();
-  return sandwich(std::move(linearization),
-                  lossHessian(std::move(objective), y, std::move(weights)));
-}
 
 std::unique_ptr<CenteredMap> empiricalFisherMap(const at::Tensor& y, const Objective& objective,
                                                 const RowWeights& weights, Per per) {
@@ -58,5 +55,41 @@ double dataWeight(const at::Tensor& y, const Objective& objective, const RowWeig
   const at::Tensor data = countData(*objective.loss, y, objective.target, per);
   return weights.times(data, 0, data.size(0)).sum().item<double>();
 }
+
+namespace {
+
+using MakeMap = std::function<std::unique_ptr<CenteredMap>(
+    const at::Tensor& y, const Objective& objective, const RowWeights& weights, Per per)>;
+
+OperatorPtr make(const OperatorRequest& request, const StopToken& stop, const MakeMap& map) {
+  const RowWeights weights = request.rowWeights();
+  const Objective checked = request.objective();  // before the forward pass
+  const LinearizationPtr linearization = request.linearization(stop);
+  linearization->requireIndependentRows(stop);  // a gradient of each row
+  return centeredPart(request.arguments.text("part", ""), linearization,
+                      map(linearization->output(), checked, weights, request.problem.per));
+}
+
+OperatorPtr makeEmpirical(const OperatorRequest& request, const StopToken& stop) {
+  return make(request, stop, empiricalFisherMap);
+}
+
+OperatorPtr makeMonteCarlo(const OperatorRequest& request, const StopToken& stop) {
+  const Arguments& given = request.arguments;
+  const Draws draws(given.seed("seed"), given.integer("firstRow", 0));
+  const int64_t samples = given.integer("mcSamples", 1);
+  return make(
+      request, stop,
+      [&](const at::Tensor& y, const Objective& objective, const RowWeights& weights, Per per) {
+        return monteCarloFisherMap(y, objective, weights, per, draws, samples, stop);
+      });
+}
+
+const Rows<OperatorKind> kRows(
+    operatorKinds(),
+    {{"empiricalFisher", {"torch_curvature::empirical_fisher", makeEmpirical, /*centers=*/true}},
+     {"fisher", {"torch_curvature::fisher", makeMonteCarlo, /*centers=*/true}}});
+
+}  // namespace
 
 }  // namespace tc

@@ -1,0 +1,31 @@
+#include "core/operators/request.h"
+
+#include "core/runtime/error.h"
+
+namespace tc {
+
+LinearizationPtr OperatorRequest::linearization(const StopToken& stop) const {
+  return shared ? shared : std::make_shared<ChunkedLinearization>(point, options, stop);
+}
+
+Table<OperatorKind>& operatorKinds() {
+  static Table<OperatorKind> table("the kind of operator");
+  return table;
+}
+
+OperatorPtr makeOperator(const std::string& name, const OperatorRequest& request,
+                         const StopToken& stop) {
+  const OperatorKind& kind = operatorKinds().at(name);
+  if (request.problem.center && !kind.centers) {
+    std::string known;
+    for (const auto& [each, row] : operatorKinds().rows()) {
+      if (row.centers) known += (known.empty() ? "" : ", ") + each;
+    }
+    throw Error("ERR_INVALID_ARGUMENT", "center is for " + known + ", not for " + name);
+  }
+  OperatorPtr op = kind.make(request, stop);
+  op->setLabel(kind.label);
+  return op;
+}
+
+}  // namespace tc

@@ -1,0 +1,10 @@
+#include "core/solvers/method.h"
+
+namespace tc {
+
+Table<SolverMethod>& solverMethods() {
+  static Table<SolverMethod> table("the method");
+  return table;
+}
+
+}  // namespace tc

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "core/runtime/error.h"
+
+namespace tc::test {
+
+/// The code of the Error that `body` throws; empty where it throws none.
+inline std::string codeOf(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return std::string(error.code().name());
+  }
+  return "";
+}
+
+}  // namespace tc::test
