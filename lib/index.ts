@@ -28,28 +28,8 @@ export { type InitOptions, type Inputs, Model, type Parameter } from './model/mo
 export * as nn from './model/nn/index.ts';
 export type { Layer } from './model/nn/layer.ts';
 export { type CustomOperator, customOperator, type ProductContext } from './operators/custom.ts';
-export {
-  type CenteredOperatorOptions,
-  type EmpiricalFisherOptions,
-  empiricalFisher,
-  empiricalFisherSync,
-  type FisherOptions,
-  fisher,
-  fisherSync,
-  gaussNewton,
-  gaussNewtonSync,
-  gramian,
-  gramianSync,
-  hessian,
-  hessianSync,
-  jacobian,
-  jacobianSync,
-  lossAndGradient,
-  lossAndGradientSync,
-  ntk,
-  ntkSync,
-  type OperatorOptions,
-} from './operators/factories.ts';
+export * from './operators/factories.ts';
+export type { OperatorKind } from './operators/kinds.ts';
 export {
   checkDeterministic,
   type DenseOperatorOptions,
@@ -57,10 +37,10 @@ export {
   denseOperator,
   diagonalOperator,
   LinearOperator,
-  type OperatorKind,
   type OperatorVector,
   type Selection,
 } from './operators/linear-operator.ts';
+export { lossAndGradient, lossAndGradientSync } from './operators/loss-and-gradient.ts';
 export type { Batch, BatchSource } from './problem/batches.ts';
 export type { Loss, LossProblem } from './problem/loss.ts';
 export type { Problem } from './problem/problem.ts';
@@ -94,36 +74,8 @@ export {
   type TraceHandlerOptions,
   tensorboardTraceHandler,
 } from './profiler/profiler.ts';
-export {
-  type Eigenpairs,
-  type EigshOptions,
-  eigsh,
-  eigshSync,
-} from './solvers/eigsh.ts';
-export {
-  type DiagonalEstimate,
-  type DiagonalOptions,
-  diagonal,
-  diagonalSync,
-  type TraceEstimate,
-  type TraceOptions,
-  trace,
-  traceSync,
-} from './solvers/estimators.ts';
-export {
-  cg,
-  cgSync,
-  type LinearSolution,
-  type LinearSolverOptions,
-  minres,
-  minresSync,
-  type SolverProgress,
-  type SolverRecord,
-} from './solvers/linear.ts';
+export * from './solvers/eigsh.ts';
+export * from './solvers/estimators.ts';
+export * from './solvers/linear.ts';
 export type { EigshEnd, EigshReason, SolverReason } from './solvers/reasons.ts';
-export {
-  type SpectralDensity,
-  type SpectralDensityOptions,
-  spectralDensity,
-  spectralDensitySync,
-} from './solvers/spectral-density.ts';
+export * from './solvers/spectral-density.ts';

@@ -20,7 +20,7 @@ import {
   startProfile,
   tensor,
 } from '../lib/index.ts';
-import { summary } from '../lib/solvers/linear.ts';
+import { summary } from '../lib/solvers/summary.ts';
 
 const model = Model.sequential([nn.linear(2, 1)]);
 const params = Float32Array.of(1, 2, 3);

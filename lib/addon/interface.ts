@@ -48,6 +48,17 @@ export interface RawSettings {
   threads: number;
 }
 
+/** What can be asked for by name, and the `code`s of failures. */
+export interface RawTables {
+  errorCodes: readonly string[];
+  losses: readonly string[];
+  operators: readonly string[];
+  solvers: readonly string[];
+  /** Operators of PyTorch that have rules for their derivatives, and that the fused engine has kernels for. */
+  rules: readonly string[];
+  activations: readonly string[];
+}
+
 /** Operations that exist as `name`, which returns a promise and may be stopped, and as `nameSync`. */
 export interface Operations extends OperatorOperations {
   /** Looks up and checks the operators of a draft, which is used up. Throws `ERR_MODEL_LOAD`, `ERR_UNSUPPORTED_OP`. */
@@ -88,6 +99,8 @@ export interface Addon extends Asynchronous, Synchronous, OperatorFunctions {
   info(): RawInfo;
   /** Changes the settings that are given; returns all of them. */
   configure(settings: Partial<RawSettings>): RawSettings;
+  /** The names in the tables of native code. */
+  tables(): RawTables;
 
   /** Begins a program: all of it but its nodes, which `draftNodes` adds, in order and in any number of calls. */
   draftProgram(program: Omit<RawProgram, 'nodes'>): DraftHandle;

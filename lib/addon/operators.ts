@@ -1,6 +1,5 @@
 /** Types of the raw addon for linearizations, operators and solvers. */
 
-import type { EigshEnd, EigshReason, SolverReason } from '../solvers/reasons.ts';
 import type { LinearizationHandle, OperatorHandle, RawRequest } from './requests.ts';
 import type { FloatArray, RawTensor, ResultArray } from './values.ts';
 
@@ -36,7 +35,8 @@ export interface RawLinearizationInfo {
 
 /** The loss of a problem. */
 export interface RawLoss {
-  loss?: 'mse' | 'cross_entropy' | 'bce_with_logits' | undefined;
+  /** A row of the table of native/core/losses. */
+  loss?: string | undefined;
   reduction?: 'mean' | 'sum' | undefined;
   target?: RawTensor | undefined;
   /** One for each row, not negative; they multiply the rows' losses, and a mean still divides by their number. */
@@ -44,7 +44,8 @@ export interface RawLoss {
 }
 
 interface RawOperatorFields extends RawLoss {
-  kind: 'gramian' | 'jacobian' | 'ntk' | 'gaussNewton' | 'hessian' | 'empiricalFisher' | 'fisher';
+  /** A row of the table of native/core/operators. */
+  kind: string;
   /** Subtracts the weighted mean over the rows; not for `gaussNewton` and `hessian`. */
   center?: boolean | undefined;
   /** Of the Fisher matrices: what has an outer product of its own; default `'datum'`. */
@@ -99,86 +100,25 @@ export interface RawLossGradientRequest extends RawRequest, RawLoss {
   out?: FloatArray | undefined;
 }
 
-/** Absent fields take SciPy's defaults: tolerance 1e-5, ten times the unknowns as maxIterations. */
+/** What a solver or an estimator is asked with: its own options, those that are absent taking their defaults. */
 export interface RawSolveRequest extends RawOperatorOnly {
-  b: FloatArray;
-  /** Right-hand sides in `b` (and `x0`), one after another; absent: one. */
-  count?: number | undefined;
-  tolerance?: number | undefined;
-  maxIterations?: number | undefined;
-  preconditioner?: OperatorHandle | undefined;
-  x0?: FloatArray | undefined;
-  /** What it throws rejects the promise. In the `…Sync` form it runs between iterations, else it never blocks them. */
-  onIteration?: ((rightHandSide: number, iteration: number, residualNorm: number) => void) | undefined;
+  /** A row of the table of native/core/solvers. */
+  solver: string;
+  readonly [option: string]: RawSolverOption;
 }
-export interface RawSolverRecord {
-  iterations: number;
-  residualNorm: number;
-  converged: boolean;
-  reason: SolverReason;
-  /** Empty when converged. */
-  message: string;
-}
-export interface RawSolution {
-  x: FloatArray;
-  /** One for each right-hand side. */
-  records: RawSolverRecord[];
-}
-
-export interface RawEigshRequest extends RawOperatorOnly {
-  /** Default 6, or n where that is less. */
-  k?: number | undefined;
-  /** Default `LM`. */
-  which?: EigshEnd | undefined;
-  /** ‖A q − λ q‖ relative to |λ|; 0 (default): what the precision allows. */
-  tolerance?: number | undefined;
-  /** Products with the operator; default 10 n, at least 1000. */
-  maxIterations?: number | undefined;
-  /** Lanczos vectors; default max(2 k + 1, 20). */
-  basis?: number | undefined;
-  seed?: bigint | undefined;
-}
-export interface RawEigenpairs {
-  /** Ascending. */
-  eigenvalues: FloatArray;
-  /** [k, n], a row for each. */
-  eigenvectors: FloatArray;
-  residualNorms: FloatArray;
-  /** Products with the operator. */
-  iterations: number;
-  converged: boolean;
-  reason: EigshReason;
-  message: string;
-}
-
-export interface RawSampling extends RawOperatorOnly {
-  samples: number;
-  seed: bigint;
-}
-export interface RawTraceRequest extends RawSampling {
-  method: 'hutchinson' | 'hutch++';
-}
-export interface RawSpectralDensityRequest extends RawOperatorOnly {
-  /** Random start vectors (10), Lanczos steps for each (80), points of the grid (1024). */
-  probes?: number | undefined;
-  steps?: number | undefined;
-  gridPoints?: number | undefined;
-  /** What the grid reaches beyond the Ritz values, relative to their span (0.05). */
-  margin?: number | undefined;
-  /** Width of the Gaussians; 0 (default): 1 % of the grid's span. */
-  sigma?: number | undefined;
-  seed?: bigint | undefined;
-}
-export interface RawSpectralDensity {
-  grid: Float64Array;
-  density: Float64Array;
-  /** [probes, steps] Ritz values and their quadrature weights. */
-  nodes: RawTensor & { data: Float64Array };
-  weights: RawTensor & { data: Float64Array };
-  products: number;
-  /** False: the operator gave NaN or infinity. */
-  finite: boolean;
-}
+/**
+ * Vectors are flat. A function is called after each iteration; what it throws rejects the promise. In the `…Sync` form it
+ * runs between iterations, else it never blocks them.
+ */
+export type RawSolverOption =
+  | number
+  | bigint
+  | string
+  | boolean
+  | FloatArray
+  | OperatorHandle
+  | ((rightHandSide: number, iteration: number, residualNorm: number) => unknown)
+  | undefined;
 
 /** Operations that exist as `name`, which returns a promise and may be stopped, and as `nameSync`. */
 export interface OperatorOperations {
@@ -197,18 +137,8 @@ export interface OperatorOperations {
   };
   /** The terms of the loss over all rows, and Σ of the weights of the data that have terms. */
   lossCounts: { request: RawLossGradientRequest; result: { terms: number; weight: number } };
-  cg: { request: RawSolveRequest; result: RawSolution };
-  minres: { request: RawSolveRequest; result: RawSolution };
-  eigsh: { request: RawEigshRequest; result: RawEigenpairs };
-  trace: {
-    request: RawTraceRequest;
-    result: { estimate: number; standardError: number; products: number };
-  };
-  stochasticDiagonal: {
-    request: RawSampling;
-    result: { diagonal: FloatArray; standardError: FloatArray };
-  };
-  spectralDensity: { request: RawSpectralDensityRequest; result: RawSpectralDensity };
+  /** Any solver or estimator; what it found is a record that its own module describes. */
+  solve: { request: RawSolveRequest; result: object };
 }
 
 /** Half-open ranges of indices. */

@@ -1,10 +1,9 @@
 /** Models: programs of ATen operators with named parameters. */
 
 import { inspect } from 'node:util';
+import { operation } from '../addon/operation.ts';
 import type { ProgramRecord } from '../addon/program.ts';
 import type { ProgramHandle, RawRequest } from '../addon/requests.ts';
-import { run, runSync } from '../addon/run.ts';
-import type { RawTensor } from '../addon/values.ts';
 import {
   type ArrayKind,
   type DType,
@@ -270,8 +269,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
     x: Inputs,
     options?: ProductOptions<Out> & OutOption<ArrayKind<F>>,
   ): Promise<Tensor<Out>> {
-    const { request, signal, describe, finish } = this.#forwardRequest(params, x, options);
-    return finish(await run('forward', request, signal, describe));
+    return Model.#forward.promised(this, params, x, options) as Promise<Tensor<Out>>;
   }
 
   /** `forward` on the calling thread. */
@@ -280,8 +278,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
     x: Inputs,
     options?: ProductOptions<Out> & OutOption<ArrayKind<F>>,
   ): Tensor<Out> {
-    const { request, signal, describe, finish } = this.#forwardRequest(params, x, options);
-    return finish(runSync('forward', request, signal, describe));
+    return Model.#forward.sync(this, params, x, options) as Tensor<Out>;
   }
 
   /** In `Object.prototype.toString`. */
@@ -304,24 +301,27 @@ export class Model<Initial extends FloatArray = FloatArray> {
     return inspected('Model', fields, how);
   }
 
-  #forwardRequest<Out extends FloatArray>(
-    params: ParameterVector,
-    x: Inputs,
-    options: ProductOptions<Out> | undefined,
-  ) {
-    const { out, ...given } = PRODUCT_OPTIONS.read(options);
-    const { signal, ...how } = checkOptions(given);
-    const { request, describe } = this.request(params, x, how);
-    // How many outputs there are is known when they are.
-    const check = (length: number) => out && checkVector(out, 'out', length, dtypeOf(request.params));
-    check(out === undefined ? 0 : lengthOf(checkFloats(out, 'out')));
-    const finish = ({ data, shape }: RawTensor): Tensor<Out> => {
-      const checked = check(data.length);
-      if (checked !== undefined) write(checked, data as FloatArray);
-      return { data: (checked ?? data) as Out, shape };
-    };
-    return { request, signal, describe, finish };
-  }
+  static readonly #forward = operation(
+    (model: Model, params: ParameterVector, x: Inputs, options: ProductOptions | undefined) => {
+      const { out, ...given } = PRODUCT_OPTIONS.read(options);
+      const { signal, ...how } = checkOptions(given);
+      const { request, describe } = model.request(params, x, how);
+      // How many outputs there are is known when they are.
+      const check = (length: number) => out && checkVector(out, 'out', length, dtypeOf(request.params));
+      check(out === undefined ? 0 : lengthOf(checkFloats(out, 'out')));
+      return {
+        name: 'forward',
+        request,
+        signal,
+        describe,
+        result: ({ data, shape }): Tensor<FloatArray> => {
+          const checked = check(data.length);
+          if (checked !== undefined) write(checked, data as FloatArray);
+          return { data: checked ?? (data as FloatArray), shape };
+        },
+      };
+    },
+  );
 
   /** @internal Checked arguments of an operation at a point, as the addon takes them. */
   request(

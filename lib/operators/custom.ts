@@ -11,7 +11,8 @@ import {
 import { checkDevice, checkDType } from '../check.ts';
 import { carrying, outOfRange, wrongType } from '../errors.ts';
 import { isPlain, Names, noOptions, record } from '../options.ts';
-import { LinearOperator, type OperatorKind, type Space } from './linear-operator.ts';
+import type { OperatorKind } from './kinds.ts';
+import { LinearOperator, type Space } from './linear-operator.ts';
 
 /** What a product of a custom operator is told besides its vectors. */
 export interface ProductContext {

@@ -2,10 +2,9 @@
 
 import { inspect } from 'node:util';
 import { addon } from '../addon/addon.ts';
-import type { Operations } from '../addon/interface.ts';
 import { NativeObject } from '../addon/native-object.ts';
+import { operation } from '../addon/operation.ts';
 import type { OperatorHandle } from '../addon/requests.ts';
-import { run, runSync } from '../addon/run.ts';
 import {
   type ArrayKind,
   type DType,
@@ -36,6 +35,7 @@ import { guard } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
 import type { Model } from '../model/model.ts';
 import { noOptions, OptionNames, record } from '../options.ts';
+import type { OperatorKind } from './kinds.ts';
 import {
   everything,
   isPatterns,
@@ -49,11 +49,6 @@ import {
 /** A vector as operators take them: flat, over parameters also by name, over outputs also as a tensor. */
 export type OperatorVector<F extends FloatArray = FloatArray> = ParameterVector<F> | Tensor<F | IntegerArray>;
 
-interface Applied {
-  request: Operations['operatorApply']['request'];
-  signal: AbortSignal | undefined;
-}
-
 /** Rows or columns of a submatrix: patterns of parameter names, or numbers of rows or columns from 0. */
 export type Selection = readonly string[] | readonly number[];
 
@@ -63,25 +58,6 @@ export type Space =
   | { kind: 'part'; parameters: readonly NamedRange[] }
   | { kind: 'outputs'; shape: readonly number[] }
   | { kind: 'plain' };
-
-/** What an operator is: a curvature matrix of a model, a combination of others, or what a caller gave. */
-export type OperatorKind =
-  | 'gramian'
-  | 'jacobian'
-  | 'ntk'
-  | 'gaussNewton'
-  | 'hessian'
-  | 'empiricalFisher'
-  | 'fisher'
-  | 'sum'
-  | 'scaled'
-  | 'damped'
-  | 'product'
-  | 'transpose'
-  | 'submatrix'
-  | 'dense'
-  | 'diagonal'
-  | 'custom';
 
 /**
  * A matrix A of [rows, columns], of which only products are known; `F` is the kind of array of vectors and results.
@@ -138,14 +114,14 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     v: OperatorVector<F>,
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Promise<Out> {
-    return this.#run(this.#apply(v, false, options));
+    return LinearOperator.#product.promised(this, v, false, options) as Promise<Out>;
   }
   /** `matvec` on the calling thread. */
   matvecSync<Out extends FloatArray = ResultArray<F>>(
     v: OperatorVector<F>,
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Out {
-    return this.#runSync(this.#apply(v, false, options));
+    return LinearOperator.#product.sync(this, v, false, options) as Out;
   }
 
   /** Aᵀu, flat. */
@@ -153,14 +129,14 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     u: OperatorVector<F>,
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Promise<Out> {
-    return this.#run(this.#apply(u, true, options));
+    return LinearOperator.#product.promised(this, u, true, options) as Promise<Out>;
   }
   /** `rmatvec` on the calling thread. */
   rmatvecSync<Out extends FloatArray = ResultArray<F>>(
     u: OperatorVector<F>,
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Out {
-    return this.#runSync(this.#apply(u, true, options));
+    return LinearOperator.#product.sync(this, u, true, options) as Out;
   }
 
   /** A applied to each of k vectors: `vectors` is row-major [k, columns], the result [k, rows]. */
@@ -169,7 +145,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     k: number,
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Promise<Out> {
-    return this.#run(this.#applyMany(vectors, k, false, options));
+    return LinearOperator.#products.promised(this, vectors, k, false, options) as Promise<Out>;
   }
   /** `matmat` on the calling thread. */
   matmatSync<Out extends FloatArray = ResultArray<F>>(
@@ -177,7 +153,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     k: number,
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Out {
-    return this.#runSync(this.#applyMany(vectors, k, false, options));
+    return LinearOperator.#products.sync(this, vectors, k, false, options) as Out;
   }
 
   /** Aᵀ applied to each of k vectors: `vectors` is row-major [k, rows], the result [k, columns]. */
@@ -186,7 +162,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     k: number,
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Promise<Out> {
-    return this.#run(this.#applyMany(vectors, k, true, options));
+    return LinearOperator.#products.promised(this, vectors, k, true, options) as Promise<Out>;
   }
   /** `rmatmat` on the calling thread. */
   rmatmatSync<Out extends FloatArray = ResultArray<F>>(
@@ -194,7 +170,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     k: number,
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Out {
-    return this.#runSync(this.#applyMany(vectors, k, true, options));
+    return LinearOperator.#products.sync(this, vectors, k, true, options) as Out;
   }
 
   /**
@@ -203,30 +179,22 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
    * @throws TorchCurvatureError `ERR_OUT_OF_MEMORY` before it allocates what would not fit
    */
   async toDense(options?: WholeOptions): Promise<Tensor<ResultArray<F>>> {
-    const { request, signal } = this.#whole(options);
-    return {
-      data: (await run('operatorDense', request, signal, () => this.#describe())) as ResultArray<F>,
-      shape: [...this.shape],
-    };
+    const data = await LinearOperator.#dense.promised(this, options);
+    return { data: data as ResultArray<F>, shape: [...this.shape] };
   }
   /** `toDense` on the calling thread. */
   toDenseSync(options?: WholeOptions): Tensor<ResultArray<F>> {
-    const { request, signal } = this.#whole(options);
-    return {
-      data: runSync('operatorDense', request, signal, () => this.#describe()) as ResultArray<F>,
-      shape: [...this.shape],
-    };
+    const data = LinearOperator.#dense.sync(this, options);
+    return { data: data as ResultArray<F>, shape: [...this.shape] };
   }
 
   /** The exact diagonal of a square matrix; `diagonal(op, …)` of the estimators takes fewer products. */
   async diagonal(options?: WholeOptions): Promise<ResultArray<F>> {
-    const { request, signal } = this.#whole(options);
-    return run('operatorDiagonal', request, signal, () => this.#describe()) as Promise<ResultArray<F>>;
+    return LinearOperator.#diagonal.promised(this, options) as Promise<ResultArray<F>>;
   }
   /** `diagonal` on the calling thread. */
   diagonalSync(options?: WholeOptions): ResultArray<F> {
-    const { request, signal } = this.#whole(options);
-    return runSync('operatorDiagonal', request, signal, () => this.#describe()) as ResultArray<F>;
+    return LinearOperator.#diagonal.sync(this, options) as ResultArray<F>;
   }
 
   /** A + B */
@@ -345,45 +313,57 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     return checkVector(value, name, length, this.dtype);
   }
 
-  #apply(value: OperatorVector, transposed: boolean, options: ApplyOptions | undefined) {
-    const [rows, columns] = this.shape;
-    const v = transposed
-      ? this.#flat(value, 'u', this.#rows, rows)
-      : this.#flat(value, 'v', this.#columns, columns);
-    const { signal, ...rest } = checkApplyOptions(options, transposed ? columns : rows, this.dtype);
-    return { request: { operator: this.handle, transposed, v, ...rest }, signal };
-  }
-
-  #applyMany(vectors: FloatArray, k: number, transposed: boolean, options: ApplyOptions | undefined) {
-    if (k !== 0) positive(k, 'k');
-    const [rows, columns] = this.shape;
-    const [from, to] = transposed ? [rows, columns] : [columns, rows];
-    const v = checkVector(vectors, 'vectors', k * from, this.dtype);
-    const { signal, ...rest } = checkApplyOptions(options, k * to, this.dtype);
-    return { request: { operator: this.handle, transposed, v, count: k, ...rest }, signal };
-  }
-
-  #whole(options: WholeOptions | undefined) {
-    const { threads, signal } = checkWholeOptions(options);
-    return { request: { operator: this.handle, threads }, signal };
-  }
-
-  #run<Out extends FloatArray>({ request, signal }: Applied): Promise<Out> {
-    return run('operatorApply', request, signal, () => this.#describe()) as Promise<Out>;
-  }
-
-  #runSync<Out extends FloatArray>({ request, signal }: Applied): Out {
-    return runSync('operatorApply', request, signal, () => this.#describe()) as Out;
-  }
-
-  #describe() {
+  #asked<Given extends { signal: AbortSignal | undefined; threads: number }>({ signal, ...rest }: Given) {
     const { device, dtype, shape } = this;
-    return { device, dtype, shape };
+    return {
+      request: { operator: this.handle, ...rest },
+      signal,
+      describe: () => ({ device, dtype, shape }),
+      result: (found: FloatArray) => found,
+    };
   }
 
   #combined(kind: OperatorKind, make: () => OperatorHandle): LinearOperator<F> {
     return new LinearOperator(make(), kind, this.#rows, this.#columns);
   }
+
+  static readonly #product = operation(
+    (op: LinearOperator, value: OperatorVector, transposed: boolean, options: ApplyOptions | undefined) => {
+      const [rows, columns] = op.shape;
+      const v = transposed
+        ? op.#flat(value, 'u', op.#rows, rows)
+        : op.#flat(value, 'v', op.#columns, columns);
+      const given = checkApplyOptions(options, transposed ? columns : rows, op.dtype);
+      return { name: 'operatorApply', ...op.#asked({ transposed, v, ...given }) };
+    },
+  );
+
+  static readonly #products = operation(
+    (
+      op: LinearOperator,
+      vectors: FloatArray,
+      k: number,
+      transposed: boolean,
+      options: ApplyOptions | undefined,
+    ) => {
+      if (k !== 0) positive(k, 'k');
+      const [rows, columns] = op.shape;
+      const [from, to] = transposed ? [rows, columns] : [columns, rows];
+      const v = checkVector(vectors, 'vectors', k * from, op.dtype);
+      const given = checkApplyOptions(options, k * to, op.dtype);
+      return { name: 'operatorApply', ...op.#asked({ transposed, v, count: k, ...given }) };
+    },
+  );
+
+  static readonly #dense = operation((op: LinearOperator, options: WholeOptions | undefined) => ({
+    name: 'operatorDense',
+    ...op.#asked(checkWholeOptions(options)),
+  }));
+
+  static readonly #diagonal = operation((op: LinearOperator, options: WholeOptions | undefined) => ({
+    name: 'operatorDiagonal',
+    ...op.#asked(checkWholeOptions(options)),
+  }));
 }
 
 /** The parameters that rows or columns stand for. */

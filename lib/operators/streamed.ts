@@ -11,7 +11,8 @@ import { parts } from '../problem/part.ts';
 import type { GivenStreamedProblem } from '../problem/streamed-problem.ts';
 import type { LinearizeOptions } from '../products/linearize.ts';
 import { makeCustom, type ProductContext } from './custom.ts';
-import type { LinearOperator, OperatorKind } from './linear-operator.ts';
+import type { OperatorKind } from './kinds.ts';
+import type { LinearOperator } from './linear-operator.ts';
 
 /** How an operator of one batch is made: without what is of all rows together; with the signal of the pass. */
 export type BatchOptions = LinearizeOptions & { weights?: FloatArray };

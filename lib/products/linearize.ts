@@ -3,8 +3,8 @@
 import { inspect } from 'node:util';
 import { addon } from '../addon/addon.ts';
 import { NativeObject } from '../addon/native-object.ts';
+import { operation } from '../addon/operation.ts';
 import type { LinearizationHandle } from '../addon/requests.ts';
-import { run, runSync } from '../addon/run.ts';
 import {
   type ArrayKind,
   type DType,
@@ -119,14 +119,14 @@ export class Linearization<F extends FloatArray = FloatArray> extends NativeObje
     v: ParameterVector<F>,
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Promise<Out> {
-    return this.#run('matvec', this.#tangent(v), options);
+    return Linearization.#product.promised(this, 'matvec', v, options) as Promise<Out>;
   }
   /** `matvec` on the calling thread. */
   matvecSync<Out extends FloatArray = ResultArray<F>>(
     v: ParameterVector<F>,
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Out {
-    return this.#runSync('matvec', this.#tangent(v), options);
+    return Linearization.#product.sync(this, 'matvec', v, options) as Out;
   }
 
   /** J v for a tangent v; of the shape of the outputs. */
@@ -134,14 +134,15 @@ export class Linearization<F extends FloatArray = FloatArray> extends NativeObje
     v: ParameterVector<F>,
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Promise<Tensor<Out>> {
-    return this.#output(await this.#run('jvp', this.#tangent(v), options));
+    const data = await Linearization.#product.promised(this, 'jvp', v, options);
+    return this.#output(data as Out);
   }
   /** `jvp` on the calling thread. */
   jvpSync<Out extends FloatArray = ResultArray<F>>(
     v: ParameterVector<F>,
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Tensor<Out> {
-    return this.#output(this.#runSync('jvp', this.#tangent(v), options));
+    return this.#output(Linearization.#product.sync(this, 'jvp', v, options) as Out);
   }
 
   /** Jᵀu for a cotangent u, a tensor of the shape of the outputs or its flat data; flat, of the parameters' length. */
@@ -149,14 +150,14 @@ export class Linearization<F extends FloatArray = FloatArray> extends NativeObje
     u: F | Tensor<F | IntegerArray>,
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Promise<Out> {
-    return this.#run('vjp', this.#cotangent(u), options);
+    return Linearization.#product.promised(this, 'vjp', u, options) as Promise<Out>;
   }
   /** `vjp` on the calling thread. */
   vjpSync<Out extends FloatArray = ResultArray<F>>(
     u: F | Tensor<F | IntegerArray>,
     options?: ApplyOptions<Out> & OutOption<F>,
   ): Out {
-    return this.#runSync('vjp', this.#cotangent(u), options);
+    return Linearization.#product.sync(this, 'vjp', u, options) as Out;
   }
 
   /** In `Object.prototype.toString`. */
@@ -171,50 +172,49 @@ export class Linearization<F extends FloatArray = FloatArray> extends NativeObje
     return inspected('Linearization', fields, how);
   }
 
-  #tangent(v: ParameterVector): FloatArray {
-    return this.model.toFlat(v, 'v', this.dtype);
-  }
-
-  #cotangent(u: FloatArray | Tensor): FloatArray {
-    return checkOutputVector(u, 'u', this.outputShape, this.dtype);
-  }
-
   #output<Out extends FloatArray>(data: Out): Tensor<Out> {
     return { data, shape: this.outputShape };
   }
 
-  #request(product: 'matvec' | 'jvp' | 'vjp', v: FloatArray, options: ApplyOptions | undefined) {
-    const length = product === 'jvp' ? this.outputShape.reduce((a, b) => a * b, 1) : this.parameterCount;
-    const { threads, out, signal } = checkApplyOptions(options, length, this.dtype);
-    return {
-      request: { linearization: this.handle, product, v, threads: threads || this.#threads, out },
-      signal,
-    };
-  }
-
-  #run<Out extends FloatArray>(
-    product: 'matvec' | 'jvp' | 'vjp',
-    v: FloatArray,
-    options: ApplyOptions<Out> | undefined,
-  ): Promise<Out> {
-    const { request, signal } = this.#request(product, v, options);
-    return run('linearizationApply', request, signal, () => this.#describe(product)) as Promise<Out>;
-  }
-
-  #runSync<Out extends FloatArray>(
-    product: 'matvec' | 'jvp' | 'vjp',
-    v: FloatArray,
-    options: ApplyOptions<Out> | undefined,
-  ): Out {
-    const { request, signal } = this.#request(product, v, options);
-    return runSync('linearizationApply', request, signal, () => this.#describe(product)) as Out;
-  }
-
-  #describe(product: string) {
-    const { device, dtype, parameterCount } = this;
-    return { product, device, dtype, parameterCount, batch: this.outputShape[0]! };
-  }
+  /** The products, all of one shape: a vector, checked and flat, to a vector. */
+  static readonly #product = operation(
+    (
+      of: Linearization,
+      product: 'matvec' | 'jvp' | 'vjp',
+      vector: ParameterVector | Tensor,
+      options: ApplyOptions | undefined,
+    ) => {
+      const { device, dtype, parameterCount, outputShape } = of;
+      const v =
+        product === 'vjp'
+          ? checkOutputVector(vector, 'u', outputShape, dtype)
+          : of.model.toFlat(vector as ParameterVector, 'v', dtype);
+      const length = product === 'jvp' ? outputShape.reduce((a, b) => a * b, 1) : parameterCount;
+      const { threads, out, signal } = checkApplyOptions(options, length, dtype);
+      return {
+        name: 'linearizationApply',
+        request: { linearization: of.handle, product, v, threads: threads || of.#threads, out },
+        signal,
+        describe: () => ({ product, device, dtype, parameterCount, batch: outputShape[0]! }),
+        result: (found) => found,
+      };
+    },
+  );
 }
+
+const LINEARIZE = operation((problem: Problem, options: LinearizeOptions | undefined) => {
+  const { request, signal, describe, model } = linearizeRequest(
+    checkProblem(problem),
+    LINEARIZE_OPTIONS.read(options),
+  );
+  return {
+    name: 'linearize',
+    request,
+    signal,
+    describe,
+    result: (handle) => new Linearization(handle, model, request.threads),
+  };
+});
 
 /**
  * Linearizes a model at its parameters for a batch. Each product then pays its linear part only. The parameters and the
@@ -226,12 +226,7 @@ export async function linearize<F extends FloatArray>(
   problem: Problem<F>,
   options?: LinearizeOptions,
 ): Promise<Linearization<ArrayKind<F>>> {
-  const { request, signal, describe, model } = linearizeRequest(
-    checkProblem(problem),
-    LINEARIZE_OPTIONS.read(options),
-  );
-  const handle = await run('linearize', request, signal, describe);
-  return new Linearization(handle, model, request.threads);
+  return LINEARIZE.promised(problem, options) as Promise<Linearization<ArrayKind<F>>>;
 }
 
 /** `linearize` on the calling thread. */
@@ -239,11 +234,7 @@ export function linearizeSync<F extends FloatArray>(
   problem: Problem<F>,
   options?: LinearizeOptions,
 ): Linearization<ArrayKind<F>> {
-  const { request, signal, describe, model } = linearizeRequest(
-    checkProblem(problem),
-    LINEARIZE_OPTIONS.read(options),
-  );
-  return new Linearization(runSync('linearize', request, signal, describe), model, request.threads);
+  return LINEARIZE.sync(problem, options) as Linearization<ArrayKind<F>>;
 }
 
 /** Used inside the package: the request of anything that linearizes, from a problem and options read before. */

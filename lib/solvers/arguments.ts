@@ -1,10 +1,12 @@
 /** What all solvers and estimators take. */
 
-import type { OperatorHandle } from '../addon/requests.ts';
+import { type Operation, operation } from '../addon/operation.ts';
+import type { RawSolverOption } from '../addon/operators.ts';
 import { checkFinite, checkSignal, positive } from '../check.ts';
 import { outOfRange, TorchCurvatureError } from '../errors.ts';
 import { toSeed } from '../model/generator.ts';
 import { checkSquare, type LinearOperator } from '../operators/linear-operator.ts';
+import type { OptionNames } from '../options.ts';
 
 export interface SolverOptions {
   /** Intra-op threads. */
@@ -13,23 +15,46 @@ export interface SolverOptions {
   signal?: AbortSignal;
 }
 
-/** The part of a request that every solver has. */
-export function solverRequest(
-  name: string,
-  op: LinearOperator,
-  { threads, signal }: SolverOptions,
-): {
-  request: { operator: OperatorHandle; threads: number };
-  signal: AbortSignal | undefined;
-  describe: () => object;
-} {
-  checkSquare(op, name);
-  const { device, dtype, shape } = op;
-  return {
-    request: { operator: op.handle, threads: threads === undefined ? 0 : positive(threads, 'threads', 1024) },
-    signal: checkSignal(signal),
-    describe: () => ({ device, dtype, shape }),
-  };
+/** What a solver asks the addon beside what all of them do; the rest is that of `Asked`. */
+interface Own<Result> {
+  options: { [option: string]: RawSolverOption };
+  result: (found: object) => Result;
+  heard?: () => Promise<unknown> | undefined;
+  release?: () => void;
+}
+
+/**
+ * A solver or an estimator of square operators, by a method of native/core/solvers.
+ *
+ * @param name what messages call it
+ * @param row its row there, by default of that name
+ * @param names of its options
+ * @param ask checks what is its own, once the operator and the options that all solvers have were checked
+ */
+export function solver<Options extends SolverOptions, Rest extends unknown[], Result>(
+  { name, row = name, names }: { name: string; row?: string; names: OptionNames<Options> },
+  ask: (op: LinearOperator, options: Options, ...rest: Rest) => Own<Result>,
+): Operation<[op: LinearOperator, options: Options | undefined, ...rest: Rest], Result> {
+  return operation((op, options, ...rest) => {
+    const read = names.read(options);
+    checkSquare(op, name);
+    const { threads, signal } = read;
+    const { device, dtype, shape } = op;
+    const common = {
+      operator: op.handle,
+      threads: threads === undefined ? 0 : positive(threads, 'threads', 1024),
+    };
+    const checked = checkSignal(signal);
+    const { options: own, ...how } = ask(op, read, ...rest);
+    return {
+      name: 'solve',
+      announced: row,
+      request: { ...own, ...common, solver: row },
+      signal: checked,
+      describe: () => ({ device, dtype, shape }),
+      ...how,
+    };
+  });
 }
 
 /** Throws unless the operator has at least one row; what `name` gives would be undefined. */
@@ -39,11 +64,6 @@ export function checkNotEmpty({ shape }: LinearOperator, name: string): void {
     'ERR_SHAPE_MISMATCH',
     `${name} needs an operator with at least one row, got [0, 0], which has no eigenvalues`,
   );
-}
-
-/** Fields of the options that are given, each checked; the others are left to their defaults. */
-export function given<T extends object>(fields: T): { [Name in keyof T]: Exclude<T[Name], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
 }
 
 export function optionalCount(value: unknown, name: string): number | undefined {

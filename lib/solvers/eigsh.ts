@@ -1,16 +1,14 @@
-import { run, runSync } from '../addon/run.ts';
 import type { FloatArray, ResultArray } from '../arrays.ts';
 import { checkOneOf, positive } from '../check.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
 import {
   checkNotEmpty,
-  given,
   optionalAmount,
   optionalCount,
   type SolverOptions,
   seedOf,
-  solverRequest,
+  solver,
 } from './arguments.ts';
 import { type EigshEnd, type EigshReason, ENDS } from './reasons.ts';
 
@@ -63,6 +61,25 @@ export interface Eigenpairs<F extends FloatArray = FloatArray> {
   message: string;
 }
 
+const EIGSH = solver(
+  { name: 'eigsh', names: EIGSH_OPTIONS },
+  (op, { k, which = 'LM', tolerance, maxIterations, basis, seed }) => {
+    checkNotEmpty(op, 'eigsh');
+    const most = op.shape[0];
+    return {
+      options: {
+        k: k === undefined ? Math.min(6, most) : positive(k, 'k', most),
+        which: checkOneOf(which, ENDS, 'which'),
+        seed: seedOf(seed),
+        tolerance: optionalAmount(tolerance, 'tolerance'),
+        maxIterations: optionalCount(maxIterations, 'maxIterations'),
+        basis: optionalCount(basis, 'basis'),
+      },
+      result: (found) => found as Eigenpairs,
+    };
+  },
+);
+
 /**
  * Some eigenvalues and eigenvectors of a symmetric operator, by Lanczos with full re-orthogonalization and restarts.
  * What converged is verified in a fresh random direction, so that no copy of a repeated eigenvalue is missing. Where the
@@ -77,35 +94,12 @@ export async function eigsh<F extends FloatArray>(
   op: LinearOperator<F>,
   options?: EigshOptions,
 ): Promise<Eigenpairs<F>> {
-  const { request, signal, describe } = eigshRequest(op, options);
-  return run('eigsh', request, signal, describe) as Promise<Eigenpairs<F>>;
+  return EIGSH.promised(op, options) as Promise<Eigenpairs<F>>;
 }
 /** `eigsh` on the calling thread. */
 export function eigshSync<F extends FloatArray>(
   op: LinearOperator<F>,
   options?: EigshOptions,
 ): Eigenpairs<F> {
-  const { request, signal, describe } = eigshRequest(op, options);
-  return runSync('eigsh', request, signal, describe) as Eigenpairs<F>;
-}
-
-function eigshRequest(op: LinearOperator, options: EigshOptions | undefined) {
-  const { k, which = 'LM', tolerance, maxIterations, basis, seed, ...how } = EIGSH_OPTIONS.read(options);
-  const { request, ...rest } = solverRequest('eigsh', op, how);
-  checkNotEmpty(op, 'eigsh');
-  const most = op.shape[0];
-  return {
-    ...rest,
-    request: {
-      ...request,
-      k: k === undefined ? Math.min(6, most) : positive(k, 'k', most),
-      which: checkOneOf(which, ENDS, 'which'),
-      seed: seedOf(seed),
-      ...given({
-        tolerance: optionalAmount(tolerance, 'tolerance'),
-        maxIterations: optionalCount(maxIterations, 'maxIterations'),
-        basis: optionalCount(basis, 'basis'),
-      }),
-    },
-  };
+  return EIGSH.sync(op, options) as Eigenpairs<F>;
 }

@@ -1,11 +1,10 @@
 /** Estimators by products with random vectors. */
 
-import { run, runSync } from '../addon/run.ts';
 import type { FloatArray, ResultArray } from '../arrays.ts';
 import { checkOneOf, positive } from '../check.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
-import { type SolverOptions, seedOf, solverRequest } from './arguments.ts';
+import { type SolverOptions, seedOf, solver } from './arguments.ts';
 
 /** Of `trace`. */
 export interface TraceOptions extends SolverOptions {
@@ -38,22 +37,18 @@ export interface TraceEstimate {
   products: number;
 }
 
+const TRACE = solver({ name: 'trace', names: TRACE_OPTIONS }, (_op, { method = 'hutchinson', ...how }) => ({
+  options: { ...sampling(how), method: checkOneOf(method, ['hutchinson', 'hutch++'] as const, 'method') },
+  result: (found) => found as TraceEstimate,
+}));
+
 /** The trace of a square operator. */
 export async function trace(op: LinearOperator, options?: TraceOptions): Promise<TraceEstimate> {
-  const { request, signal, describe } = traceRequest(op, options);
-  return run('trace', request, signal, describe);
+  return TRACE.promised(op, options);
 }
 /** `trace` on the calling thread. */
 export function traceSync(op: LinearOperator, options?: TraceOptions): TraceEstimate {
-  const { request, signal, describe } = traceRequest(op, options);
-  return runSync('trace', request, signal, describe);
-}
-
-function traceRequest(op: LinearOperator, options: TraceOptions | undefined) {
-  const { method: given = 'hutchinson', ...how } = TRACE_OPTIONS.read(options);
-  const { request, ...rest } = sampledRequest('trace', op, how);
-  const method = checkOneOf(given, ['hutchinson', 'hutch++'] as const, 'method');
-  return { ...rest, request: { ...request, method } };
+  return TRACE.sync(op, options);
 }
 
 /** Of `diagonal`. */
@@ -79,24 +74,26 @@ export interface DiagonalEstimate<F extends FloatArray = FloatArray> {
   standardError: ResultArray<F>;
 }
 
+const DIAGONAL = solver(
+  { name: 'diagonal', row: 'stochasticDiagonal', names: DIAGONAL_OPTIONS },
+  (_op, how) => ({ options: sampling(how), result: (found) => found as DiagonalEstimate }),
+);
+
 /** The diagonal of a square operator, as the mean of z ⊙ A z; the method `op.diagonal()` is exact. */
 export async function diagonal<F extends FloatArray>(
   op: LinearOperator<F>,
   options?: DiagonalOptions,
 ): Promise<DiagonalEstimate<F>> {
-  const { request, signal, describe } = sampledRequest('diagonal', op, DIAGONAL_OPTIONS.read(options));
-  return run('stochasticDiagonal', request, signal, describe) as Promise<DiagonalEstimate<F>>;
+  return DIAGONAL.promised(op, options) as Promise<DiagonalEstimate<F>>;
 }
 /** `diagonal` on the calling thread. */
 export function diagonalSync<F extends FloatArray>(
   op: LinearOperator<F>,
   options?: DiagonalOptions,
 ): DiagonalEstimate<F> {
-  const { request, signal, describe } = sampledRequest('diagonal', op, DIAGONAL_OPTIONS.read(options));
-  return runSync('stochasticDiagonal', request, signal, describe) as DiagonalEstimate<F>;
+  return DIAGONAL.sync(op, options) as DiagonalEstimate<F>;
 }
 
-function sampledRequest(name: string, op: LinearOperator, { samples = 30, seed, ...how }: DiagonalOptions) {
-  const { request, ...rest } = solverRequest(name, op, how);
-  return { ...rest, request: { ...request, samples: positive(samples, 'samples'), seed: seedOf(seed) } };
+function sampling({ samples = 30, seed }: DiagonalOptions) {
+  return { samples: positive(samples, 'samples'), seed: seedOf(seed) };
 }

@@ -1,8 +1,6 @@
 /** Solvers of A x = b. They run natively on the operator's device: no vector crosses into JavaScript on the way. */
 
 import { types } from 'node:util';
-import type { Operations } from '../addon/interface.ts';
-import { run, runSync } from '../addon/run.ts';
 import { type ArrayKind, describe, type FloatArray, type ResultArray } from '../arrays.ts';
 import { checkVector, positive } from '../check.ts';
 import { TorchCurvatureError, wrongType } from '../errors.ts';
@@ -13,8 +11,9 @@ import {
   type OperatorVector,
 } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
-import { given, optionalAmount, optionalLimit, type SolverOptions, solverRequest } from './arguments.ts';
+import { optionalAmount, optionalLimit, type SolverOptions, solver } from './arguments.ts';
 import type { SolverReason } from './reasons.ts';
+import { summary } from './summary.ts';
 
 /** Of `cg` and `minres`. */
 export interface LinearSolverOptions<F extends FloatArray = FloatArray> extends SolverOptions {
@@ -85,6 +84,66 @@ export interface LinearSolution<F extends FloatArray = FloatArray> extends Solve
   records: SolverRecord[];
 }
 
+/** A solver of A x = b by a method of native/core/solvers. */
+const linearSolver = (name: string) =>
+  solver(
+    { name, names: LINEAR_SOLVER_OPTIONS },
+    (op, { tolerance, maxIterations, preconditioner, x0, k, onIteration }, b: OperatorVector) => {
+      const count = k === undefined ? 1 : positive(k, 'k');
+      const length = count * op.shape[0];
+      if (onIteration !== undefined && typeof onIteration !== 'function') {
+        throw wrongType(`onIteration should be a function, got ${describe(onIteration)}`);
+      }
+      // Promises that onIteration gave: one that rejects is as good as a throw.
+      let answers: Promise<unknown> | undefined;
+      const progress =
+        onIteration &&
+        ((rightHandSide: number, iteration: number, residualNorm: number) => {
+          const answer = onIteration({ iteration, residualNorm, rightHandSide });
+          if (types.isPromise(answer)) {
+            answers = Promise.all([answers, answer]);
+            answers.catch(() => {}); // heard of at the end
+          }
+          return answer;
+        });
+      // Checked first: a preconditioner may be made, which has to be disposed.
+      const options = {
+        b: count === 1 ? op.rowVector(b, 'b') : checkVector(b, 'b', length, op.dtype),
+        tolerance: optionalAmount(tolerance, 'tolerance'),
+        maxIterations: optionalLimit(maxIterations, 'maxIterations'),
+        x0: x0 === undefined ? undefined : checkVector(x0, 'x0', length, op.dtype),
+        count: k === undefined ? undefined : count,
+        onIteration: progress,
+      };
+      const { handle, release } = preconditionerOf(op, preconditioner);
+      return {
+        options: { ...options, preconditioner: handle },
+        heard: () => answers,
+        result: (found) => summary(found as LinearSolution),
+        release,
+      };
+    },
+  );
+
+/** An operator for what was given, which `release` disposes where it was made here. */
+function preconditionerOf(op: LinearOperator, given: LinearSolverOptions['preconditioner']) {
+  if (given === undefined) return { handle: undefined, release: () => {} };
+  const owned = ArrayBuffer.isView(given)
+    ? diagonalOperator(checkVector(given, 'preconditioner', op.shape[0], op.dtype), { device: op.device })
+    : undefined;
+  const used = owned ?? given;
+  checkOperator(used, 'preconditioner');
+  if (used.dtype !== op.dtype) {
+    throw new TorchCurvatureError(
+      'ERR_DTYPE_MISMATCH',
+      `preconditioner should be ${op.dtype} as the operator is, got ${used.dtype}`,
+    );
+  }
+  return { handle: used.handle, release: () => owned?.dispose() };
+}
+
+const CG = linearSolver('cg');
+
 /**
  * Conjugate gradients, for a symmetric positive definite A. A direction p with pᵀA p ≤ 0 shows that A is not: the
  * solver ends with the reason `'indefinite'`; use `minres` then. Sizes of A and b between the ends of the precision do not
@@ -98,7 +157,7 @@ export async function cg<F extends FloatArray>(
   b: OperatorVector<ArrayKind<F>>,
   options?: LinearSolverOptions<ArrayKind<F>>,
 ): Promise<LinearSolution<F>> {
-  return solve('cg', op, b, options);
+  return CG.promised(op, options, b) as Promise<LinearSolution<F>>;
 }
 /** `cg` on the calling thread. */
 export function cgSync<F extends FloatArray>(
@@ -106,8 +165,10 @@ export function cgSync<F extends FloatArray>(
   b: OperatorVector<ArrayKind<F>>,
   options?: LinearSolverOptions<ArrayKind<F>>,
 ): LinearSolution<F> {
-  return solveSync('cg', op, b, options);
+  return CG.sync(op, options, b) as LinearSolution<F>;
 }
+
+const MINRES = linearSolver('minres');
 
 /**
  * The minimum-residual method, for a symmetric A, which may be indefinite or singular.
@@ -120,7 +181,7 @@ export async function minres<F extends FloatArray>(
   b: OperatorVector<ArrayKind<F>>,
   options?: LinearSolverOptions<ArrayKind<F>>,
 ): Promise<LinearSolution<F>> {
-  return solve('minres', op, b, options);
+  return MINRES.promised(op, options, b) as Promise<LinearSolution<F>>;
 }
 /** `minres` on the calling thread. */
 export function minresSync<F extends FloatArray>(
@@ -128,109 +189,5 @@ export function minresSync<F extends FloatArray>(
   b: OperatorVector<ArrayKind<F>>,
   options?: LinearSolverOptions<ArrayKind<F>>,
 ): LinearSolution<F> {
-  return solveSync('minres', op, b, options);
-}
-
-async function solve<F extends FloatArray>(
-  method: 'cg' | 'minres',
-  op: LinearOperator<F>,
-  b: OperatorVector,
-  options: LinearSolverOptions | undefined,
-): Promise<LinearSolution<F>> {
-  const { request, signal, describe, release, heard } = linearRequest(method, op, b, options);
-  try {
-    const solution = await run(method, request, signal, describe);
-    await heard();
-    return summary(solution);
-  } finally {
-    release();
-  }
-}
-
-function solveSync<F extends FloatArray>(
-  method: 'cg' | 'minres',
-  op: LinearOperator<F>,
-  b: OperatorVector,
-  options: LinearSolverOptions | undefined,
-): LinearSolution<F> {
-  const { request, signal, describe, release } = linearRequest(method, op, b, options);
-  try {
-    return summary(runSync(method, request, signal, describe));
-  } finally {
-    release();
-  }
-}
-
-function linearRequest(
-  method: string,
-  op: LinearOperator,
-  b: OperatorVector,
-  options: LinearSolverOptions | undefined,
-) {
-  const { tolerance, maxIterations, preconditioner, x0, k, onIteration, ...how } =
-    LINEAR_SOLVER_OPTIONS.read(options);
-  const { request, ...rest } = solverRequest(method, op, how);
-  const count = k === undefined ? 1 : positive(k, 'k');
-  const length = count * op.shape[0];
-  if (onIteration !== undefined && typeof onIteration !== 'function') {
-    throw wrongType(`onIteration should be a function, got ${describe(onIteration)}`);
-  }
-  // Promises that onIteration gave: one that rejects is as good as a throw.
-  let answers: Promise<unknown> | undefined;
-  const heard = () => answers;
-  // Checked first: what follows may make an operator that has to be disposed.
-  const fields = {
-    ...request,
-    b: count === 1 ? op.rowVector(b, 'b') : checkVector(b, 'b', length, op.dtype),
-    ...given({
-      tolerance: optionalAmount(tolerance, 'tolerance'),
-      maxIterations: optionalLimit(maxIterations, 'maxIterations'),
-      x0: x0 === undefined ? undefined : checkVector(x0, 'x0', length, op.dtype),
-      count: k === undefined ? undefined : count,
-      onIteration:
-        onIteration &&
-        ((rightHandSide: number, iteration: number, residualNorm: number) => {
-          const answer = onIteration({ iteration, residualNorm, rightHandSide });
-          if (types.isPromise(answer)) {
-            answers = Promise.all([answers, answer]);
-            answers.catch(() => {}); // heard of at the end
-          }
-          return answer;
-        }),
-    }),
-  };
-  if (preconditioner === undefined) return { ...rest, request: fields, release: () => {}, heard };
-  const owned = ArrayBuffer.isView(preconditioner)
-    ? diagonalOperator(checkVector(preconditioner, 'preconditioner', op.shape[0], op.dtype), {
-        device: op.device,
-      })
-    : undefined;
-  const used = owned ?? preconditioner;
-  checkOperator(used, 'preconditioner');
-  if (used.dtype !== op.dtype) {
-    throw new TorchCurvatureError(
-      'ERR_DTYPE_MISMATCH',
-      `preconditioner should be ${op.dtype} as the operator is, got ${used.dtype}`,
-    );
-  }
-  return {
-    ...rest,
-    request: { ...fields, preconditioner: used.handle },
-    release: () => owned?.dispose(),
-    heard,
-  };
-}
-
-/** Over right-hand sides of any number, at least one. */
-export function summary<F extends FloatArray>({ x, records }: Operations['cg']['result']): LinearSolution<F> {
-  const worst = records.find(({ converged }) => !converged) ?? records[0]!;
-  return {
-    x: x as ResultArray<F>,
-    iterations: records.reduce((most, { iterations }) => Math.max(most, iterations), 0),
-    residualNorm: records.reduce((most, { residualNorm }) => Math.max(most, residualNorm), 0),
-    converged: worst.converged,
-    reason: worst.reason,
-    message: worst.message,
-    records,
-  };
+  return MINRES.sync(op, options, b) as LinearSolution<F>;
 }

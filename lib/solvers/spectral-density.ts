@@ -1,16 +1,14 @@
-import { run, runSync } from '../addon/run.ts';
 import type { ResultArray, Tensor } from '../arrays.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
 import {
   checkNotEmpty,
   checkPositive,
-  given,
   optionalAmount,
   optionalCount,
   type SolverOptions,
   seedOf,
-  solverRequest,
+  solver,
 } from './arguments.ts';
 
 /** Of `spectralDensity`. */
@@ -62,36 +60,32 @@ export interface SpectralDensity {
   finite: boolean;
 }
 
-/** The density of the eigenvalues of a symmetric operator, by stochastic Lanczos quadrature. */
-export async function spectralDensity(
-  op: LinearOperator,
-  options?: SpectralDensityOptions,
-): Promise<SpectralDensity> {
-  const { request, signal, describe } = densityRequest(op, options);
-  return run('spectralDensity', request, signal, describe) as Promise<SpectralDensity>;
-}
-/** `spectralDensity` on the calling thread. */
-export function spectralDensitySync(op: LinearOperator, options?: SpectralDensityOptions): SpectralDensity {
-  const { request, signal, describe } = densityRequest(op, options);
-  return runSync('spectralDensity', request, signal, describe) as SpectralDensity;
-}
-
-function densityRequest(op: LinearOperator, options: SpectralDensityOptions | undefined) {
-  const { probes, steps, gridPoints, margin, sigma, seed, ...how } = DENSITY_OPTIONS.read(options);
-  const { request, ...rest } = solverRequest('spectralDensity', op, how);
-  checkNotEmpty(op, 'spectralDensity');
-  return {
-    ...rest,
-    request: {
-      ...request,
-      seed: seedOf(seed),
-      ...given({
+const DENSITY = solver(
+  { name: 'spectralDensity', names: DENSITY_OPTIONS },
+  (op, { probes, steps, gridPoints, margin, sigma, seed }) => {
+    checkNotEmpty(op, 'spectralDensity');
+    return {
+      options: {
+        seed: seedOf(seed),
         probes: optionalCount(probes, 'probes'),
         steps: optionalCount(steps, 'steps'),
         gridPoints: optionalCount(gridPoints, 'gridPoints'),
         margin: optionalAmount(margin, 'margin'),
         sigma: sigma === undefined ? undefined : checkPositive(sigma, 'sigma'),
-      }),
-    },
-  };
+      },
+      result: (found) => found as SpectralDensity,
+    };
+  },
+);
+
+/** The density of the eigenvalues of a symmetric operator, by stochastic Lanczos quadrature. */
+export async function spectralDensity(
+  op: LinearOperator,
+  options?: SpectralDensityOptions,
+): Promise<SpectralDensity> {
+  return DENSITY.promised(op, options);
+}
+/** `spectralDensity` on the calling thread. */
+export function spectralDensitySync(op: LinearOperator, options?: SpectralDensityOptions): SpectralDensity {
+  return DENSITY.sync(op, options);
 }

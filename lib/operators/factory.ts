@@ -1,0 +1,125 @@
+/** How the operators of a model are made, from what tells one kind from another. */
+
+import { addon } from '../addon/addon.ts';
+import { type Asked, operation } from '../addon/operation.ts';
+import type { OperatorHandle } from '../addon/requests.ts';
+import { run } from '../addon/run.ts';
+import { checkOptions } from '../check.ts';
+import type { Model } from '../model/model.ts';
+import type { OptionNames } from '../options.ts';
+import { checkProblem } from '../problem/check.ts';
+import { type CenterOptions, type GivenLossProblem, lossFields, weightFields } from '../problem/loss.ts';
+import type { Problem } from '../problem/problem.ts';
+import { type GivenStreamedProblem, isStreamed } from '../problem/streamed-problem.ts';
+import { Linearization, type LinearizeOptions, linearizeRequest } from '../products/linearize.ts';
+import { MODEL_OPERATORS, type ModelOperator } from './kinds.ts';
+import { LinearOperator, type Space } from './linear-operator.ts';
+import { type BatchProblem, type Counts, Stream } from './streamed.ts';
+
+type Options = LinearizeOptions & CenterOptions;
+
+/** What an operator is made from: a model at a point, a linearization of one, or a problem with a loss. */
+type Source = Problem | GivenLossProblem | Linearization;
+
+/** One whose names are checked by others. */
+type AnyStream = Omit<GivenStreamedProblem, 'loss' | 'reduction'>;
+
+/**
+ * The two forms of a function that makes operators of a model; the promised one takes a stream, too.
+ *
+ * @param kind its row of the table
+ * @param names of its options; with `center` among them, it can be centered
+ * @param own its own options as the addon takes them, checked
+ */
+export function factory<Own extends Options>(
+  kind: ModelOperator,
+  names: OptionNames<Own>,
+  own: (options: Own) => object = () => ({}),
+) {
+  const given = (options: Own | undefined): [Own, object] => {
+    const read = names.read(options);
+    return [read, own(read)];
+  };
+  return {
+    async promised(source: Source | AnyStream, options: Own | undefined): Promise<LinearOperator> {
+      const [read, fields] = given(options);
+      if (isStreamed(source)) return ofStream(kind, source, read, fields);
+      return CREATE.promised(kind, source as Source, read, fields);
+    },
+    sync: (source: Source, options: Own | undefined) => CREATE.sync(kind, source, ...given(options)),
+  };
+}
+
+const CREATE = operation((kind: ModelOperator, source: Source, options: Options, own: object) => {
+  const { ofLoss } = MODEL_OPERATORS[kind];
+  const request = ofLoss ? lossRequest(source as GivenLossProblem, options) : modelRequest(source, options);
+  return {
+    name: 'createOperator',
+    request: { kind, ...request.request, ...own },
+    signal: request.signal,
+    describe: () => ({ kind, ...request.describe() }),
+    result: (handle) => wrapped(handle, kind, request.model),
+  } satisfies Asked<LinearOperator>;
+});
+
+function wrapped(handle: OperatorHandle, kind: ModelOperator, model: Model): LinearOperator {
+  const { outputShape } = addon().operatorInfo(handle);
+  const { rows, columns } = MODEL_OPERATORS[kind];
+  const space = (of: 'parameters' | 'outputs'): Space =>
+    of === 'parameters' ? { kind: of, model } : { kind: of, shape: outputShape };
+  return new LinearOperator(handle, kind, space(rows), space(columns));
+}
+
+function modelRequest(source: Source, options: Options) {
+  if (Linearization.is(source)) {
+    const { threads, chunkSize, signal } = checkOptions(options);
+    const { outputShape, dtype, device, model, parameterCount } = source;
+    const weights = weightFields(options, outputShape[0]!, dtype);
+    const request = { linearization: source.handle, threads, chunkSize, ...weights };
+    const describe = () => ({ device, dtype, parameterCount, batch: outputShape[0]! });
+    return { request, signal, describe, model };
+  }
+  const { request, dtype, batch, ...rest } = linearizeRequest(checkProblem(source), options);
+  return { ...rest, request: { ...request, ...weightFields(options, batch, dtype) } };
+}
+
+/** Used inside the package: the request of anything of a loss. */
+export function lossRequest(problem: GivenLossProblem, options: Options) {
+  const given = checkProblem(problem);
+  const { request, dtype, batch, ...rest } = linearizeRequest(given, options);
+  const fields = { ...lossFields(given, dtype), ...weightFields(options, batch, dtype) };
+  return { ...rest, request: { ...request, ...fields } };
+}
+
+/** Over parameters it is the sum of those of the batches; others are made of the batches' Jacobians. */
+async function ofStream(
+  kind: ModelOperator,
+  problem: GivenStreamedProblem,
+  options: Options,
+  own: object,
+): Promise<LinearOperator> {
+  const { center } = options;
+  const centered = weightFields({ ...(center !== undefined && { center }) }, 0, 'float64').center;
+  const stream = new Stream(problem, options);
+  const { rows, columns, ofLoss } = MODEL_OPERATORS[kind];
+  await stream.count(ofLoss ? (batch, signal) => counted(batch, signal, own) : undefined);
+  const make = ({ problem, options, firstRow }: BatchProblem, part: object = {}) =>
+    CREATE.promised(kind, problem, options, { ...own, ...part, firstRow });
+  const jacobianOf = ({ problem, options }: BatchProblem) =>
+    CREATE.promised('jacobian', problem, options, {});
+  if (columns === 'outputs') return stream.ntk(jacobianOf, centered);
+  if (rows === 'outputs') return stream.jacobian(jacobianOf, centered);
+  return centered
+    ? stream.centredSum(kind, (batch, part) => make(batch, { part }))
+    : stream.sum(kind, (batch) => make(batch));
+}
+
+/** What a batch's loss has: the same count that a problem in one piece divides its mean by. */
+async function counted(
+  { problem, options }: BatchProblem,
+  signal: AbortSignal | undefined,
+  own: object,
+): Promise<Counts> {
+  const { request, describe } = lossRequest(problem, options);
+  return run('lossCounts', { ...request, ...own }, signal, describe);
+}

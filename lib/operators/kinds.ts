@@ -1,0 +1,34 @@
+/** The table of operators of a model: what tells one from another here. Each is a row of native/core/operators, too. */
+
+interface Row {
+  /** What its rows and its columns stand for. */
+  rows: 'parameters' | 'outputs';
+  columns: 'parameters' | 'outputs';
+  /** Whether it is that of a loss, with targets. */
+  ofLoss: boolean;
+}
+
+export const MODEL_OPERATORS = {
+  gramian: { rows: 'parameters', columns: 'parameters', ofLoss: false },
+  jacobian: { rows: 'outputs', columns: 'parameters', ofLoss: false },
+  ntk: { rows: 'outputs', columns: 'outputs', ofLoss: false },
+  gaussNewton: { rows: 'parameters', columns: 'parameters', ofLoss: true },
+  hessian: { rows: 'parameters', columns: 'parameters', ofLoss: true },
+  empiricalFisher: { rows: 'parameters', columns: 'parameters', ofLoss: true },
+  fisher: { rows: 'parameters', columns: 'parameters', ofLoss: true },
+} as const satisfies Record<string, Row>;
+
+export type ModelOperator = keyof typeof MODEL_OPERATORS;
+
+/** What an operator is: a curvature matrix of a model, a combination of others, or what a caller gave. */
+export type OperatorKind =
+  | ModelOperator
+  | 'sum'
+  | 'scaled'
+  | 'damped'
+  | 'product'
+  | 'transpose'
+  | 'submatrix'
+  | 'dense'
+  | 'diagonal'
+  | 'custom';
