@@ -8,6 +8,8 @@ const STALE_MS = 60_000;
 /** How long half a lock is believed to be on its way, rather than left by a process killed while it wrote. */
 const WRITING_MS = 2_000;
 const POLL_MS = 200;
+/** How long what a dead process started may take to end: `supervise.mjs`. */
+const ENDING_MS = 1_500;
 
 /**
  * Runs `work` while holding the lock `file`, so that other processes doing the same wait. A lock whose process ended, or
@@ -69,6 +71,7 @@ async function takeAway(file) {
   // Between the look and the rename another process may have done the same and made a lock of its own: give it back.
   if ((await content(aside)) !== before) await link(aside, file).catch(() => {});
   await rm(aside, { force: true });
+  await sleep(ENDING_MS);
   return true;
 }
 

@@ -81,9 +81,13 @@ test('the compiler of a killed build ends with it, and its last object is made a
   const child = installation.startBuild({ FAKE_HANG: '1', CI: '1' });
   const ending = ended(child);
   const object = join(installation.package, 'build/cmake/objects/a.cc.o');
-  await vi.waitFor(() => expect(existsSync(object)).toBe(true), 20_000);
+  const pid = join(installation.package, 'build/cmake/compiler.pid');
+  await vi.waitFor(() => expect(existsSync(pid)).toBe(true), 20_000);
+  const compiler = Number(readFileSync(pid, 'utf8'));
+  process.kill(compiler, 0);
   child.kill('SIGKILL');
   await ending;
+  await vi.waitFor(() => expect(() => process.kill(compiler, 0)).toThrow('ESRCH'), 5_000);
   expect(readFileSync(object, 'utf8')).toBe('object ');
   await succeeds(installation);
   expect(readFileSync(object, 'utf8')).toBe('object end');

@@ -1,7 +1,9 @@
 /**
  * Stands for `cmake-js` in the tests of the set-up: it "compiles" each source in `native/` that has no object yet, and
- * links the addon, which is FAKE_ADDON where every object is whole. With FAKE_HANG it stops half-way through an object.
+ * links the addon, which is FAKE_ADDON where every object is whole. With FAKE_HANG it stops half-way through an object, and
+ * like Ninja has a compiler in a process group of its own, which it ends when it is asked to end.
  */
+import { spawn } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -14,18 +16,23 @@ if (command === 'reconfigure') {
   for (const folder of ['objects', 'Release']) mkdirSync(join(out, folder), { recursive: true });
 } else {
   const sources = readdirSync(native);
-  for (const source of sources) compile(source);
+  for (const source of sources) await compile(source);
   const addon = join(out, 'Release', 'torch_curvature.node');
   if (sources.every((source) => object(source).includes('end'))) copyFileSync(process.env.FAKE_ADDON, addon);
   else writeFileSync(addon, 'linked from half an object');
 }
 
-function compile(source) {
+async function compile(source) {
   if (existsSync(pathOf(source))) return;
   writeFileSync(pathOf(source), 'object ');
   if (process.env.FAKE_HANG) {
-    console.log(`pid ${process.pid}`);
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000);
+    const compiler = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60_000)'], { detached: true });
+    process.on('SIGTERM', () => {
+      compiler.kill('SIGKILL');
+      process.exit(1);
+    });
+    writeFileSync(join(out, 'compiler.pid'), String(compiler.pid));
+    await new Promise((resolve) => compiler.on('exit', resolve));
   }
   writeFileSync(pathOf(source), 'object end');
 }
