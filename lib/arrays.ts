@@ -129,13 +129,29 @@ export function dtypeOf(array: FloatArray): DType {
   return types.isFloat64Array(array) ? 'float64' : 'float32';
 }
 
+/**
+ * An array of zeros.
+ *
+ * @throws TorchCurvatureError `ERR_OUT_OF_MEMORY` where there is no memory for it
+ */
+export function allocated<A extends TypedArray>(type: new (length: number) => A, length: number): A {
+  try {
+    return new type(length);
+  } catch (error) {
+    const message = `an array of ${length} numbers was asked for, for which there is no memory`;
+    throw new TorchCurvatureError('ERR_OUT_OF_MEMORY', message, { cause: error });
+  }
+}
+
 export function floatArray(dtype: DType, length: number): ResultArray<FloatArray> {
-  return dtype === 'float64' ? new Float64Array(length) : new Float32Array(length);
+  return dtype === 'float64' ? allocated(Float64Array, length) : allocated(Float32Array, length);
 }
 
 /** A copy, by which the methods of the caller's array are not asked. */
 export function copyOf(array: FloatArray): FloatArray {
-  return types.isFloat64Array(array) ? new Float64Array(array) : new Float32Array(array);
+  const copy = floatArray(dtypeOf(array), lengthOf(array));
+  copy.set(array);
+  return copy;
 }
 
 /** Writes to an array of the caller's, whose own methods are not asked. */

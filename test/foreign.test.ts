@@ -5,6 +5,8 @@ import { describe, expect, test } from 'vitest';
 import {
   cg,
   cgSync,
+  checkDeterministic,
+  customOperator,
   denseOperator,
   diagonalOperator,
   Generator,
@@ -154,10 +156,12 @@ test('more right-hand sides than a call has room for arguments', () => {
   expect(summary({ x: params, records })).toMatchObject({ iterations: 1, residualNorm: 2, converged: true });
 });
 
-test('numbers that do not fit the memory', () => {
-  expect(() => new Generator(0).randn([2 ** 45])).toThrow(
-    expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }),
-  );
+test('numbers that do not fit the memory, on either side of the addon', async () => {
+  const refused = expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' });
+  expect(() => new Generator(0).randn([2 ** 45])).toThrow(refused);
+  expect(() => Model.sequential([nn.linear(2 ** 22, 2 ** 22)]).init()).toThrow(refused);
+  const wide = customOperator({ shape: [1, 2 ** 50], matmat: (v) => v });
+  await expect(checkDeterministic(wide)).rejects.toEqual(refused);
 });
 
 describe('promises of functions that should return none', () => {

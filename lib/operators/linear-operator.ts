@@ -10,6 +10,7 @@ import {
   type DType,
   describe,
   type FloatArray,
+  floatArray,
   type IntegerArray,
   isFloatArray,
   type ParameterVector,
@@ -442,8 +443,10 @@ export async function checkDeterministic(op: LinearOperator, ...rest: readonly u
   noOptions(rest, 'checkDeterministic');
   checkOperator(op, 'op');
   const length = op.shape[1];
-  const probe = Float64Array.from({ length }, (_, i) => Math.sin(i + 1));
-  const v = op.dtype === 'float64' ? probe : Float32Array.from(probe);
+  const v = floatArray(op.dtype, length);
+  v.forEach((_, i) => {
+    v[i] = Math.sin(i + 1);
+  });
   const [first, second] = [await op.matvec(v), await op.matvec(v)];
   return Buffer.from(first.buffer).equals(Buffer.from(second.buffer));
 }

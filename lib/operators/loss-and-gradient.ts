@@ -1,7 +1,7 @@
 /** The loss of a problem and its gradient. */
 
 import { operation } from '../addon/operation.ts';
-import { type FloatArray, floatArray, type ResultArray } from '../arrays.ts';
+import { allocated, type FloatArray, floatArray, type ResultArray } from '../arrays.ts';
 import { checkOptions } from '../check.ts';
 import { OptionNames } from '../options.ts';
 import type { GivenLossProblem, LossProblem } from '../problem/loss.ts';
@@ -49,7 +49,7 @@ export function lossAndGradientSync(
 
 async function streamedGradient(problem: GivenStreamedProblem, options: OperatorOptions) {
   const stream = new Stream(problem, options);
-  const sum = new Float64Array(stream.model.parameterCount);
+  const sum = allocated(Float64Array, stream.model.parameterCount);
   let [loss, terms] = [0, 0];
   for await (const { problem, options: how, rows } of stream.pass(checkOptions(options).signal)) {
     if (rows === 0) continue;

@@ -1,5 +1,5 @@
 /** Operators over batches that never sit in memory at once: each product goes through them one by one. */
-import { copyOf, type DType, dtypeOf, type FloatArray, floatArray } from '../arrays.ts';
+import { allocated, copyOf, type DType, dtypeOf, type FloatArray, floatArray } from '../arrays.ts';
 import { checkFloats, checkOptions, checkVector } from '../check.ts';
 import { outOfRange, TorchCurvatureError } from '../errors.ts';
 import { lengthOf } from '../foreign.ts';
@@ -198,7 +198,7 @@ export class Stream {
       if (batch.rows === 0) continue;
       using op = await make(batch);
       const part = await op.matmat(inputs, k, { ...this.#threads, signal });
-      if (sum.length === 0) sum = new Float64Array(part.length);
+      if (sum.length === 0) sum = allocated(Float64Array, part.length);
       for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
     }
     return sum;
@@ -311,7 +311,7 @@ export class Stream {
     };
     const rmatmat = async (vectors: FloatArray, k: number, { signal }: ProductContext) => {
       const given = center ? this.#projected(vectors.slice(), k) : vectors;
-      const sum = new Float64Array(k * length);
+      const sum = allocated(Float64Array, k * length);
       for await (const batch of this.pass(signal)) {
         if (batch.rows === 0) continue;
         using op = await make(batch);
@@ -337,7 +337,7 @@ export class Stream {
     const [width, rows] = [this.#width, this.rows];
     const root = (n: number) => (this.weights === undefined ? 1 : Math.sqrt(this.weights[n]!));
     for (let i = 0; i < k; i++) {
-      const mean = new Float64Array(width);
+      const mean = allocated(Float64Array, width);
       for (let n = 0, at = i * rows * width; n < rows; n++) {
         for (let o = 0; o < width; o++, at++) mean[o]! += root(n) * vectors[at]!;
       }

@@ -4,6 +4,7 @@ import { operation } from '../addon/operation.ts';
 import type { RawDenseRequest, RawProductRequest } from '../addon/requests.ts';
 import {
   type ArrayKind,
+  allocated,
   copyOf,
   dtypeOf,
   type FloatArray,
@@ -77,7 +78,7 @@ async function streamedProduct<Options extends ProductOptions>(
   const tangent = copyOf(model.toFlat(v, 'v', dtype));
   const result =
     out === undefined ? floatArray(dtype, flat.length) : checkVector(out, 'out', flat.length, dtype);
-  const sum = new Float64Array(flat.length);
+  const sum = allocated(Float64Array, flat.length);
   const partOf = parts();
   for await (const { x, weights } of batchesOf(batches, checkOptions(rest).signal)) {
     if (weights !== undefined) throw outOfRange('weights are for operators, as gramian makes them');

@@ -3,7 +3,7 @@
  * header, then the elements of the tensors, little-endian and without gaps.
  */
 import { endianness } from 'node:os';
-import type { Tensor, TypedArray } from '../../arrays.ts';
+import { allocated, type Tensor, type TypedArray } from '../../arrays.ts';
 import { noOptions } from '../../options.ts';
 import { damaged, unsupported } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, parseJson } from './json.ts';
@@ -21,18 +21,18 @@ interface Kind {
 
 /** Types without a typed array of their own are read into one that holds all their values. */
 const KINDS: Readonly<Record<string, Kind>> = {
-  F64: { size: 8, make: (n) => new Float64Array(n), get: (v, at) => v.getFloat64(at, true) },
-  F32: { size: 4, make: (n) => new Float32Array(n), get: (v, at) => v.getFloat32(at, true) },
-  F16: { size: 2, make: (n) => new Float32Array(n), get: (v, at) => half(v.getUint16(at, true)) },
-  BF16: { size: 2, make: (n) => new Float32Array(n), get: (v, at) => bfloat(v.getUint16(at, true)) },
-  I64: { size: 8, make: (n) => new BigInt64Array(n), get: (v, at) => v.getBigInt64(at, true) },
-  U32: { size: 4, make: (n) => new BigInt64Array(n), get: (v, at) => BigInt(v.getUint32(at, true)) },
-  I32: { size: 4, make: (n) => new Int32Array(n), get: (v, at) => v.getInt32(at, true) },
-  U16: { size: 2, make: (n) => new Int32Array(n), get: (v, at) => v.getUint16(at, true) },
-  I16: { size: 2, make: (n) => new Int32Array(n), get: (v, at) => v.getInt16(at, true) },
-  U8: { size: 1, make: (n) => new Int32Array(n), get: (v, at) => v.getUint8(at) },
-  I8: { size: 1, make: (n) => new Int32Array(n), get: (v, at) => v.getInt8(at) },
-  BOOL: { size: 1, make: (n) => new Int32Array(n), get: (v, at) => v.getUint8(at) },
+  F64: { size: 8, make: (n) => allocated(Float64Array, n), get: (v, at) => v.getFloat64(at, true) },
+  F32: { size: 4, make: (n) => allocated(Float32Array, n), get: (v, at) => v.getFloat32(at, true) },
+  F16: { size: 2, make: (n) => allocated(Float32Array, n), get: (v, at) => half(v.getUint16(at, true)) },
+  BF16: { size: 2, make: (n) => allocated(Float32Array, n), get: (v, at) => bfloat(v.getUint16(at, true)) },
+  I64: { size: 8, make: (n) => allocated(BigInt64Array, n), get: (v, at) => v.getBigInt64(at, true) },
+  U32: { size: 4, make: (n) => allocated(BigInt64Array, n), get: (v, at) => BigInt(v.getUint32(at, true)) },
+  I32: { size: 4, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt32(at, true) },
+  U16: { size: 2, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getUint16(at, true) },
+  I16: { size: 2, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt16(at, true) },
+  U8: { size: 1, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getUint8(at) },
+  I8: { size: 1, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt8(at) },
+  BOOL: { size: 1, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getUint8(at) },
 };
 
 /** Types whose bytes are those of the typed array. */

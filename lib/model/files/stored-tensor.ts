@@ -1,6 +1,7 @@
 /** Tensors as model files store them: bytes of a storage, and how a tensor lies in it. */
 import { endianness } from 'node:os';
 import type { RawTensor, TypedArray } from '../../addon/values.ts';
+import { allocated } from '../../arrays.ts';
 import { damaged, unsupported } from './failure.ts';
 import { copyBytes, type Turns } from './turns.ts';
 
@@ -48,14 +49,14 @@ const READERS: Partial<
     { size: number; make: (n: number) => TypedArray; get: (v: DataView, at: number) => number | bigint }
   >
 > = {
-  float32: { size: 4, make: (n) => new Float32Array(n), get: (v, at) => v.getFloat32(at, true) },
-  float64: { size: 8, make: (n) => new Float64Array(n), get: (v, at) => v.getFloat64(at, true) },
-  int64: { size: 8, make: (n) => new BigInt64Array(n), get: (v, at) => v.getBigInt64(at, true) },
-  int32: { size: 4, make: (n) => new Int32Array(n), get: (v, at) => v.getInt32(at, true) },
-  int16: { size: 2, make: (n) => new Int32Array(n), get: (v, at) => v.getInt16(at, true) },
-  int8: { size: 1, make: (n) => new Int32Array(n), get: (v, at) => v.getInt8(at) },
-  uint8: { size: 1, make: (n) => new Int32Array(n), get: (v, at) => v.getUint8(at) },
-  bool: { size: 1, make: (n) => new Int32Array(n), get: (v, at) => (v.getUint8(at) === 0 ? 0 : 1) },
+  float32: { size: 4, make: (n) => allocated(Float32Array, n), get: (v, at) => v.getFloat32(at, true) },
+  float64: { size: 8, make: (n) => allocated(Float64Array, n), get: (v, at) => v.getFloat64(at, true) },
+  int64: { size: 8, make: (n) => allocated(BigInt64Array, n), get: (v, at) => v.getBigInt64(at, true) },
+  int32: { size: 4, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt32(at, true) },
+  int16: { size: 2, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt16(at, true) },
+  int8: { size: 1, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt8(at) },
+  uint8: { size: 1, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getUint8(at) },
+  bool: { size: 1, make: (n) => allocated(Int32Array, n), get: (v, at) => (v.getUint8(at) === 0 ? 0 : 1) },
 };
 
 /** In bytes. */

@@ -2,6 +2,8 @@
 import * as tc from 'torch-curvature';
 
 const model = tc.Model.sequential([tc.nn.linear(2, 2), tc.nn.tanh(), tc.nn.linear(2, 1)]);
+/** Its parameters would not fit any memory. */
+const huge = tc.Model.sequential([tc.nn.linear(2 ** 22, 2 ** 22)]);
 const P = model.parameterCount;
 const ROWS = 2;
 
@@ -162,7 +164,7 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
 
 /** Objects to call methods on, by class; of operators several, which are computed in different places. */
 export const MAKERS: Readonly<Record<string, readonly (() => object)[]>> = {
-  Model: [() => model],
+  Model: [() => model, () => huge],
   Generator: [() => new tc.Generator(1)],
   Linearization: [() => tc.linearizeSync(problem())],
   LinearOperator: [
@@ -170,6 +172,7 @@ export const MAKERS: Readonly<Record<string, readonly (() => object)[]>> = {
     () => tc.customOperator(custom()),
     () => tc.gramianSync(problem()),
     () => tc.jacobianSync(problem()),
+    () => tc.customOperator({ shape: [1, 2 ** 50], matmat: (vectors) => vectors }),
   ],
   Profiler: [() => tc.startProfile()],
   Profile: [() => recorded],
