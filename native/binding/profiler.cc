@@ -1,7 +1,9 @@
 #include <memory>
+#include <utility>
 
 #include "binding/convert.h"
 #include "binding/js.h"
+#include "binding/share.h"
 #include "core/profiler/session.h"
 #include "core/runtime/error.h"
 
@@ -93,7 +95,10 @@ Napi::Object toEvent(Napi::Env env, const ProfileEvent& event, bool withShapes) 
   return result;
 }
 
-Napi::Object toRecord(Napi::Env env, const Profile& profile, bool withShapes) {
+/// What an event keeps, here and in libtorch, with its names and shapes; by measurement.
+constexpr int64_t kBytesPerEvent = 2048;
+
+Napi::Object toRecord(Napi::Env env, Profile profile, bool withShapes) {
   auto rows = Napi::Array::New(env, profile.rows.size());
   for (size_t i = 0; i < profile.rows.size(); ++i)
     rows.Set(i, toRow(env, profile.rows[i], withShapes));
@@ -102,17 +107,21 @@ Napi::Object toRecord(Napi::Env env, const Profile& profile, bool withShapes) {
   result.Set("selfCpuTimeTotal", Napi::Number::New(env, profile.selfCpuTimeTotal));
   result.Set("selfDeviceTimeTotal", Napi::Number::New(env, profile.selfDeviceTimeTotal));
   result.Set("peakMemory", Napi::Number::New(env, static_cast<double>(profile.peakMemory)));
-  const auto events = std::make_shared<const std::vector<ProfileEvent>>(profile.events);
-  add(env, result, "events", [events, withShapes](const Napi::CallbackInfo& info) {
-    auto list = Napi::Array::New(info.Env(), events->size());
-    for (size_t i = 0; i < events->size(); ++i)
-      list.Set(i, toEvent(info.Env(), (*events)[i], withShapes));
+  const auto bytes = static_cast<int64_t>(profile.events.size()) * kBytesPerEvent;
+  const auto share = std::make_shared<Share<const Profile>>(
+      env, std::make_shared<const Profile>(std::move(profile)), bytes);
+  add(env, result, "events", [share, withShapes](const Napi::CallbackInfo& info) {
+    const auto& events = share->get("the profile")->events;
+    auto list = Napi::Array::New(info.Env(), events.size());
+    for (size_t i = 0; i < events.size(); ++i)
+      list.Set(i, toEvent(info.Env(), events[i], withShapes));
     return list;
   });
-  add(env, result, "save", [save = profile.save](const Napi::CallbackInfo& info) {
-    save(info[0].ToString().Utf8Value());
+  add(env, result, "save", [share](const Napi::CallbackInfo& info) {
+    share->get("the profile")->save(info[0].ToString().Utf8Value());
     return info.Env().Undefined();
   });
+  share->setOwner(result);
   return result;
 }
 

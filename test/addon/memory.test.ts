@@ -1,0 +1,55 @@
+/**
+ * Memory of the process: no kind of work leaves any behind, each in a process of its own.
+ * `TORCH_CURVATURE_TEST_COUNTS=full` repeats each as often as a server does in a day.
+ */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+
+const SCRIPT = fileURLToPath(new URL('../fixtures/memory.mjs', import.meta.url));
+const FULL = process.env.TORCH_CURVATURE_TEST_COUNTS === 'full';
+const MIB = 2 ** 20;
+const TIMEOUT = FULL ? 3_600_000 : 240_000;
+
+interface Measured {
+  growth: number;
+  made: number;
+  peak: number;
+}
+
+async function measured(kind: string, count: number): Promise<Measured> {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    // The young generation of V8's heap grows to tens of MB under load, which is no leak.
+    ['--expose-gc', '--max-semi-space-size=1', SCRIPT, kind, String(count)],
+    { timeout: TIMEOUT - 10_000 },
+  );
+  return JSON.parse(stdout);
+}
+
+// RssAnon is a line of Linux's /proc.
+describe.runIf(process.platform === 'linux')('memory', { timeout: TIMEOUT }, () => {
+  it.each([
+    ['products', 100_000, 3000],
+    ['linearizations', 10_000, 1000],
+    ['operators', 10_000, 1000],
+    ['failures', 10_000, 1000],
+    ['aborts', 10_000, 500],
+    ['loads', 5000, 200],
+    ['refusedLoads', 5000, 200],
+    ['profiles', 2000, 100],
+  ])('%s leave nothing behind', async (kind, full, few) => {
+    const { growth } = await measured(kind, FULL ? full : few);
+    expect(growth).toBeLessThan(5 * MIB);
+  });
+
+  it.each(['linearizationsInALoop', 'linearizationsInTurns'])(
+    '%s that nobody disposes of are freed in time',
+    async (kind) => {
+      const { made, peak } = await measured(kind, FULL ? 20_000 : 4000);
+      expect(made).toBeGreaterThan(1000 * MIB);
+      expect(peak).toBeLessThan(600 * MIB);
+    },
+  );
+});
