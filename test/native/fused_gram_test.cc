@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "core/kernels/kernels.h"
+#include "core/runtime/error.h"
 #include "fused_programs.h"
 
 namespace tc::testing {

@@ -12,6 +12,7 @@
 
 #include "core/kernels/kernels.h"
 #include "core/program/program.h"
+#include "core/runtime/error.h"
 #include "fused_programs.h"
 #include "random/program_text.h"
 #include "random/random_programs.h"

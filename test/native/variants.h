@@ -6,9 +6,8 @@
 #include <variant>
 #include <vector>
 
-#include "models.h"
-
 #include "core/program/program.h"
+#include "models.h"
 
 namespace tc::test {
 

@@ -2,6 +2,8 @@
 
 #include <sstream>
 
+#include "core/program/program.h"
+
 namespace tc::test {
 namespace {
 
