@@ -1,6 +1,7 @@
 #include "binding/operation.h"
 #include "binding/request.h"
 #include "core/linearization/engine.h"
+#include "core/linearization/rows.h"
 #include "core/products/dense.h"
 #include "core/products/forward.h"
 #include "core/products/on_the_fly.h"

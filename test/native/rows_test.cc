@@ -2,6 +2,7 @@
 
 #include "code_of.h"
 #include "core/linearization/chunked.h"
+#include "core/linearization/rows.h"
 #include "core/products/dense.h"
 #include "core/products/on_the_fly.h"
 #include "core/program/program.h"

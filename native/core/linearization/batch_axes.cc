@@ -411,7 +411,9 @@ void BatchAxes::observe(const Program::Node& node, const torch::jit::Stack& argu
                        [&](const Operand& each) { return is(each.axis); });
   };
   const bool mixed = sized == Sized::kOddly || any([](int64_t axis) { return axis == kMixed; });
-  const bool hasRows = any([](int64_t axis) { return axis >= 0; });
+  // `new_zeros` and the like look at the kind of their operand alone.
+  const bool looks = !schema.name().starts_with("aten::new_");
+  const bool hasRows = looks && any([](int64_t axis) { return axis >= 0; });
   const Rule rule = ruleOf(schema);
   // Elsewhere the number of rows would be one of the numbers that are computed with.
   const bool shapes = rule == reshaped || rule == expanded;

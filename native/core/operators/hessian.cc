@@ -12,8 +12,8 @@
 #include "core/linearization/autograd/kept_graph.h"
 #include "core/linearization/autograd/kept_storage.h"
 #include "core/linearization/rows.h"
-#include "core/program/program.h"
 #include "core/operators/request.h"
+#include "core/program/program.h"
 #include "core/runtime/error.h"
 #include "core/runtime/stop.h"
 

@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include "core/linearization/rows.h"
+#include "core/program/program.h"
 
 namespace tc {
 

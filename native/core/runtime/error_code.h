@@ -30,6 +30,7 @@ class ErrorCode {
   consteval ErrorCode(const char (&name)[kSize]) : name_(known({name, kSize - 1})) {}
 
   constexpr std::string_view name() const { return name_; }
+  friend constexpr bool operator==(const ErrorCode&, const ErrorCode&) = default;
 
  private:
   static consteval std::string_view known(std::string_view name) {
