@@ -21,6 +21,7 @@ import {
   schedule,
   startProfile,
   tensor,
+  warmUp,
 } from '../lib/index.ts';
 import { summary } from '../lib/solvers/summary.ts';
 
@@ -124,6 +125,11 @@ describe('arrays that lie about themselves', () => {
     expect(tensor(params, runInNewContext('[3]')).shape).toEqual([3]);
     expect(() => Model.sequential(new Array(2 ** 32 - 1))).toThrow(/at most 100000 entries/);
     expect(() => tensor(params, new Array(2 ** 32 - 1))).toThrow(/at most 64 entries/);
+  });
+
+  test('long sparse data for a first product', async () => {
+    const inputs = new Array(2 ** 32 - 1);
+    await expect(warmUp({ ...problem, x: inputs })).rejects.toThrow(/x should have at most 100000 entries/);
   });
 });
 

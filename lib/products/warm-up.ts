@@ -1,8 +1,10 @@
 /** The costs of a first product, paid before it. */
 
+import { types } from 'node:util';
 import type { Tensor } from '../arrays.ts';
-import { dtypeOf, floatArray } from '../arrays.ts';
+import { dtypeOf, floatArray, sizesOf } from '../arrays.ts';
 import { checkOptions, type ProductOptions } from '../check.ts';
+import { isList, isRevoked, lengthOf, listOf } from '../foreign.ts';
 import type { Inputs, Model } from '../model/model.ts';
 import { OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
@@ -42,10 +44,10 @@ export async function warmUp(problem: Problem, options?: WarmUpOptions): Promise
 function firstRows(model: Model, x: Inputs): Inputs {
   const rows = model.batchSize ?? ROWS;
   const first = (input: Tensor): Tensor => {
-    const { data, shape } = Object(input) as Tensor;
-    const [batch, ...row] = Array.isArray(shape) ? (shape as number[]) : [];
-    if (!ArrayBuffer.isView(data) || !(Number(batch) > rows) || data.length % batch! !== 0) return input;
-    return { data: data.subarray(0, (data.length / batch!) * rows), shape: [rows, ...row] };
+    const { data, shape } = (isRevoked(input) ? {} : Object(input)) as Tensor;
+    const [batch = 0, ...row] = isList(shape) ? sizesOf(shape, 'a shape of x') : [];
+    if (!types.isTypedArray(data) || !(Number(batch) > rows) || lengthOf(data) % batch !== 0) return input;
+    return { data: data.subarray(0, (lengthOf(data) / batch) * rows), shape: [rows, ...row] };
   };
-  return Array.isArray(x) ? x.map(first) : first(x as Tensor);
+  return isList(x) ? (listOf(x, 'x') as Tensor[]).map(first) : first(x as Tensor);
 }
