@@ -124,5 +124,6 @@ test('a layer is a function that adds calls and parameters to a program', async 
   expect(scaled.parameters.map(({ name }) => name)).toEqual(['0.weight', '0.bias', '1.weight']);
   const initial = scaled.init({ dtype: 'float64' });
   const { data } = await scaled.forward(initial, x);
-  expect(data).toEqual(new Float64Array(10));
+  expect(data).toHaveLength(10);
+  expect(data.every((each) => each === 0)).toBe(true);
 });
