@@ -23,7 +23,7 @@ import {
   tensor,
   warmUp,
 } from '../lib/index.ts';
-import { summary } from '../lib/solvers/summary.ts';
+import { summary } from '../lib/solvers/solution.ts';
 
 const model = Model.sequential([nn.linear(2, 1)]);
 const params = Float32Array.of(1, 2, 3);

@@ -1,7 +1,7 @@
 /** Solvers of A x = b. They run natively on the operator's device: no vector crosses into JavaScript on the way. */
 
 import { types } from 'node:util';
-import { type ArrayKind, describe, type FloatArray, type ResultArray } from '../arrays.ts';
+import { type ArrayKind, describe, type FloatArray } from '../arrays.ts';
 import { checkVector, positive } from '../check.ts';
 import { TorchCurvatureError, wrongType } from '../errors.ts';
 import {
@@ -12,8 +12,9 @@ import {
 } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
 import { optionalAmount, optionalLimit, type SolverOptions, solver } from './arguments.ts';
-import type { SolverReason } from './reasons.ts';
-import { summary } from './summary.ts';
+import { type LinearSolution, type SolverRecord, summary } from './solution.ts';
+
+export type { LinearSolution, SolverRecord };
 
 /** Of `cg` and `minres`. */
 export interface LinearSolverOptions<F extends FloatArray = FloatArray> extends SolverOptions {
@@ -57,31 +58,6 @@ export interface SolverProgress {
   residualNorm: number;
   /** Which right-hand side, from 0. */
   rightHandSide: number;
-}
-
-/** How one right-hand side ended. Not to converge is a result, no failure: x is the iterate that was reached. */
-export interface SolverRecord {
-  /** Steps of the method, one product with the operator each, as SciPy counts; products that check the residual are none. */
-  iterations: number;
-  /** ‖b − A x‖ of the x returned, by a product. */
-  residualNorm: number;
-  /** Whether the tolerance was reached. */
-  converged: boolean;
-  /** Why it ended. */
-  reason: SolverReason;
-  /** For people; empty when converged. */
-  message: string;
-}
-
-/**
- * Over all right-hand sides: the most iterations, the largest residual, whether all converged, and the reason of the first
- * that did not.
- */
-export interface LinearSolution<F extends FloatArray = FloatArray> extends SolverRecord {
-  /** Flat, of the length of b; memory of its own. */
-  x: ResultArray<F>;
-  /** One for each right-hand side. */
-  records: SolverRecord[];
 }
 
 /** A solver of A x = b by a method of native/core/solvers. */
