@@ -25,7 +25,7 @@ export async function readNpy(path: string): Promise<NpyTensor> {
 
 /** The array in the content of a file; `path` is what messages call it. Throws as `readNpy`. */
 export function parseNpy(file: Uint8Array, path: string): NpyTensor {
-  const bytes = file.slice().buffer as ArrayBuffer;
+  const bytes = new Uint8Array(file).buffer; // a copy: a Buffer may be a part of a larger one
   let array: ReturnType<typeof parse>;
   try {
     array = parse(bytes, { convertFloat16: false });

@@ -172,6 +172,7 @@ void deliver(Napi::Env env, Job* raw) {
 /// On an executor thread.
 void runAndReport(Job* job) {
   run(*job);
+  Executor::finish();
   const auto environment = job->environment;
   const std::lock_guard lock(environment->mutex);
   environment->jobs.erase(job);

@@ -115,7 +115,8 @@ it('stops the work of a client that goes away, and refuses those who come while 
   await expect(left).rejects.toThrow();
   for (let i = 0; info().running > 0 && i < 1000; i++) await sleep(10);
   expect(info().running).toBe(0);
-  expect((await app.inject('/metrics')).body).toMatch(/http_requests_total\{.*solve",status="499"\} 1/);
+  const counted = async () => (await app.inject('/metrics')).body;
+  await expect.poll(counted).toMatch(/http_requests_total\{.*solve",status="499"\} 1/);
 });
 
 it('ends what takes too long', async () => {

@@ -98,9 +98,18 @@ Executor::Limits Executor::limits() {
 
 Executor::Counters Executor::counters() {
   const std::lock_guard lock(mutex_);
-  const auto busy = std::count_if(workers_.begin(), workers_.end(),
-                                  [](const Worker& worker) { return worker.busy; });
-  return {busy, static_cast<int64_t>(queue_.size()), static_cast<int64_t>(workers_.size()) - busy};
+  Counters counters;
+  counters.queued = static_cast<int64_t>(queue_.size());
+  for (const Worker& worker : workers_) {
+    ++(worker.busy && !worker.finished ? counters.running : counters.idleThreads);
+  }
+  return counters;
+}
+
+void Executor::finish() {
+  if (current_ == nullptr) return;
+  const std::lock_guard lock(instance().mutex_);
+  current_->finished = true;
 }
 
 void Executor::start() {
@@ -114,6 +123,7 @@ void Executor::start() {
       std::thread([this, idle] { loop(idle); }).detach();
     }
     idle->busy = true;
+    idle->finished = false;
     idle->threads = queue_.front().threads;
     idle->work = std::move(queue_.front().work);
     freeCores_ -= idle->threads;

@@ -45,6 +45,9 @@ class Executor {
   void setLimits(const Limits& limits);
   Limits limits();
   Counters counters();
+  /// Says that the work of the calling thread has its result: it no longer counts as running,
+  /// though the thread still hands the result over. Elsewhere it does nothing.
+  static void finish();
 
  private:
   struct Worker;
@@ -74,6 +77,7 @@ class Executor {
     std::function<void()> work;
     int threads = 0;
     bool busy = false;
+    bool finished = false;  ///< the work has its result
   };
 
   explicit Executor(int cores);

@@ -64,7 +64,7 @@ export class Metrics {
   #request(request: FastifyRequest, reply: FastifyReply) {
     const start = performance.now();
     reply.raw.once('close', () => {
-      const status = reply.raw.writableFinished ? reply.statusCode : CLIENT_GONE.statusCode;
+      const status = reply.raw.writableEnded ? reply.statusCode : CLIENT_GONE.statusCode;
       // Paths that do not exist are whatever clients make up: one label for all.
       const route = request.routeOptions.url ?? 'none';
       this.#requests.add({ route, status });
