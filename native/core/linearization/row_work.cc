@@ -1,6 +1,7 @@
 #include "core/linearization/row_work.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/record_function.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include "core/linearization/batch_axes.h"
 #include "core/linearization/fused/engine.h"
 #include "core/linearization/rows.h"
+#include "core/profiler/stage.h"
 #include "core/runtime/stop.h"
 
 namespace tc {
@@ -104,6 +106,9 @@ bool observe(const Point& point, int64_t rows, RowWork& work) {
 }
 
 RowWork find(const Point& point) {
+  // The operators of these few rows are none of the product's: a profile shows one stage.
+  const profiling::Stage stage("torch_curvature::row_work");
+  const at::DisableRecordFunctionGuard unseen;
   try {
     RowWork work;
     const bool separate = observe(point, kMore, work);
