@@ -37,6 +37,11 @@ struct Product {
   const T* scale = nullptr;
 };
 
+/// Rows of A that a product uses for all columns before the next rows' turn: with the steps of k
+/// that are taken at a time they are 144 KiB, which the second-level cache holds beside the panel
+/// of B. Cut between rows at multiples of it, a product is the same bit for bit.
+constexpr int64_t kRowsAtOnce = 72;
+
 /// The inner loops of the fused engine for one instruction set. Matrices are [rows][n] with `row`
 /// elements from one row to the next, samples along the columns unless said otherwise; n is a
 /// multiple of `lanes`, pointers need no alignment.

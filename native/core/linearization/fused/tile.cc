@@ -11,8 +11,6 @@ namespace {
 
 /// Multiply-adds between two looks at the stop token: some milliseconds of a core.
 constexpr int64_t kUninterrupted = int64_t{1} << 27;
-/// Rows that the kernels take at once: cut at multiples of it, a product is the same bit for bit.
-constexpr int64_t kRowsAtOnce = 72;
 
 }  // namespace
 
