@@ -1,4 +1,5 @@
 /** JSON in pieces is JSON: what `JSON.parse` makes of it, and refused where that refuses. */
+import { isDeepStrictEqual } from 'node:util';
 import { expect, it } from 'vitest';
 import { parseInPieces } from '../../../lib/model/files/json-pieces.ts';
 import { Turns } from '../../../lib/model/files/turns.ts';
@@ -41,11 +42,11 @@ function anyValue(random: (most: number) => number, depth: number): unknown {
 
 it.each([1, 2, 3, 4, 5, 6])('gives what JSON.parse gives (seed %i)', async (seed) => {
   const random = randomOf(seed);
-  const value = Array.from({ length: 30 }, () => anyValue(random, 4));
+  const value = Array.from({ length: 30 }, () => anyValue(random, 3));
   for (const indent of [0, 1]) {
     const text = JSON.stringify(seed % 2 === 0 ? value : { value, other: value }, null, indent);
     expect(text.length).toBeGreaterThan(100_000);
-    expect(await parse(`\n ${text}\t`)).toEqual(JSON.parse(text));
+    expect(isDeepStrictEqual(await parse(`\n ${text}\t`), JSON.parse(text))).toBe(true);
   }
 });
 
@@ -87,7 +88,7 @@ it('refuses what JSON.parse refuses', async () => {
 
 it('agrees with JSON.parse on damaged texts', async () => {
   const random = randomOf(7);
-  const text = JSON.stringify({ value: Array.from({ length: 30 }, () => anyValue(random, 3)) });
+  const text = JSON.stringify({ value: Array.from({ length: 30 }, () => anyValue(random, 2)) });
   const outcome = async (read: () => unknown) => {
     try {
       return JSON.stringify(await read());
