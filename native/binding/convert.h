@@ -33,7 +33,7 @@ Napi::Value toTypedArray(Napi::Env env, const at::Tensor& tensor, Napi::Value ou
 /// `{ data, shape }`
 Napi::Value toRecord(Napi::Env env, const at::Tensor& tensor);
 
-/// An External that shares ownership of a C++ object, recognised by a tag of its type.
+/// An External that shares ownership of a C++ object, recognized by a tag of its type.
 template <typename T>
 Napi::Value wrap(Napi::Env env, std::shared_ptr<T> object) {
   auto external = Napi::External<std::shared_ptr<T>>::New(

@@ -23,10 +23,10 @@ struct Operand {
 };
 
 /// A call with at least one operand that has rows, and none that mixes them.
-class Call {
+class RowCall {
  public:
-  Call(const c10::FunctionSchema& schema, const torch::jit::Stack& arguments,
-       const std::vector<Operand>& operands)
+  RowCall(const c10::FunctionSchema& schema, const torch::jit::Stack& arguments,
+          const std::vector<Operand>& operands)
       : schema_(schema), arguments_(arguments), operands_(operands) {}
 
   const std::vector<Operand>& operands() const { return operands_; }
@@ -80,11 +80,11 @@ class Call {
 };
 
 /// The batch axis of a call's result, the one at `index`.
-using Rule = int64_t (*)(const Call& call, const at::Tensor& result, size_t index);
+using Rule = int64_t (*)(const RowCall& call, const at::Tensor& result, size_t index);
 
 /// Operands are aligned at their last axes: all rows should be the same number of axes before the
 /// end, where constants have nothing or one.
-int64_t elementwise(const Call& call, const at::Tensor& result, size_t) {
+int64_t elementwise(const RowCall& call, const at::Tensor& result, size_t) {
   int64_t fromEnd = 0;
   for (const Operand& each : call.operands()) {
     if (each.axis < 0) continue;
@@ -100,25 +100,25 @@ int64_t elementwise(const Call& call, const at::Tensor& result, size_t) {
 }
 
 /// Images, one after the other, and constants.
-int64_t leading(const Call& call, const at::Tensor&, size_t) {
+int64_t leading(const RowCall& call, const at::Tensor&, size_t) {
   return call.onlyAxis() == 0 ? 0 : kMixed;
 }
 
-int64_t batchNorm(const Call& call, const at::Tensor& result, size_t index) {
+int64_t batchNorm(const RowCall& call, const at::Tensor& result, size_t index) {
   const bool evaluates = call.isFalse("training") || call.isFalse("train");
   return evaluates ? leading(call, result, index) : kMixed;
 }
 
 /// With one operand it gives places instead.
-int64_t chosen(const Call& call, const at::Tensor& result, size_t index) {
+int64_t chosen(const RowCall& call, const at::Tensor& result, size_t index) {
   return call.operands().size() > 1 ? elementwise(call, result, index) : kMixed;
 }
 
-int64_t linear(const Call& call, const at::Tensor&, size_t) {
+int64_t linear(const RowCall& call, const at::Tensor&, size_t) {
   return call.onlyAxis() < call.rank() - 1 ? call.onlyAxis() : kMixed;
 }
 
-int64_t layerNorm(const Call& call, const at::Tensor&, size_t) {
+int64_t layerNorm(const RowCall& call, const at::Tensor&, size_t) {
   const c10::IValue* shape = call.argument("normalized_shape");
   if (shape == nullptr || !shape->isIntList()) return kMixed;
   const auto last = static_cast<int64_t>(shape->toIntVector().size());
@@ -145,12 +145,12 @@ int64_t matrixProduct(const Operand& a, const Operand& b, const at::Tensor& resu
   return fromEnd > 0 ? result.dim() - fromEnd : kMixed;
 }
 
-int64_t product(const Call& call, const at::Tensor& result, size_t) {
+int64_t product(const RowCall& call, const at::Tensor& result, size_t) {
   return matrixProduct(call.operands()[0], call.operands()[1], result);
 }
 
 /// A constant plus a product.
-int64_t addedProduct(const Call& call, const at::Tensor& result, size_t) {
+int64_t addedProduct(const RowCall& call, const at::Tensor& result, size_t) {
   if (call.operands().size() != 3 || call.first().axis != kConstant) return kMixed;
   const int64_t axis = matrixProduct(call.operands()[1], call.operands()[2], result);
   const int64_t facing = call.first().tensor.dim() - (result.dim() - axis);
@@ -159,7 +159,7 @@ int64_t addedProduct(const Call& call, const at::Tensor& result, size_t) {
 }
 
 /// Works along axes that it names, and drops them or does not.
-int64_t along(const Call& call, const at::Tensor& result, size_t) {
+int64_t along(const RowCall& call, const at::Tensor& result, size_t) {
   const int64_t axis = call.onlyAxis();
   const std::vector<int64_t> dims = call.dims();
   if (dims.empty() || std::find(dims.begin(), dims.end(), axis) != dims.end()) return kMixed;
@@ -169,7 +169,7 @@ int64_t along(const Call& call, const at::Tensor& result, size_t) {
 }
 
 /// The same elements in the same order: the rows are where as many elements lie before them.
-int64_t reshaped(const Call& call, const at::Tensor& result, size_t) {
+int64_t reshaped(const RowCall& call, const at::Tensor& result, size_t) {
   const int64_t axis = call.onlyAxis();
   if (axis < 0) return kMixed;
   const auto count = [](at::IntArrayRef sizes) {
@@ -185,32 +185,32 @@ int64_t reshaped(const Call& call, const at::Tensor& result, size_t) {
   return kMixed;
 }
 
-int64_t expanded(const Call& call, const at::Tensor& result, size_t) {
+int64_t expanded(const RowCall& call, const at::Tensor& result, size_t) {
   return call.onlyAxis() >= 0 ? result.dim() - (call.rank() - call.onlyAxis()) : kMixed;
 }
 
-int64_t transposed(const Call& call, const at::Tensor&, size_t) {
+int64_t transposed(const RowCall& call, const at::Tensor&, size_t) {
   const int64_t axis = call.onlyAxis();
   const int64_t one = call.dim("dim0", call.rank()).value_or(0);
   const int64_t other = call.dim("dim1", call.rank()).value_or(1);  // t() has neither
   return axis == one ? other : axis == other ? one : axis;
 }
 
-int64_t permuted(const Call& call, const at::Tensor&, size_t) {
+int64_t permuted(const RowCall& call, const at::Tensor&, size_t) {
   const std::vector<int64_t> dims = call.dims();
   const auto found = std::find(dims.begin(), dims.end(), call.onlyAxis());
   return found == dims.end() ? kMixed : found - dims.begin();
 }
 
 /// A part along an axis that is not the rows', or all of the rows.
-int64_t sliced(const Call& call, const at::Tensor&, size_t) {
+int64_t sliced(const RowCall& call, const at::Tensor&, size_t) {
   const c10::IValue* step = call.argument("step");
   if (step != nullptr && (!step->isInt() || step->toInt() != 1)) return kMixed;
   return call.onlyAxis();  // the result's size is looked at
 }
 
 /// Parts along an axis that is not the rows'; dropped where the results have one less.
-int64_t divided(const Call& call, const at::Tensor& result, size_t) {
+int64_t divided(const RowCall& call, const at::Tensor& result, size_t) {
   const int64_t axis = call.onlyAxis();
   const auto dim = call.dim("dim", call.rank());
   if (!dim || *dim == axis) return kMixed;
@@ -218,7 +218,7 @@ int64_t divided(const Call& call, const at::Tensor& result, size_t) {
 }
 
 /// Tensors with the same rows, side by side or, with one axis more, on top of one another.
-int64_t joined(const Call& call, const at::Tensor& result, size_t) {
+int64_t joined(const RowCall& call, const at::Tensor& result, size_t) {
   const int64_t axis = call.first().axis;
   for (const Operand& each : call.operands()) {
     if (each.axis != axis || each.tensor.dim() != call.rank()) return kMixed;
@@ -229,7 +229,7 @@ int64_t joined(const Call& call, const at::Tensor& result, size_t) {
   return stacked && *dim <= axis ? axis + 1 : axis;
 }
 
-int64_t embedded(const Call& call, const at::Tensor&, size_t) {
+int64_t embedded(const RowCall& call, const at::Tensor&, size_t) {
   const Operand* const weight = call.at(0);
   const Operand* const indices = call.at(1);
   return weight != nullptr && indices != nullptr && weight->axis == kConstant ? indices->axis
@@ -237,7 +237,7 @@ int64_t embedded(const Call& call, const at::Tensor&, size_t) {
 }
 
 /// softmax(Q Kᵀ) V of each row; a mask is of each row or of all.
-int64_t attention(const Call& call, const at::Tensor&, size_t) {
+int64_t attention(const RowCall& call, const at::Tensor&, size_t) {
   for (const Operand& each : call.operands()) {
     const bool same = each.axis == 0 && each.tensor.dim() == call.rank() && call.rank() > 2;
     const bool mask = each.argument > 2 && each.axis == kConstant &&
@@ -248,7 +248,7 @@ int64_t attention(const Call& call, const at::Tensor&, size_t) {
 }
 
 /// (input, states, weights, …): what comes first among the results is a sequence, as the input.
-int64_t recurrent(const Call& call, const at::Tensor&, size_t index) {
+int64_t recurrent(const RowCall& call, const at::Tensor&, size_t index) {
   const int64_t rows = call.isTrue("batch_first") ? 0 : 1;
   if (call.argument("batch_first") == nullptr || call.rank() != 3 || call.first().axis != rows)
     return kMixed;
@@ -417,7 +417,7 @@ void BatchAxes::observe(const Program::Node& node, const torch::jit::Stack& argu
   const Rule rule = ruleOf(schema);
   // Elsewhere the number of rows would be one of the numbers that are computed with.
   const bool shapes = rule == reshaped || rule == expanded;
-  const Call call(schema, arguments, operands);
+  const RowCall call(schema, arguments, operands);
   for (int64_t i = 0; i < node.outputs; ++i) {
     const at::Tensor& result = values[values.size() - static_cast<size_t>(node.outputs - i)];
     if (!mixed && !hasRows && sized == Sized::kNo) {

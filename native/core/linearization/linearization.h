@@ -13,7 +13,7 @@ namespace tc {
 /// Which implementation computes a product.
 enum class Engine {
   kAuto,      ///< fused where the program and the device allow it, autograd elsewhere
-  kFused,     ///< tile by tile on the CPU; ERR_UNSUPPORTED_OP for a program it does not recognise
+  kFused,     ///< tile by tile on the CPU; ERR_UNSUPPORTED_OP for a program it does not recognize
   kAutograd,  ///< libtorch's autograd: any program, any device
 };
 

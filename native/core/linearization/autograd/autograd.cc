@@ -7,9 +7,9 @@
 #include <optional>
 
 #include "core/linearization/autograd/differentiable_kernels.h"
-#include "core/linearization/autograd/jacobian.h"
 #include "core/linearization/autograd/kept_graph.h"
 #include "core/linearization/autograd/kept_storage.h"
+#include "core/linearization/autograd/per_sample_jacobian.h"
 #include "core/linearization/autograd/tangent_program.h"
 #include "core/profiler/stage.h"
 #include "core/program/program.h"

@@ -6,8 +6,8 @@
 
 #include "core/linearization/autograd/autograd.h"
 #include "core/linearization/autograd/differentiable_kernels.h"
-#include "core/linearization/autograd/jacobian.h"
 #include "core/linearization/autograd/kept_graph.h"
+#include "core/linearization/autograd/per_sample_jacobian.h"
 #include "core/linearization/autograd/tangent_program.h"
 #include "core/linearization/once.h"
 #include "core/linearization/rows.h"

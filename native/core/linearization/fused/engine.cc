@@ -12,7 +12,7 @@
 
 #include "core/kernels/kernels.h"
 #include "core/linearization/fused/layout.h"
-#include "core/linearization/fused/recognise.h"
+#include "core/linearization/fused/recognize.h"
 #include "core/linearization/fused/tile.h"
 #include "core/linearization/fused/tiles.h"
 #include "core/linearization/once.h"
@@ -35,14 +35,14 @@ constexpr int64_t kDirectBytes = int64_t{256} << 20;
 using Recognized = std::shared_ptr<const fused::Recognition>;
 
 /// Rows of a chain are independent: a program for a fixed batch is one where it is for that batch.
-Recognized recogniseChain(const Point& point) {
+Recognized recognizeChain(const Point& point) {
   auto shape = point.inputs.front().sizes().vec();
   if (fixedBatch(point) > 0) shape[0] = fixedBatch(point);
   return point.program->findings().get<fused::Recognition>(
-      shape, [&] { return fused::recognise(*point.program, shape); });
+      shape, [&] { return fused::recognize(*point.program, shape); });
 }
 
-Recognized recognise(const Point& point) {
+Recognized recognize(const Point& point) {
   const auto no = [](const char* reason) {
     return std::make_shared<const fused::Recognition>(fused::Recognition{std::nullopt, reason});
   };
@@ -51,7 +51,7 @@ Recognized recognise(const Point& point) {
   if (dtype != at::kFloat && dtype != at::kDouble) return no("it computes in float32 or float64");
   if (point.inputs.size() != 1) return no("the model has several inputs");
   if (point.inputs.front().scalar_type() != dtype) return no("the input is of another type");
-  return recogniseChain(point);
+  return recognizeChain(point);
 }
 
 const Chain& chainOf(const Recognized& found) {
@@ -239,13 +239,13 @@ class FusedOnce final : public Once {
 
 }  // namespace
 
-std::string fusedObstacle(const Point& point) { return recognise(point)->reason; }
+std::string fusedObstacle(const Point& point) { return recognize(point)->reason; }
 
-bool isChain(const Point& point) { return recogniseChain(point)->chain.has_value(); }
+bool isChain(const Point& point) { return recognizeChain(point)->chain.has_value(); }
 
 std::unique_ptr<Linearization> linearizeFused(const Point& point, int64_t products,
                                               const StopToken& stop) {
-  const Recognized found = recognise(point);
+  const Recognized found = recognize(point);
   const Chain& chain = chainOf(found);
   if (point.params.scalar_type() == at::kFloat)
     return std::make_unique<FusedLinearization<float>>(point, chain, products, stop);
@@ -253,7 +253,7 @@ std::unique_ptr<Linearization> linearizeFused(const Point& point, int64_t produc
 }
 
 std::unique_ptr<Linearization> linearizeFusedOnce(const Point& point) {
-  Recognized found = recognise(point);
+  Recognized found = recognize(point);
   chainOf(found);
   if (point.params.scalar_type() == at::kFloat)
     return std::make_unique<FusedOnce<float>>(point, std::move(found));

@@ -67,7 +67,7 @@ KeptLayout keptLayout(const Plan& plan) {
   KeptLayout kept;
   Space space;
   for (int64_t l = 0; l < chain.size(); ++l) {
-    KeptLayout::Layer layer;
+    KeptLayout::OfLayer layer;
     if (chain.layer(l).linear) {
       layer.value = space.take(chain.width(l) * plan.row);
       if (keepsRows(plan, l)) layer.rows = space.take(plan.tile * plan.strideOf(l));
@@ -115,7 +115,7 @@ SharedLayout sharedLayout(const Plan& plan, int64_t row) {
     shared.layers.emplace_back();
     if (!plan.chain.layer(l).linear) continue;
     const int64_t byProduct = plan.columnsByProduct(l);
-    SharedLayout::Layer& layer = shared.layers.back();
+    SharedLayout::OfLayer& layer = shared.layers.back();
     layer.delta = space.take(plan.chain.width(l + 1) * row);
     layer.rows = space.take(byProduct > 0 ? plan.roundTiles * plan.tile * plan.strideOf(l) : 0);
     layer.values = space.take((plan.chain.width(l) - byProduct) * row);

@@ -22,13 +22,13 @@ constexpr int64_t kNone = -1;
 /// What a tile keeps for later products: all that is linear in the tangent or cotangent needs of
 /// the forward pass.
 struct KeptLayout {
-  struct Layer {
+  struct OfLayer {
     int64_t value = kNone;   ///< v_l [in][T], for linear layers
     int64_t rows = kNone;    ///< v_l [T][in], where that is not made anew in each product
     int64_t slope = kNone;   ///< φ'_l [width][T], of layers that are not direct
     int64_t direct = kNone;  ///< D_l [outputs][out][T]
   };
-  std::vector<Layer> layers;
+  std::vector<OfLayer> layers;
   int64_t output = 0;  ///< y [outputs][T]
   int64_t size = 0;    ///< of one tile
 };
@@ -46,12 +46,12 @@ struct ScratchLayout {
 
 /// What the tiles of a round leave for all threads, where rows are shared.
 struct SharedLayout {
-  struct Layer {
+  struct OfLayer {
     int64_t delta = 0;   ///< δ_l [out][round]
     int64_t rows = 0;    ///< v_l [round][in]; its first `byProduct` columns
     int64_t values = 0;  ///< v_l [in − byProduct][round], the others
   };
-  std::vector<Layer> layers;
+  std::vector<OfLayer> layers;
   int64_t row = 0;  ///< from one row of the matrices [..][round] to the next
   int64_t size = 0;
 };
@@ -64,8 +64,8 @@ struct Plan : Schedule {
   ScratchLayout scratch;
   SharedLayout shared;
 
-  const KeptLayout::Layer& keeps(int64_t l) const { return kept.layers[static_cast<size_t>(l)]; }
-  const SharedLayout::Layer& shares(int64_t l) const {
+  const KeptLayout::OfLayer& keeps(int64_t l) const { return kept.layers[static_cast<size_t>(l)]; }
+  const SharedLayout::OfLayer& shares(int64_t l) const {
     return shared.layers[static_cast<size_t>(l)];
   }
   int64_t strideOf(int64_t l) const { return stride[static_cast<size_t>(l)]; }

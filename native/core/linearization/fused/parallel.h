@@ -10,10 +10,10 @@ namespace tc::fused {
 void forkJoin(int64_t workers, const std::function<void(int64_t)>& body);
 
 /// The items of `count` that worker `index` of `workers` does: neighbours, the same ones each time.
-struct Share {
+struct WorkRange {
   int64_t begin;
   int64_t end;
-  Share(int64_t count, int64_t index, int64_t workers)
+  WorkRange(int64_t count, int64_t index, int64_t workers)
       : begin(count * index / workers), end(count * (index + 1) / workers) {}
 };
 

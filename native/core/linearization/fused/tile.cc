@@ -246,7 +246,7 @@ void TileProgram<T>::weightGradient(int64_t l, const Samples& samples, int64_t f
 template <typename T>
 void TileProgram<T>::share(int64_t l, int64_t n, const Matrix<const T>& delta, const Prepared& tile,
                            const Target& target) const {
-  const SharedLayout::Layer& to = plan_.shares(l);
+  const SharedLayout::OfLayer& to = plan_.shares(l);
   const auto columns = [&](const Matrix<const T>& from, int64_t place) {
     copy(from, Matrix<T>{target.shared + place + target.first, from.rows, from.columns,
                          plan_.shared.row});
@@ -265,8 +265,8 @@ void TileProgram<T>::pullRows(int64_t index, int64_t workers, int64_t n, const T
   for (int64_t l = 0; l < chain_.size() && !stop.requested(); ++l) {
     const auto& linear = chain_.layer(l).linear;
     if (!linear) continue;
-    const SharedLayout::Layer& from = plan_.shares(l);
-    const Share rows(linear->out, index, workers);
+    const SharedLayout::OfLayer& from = plan_.shares(l);
+    const WorkRange rows(linear->out, index, workers);
     const Matrix<const T> delta{shared + from.delta, linear->out, padded(n), plan_.shared.row};
     weightGradient(l, {n, delta, shared + from.rows, shared + from.values}, rows.begin, rows.end,
                    gradient, overwrites, stop);

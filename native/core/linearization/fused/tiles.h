@@ -107,10 +107,10 @@ class Tiles {
     const int64_t adders = parameters < kParallelSum ? 1 : workers_;
     const profiling::Stage stage("torch_curvature::sum_gradients");
     forkJoin(adders, [&](int64_t adder) {
-      const Share share(parameters, adder, adders);
+      const WorkRange own(parameters, adder, adders);
       for (int64_t worker = 1; worker < workers_ && !stop_.requested(); ++worker) {
         const T* const theirs = partial + (worker - 1) * parameters;
-        for (int64_t i = share.begin; i < share.end; ++i) total[i] += theirs[i];
+        for (int64_t i = own.begin; i < own.end; ++i) total[i] += theirs[i];
       }
     });
     stop_.poll();
@@ -134,8 +134,8 @@ class Tiles {
     const profiling::Stage stage("torch_curvature::tiles");
     T* const memory = scratch.mutable_data_ptr<T>();
     forkJoin(workers_, [&](int64_t worker) {
-      const Share share(end - begin, worker, workers_);
-      for (int64_t tile = begin + share.begin; tile < begin + share.end; ++tile) {
+      const WorkRange own(end - begin, worker, workers_);
+      for (int64_t tile = begin + own.begin; tile < begin + own.end; ++tile) {
         if (stop_.requested()) return;
         const int64_t first = tile * plan_.tile;
         body(worker, tile, first, std::min(plan_.tile, batch_ - first),

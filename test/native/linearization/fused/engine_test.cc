@@ -1,7 +1,7 @@
 // The fused engine against libtorch's autograd in float64.
 #include "core/linearization/fused/engine.h"
 #include "core/linearization/fused/layout.h"
-#include "core/linearization/fused/recognise.h"
+#include "core/linearization/fused/recognize.h"
 
 #include <ATen/ATen.h>
 #include <doctest/doctest.h>
@@ -226,7 +226,7 @@ std::shared_ptr<const Program> wideChain(bool tied, bool bias, int64_t in, int64
 }
 
 fused::Plan planOf(const Point& point) {
-  const auto found = fused::recognise(*point.program, point.inputs.front().sizes().vec());
+  const auto found = fused::recognize(*point.program, point.inputs.front().sizes().vec());
   REQUIRE(found.chain);
   const fused::Workload load{
       point.batch(), 1, at::get_num_threads(), 16, point.params.element_size(), 1 << 28};
@@ -357,7 +357,7 @@ Point decomposed(std::mt19937& random, Reshape&& reshape) {
   return randomPoint(builder.build(value), 21, 5, at::kDouble, random);
 }
 
-TEST_CASE("decomposed linear layers and changes of shape are recognised") {
+TEST_CASE("decomposed linear layers and changes of shape are recognized") {
   std::mt19937 random(10);
   using Builder = ProgramBuilder;
   checkProducts(decomposed(random, [](Builder& b, int64_t value) {

@@ -1,4 +1,4 @@
-#include "core/linearization/autograd/jacobian.h"
+#include "core/linearization/autograd/per_sample_jacobian.h"
 
 #include <ATen/functorch/BatchedTensorImpl.h>
 #include <ATen/functorch/DynamicLayer.h>
@@ -27,26 +27,26 @@ namespace functorch = at::functorch;
 constexpr int64_t kVmapRows = 512;
 constexpr int64_t kVmapBytes = int64_t{64} << 20;
 
-/// One layer of functorch's interpreter stack, popped when the scope ends.
-class Layer {
+/// One level of functorch's interpreter stack, popped when the scope ends.
+class TransformLevel {
  public:
-  static Layer vmap(int64_t batch) {
-    return Layer(functorch::initAndPushDynamicLayer(functorch::TransformType::Vmap, batch,
-                                                    functorch::RandomnessType::Error));
+  static TransformLevel vmap(int64_t batch) {
+    return TransformLevel(functorch::initAndPushDynamicLayer(functorch::TransformType::Vmap, batch,
+                                                             functorch::RandomnessType::Error));
   }
-  static Layer grad() {
-    return Layer(functorch::initAndPushDynamicLayer(functorch::TransformType::Grad, std::nullopt,
-                                                    std::nullopt,
-                                                    /*prev_grad_mode=*/at::GradMode::is_enabled()));
+  static TransformLevel grad() {
+    return TransformLevel(functorch::initAndPushDynamicLayer(
+        functorch::TransformType::Grad, std::nullopt, std::nullopt,
+        /*prev_grad_mode=*/at::GradMode::is_enabled()));
   }
-  ~Layer() { functorch::popDynamicLayerAndDeleteMetadata(); }
-  Layer(const Layer&) = delete;
-  Layer& operator=(const Layer&) = delete;
+  ~TransformLevel() { functorch::popDynamicLayerAndDeleteMetadata(); }
+  TransformLevel(const TransformLevel&) = delete;
+  TransformLevel& operator=(const TransformLevel&) = delete;
 
   int64_t level() const { return level_; }
 
  private:
-  explicit Layer(int64_t level) : level_(level) {}
+  explicit TransformLevel(int64_t level) : level_(level) {}
   int64_t level_;
 };
 
@@ -95,9 +95,9 @@ void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::T
     sample = sample.reshape(sizes);
   }
 
-  const Layer vmap = Layer::vmap(n);
+  const TransformLevel vmap = TransformLevel::vmap(n);
   for (at::Tensor& sample : samples) sample = functorch::makeBatched(sample, 0, vmap.level());
-  const Layer grad = Layer::grad();
+  const TransformLevel grad = TransformLevel::grad();
   for (at::Tensor& leaf : leaves) {
     leaf = functorch::makeTensorWrapper(leaf, grad.level());
     leaf.set_requires_grad(true);

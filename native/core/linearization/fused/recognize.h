@@ -19,6 +19,6 @@ struct Recognition {
 /// Reads a program as a chain: linear layers, written as aten::linear or as torch.export
 /// decomposes them, element-wise activations, additions of earlier values, and changes of shape
 /// that keep the batch axis. `input` is the shape of the program's input, the batch first.
-Recognition recognise(const Program& program, const std::vector<int64_t>& input);
+Recognition recognize(const Program& program, const std::vector<int64_t>& input);
 
 }  // namespace tc::fused

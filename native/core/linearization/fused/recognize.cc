@@ -1,4 +1,4 @@
-#include "core/linearization/fused/recognise.h"
+#include "core/linearization/fused/recognize.h"
 
 #include <algorithm>
 #include <iterator>
@@ -15,7 +15,7 @@ namespace {
 
 using Shape = std::vector<int64_t>;
 
-/// Thrown where the program stops being a chain, caught in `recognise`.
+/// Thrown where the program stops being a chain, caught in `recognize`.
 struct NoChain {
   std::string reason;
 };
@@ -32,9 +32,9 @@ struct Value {
 };
 
 /// One node's arguments by position.
-class Call {
+class NodeView {
  public:
-  Call(const Program& program, const Program::Node& node) : program_(program), node_(node) {
+  NodeView(const Program& program, const Program::Node& node) : program_(program), node_(node) {
     const auto& name = node.op.operator_name();
     name_ = name.overload_name.empty() ? name.name : name.name + "." + name.overload_name;
   }
@@ -67,27 +67,27 @@ class Call {
   std::string name_;
 };
 
-/// Reads a call as the activation of a row: its first argument is the input, the others are numbers
+/// Reads a node as the activation of a row: its first argument is the input, the others are numbers
 /// and the row's word.
-std::optional<Activation> readActivation(const Call& call, int64_t row, const char* word) {
+std::optional<Activation> readActivation(const NodeView& node, int64_t row, const char* word) {
   Activation activation{row};
   size_t count = 0;
-  for (size_t i = 1; i < call.size(); ++i) {
-    if (call.constant(i).isString()) {
-      if (word == nullptr || call.constant(i).toStringRef() != word) return std::nullopt;
+  for (size_t i = 1; i < node.size(); ++i) {
+    if (node.constant(i).isString()) {
+      if (word == nullptr || node.constant(i).toStringRef() != word) return std::nullopt;
     } else {
       if (count == std::size(activation.numbers)) return std::nullopt;
-      activation.numbers[count++] = call.number(i);
+      activation.numbers[count++] = node.number(i);
     }
   }
   return activation;
 }
 
-std::optional<Activation> activationOf(const Call& call) {
+std::optional<Activation> activationOf(const NodeView& node) {
   const auto rows = kernels<double>().activations;  // as those of any precision
   for (size_t row = 0; row < rows.size(); ++row) {
-    if (call.name() != rows[row].target) continue;
-    if (auto activation = readActivation(call, static_cast<int64_t>(row), rows[row].word))
+    if (node.name() != rows[row].target) continue;
+    if (auto activation = readActivation(node, static_cast<int64_t>(row), rows[row].word))
       return activation;
   }
   return std::nullopt;
@@ -108,7 +108,7 @@ class Reader {
                      static_cast<int64_t>(program_.constants().size());
     for (const auto& node : program_.nodes()) {
       result_ = result;
-      step(Call(program_, node));
+      step(NodeView(program_, node));
       result += node.outputs;
     }
     const auto output = values_.find(program_.output());
@@ -141,13 +141,13 @@ class Reader {
     return found != uses_.end() && found->second > 1;
   }
 
-  void step(const Call& call) {
-    if (readTransposedWeight(call) || readLinear(call) || readAddition(call) || readShape(call)) {
+  void step(const NodeView& node) {
+    if (readTransposedWeight(node) || readLinear(node) || readAddition(node) || readShape(node)) {
       return;
     }
-    const auto activation = activationOf(call);
-    if (!activation) throw NoChain{call.name() + " is not a part of such chains"};
-    const Value input = current(call, 0);
+    const auto activation = activationOf(node);
+    if (!activation) throw NoChain{node.name() + " is not a part of such chains"};
+    const Value input = current(node, 0);
     Layer* const last = mergeable(input);
     if (last != nullptr && !last->activates()) {
       last->activation = *activation;
@@ -158,11 +158,11 @@ class Reader {
   }
 
   /// The chain's last value, which argument i has to be.
-  Value current(const Call& call, size_t i) const {
-    const auto value = call.value(i);
+  Value current(const NodeView& node, size_t i) const {
+    const auto value = node.value(i);
     const auto found = value ? values_.find(*value) : values_.end();
-    if (found == values_.end()) throw NoChain{call.name() + " does not read the chain's values"};
-    if (found->second.l != chain_.size()) throw NoChain{"it branches before " + call.name()};
+    if (found == values_.end()) throw NoChain{node.name() + " does not read the chain's values"};
+    if (found->second.l != chain_.size()) throw NoChain{"it branches before " + node.name()};
     return found->second;
   }
   /// The last layer, if `value` is its result, nothing else reads that, and no skip was added yet.
@@ -179,86 +179,86 @@ class Reader {
     values_.insert_or_assign(result_, Value{chain_.size(), std::move(shape), isShared(result_)});
   }
 
-  bool readTransposedWeight(const Call& call) {
-    if (call.name() != "aten::t" && call.name() != "aten::permute" &&
-        call.name() != "aten::transpose.int") {
+  bool readTransposedWeight(const NodeView& node) {
+    if (node.name() != "aten::t" && node.name() != "aten::permute" &&
+        node.name() != "aten::transpose.int") {
       return false;
     }
-    const auto* weight = call.parameter(call.value(0));
+    const auto* weight = node.parameter(node.value(0));
     if (weight == nullptr || weight->shape.size() != 2) return false;
-    if (call.name() == "aten::permute") {
-      const auto order = call.constant(1).toIntVector();
+    if (node.name() == "aten::permute") {
+      const auto order = node.constant(1).toIntVector();
       if (order != Shape{1, 0} && order != Shape{-1, -2}) return false;
     }
-    if (call.name() == "aten::transpose.int" && (call.integer(1) - call.integer(2)) % 2 == 0) {
+    if (node.name() == "aten::transpose.int" && (node.integer(1) - node.integer(2)) % 2 == 0) {
       return false;
     }
     transposed_.emplace(result_, weight);
     return true;
   }
 
-  bool readLinear(const Call& call) {
+  bool readLinear(const NodeView& node) {
     const auto transposed = [&](size_t i) -> const Program::Parameter* {
-      const auto value = call.value(i);
+      const auto value = node.value(i);
       const auto found = value ? transposed_.find(*value) : transposed_.end();
       return found == transposed_.end() ? nullptr : found->second;
     };
-    if (call.name() == "aten::linear") {
-      const bool biased = call.value(2).has_value() || !call.constant(2).isNone();
-      appendLinear(call, 0, call.parameter(call.value(1)), biased, call.value(2));
-    } else if (call.name() == "aten::addmm") {
-      if (call.number(3) != 1 || call.number(4) != 1) throw NoChain{"aten::addmm scales its terms"};
-      appendLinear(call, 1, transposed(2), true, call.value(0));
-    } else if (call.name() == "aten::mm" || call.name() == "aten::matmul") {
-      appendLinear(call, 0, transposed(1), false, std::nullopt);
+    if (node.name() == "aten::linear") {
+      const bool biased = node.value(2).has_value() || !node.constant(2).isNone();
+      appendLinear(node, 0, node.parameter(node.value(1)), biased, node.value(2));
+    } else if (node.name() == "aten::addmm") {
+      if (node.number(3) != 1 || node.number(4) != 1) throw NoChain{"aten::addmm scales its terms"};
+      appendLinear(node, 1, transposed(2), true, node.value(0));
+    } else if (node.name() == "aten::mm" || node.name() == "aten::matmul") {
+      appendLinear(node, 0, transposed(1), false, std::nullopt);
     } else {
       return false;
     }
     return true;
   }
 
-  void appendLinear(const Call& call, size_t inputAt, const Program::Parameter* weight, bool biased,
-                    std::optional<int64_t> biasValue) {
-    const Value input = current(call, inputAt);
+  void appendLinear(const NodeView& node, size_t inputAt, const Program::Parameter* weight,
+                    bool biased, std::optional<int64_t> biasValue) {
+    const Value input = current(node, inputAt);
     if (weight == nullptr || weight->shape.size() != 2) {
-      throw NoChain{"the weight of " + call.name() + " is not a parameter"};
+      throw NoChain{"the weight of " + node.name() + " is not a parameter"};
     }
     const int64_t out = weight->shape[0];
     const int64_t in = weight->shape[1];
     if (input.shape.empty() || input.shape.back() != in || numbers(input.shape) != in) {
-      throw NoChain{call.name() + " is applied to several rows of each sample"};
+      throw NoChain{node.name() + " is applied to several rows of each sample"};
     }
     Linear linear{in, out, weight->offset, std::nullopt};
-    if (biased) linear.bias = biasOffset(call, biasValue, out);
+    if (biased) linear.bias = biasOffset(node, biasValue, out);
     Shape shape = input.shape;
     shape.back() = out;
     append({linear, {}, std::nullopt}, std::move(shape));
   }
 
-  int64_t biasOffset(const Call& call, std::optional<int64_t> value, int64_t out) const {
-    const auto* bias = call.parameter(value);
+  int64_t biasOffset(const NodeView& node, std::optional<int64_t> value, int64_t out) const {
+    const auto* bias = node.parameter(value);
     if (bias == nullptr || bias->shape != Shape{out}) {
-      throw NoChain{"the bias of " + call.name() + " is not a parameter"};
+      throw NoChain{"the bias of " + node.name() + " is not a parameter"};
     }
     return bias->offset;
   }
 
-  bool readAddition(const Call& call) {
-    if (call.name() != "aten::add.Tensor") return false;
-    if (call.number(2) != 1) throw NoChain{"aten::add scales its term"};
-    const bool parameterFirst = call.parameter(call.value(0)) != nullptr;
-    if (parameterFirst || call.parameter(call.value(1)) != nullptr) {
-      const Value input = current(call, parameterFirst ? 1 : 0);
+  bool readAddition(const NodeView& node) {
+    if (node.name() != "aten::add.Tensor") return false;
+    if (node.number(2) != 1) throw NoChain{"aten::add scales its term"};
+    const bool parameterFirst = node.parameter(node.value(0)) != nullptr;
+    if (parameterFirst || node.parameter(node.value(1)) != nullptr) {
+      const Value input = current(node, parameterFirst ? 1 : 0);
       Layer* const last = mergeable(input);
       if (last == nullptr || !last->linear || last->linear->bias || last->activates()) {
         throw NoChain{"a parameter is added elsewhere than after a linear layer"};
       }
-      last->linear->bias = biasOffset(call, call.value(parameterFirst ? 0 : 1), last->linear->out);
+      last->linear->bias = biasOffset(node, node.value(parameterFirst ? 0 : 1), last->linear->out);
       define(input.shape);
       return true;
     }
     const auto find = [&](size_t i) -> const Value& {
-      const auto value = call.value(i);
+      const auto value = node.value(i);
       const auto found = value ? values_.find(*value) : values_.end();
       if (found == values_.end()) throw NoChain{"aten::add does not read the chain's values"};
       return found->second;
@@ -279,19 +279,19 @@ class Reader {
   }
 
   /// Operators that return the same numbers, sample by sample.
-  bool readShape(const Call& call) {
-    const std::string_view name = call.name();
-    const auto value = call.value(0);
+  bool readShape(const NodeView& node) {
+    const std::string_view name = node.name();
+    const auto value = node.value(0);
     const auto found = value ? values_.find(*value) : values_.end();
     if (found == values_.end()) return false;
     Shape shape = found->second.shape;
     const auto rank = static_cast<int64_t>(shape.size()) + 1;  // with the batch
     const auto axis = [&](size_t i, int64_t axes) {
-      const int64_t d = call.integer(i);
+      const int64_t d = node.integer(i);
       return (d < 0 ? d + axes : d) - 1;
     };
     if (name == "aten::dropout") {
-      if (call.constant(2).toBool()) throw NoChain{"aten::dropout is random in training"};
+      if (node.constant(2).toBool()) throw NoChain{"aten::dropout is random in training"};
     } else if (name == "aten::squeeze.dim") {
       const int64_t d = axis(1, rank);
       if (d < 0) throw NoChain{"aten::squeeze is applied to the batch axis"};
@@ -308,7 +308,7 @@ class Reader {
       shape.erase(shape.begin() + begin, shape.begin() + end + 1);
       shape.insert(shape.begin() + begin, numbers(part));
     } else if (name == "aten::view" || name == "aten::reshape" || name == "aten::_unsafe_view") {
-      shape = reshaped(call, sizes(call, 1), numbers(shape));
+      shape = reshaped(node, sizes(node, 1), numbers(shape));
     } else if (name != "aten::clone" && name != "aten::alias") {
       return false;
     }
@@ -318,9 +318,9 @@ class Reader {
   }
 
   /// A list of sizes; those that depend on values are worked out for the shapes at hand.
-  Shape sizes(const Call& call, size_t i) const {
-    const auto* computed = call.computedSizes(i);
-    if (computed == nullptr) return call.constant(i).toIntVector();
+  Shape sizes(const NodeView& node, size_t i) const {
+    const auto* computed = node.computedSizes(i);
+    if (computed == nullptr) return node.constant(i).toIntVector();
     Shape result;
     for (const auto& size : *computed) result.push_back(evaluate(size));
     return result;
@@ -351,8 +351,8 @@ class Reader {
     }
   }
 
-  Shape reshaped(const Call& call, const Shape& wanted, int64_t count) const {
-    if (wanted.empty()) throw NoChain{call.name() + " drops the batch axis"};
+  Shape reshaped(const NodeView& node, const Shape& wanted, int64_t count) const {
+    if (wanted.empty()) throw NoChain{node.name() + " drops the batch axis"};
     Shape shape(wanted.begin() + 1, wanted.end());
     const auto open = std::find(shape.begin(), shape.end(), -1);
     const bool batchOpen = wanted.front() == -1;
@@ -362,7 +362,7 @@ class Reader {
       *open = known > 0 ? count / known : 0;
     }
     if ((!batchOpen && wanted.front() != batch_) || numbers(shape) != count) {
-      throw NoChain{call.name() + " mixes samples"};
+      throw NoChain{node.name() + " mixes samples"};
     }
     return shape;
   }
@@ -378,7 +378,7 @@ class Reader {
 
 }  // namespace
 
-Recognition recognise(const Program& program, const std::vector<int64_t>& input) {
+Recognition recognize(const Program& program, const std::vector<int64_t>& input) {
   if (program.inputCount() != 1) return {std::nullopt, "it has several inputs"};
   if (input.empty()) return {std::nullopt, "its input has no batch axis"};
   try {
