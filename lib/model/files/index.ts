@@ -7,27 +7,31 @@ import { damaged } from './failure.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { readPt2 } from './pt2.ts';
 import { isExportedProgram } from './pt2-archive.ts';
-import { type FileSource, MOST_BYTES, readSource } from './source.ts';
+import type { Reading, ReadLimits } from './reading.ts';
+import { type FileSource, readSource } from './source.ts';
 import { isTorchScript, readTorchScript } from './torchscript.ts';
-import type { Turns } from './turns.ts';
 import { Archive } from './zip.ts';
 
 export type { LoadedModel, ModelInput } from './loaded-model.ts';
 export type { FileSource } from './source.ts';
 
 /** Of `Model.load`. */
-export interface LoadOptions {
+export interface LoadOptions extends ReadLimits {
   /**
    * Your word that the file comes from someone you trust. An exported program (`.pt2`) is data and needs none; TorchScript
    * (`.pt`) is code, which PyTorch itself runs while loading.
    */
   trusted?: boolean;
-  /** Bytes that a file may have; 16 GiB by default. */
-  maxBytes?: number;
   /** Operators that its graph may have; a million by default. */
   maxNodes?: number;
 }
-export const LOAD_OPTIONS = new OptionNames<LoadOptions>({ trusted: true, maxBytes: true, maxNodes: true });
+export const LOAD_OPTIONS = new OptionNames<LoadOptions>({
+  trusted: true,
+  maxBytes: true,
+  maxMemory: true,
+  maxNesting: true,
+  maxNodes: true,
+});
 
 /** Nodes of a graph where the caller sets no limit; large language models have some ten thousand. */
 const MOST_NODES = 1_000_000;
@@ -40,27 +44,26 @@ const MOST_NODES = 1_000_000;
  * `ERR_UNSUPPORTED_OP` for a model with operators that cannot be part of a program, `ERR_UNTRUSTED_MODEL`
  */
 export function readModelFile(source: FileSource, options: LoadOptions = {}): Promise<LoadedModel> {
-  const { trusted, maxBytes = MOST_BYTES, maxNodes = MOST_NODES } = options;
+  const { trusted, maxNodes = MOST_NODES, ...limits } = options;
   if (trusted !== undefined && typeof trusted !== 'boolean') {
     throw wrongType(`trusted should be true or false, got ${describe(trusted)}`);
   }
-  positive(maxBytes, 'maxBytes');
   positive(maxNodes, 'maxNodes');
-  const read = (bytes: Uint8Array, turns: Turns) => readModel(bytes, trusted ?? false, maxNodes, turns);
-  return readSource(source, 'the model file', read, maxBytes);
+  const read = (bytes: Uint8Array, reading: Reading) => readModel(bytes, trusted ?? false, maxNodes, reading);
+  return readSource(source, 'the model file', read, limits);
 }
 
 async function readModel(
   bytes: Uint8Array,
   trusted: boolean,
   maxNodes: number,
-  turns: Turns,
+  reading: Reading,
 ): Promise<LoadedModel> {
   if (!Archive.isZip(bytes)) {
     throw damaged('it is no zip archive, as the files of torch.export.save and torch.jit.save are');
   }
-  const archive = await Archive.open(bytes, turns);
-  if (isExportedProgram(archive)) return readPt2(archive, turns, maxNodes);
+  const archive = await Archive.open(bytes, reading);
+  if (isExportedProgram(archive)) return readPt2(archive, reading, maxNodes);
   if (isTorchScript(archive)) {
     if (!trusted) {
       throw new TorchCurvatureError(
@@ -71,7 +74,7 @@ async function readModel(
           'Model.load(path, { trusted: true })',
       );
     }
-    return readTorchScript(archive, bytes, turns, maxNodes);
+    return readTorchScript(archive, bytes, reading, maxNodes);
   }
   throw damaged('it holds neither an exported program (.pt2) nor a TorchScript module (.pt)');
 }

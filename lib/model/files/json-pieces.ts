@@ -1,8 +1,8 @@
 /**
- * Parses a large JSON text in pieces, between which the event loop takes its turns. A first pass finds the lists and
+ * Parses a large JSON text in pieces, between which the event loop takes its reading. A first pass finds the lists and
  * objects that are larger than a piece; a second one gives what lies between them to `JSON.parse`, which checks it.
  */
-import type { Turns } from './turns.ts';
+import type { Reading } from './reading.ts';
 
 /** Bytes that are parsed at once, if they hold no larger list or object. */
 const PIECE = 2 ** 15;
@@ -13,9 +13,8 @@ const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
 
 /** @throws SyntaxError */
-export async function parseInPieces(bytes: Uint8Array, turns: Turns): Promise<unknown> {
-  if (bytes.length <= PIECE) return JSON.parse(decode(bytes));
-  return new Parser(bytes, turns).parse();
+export async function parseInPieces(bytes: Uint8Array, reading: Reading): Promise<unknown> {
+  return new Parser(bytes, reading).parse();
 }
 
 function decode(bytes: Uint8Array): string {
@@ -24,13 +23,13 @@ function decode(bytes: Uint8Array): string {
 
 class Parser {
   readonly #bytes: Uint8Array;
-  readonly #turns: Turns;
+  readonly #reading: Reading;
   /** The last byte of each list and object that is larger than a piece, by its first. */
   readonly #large = new Map<number, number>();
 
-  constructor(bytes: Uint8Array, turns: Turns) {
+  constructor(bytes: Uint8Array, reading: Reading) {
     this.#bytes = bytes;
-    this.#turns = turns;
+    this.#reading = reading;
   }
 
   async parse(): Promise<unknown> {
@@ -45,6 +44,7 @@ class Parser {
   async #measure(): Promise<void> {
     const bytes = this.#bytes;
     const open: number[] = [];
+    const deepest = this.#reading.nesting(DEEPEST);
     let pause = PIECE;
     for (let at = 0; at < bytes.length; ++at) {
       const byte = bytes[at];
@@ -52,7 +52,7 @@ class Parser {
         at = this.#endOfString(at);
       } else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
         open.push(at);
-        if (open.length > DEEPEST) throw new SyntaxError(`more than ${DEEPEST} levels of nesting`);
+        if (open.length > deepest) throw new SyntaxError(`more than ${deepest} levels of nesting`);
       } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) {
         const begin = open.pop();
         if (begin === undefined || bytes[begin] !== byte - 2) throw wrong(at);
@@ -60,7 +60,7 @@ class Parser {
       }
       if (at < pause) continue;
       pause = at + PIECE;
-      await this.#turns.pass();
+      await this.#reading.pass();
     }
     if (open.length > 0) throw wrong(bytes.length);
   }
@@ -105,7 +105,7 @@ class Parser {
         if (at === last || at - pending > PIECE) {
           addEntries(pending, at);
           pending = at + 1;
-          await this.#turns.pass();
+          await this.#reading.pass();
         }
       }
       if (at === last) return isList ? list : object;

@@ -1,13 +1,17 @@
 /** Reads JSON of others: every access says what is missing instead of giving `undefined`. */
 import { damaged } from './failure.ts';
 import { parseInPieces } from './json-pieces.ts';
-import type { Turns } from './turns.ts';
+import type { Reading } from './reading.ts';
+
+/** Bytes of parsed JSON for each byte of text, where it is all empty objects: `{},`. */
+const PARSED = 20;
 
 export type Json = Record<string, unknown>;
 
-export async function parseJson(bytes: Uint8Array, name: string, turns: Turns): Promise<Json> {
+export async function parseJson(bytes: Uint8Array, name: string, reading: Reading): Promise<Json> {
+  reading.take(PARSED * bytes.length, name);
   try {
-    return asObject(await parseInPieces(bytes, turns), name);
+    return asObject(await parseInPieces(bytes, reading), name);
   } catch (error) {
     throw damaged(`${name} is no valid JSON: ${(error as Error).message}`, error);
   }

@@ -4,6 +4,7 @@
  * file is run.
  */
 import { damaged } from './failure.ts';
+import type { Reading } from './reading.ts';
 
 /** A function or class that the pickle names. */
 export class Global {
@@ -26,14 +27,15 @@ const MARK = Symbol('mark');
 /** How deep lists, tuples and dictionaries may be in one another: those of real models are a few levels deep. */
 const DEEPEST = 200;
 
-export function unpickle(bytes: Uint8Array, handlers: PickleHandlers): unknown {
-  return new Machine(bytes, handlers).run();
+export function unpickle(bytes: Uint8Array, handlers: PickleHandlers, reading: Reading): unknown {
+  return new Machine(bytes, handlers, reading.nesting(DEEPEST)).run();
 }
 
 class Machine {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #handlers: PickleHandlers;
+  readonly #deepest: number;
   readonly #stack: unknown[] = [];
   readonly #memo = new Map<number, unknown>();
   /** Levels of containers inside a container, and which ones lie in another: those must not change any more. */
@@ -41,10 +43,11 @@ class Machine {
   readonly #contained = new WeakSet<object>();
   #position = 0;
 
-  constructor(bytes: Uint8Array, handlers: PickleHandlers) {
+  constructor(bytes: Uint8Array, handlers: PickleHandlers, deepest: number) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#handlers = handlers;
+    this.#deepest = deepest;
   }
 
   run(): unknown {
@@ -227,7 +230,7 @@ class Machine {
       this.#contained.add(item);
       depth = Math.max(depth, 1 + (this.#depths.get(item) ?? 0));
     }
-    if (depth > DEEPEST) throw this.#wrong(`more than ${DEEPEST} containers inside one another`);
+    if (depth > this.#deepest) throw this.#wrong(`more than ${this.#deepest} containers inside one another`);
     this.#depths.set(container, depth);
   }
 

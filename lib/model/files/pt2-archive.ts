@@ -5,9 +5,9 @@
  */
 import { damaged } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, parseJson, tagged } from './json.ts';
+import type { Reading } from './reading.ts';
 import { readStateDict } from './state-dict.ts';
 import type { ElementType, StoredTensor, TensorLayout } from './stored-tensor.ts';
-import type { Turns } from './turns.ts';
 import type { Archive } from './zip.ts';
 
 export interface ExportedProgram {
@@ -43,11 +43,11 @@ export function isExportedProgram({ names }: Archive): boolean {
   );
 }
 
-export async function readExportedProgram(archive: Archive, turns: Turns): Promise<ExportedProgram> {
+export async function readExportedProgram(archive: Archive, reading: Reading): Promise<ExportedProgram> {
   if (archive.has(OLD_PROGRAM)) {
-    const dictionary = (name: string) => readStateDict(archive.read(name), name, turns);
+    const dictionary = (name: string) => readStateDict(archive.read(name), name, reading);
     return {
-      json: await parseJson(archive.read(OLD_PROGRAM), OLD_PROGRAM, turns),
+      json: await parseJson(archive.read(OLD_PROGRAM), OLD_PROGRAM, reading),
       weights: await dictionary('serialized_state_dict.pt'),
       constants: await dictionary('serialized_constants.pt'),
     };
@@ -61,21 +61,22 @@ export async function readExportedProgram(archive: Archive, turns: Turns): Promi
     throw damaged('the archive has another byte order than little-endian');
   }
   const payloadOf = (kind: 'weights' | 'constants') =>
-    payload(archive, `${root}/data/${kind}/`, `${model}_${kind}_config.json`, `${model}.pt`, turns);
+    payload(archive, `${root}/data/${kind}/`, `${model}_${kind}_config.json`, `${model}.pt`, reading);
   return {
-    json: await parseJson(archive.read(programs[0]!), programs[0]!, turns),
+    json: await parseJson(archive.read(programs[0]!), programs[0]!, reading),
     weights: await payloadOf('weights'),
     constants: await payloadOf('constants'),
   };
 }
 
-async function payload(archive: Archive, folder: string, config: string, saved: string, turns: Turns) {
-  if (archive.has(folder + saved)) return readStateDict(archive.read(folder + saved), folder + saved, turns);
+async function payload(archive: Archive, folder: string, config: string, saved: string, reading: Reading) {
+  if (archive.has(folder + saved))
+    return readStateDict(archive.read(folder + saved), folder + saved, reading);
   const tensors = new Map<string, StoredTensor>();
   if (!archive.has(folder + config)) return tensors;
-  const { config: entries } = await parseJson(archive.read(folder + config), config, turns);
+  const { config: entries } = await parseJson(archive.read(folder + config), config, reading);
   for (const [name, value] of Object.entries(asObject(entries, config))) {
-    await turns.pass();
+    await reading.pass();
     const entry = asObject(value, `${config}: ${name}`);
     if (entry.use_pickle === true) throw damaged(`${name} is stored as a pickle of a class of its own`);
     const path = folder + asString(entry.path_name, `the path of ${name}`);

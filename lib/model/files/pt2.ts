@@ -9,15 +9,16 @@ import { asCount, asList, asObject, asString, type Json, tagged } from './json.t
 import type { LoadedModel, ModelInput } from './loaded-model.ts';
 import { type ExportedProgram, elementType, readExportedProgram } from './pt2-archive.ts';
 import { GraphReader, tensorName } from './pt2-graph.ts';
+import type { Reading } from './reading.ts';
 import {
   countOf,
+  elementSize,
   elements,
   isDirect,
   readElements,
   type StoredTensor,
   scalarTypeNumber,
 } from './stored-tensor.ts';
-import type { Turns } from './turns.ts';
 import type { Archive } from './zip.ts';
 
 /** Of torch/_export/serde/schema.py; a new major version changes the meaning of what there was. */
@@ -32,8 +33,8 @@ interface Signature {
 }
 
 /** Reads the archive; at most `maxNodes` nodes are taken. */
-export async function readPt2(archive: Archive, turns: Turns, maxNodes: number): Promise<LoadedModel> {
-  const exported = await readExportedProgram(archive, turns);
+export async function readPt2(archive: Archive, reading: Reading, maxNodes: number): Promise<LoadedModel> {
+  const exported = await readExportedProgram(archive, reading);
   const version = asObject(exported.json.schema_version, 'schema_version');
   if (version.major !== SCHEMA_MAJOR) {
     throw damaged(
@@ -44,16 +45,16 @@ export async function readPt2(archive: Archive, turns: Turns, maxNodes: number):
   const graphModule = asObject(exported.json.graph_module, 'graph_module');
   const graph = asObject(graphModule.graph, 'graph');
   const signature = readSignature(asObject(graphModule.signature, 'signature'), graph, exported);
-  const initialParameters = await flatten(signature, turns);
+  const initialParameters = await flatten(signature, reading);
   const output = readOutput(graphModule);
-  const program = await readProgram(signature, graph, output, initialParameters, turns);
+  const program = await readProgram(signature, graph, output, initialParameters, reading);
   requireFewNodes(program.nodes.length, maxNodes);
   const { frozen, inputs } = signature;
   const batch = fixedBatch(inputs);
   const whole = batch === undefined ? program : { ...program, batch, rowShape: rowShape(graph, output) };
   return {
     kind: 'pt2',
-    program: await createProgram(whole, turns),
+    program: await createProgram(whole, reading),
     initialParameters,
     frozen,
     inputs,
@@ -167,7 +168,7 @@ function readOutput(graphModule: Json): string {
   return tensorName(content, 'the output');
 }
 
-async function flatten({ parameters }: Signature, turns: Turns): Promise<FloatArray> {
+async function flatten({ parameters }: Signature, reading: Reading): Promise<FloatArray> {
   const counts = parameters.map(({ name, tensor }) => countOf(tensor, name));
   const first = parameters[0]?.tensor.type;
   for (const { name, tensor } of parameters) {
@@ -177,14 +178,14 @@ async function flatten({ parameters }: Signature, turns: Turns): Promise<FloatAr
       );
     }
   }
-  const flat = floatArray(
-    first === 'float64' ? 'float64' : 'float32',
-    counts.reduce((length, count) => length + count, 0),
-  );
+  const length = counts.reduce((sum, count) => sum + count, 0);
+  const dtype = first === 'float64' ? 'float64' : 'float32';
+  reading.take(length * elementSize(dtype), 'the parameters');
+  const flat = floatArray(dtype, length);
   let offset = 0;
   for (const [index, { tensor }] of parameters.entries()) {
     const end = offset + counts[index]!;
-    await readElements(tensor, flat.subarray(offset, end), turns);
+    await readElements(tensor, flat.subarray(offset, end), reading);
     offset = end;
   }
   return flat;
@@ -195,7 +196,7 @@ async function readProgram(
   graph: Json,
   output: string,
   flat: FloatArray,
-  turns: Turns,
+  reading: Reading,
 ): Promise<RawProgram> {
   const values = new Map<string, number>();
   let next = 0;
@@ -206,10 +207,10 @@ async function readProgram(
   for (const { name } of signature.inputs) values.set(name, next++);
   const constants: RawTensor[] = [];
   for (const { name, graphName, tensor } of signature.constants) {
-    constants.push(await elements(tensor, name, turns));
+    constants.push(await elements(tensor, name, reading));
     values.set(graphName, next++);
   }
-  const reader = new GraphReader(graph, values, next, dtypeOf(flat), turns);
+  const reader = new GraphReader(graph, values, next, dtypeOf(flat), reading);
   for (const { graphName, tensor } of signature.constants) {
     if (isDirect(tensor.type)) continue;
     const converted = reader.add('aten::to.dtype', [

@@ -4,11 +4,11 @@
  */
 import { endianness } from 'node:os';
 import { allocated, type Tensor, type TypedArray } from '../../arrays.ts';
-import { noOptions } from '../../options.ts';
 import { damaged, unsupported } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, parseJson } from './json.ts';
+import { READ_LIMITS, type Reading, type ReadLimits } from './reading.ts';
 import { type FileSource, readSource } from './source.ts';
-import { copyBytes, type Turns } from './turns.ts';
+import { copyBytes } from './turns.ts';
 
 /** The format's own limit. */
 const LARGEST_HEADER = 100_000_000;
@@ -43,24 +43,25 @@ const DIRECT: ReadonlySet<string> = new Set(['F64', 'F32', 'I64', 'I32']);
  * `Float32Array`, which holds it exactly; small integers become `Int32Array`.
  *
  * @throws TypeError when `source` is neither a path nor bytes
- * @throws TorchCurvatureError `ERR_MODEL_LOAD` for a file that is missing or damaged
+ * @throws TorchCurvatureError `ERR_MODEL_LOAD` for a file that is missing, damaged or beyond the limits
  */
-export async function loadSafetensors(source: FileSource): Promise<Record<string, TypedArray>>;
 export async function loadSafetensors(
   source: FileSource,
-  ...rest: readonly unknown[]
+  limits?: ReadLimits,
 ): Promise<Record<string, TypedArray>> {
-  noOptions(rest, 'loadSafetensors');
-  const tensors = await loadSafetensorsWithShapes(source);
+  const tensors = await loadSafetensorsWithShapes(source, READ_LIMITS.read(limits));
   return Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, data]));
 }
 
 /** As {@link loadSafetensors}, with the shapes. */
-export function loadSafetensorsWithShapes(source: FileSource): Promise<Record<string, Tensor>> {
-  return readSource(source, 'the safetensors file', parseSafetensors);
+export function loadSafetensorsWithShapes(
+  source: FileSource,
+  limits?: ReadLimits,
+): Promise<Record<string, Tensor>> {
+  return readSource(source, 'the safetensors file', parseSafetensors, limits);
 }
 
-async function parseSafetensors(bytes: Uint8Array, turns: Turns): Promise<Record<string, Tensor>> {
+async function parseSafetensors(bytes: Uint8Array, reading: Reading): Promise<Record<string, Tensor>> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 8) throw damaged('it ends before its header');
   const length = view.getBigUint64(0, true);
@@ -68,14 +69,14 @@ async function parseSafetensors(bytes: Uint8Array, turns: Turns): Promise<Record
     throw damaged(`its header should be ${length} bytes long, which it is not`);
   }
   const start = 8 + Number(length);
-  const header = await parseJson(bytes.subarray(8, start), 'its header', turns);
+  const header = await parseJson(bytes.subarray(8, start), 'its header', reading);
   const entries = Object.entries(header).filter(([name]) => name !== '__metadata__');
   const data = new DataView(bytes.buffer, bytes.byteOffset + start, bytes.length - start);
   const ranges = entries.map(([name, entry]) => range(asObject(entry, name), name));
   checkCover(ranges, data.byteLength);
   const tensors: [string, Tensor][] = [];
   for (const [index, [name, entry]] of entries.entries())
-    tensors.push([name, await read(asObject(entry, name), name, ranges[index]!, data, turns)]);
+    tensors.push([name, await read(asObject(entry, name), name, ranges[index]!, data, reading)]);
   return Object.fromEntries(tensors);
 }
 
@@ -112,7 +113,7 @@ async function read(
   name: string,
   { begin, end }: Range,
   data: DataView,
-  turns: Turns,
+  reading: Reading,
 ): Promise<Tensor> {
   const type = asString(entry.dtype, `the type of ${name}`);
   const kind = Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
@@ -124,15 +125,16 @@ async function read(
       `${name} has ${end - begin} bytes, its shape [${shape.join(', ')}] needs ${count * kind.size}`,
     );
   }
+  reading.take(count * Math.max(4, kind.size), name);
   const array = kind.make(count);
   if (DIRECT.has(type) && endianness() === 'LE') {
     const from = new Uint8Array(data.buffer, data.byteOffset + begin, end - begin);
-    await copyBytes(from, new Uint8Array(array.buffer), turns);
+    await copyBytes(from, new Uint8Array(array.buffer), reading);
     return { data: array, shape };
   }
   for (let i = 0; i < count; ++i) {
     array[i] = kind.get(data, begin + i * kind.size);
-    if (i % PIECE === PIECE - 1) await turns.pass();
+    if (i % PIECE === PIECE - 1) await reading.pass();
   }
   return { data: array, shape };
 }

@@ -2,8 +2,8 @@
 import { damaged } from './failure.ts';
 import { asCount } from './json.ts';
 import { Global, unpickle } from './pickle.ts';
+import type { Reading } from './reading.ts';
 import { type ElementType, elementSize, type StoredTensor } from './stored-tensor.ts';
-import type { Turns } from './turns.ts';
 import { Archive } from './zip.ts';
 
 /** How `torch.save` and `torch.jit.save` name the types of storages. */
@@ -44,9 +44,9 @@ class Tensor {
 export async function readStateDict(
   bytes: Uint8Array,
   name: string,
-  turns: Turns,
+  reading: Reading,
 ): Promise<Map<string, StoredTensor>> {
-  const archive = await Archive.open(bytes, turns);
+  const archive = await Archive.open(bytes, reading);
   const pickle = archive.names.find((entry) => entry.endsWith('/data.pkl'));
   if (pickle === undefined) throw damaged(`${name} was not written by torch.save`);
   const root = pickle.slice(0, -'data.pkl'.length);
@@ -56,10 +56,14 @@ export async function readStateDict(
   ) {
     throw damaged(`${name} has another byte order than little-endian`);
   }
-  const content = unpickle(archive.read(pickle), {
-    persistent: (id) => storage(archive, `${root}data/`, id),
-    call,
-  });
+  const content = unpickle(
+    archive.read(pickle),
+    {
+      persistent: (id) => storage(archive, `${root}data/`, id),
+      call,
+    },
+    reading,
+  );
   if (!(content instanceof Map)) throw damaged(`${name} holds no dictionary`);
   const tensors = new Map<string, StoredTensor>();
   for (const [key, value] of content) {

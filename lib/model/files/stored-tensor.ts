@@ -3,7 +3,8 @@ import { endianness } from 'node:os';
 import type { RawTensor, TypedArray } from '../../addon/values.ts';
 import { allocated } from '../../arrays.ts';
 import { damaged, unsupported } from './failure.ts';
-import { copyBytes, type Turns } from './turns.ts';
+import type { Reading } from './reading.ts';
+import { copyBytes } from './turns.ts';
 
 /** Numbers of libtorch's `ScalarType`. */
 const SCALAR_TYPES = [
@@ -100,10 +101,13 @@ export function countOf(tensor: StoredTensor, name: string): number {
 }
 
 /** The tensor's elements, row-major. */
-export async function elements(tensor: StoredTensor, name: string, turns: Turns): Promise<RawTensor> {
+export async function elements(tensor: StoredTensor, name: string, reading: Reading): Promise<RawTensor> {
   const count = countOf(tensor, name);
-  const data = READERS[tensor.type]!.make(count);
-  await readElements(tensor, data, turns);
+  const { make, size } = READERS[tensor.type]!;
+  // The program keeps a copy.
+  reading.take(2 * count * Math.max(4, size), name);
+  const data = make(count);
+  await readElements(tensor, data, reading);
   return { data, shape: tensor.shape };
 }
 
@@ -111,12 +115,12 @@ export async function elements(tensor: StoredTensor, name: string, turns: Turns)
 const PIECE = 2 ** 14;
 
 /** Fills `data`, of the kind that `elements` gives and of `countOf` elements. */
-export async function readElements(tensor: StoredTensor, data: TypedArray, turns: Turns): Promise<void> {
+export async function readElements(tensor: StoredTensor, data: TypedArray, reading: Reading): Promise<void> {
   const { type, shape, strides, offset, bytes } = tensor;
   const { size, get } = READERS[type]!;
   if (isDirect(type) && endianness() === 'LE' && isContiguous(tensor)) {
     const target = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    await copyBytes(bytes.subarray(offset * size, (offset + data.length) * size), target, turns);
+    await copyBytes(bytes.subarray(offset * size, (offset + data.length) * size), target, reading);
     return;
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -130,6 +134,6 @@ export async function readElements(tensor: StoredTensor, data: TypedArray, turns
       position -= strides[axis]! * shape[axis]!;
       index[axis] = 0;
     }
-    if (i % PIECE === PIECE - 1) await turns.pass();
+    if (i % PIECE === PIECE - 1) await reading.pass();
   }
 }

@@ -6,9 +6,10 @@ import { elementCount, floatArray } from '../../arrays.ts';
 import { damaged, requireFewNodes, unsupported } from './failure.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { unpickle } from './pickle.ts';
+import type { Reading } from './reading.ts';
 import { checkNesting } from './script-nesting.ts';
 import { storage } from './state-dict.ts';
-import type { Turns } from './turns.ts';
+import { elementSize } from './stored-tensor.ts';
 import type { Archive } from './zip.ts';
 
 /** Parameters that are copied in a fraction of a slice. */
@@ -27,28 +28,32 @@ export function isTorchScript({ names }: Archive): boolean {
 export async function readTorchScript(
   archive: Archive,
   bytes: Uint8Array,
-  turns: Turns,
+  reading: Reading,
   maxNodes: number,
 ): Promise<LoadedModel> {
   for (const name of archive.names) {
     if (!/\.(py|pkl)$/.test(name)) continue;
     const content = Buffer.from(archive.read(name));
-    if (name.endsWith('.py')) await checkNesting(content.toString(), name, turns);
+    if (name.endsWith('.py')) await checkNesting(content.toString(), name, reading);
     if (content.includes('__setstate__'))
       throw unsupported(`${name} runs code of its own while it is loaded`);
     if (content.includes('__torch__.torch.classes'))
       throw unsupported(`${name} needs a class written in C++`);
   }
   const root = rootOf(archive);
-  for (const part of ['data', 'constants']) checkStorages(archive, root!, part);
+  for (const part of ['data', 'constants']) checkStorages(archive, root!, part, reading);
+  // libtorch copies every storage, and the program's constants are copies again.
+  reading.take(2 * archive.size, 'the module');
   const loaded = await run('loadTorchScript', { bytes }, undefined, () => ({ bytes: bytes.length }));
   const { values, float64, nodes, frozen, ...program } = loaded;
   requireFewNodes(nodes, maxNodes);
   const count = program.parameters.reduce((sum, { shape }) => sum + elementCount(shape, 'a parameter'), 0);
-  const initialParameters = floatArray(float64 ? 'float64' : 'float32', count);
+  const dtype = float64 ? 'float64' : 'float32';
+  reading.take(count * elementSize(dtype), 'the parameters');
+  const initialParameters = floatArray(dtype, count);
   for (let begin = 0; begin < count; begin += PIECE) {
     addon().copyValues(values, begin, initialParameters.subarray(begin, begin + PIECE));
-    await turns.pass();
+    await reading.pass();
   }
   return { kind: 'torchscript', program, initialParameters, frozen };
 }
@@ -66,9 +71,13 @@ function rootOf({ names }: Archive): string {
 }
 
 /** libtorch reads as many elements of a storage as the pickle says, also where the file has fewer. */
-function checkStorages(archive: Archive, root: string, part: string): void {
-  unpickle(archive.read(`${root}${part}.pkl`), {
-    persistent: (id) => storage(archive, `${root}${part}/`, id),
-    call: (name, args) => (name === 'collections.OrderedDict' ? new Map() : args[0]),
-  });
+function checkStorages(archive: Archive, root: string, part: string, reading: Reading): void {
+  unpickle(
+    archive.read(`${root}${part}.pkl`),
+    {
+      persistent: (id) => storage(archive, `${root}${part}/`, id),
+      call: (name, args) => (name === 'collections.OrderedDict' ? new Map() : args[0]),
+    },
+    reading,
+  );
 }

@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import { crc32, inflateRaw } from 'node:zlib';
 import { type Entry, fromBufferPromise } from 'yauzl';
 import { damaged } from './failure.ts';
-import { pieces, type Turns } from './turns.ts';
+import type { Reading } from './reading.ts';
+import { pieces } from './turns.ts';
 
 const STORED = 0;
 const DEFLATED = 8;
@@ -33,16 +34,16 @@ export class Archive {
    * @throws TorchCurvatureError `ERR_MODEL_LOAD` when the archive is truncated, contradicts itself, or would expand to
    * much more than its size
    */
-  static async open(bytes: Uint8Array, turns: Turns): Promise<Archive> {
+  static async open(bytes: Uint8Array, reading: Reading): Promise<Archive> {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let entries: ReadonlyMap<string, Stored>;
     try {
-      entries = await directory(buffer);
+      entries = await directory(buffer, reading);
     } catch (error) {
       throw damaged(`no readable zip archive: ${(error as Error).message}`, error);
     }
     const contents = new Map<string, Uint8Array>();
-    for (const [name, stored] of entries) contents.set(name, await contentOf(buffer, stored, turns));
+    for (const [name, stored] of entries) contents.set(name, await contentOf(buffer, stored, reading));
     return new Archive(contents);
   }
 
@@ -53,6 +54,11 @@ export class Archive {
 
   get names(): string[] {
     return [...this.#contents.keys()];
+  }
+
+  /** Bytes of all that is in it. */
+  get size(): number {
+    return [...this.#contents.values()].reduce((sum, { length }) => sum + length, 0);
   }
 
   has(name: string): boolean {
@@ -67,13 +73,13 @@ export class Archive {
   }
 }
 
-async function contentOf(file: Buffer, { entry, start }: Stored, turns: Turns): Promise<Uint8Array> {
+async function contentOf(file: Buffer, { entry, start }: Stored, reading: Reading): Promise<Uint8Array> {
   const raw = file.subarray(start, start + entry.compressedSize);
   const content = entry.compressionMethod === STORED ? raw : await inflate(raw, entry);
   let sum = 0;
   for (const piece of pieces(content)) {
     sum = crc32(piece, sum);
-    await turns.pass();
+    await reading.pass();
   }
   if (content.length !== entry.uncompressedSize || sum !== entry.crc32) {
     throw damaged(`${entry.fileName} does not have the checksum that the archive gives for it`);
@@ -81,7 +87,7 @@ async function contentOf(file: Buffer, { entry, start }: Stored, turns: Turns): 
   return content;
 }
 
-async function directory(buffer: Buffer): Promise<Map<string, Stored>> {
+async function directory(buffer: Buffer, reading: Reading): Promise<Map<string, Stored>> {
   const zip = await fromBufferPromise(buffer, { strictFileNames: true });
   const entries = new Map<string, Stored>();
   let packed = 0;
@@ -96,6 +102,7 @@ async function directory(buffer: Buffer): Promise<Map<string, Stored>> {
     unpacked += entry.uncompressedSize;
     // More packed data than bytes: entries overlap, so that a small file would expand over and over.
     if (packed > buffer.length) throw new Error('its entries overlap');
+    if (entry.compressionMethod === DEFLATED) reading.take(entry.uncompressedSize, entry.fileName);
     if (unpacked > EXPANSION_ALLOWANCE + EXPANSION * buffer.length) {
       throw new Error(`its ${buffer.length} bytes would expand to more than ${unpacked}`);
     }

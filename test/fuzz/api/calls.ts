@@ -73,7 +73,7 @@ interface Scope {
 const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
   tensor: [() => [floats(4), [2, 2]]],
   linearize: [() => [problem(), how()]],
-  loadSafetensors: [() => [safetensors()], () => ['nowhere.safetensors']],
+  loadSafetensors: [() => [safetensors(), { maxBytes: 1000 }], () => ['nowhere.safetensors']],
   customOperator: [() => [custom()]],
   denseOperator: [() => [matrix(), { symmetric: true, device: 'cpu' }]],
   diagonalOperator: [() => [floats(3), { device: 'cpu' }]],
@@ -130,7 +130,7 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
   'new TorchCurvatureError': [() => ['ERR_SHAPE_MISMATCH', 'message', {}]],
   'Model.sequential': [() => [layers()]],
   'Model.load': [
-    () => [safetensors(), { trusted: true, maxBytes: 1000, maxNodes: 10 }],
+    () => [safetensors(), { trusted: true, maxBytes: 1000, maxNodes: 10, maxMemory: 10000, maxNesting: 9 }],
     () => ['nowhere.pt2', {}],
   ],
   'Model.prototype.init': [() => [{ seed: 1, dtype: 'float64', generator: new tc.Generator(1) }]],

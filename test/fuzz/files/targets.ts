@@ -6,8 +6,8 @@ import { RunFailure } from '../../../lib/cli/failure.ts';
 import { parseNpy } from '../../../lib/cli/npy.ts';
 import { ERROR_CODES } from '../../../lib/errors.ts';
 import { loadSafetensors, Model } from '../../../lib/index.ts';
+import { Reading } from '../../../lib/model/files/reading.ts';
 import { checkNesting } from '../../../lib/model/files/script-nesting.ts';
-import { Turns } from '../../../lib/model/files/turns.ts';
 import { Archive } from '../../../lib/model/files/zip.ts';
 import { archiveAround, framed } from './archives.ts';
 
@@ -28,7 +28,7 @@ function reader(read: (bytes: Uint8Array) => unknown): Target {
 }
 
 /** The directory of an archive, and the content of its entries. */
-export const zip = reader((bytes) => Archive.open(bytes, new Turns()));
+export const zip = reader((bytes) => Archive.open(bytes, new Reading()));
 
 /** A whole exported program, as it comes from somebody. */
 export const pt2 = reader((bytes) => Model.load(bytes));
@@ -41,7 +41,7 @@ export const graph = reader(async (bytes) => Model.load(await archiveAround('gra
 
 /** The code of a TorchScript module, before libtorch parses it. */
 export const nesting = reader((bytes) =>
-  checkNesting(new TextDecoder().decode(bytes), 'code.py', new Turns()),
+  checkNesting(new TextDecoder().decode(bytes), 'code.py', new Reading()),
 );
 
 /** A whole file, or its header alone, whose length is then right. */

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Model, tensor } from '../../../lib/index.ts';
+import { loadSafetensors, Model, tensor } from '../../../lib/index.ts';
 import { FOLDER } from './fixtures.ts';
 import { type GraphNode, pt2, tensorArgument as T } from './pt2-file.ts';
 import { readEntries, writeZip, type ZipEntry } from './write-zip.ts';
@@ -234,8 +234,51 @@ describe('limits', () => {
     ));
   test('of the size of its graph', () =>
     expect(Model.load(file, { maxNodes: 1 })).rejects.toThrow(/2 operators; at most 1 are taken/));
-  test('that it keeps', async () =>
-    expect((await Model.load(file, { maxBytes: file.length, maxNodes: 2 })).parameterCount).toBe(15));
+  test('of the memory that reading it takes', () =>
+    expect(Model.load(file, { maxMemory: 20_000 })).rejects.toThrow(
+      /at most 20000 are taken \(the option maxMemory\)/,
+    ));
+  test('of nesting', () =>
+    expect(Model.load(file, { maxNesting: 3 })).rejects.toThrow(/more than 3 levels of nesting/));
+  test('that it keeps', async () => {
+    const limits = { maxBytes: file.length, maxNodes: 2, maxMemory: 10 ** 6, maxNesting: 20 };
+    expect((await Model.load(file, limits)).parameterCount).toBe(15);
+  });
+  test('that are no numbers', () => expect(Model.load(file, { maxMemory: 0 })).rejects.toThrow(RangeError));
+  test('of other files', async () => {
+    const header = Buffer.from('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}');
+    const size = Buffer.alloc(8);
+    size.writeBigUInt64LE(BigInt(header.length));
+    const bytes = Buffer.concat([size, header, Buffer.alloc(4)]);
+    expect(await loadSafetensors(bytes, { maxBytes: bytes.length })).toEqual({ a: new Float32Array(1) });
+    await expect(loadSafetensors(bytes, { maxBytes: 10 })).rejects.toThrow(/\(the option maxBytes\)/);
+    await expect(loadSafetensors(bytes, { maxNesting: 1 })).rejects.toThrow(/more than 1 levels/);
+  });
+  test('where many tensors share a few bytes', async () => {
+    // Each alone is as large as its bytes; a thousand of them are a thousand times the file.
+    const entries = await readEntries(file);
+    const config = entries.find(({ name }) => name.endsWith('weights_config.json'))!;
+    const weight = entries.find(({ name }) => /data\/weights\/[^.]+$/.test(name))!;
+    const graph = entries.find(({ name }) => name.endsWith('model.json'))!;
+    weight.data = new Uint8Array(4 * 2 ** 21);
+    const program = JSON.parse(Buffer.from(graph.data).toString());
+    const { config: layouts } = JSON.parse(Buffer.from(config.data).toString());
+    const [name] = Object.keys(layouts);
+    const specs = program.graph_module.signature.input_specs;
+    for (let i = 0; i < 1000; ++i) {
+      const layout = structuredClone(layouts[name!]);
+      layout.tensor_meta.sizes = [int(2 ** 21 - i)];
+      layout.tensor_meta.strides = [int(1)];
+      layouts[`w${i}`] = layout;
+      specs.unshift({ parameter: { arg: { name: `p_w${i}` }, parameter_name: `w${i}` } });
+    }
+    config.data = Buffer.from(JSON.stringify({ config: layouts }));
+    graph.data = Buffer.from(JSON.stringify(program));
+    await expect(Model.load(writeZip(entries))).rejects.toMatchObject({
+      code: 'ERR_MODEL_LOAD',
+      message: expect.stringContaining('(the option maxMemory)'),
+    });
+  });
 });
 
 describe('TorchScript', () => {

@@ -2,9 +2,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect, it } from 'vitest';
 import { parseInPieces } from '../../../lib/model/files/json-pieces.ts';
-import { Turns } from '../../../lib/model/files/turns.ts';
+import { Reading } from '../../../lib/model/files/reading.ts';
 
-const parse = (text: string) => parseInPieces(Buffer.from(text), new Turns());
+const parse = (text: string) => parseInPieces(Buffer.from(text), new Reading());
 
 /** A generator of whole numbers below `most`. */
 function randomOf(seed: number): (most: number) => number {

@@ -1,6 +1,6 @@
 /** Zip archives for tests, which may lie about themselves. */
 import { crc32, deflateRawSync } from 'node:zlib';
-import { Turns } from '../../../lib/model/files/turns.ts';
+import { Reading } from '../../../lib/model/files/reading.ts';
 import { Archive } from '../../../lib/model/files/zip.ts';
 
 export interface ZipEntry {
@@ -12,7 +12,7 @@ export interface ZipEntry {
 }
 
 export async function readEntries(bytes: Uint8Array): Promise<ZipEntry[]> {
-  const archive = await Archive.open(bytes, new Turns());
+  const archive = await Archive.open(bytes, new Reading());
   return archive.names.map((name) => ({ name, data: archive.read(name) }));
 }
 
