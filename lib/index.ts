@@ -42,7 +42,9 @@ export {
 } from './operators/linear-operator.ts';
 export { lossAndGradient, lossAndGradientSync } from './operators/loss-and-gradient.ts';
 export type { Batch, BatchSource } from './problem/batches.ts';
-export type { Loss, LossProblem } from './problem/loss.ts';
+export type { L2Term } from './problem/l2.ts';
+export type { LossProblem } from './problem/loss.ts';
+export type { Loss, LossWithOptions } from './problem/losses.ts';
 export type { Problem } from './problem/problem.ts';
 export type { StreamedProblem } from './problem/streamed-problem.ts';
 export { Linearization, type LinearizeOptions, linearize, linearizeSync } from './products/linearize.ts';

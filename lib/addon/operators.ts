@@ -33,10 +33,17 @@ export interface RawLinearizationInfo {
   keptChunks: number;
 }
 
+/** A tensor is of the precision of the parameters. */
+export type RawLossOption = number | boolean | RawTensor;
+
 /** The loss of a problem. */
 export interface RawLoss {
   /** A row of the table of native/core/losses. */
   loss?: string | undefined;
+  /** Its options, by the names in lib/problem/losses.ts; those that are absent take their defaults. */
+  lossOptions?: Readonly<Record<string, RawLossOption>> | undefined;
+  /** λ of the term ½ Σ λ θ², flat, one for each parameter. */
+  l2?: FloatArray | undefined;
   reduction?: 'mean' | 'sum' | undefined;
   target?: RawTensor | undefined;
   /** One for each row, not negative; they multiply the rows' losses, and a mean still divides by their number. */
@@ -133,10 +140,16 @@ export interface OperatorOperations {
   /** The loss and its gradient over all rows. */
   lossGradient: {
     request: RawLossGradientRequest;
-    result: { loss: number; gradient: ResultArray<FloatArray>; terms: number };
+    result: { loss: number; gradient: ResultArray<FloatArray>; divisor: number };
   };
-  /** The terms of the loss over all rows, and Σ of the weights of the data that have terms. */
-  lossCounts: { request: RawLossGradientRequest; result: { terms: number; weight: number } };
+  /**
+   * What a mean over all rows divides by, and Σ of the weights of the data that have terms. With a `kind`, throws where
+   * the loss has no such operator.
+   */
+  lossCounts: {
+    request: RawLossGradientRequest & { kind?: string };
+    result: { divisor: number; weight: number };
+  };
   /** Any solver or estimator; what it found is a record that its own module describes. */
   solve: { request: RawSolveRequest; result: object };
 }

@@ -20,8 +20,8 @@ export type CenteredOperatorOptions = LinearizeOptions & CenterOptions;
 export interface EmpiricalFisherOptions extends LinearizeOptions, CenterOptions {
   /**
    * What has an outer product of its own: each datum, as in curvlinops (`'datum'`, the default; for `'cross_entropy'` a
-   * token or pixel, that is a target; for `'mse'` and `'bce_with_logits'` the vector along the last axis of the outputs),
-   * or each row of the batch (`'row'`). The same for outputs of [batch, outputs].
+   * token or pixel, that is a target; for the other losses the vector along the last axis of the outputs), or each row of
+   * the batch (`'row'`). The same for outputs of [batch, outputs].
    */
   per?: 'datum' | 'row';
 }
@@ -123,7 +123,7 @@ export function ntkSync<F extends FloatArray>(
 
 const HESSIAN = factory('hessian', OPERATOR_OPTIONS);
 
-/** The Hessian of the loss by the parameters, [P, P]. */
+/** The Hessian of the loss by the parameters, [P, P], with that of the problem's `l2`. */
 export function hessian<F extends FloatArray, Given extends string = never>(
   problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
   options?: OperatorOptions,
@@ -140,7 +140,7 @@ export function hessianSync<F extends FloatArray, Given extends string = never>(
 
 const GAUSS_NEWTON = factory('gaussNewton', OPERATOR_OPTIONS);
 
-/** Jᵀ H J with H the Hessian of the loss by the outputs, [P, P]. */
+/** Jᵀ H J with H the Hessian of the loss by the outputs, [P, P], and the Hessian of the problem's `l2`. */
 export function gaussNewton<F extends FloatArray, Given extends string = never>(
   problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
   options?: OperatorOptions,
@@ -184,8 +184,9 @@ const FISHER = factory('fisher', FISHER_OPTIONS, (options) => ({
 
 /**
  * The Fisher matrix by Monte Carlo, [P, P]: as `empiricalFisher`, with targets drawn from the distribution that the
- * model itself predicts. Its expectation is `gaussNewton`. The target of the problem gives only its shape, and which
- * terms are ignored. The draws of a row depend on the seed and the number of the row alone, not on chunks and batches.
+ * model itself predicts. Its expectation is `gaussNewton`, averaged over such targets where that depends on them. The
+ * target of the problem gives only its shape, which terms are ignored, and their weights where the loss has such options.
+ * A loss that is no negative log-likelihood of a known distribution (`'huber'`, `'l1'`, `'kl_div'`) is refused. The draws of a row depend on the seed and the number of the row alone, not on chunks and batches.
  */
 export function fisher<F extends FloatArray, Given extends string = never>(
   problem: LossProblem<F, Given> | StreamedProblem<F, Given>,

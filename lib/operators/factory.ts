@@ -12,7 +12,7 @@ import { type CenterOptions, type GivenLossProblem, lossFields, weightFields } f
 import type { Problem } from '../problem/problem.ts';
 import { type GivenStreamedProblem, isStreamed } from '../problem/streamed-problem.ts';
 import { Linearization, type LinearizeOptions, linearizeRequest } from '../products/linearize.ts';
-import { MODEL_OPERATORS, type ModelOperator } from './kinds.ts';
+import { MODEL_OPERATORS, type ModelOperator, type ModelOperatorRow } from './kinds.ts';
 import { LinearOperator, type Space } from './linear-operator.ts';
 import { type BatchProblem, type Counts, Stream } from './streamed.ts';
 
@@ -101,8 +101,8 @@ async function ofStream(
   const { center } = options;
   const centered = weightFields({ ...(center !== undefined && { center }) }, 0, 'float64').center;
   const stream = new Stream(problem, options);
-  const { rows, columns, ofLoss } = MODEL_OPERATORS[kind];
-  await stream.count(ofLoss ? (batch, signal) => counted(batch, signal, own) : undefined);
+  const { rows, columns, ofLoss, regularized }: ModelOperatorRow = MODEL_OPERATORS[kind];
+  await stream.count(ofLoss ? (batch, signal) => counted(batch, signal, { ...own, kind }) : undefined);
   const make = ({ problem, options, firstRow }: BatchProblem, part: object = {}) =>
     CREATE.promised(kind, problem, options, { ...own, ...part, firstRow });
   const jacobianOf = ({ problem, options }: BatchProblem) =>
@@ -111,7 +111,7 @@ async function ofStream(
   if (rows === 'outputs') return stream.jacobian(jacobianOf, centered);
   return centered
     ? stream.centredSum(kind, (batch, part) => make(batch, { part }))
-    : stream.sum(kind, (batch) => make(batch));
+    : stream.sum(kind, (batch) => make(batch), regularized === true);
 }
 
 /** What a batch's loss has: the same count that a problem in one piece divides its mean by. */

@@ -1,22 +1,24 @@
 /** The table of operators of a model: what tells one from another here. Each is a row of native/core/operators, too. */
 
-interface Row {
+export interface ModelOperatorRow {
   /** What its rows and its columns stand for. */
   rows: 'parameters' | 'outputs';
   columns: 'parameters' | 'outputs';
   /** Whether it is that of a loss, with targets. */
   ofLoss: boolean;
+  /** Whether the L2 term of the problem adds to it. */
+  regularized?: true;
 }
 
 export const MODEL_OPERATORS = {
   gramian: { rows: 'parameters', columns: 'parameters', ofLoss: false },
   jacobian: { rows: 'outputs', columns: 'parameters', ofLoss: false },
   ntk: { rows: 'outputs', columns: 'outputs', ofLoss: false },
-  gaussNewton: { rows: 'parameters', columns: 'parameters', ofLoss: true },
-  hessian: { rows: 'parameters', columns: 'parameters', ofLoss: true },
+  gaussNewton: { rows: 'parameters', columns: 'parameters', ofLoss: true, regularized: true },
+  hessian: { rows: 'parameters', columns: 'parameters', ofLoss: true, regularized: true },
   empiricalFisher: { rows: 'parameters', columns: 'parameters', ofLoss: true },
   fisher: { rows: 'parameters', columns: 'parameters', ofLoss: true },
-} as const satisfies Record<string, Row>;
+} as const satisfies Record<string, ModelOperatorRow>;
 
 export type ModelOperator = keyof typeof MODEL_OPERATORS;
 

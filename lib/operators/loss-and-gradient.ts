@@ -50,17 +50,26 @@ export function lossAndGradientSync(
 async function streamedGradient(problem: GivenStreamedProblem, options: OperatorOptions) {
   const stream = new Stream(problem, options);
   const sum = allocated(Float64Array, stream.model.parameterCount);
-  let [loss, terms] = [0, 0];
+  const { l2 } = stream;
+  let [loss, divisor] = [0, 0];
   for await (const { problem, options: how, rows } of stream.pass(checkOptions(options).signal)) {
     if (rows === 0) continue;
     const part = await ASKED.promised(problem, how);
     loss += part.loss;
     for (let i = 0; i < sum.length; i++) sum[i]! += part.gradient[i]!;
-    terms += part.terms;
+    divisor += part.divisor;
   }
   const isSum = problem.reduction === 'sum';
-  const share = isSum ? 1 : terms > 0 ? 1 / terms : 0;
+  const share = isSum ? 1 : divisor > 0 ? 1 / divisor : 0;
+  if (!isSum) loss /= divisor;
   const gradient = floatArray(stream.dtype, sum.length);
   gradient.set(sum.map((each) => each * share));
-  return { loss: isSum ? loss : loss / terms, gradient };
+  if (l2 !== undefined) {
+    for (let i = 0; i < sum.length; i++) {
+      const slope = l2[i]! * stream.params[i]!;
+      gradient[i]! += slope;
+      loss += (slope * stream.params[i]!) / 2;
+    }
+  }
+  return { loss, gradient };
 }

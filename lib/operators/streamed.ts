@@ -6,6 +6,7 @@ import { lengthOf } from '../foreign.ts';
 import type { Model } from '../model/model.ts';
 import { batchesOf } from '../problem/batches.ts';
 import { readStreamed } from '../problem/check.ts';
+import { l2Vector } from '../problem/l2.ts';
 import type { CenterOptions, GivenLossProblem } from '../problem/loss.ts';
 import { parts } from '../problem/part.ts';
 import type { GivenStreamedProblem } from '../problem/streamed-problem.ts';
@@ -26,9 +27,9 @@ export interface BatchProblem {
   rows: number;
 }
 
-/** How many terms a batch's loss has, and the sum of the weights of its data. */
+/** What the mean of a batch's loss divides by, and the sum of the weights of its data. */
 export interface Counts {
-  terms: number;
+  divisor: number;
   weight: number;
 }
 
@@ -41,15 +42,16 @@ export class Stream {
   rows = 0;
   /** Shape of the outputs of a row. */
   outputs: readonly number[] = [];
-  /** Terms of the loss over all rows. */
-  terms = 0;
+  /** What a mean of the loss over all rows divides by. */
+  divisor = 0;
   /** Σ of the weights of all rows, or of their data. */
   weight = 0;
   /** Of each row, where there are any. */
   weights: Float64Array | undefined;
 
   readonly #problem: GivenStreamedProblem;
-  readonly #params: FloatArray;
+  /** A copy, flat. */
+  readonly params: FloatArray;
   readonly #how: Omit<LinearizeOptions, 'signal'>;
   readonly #signal: AbortSignal | undefined;
   readonly #given: FloatArray | undefined;
@@ -59,17 +61,18 @@ export class Stream {
 
   /** The parameters are copied as those of any operator are. */
   constructor(problem: GivenStreamedProblem, options: LinearizeOptions & CenterOptions) {
-    const { model, params, batches, loss, reduction } = readStreamed(problem);
+    const { model, params, batches, loss, reduction, l2 } = readStreamed(problem);
     const { device, signal } = checkOptions(options);
     const { chunkSize, memoryBudget, products, threads, engine, weights } = options;
-    this.#params = copyOf(model.toFlat(params, 'params'));
-    this.dtype = dtypeOf(this.#params);
+    this.params = copyOf(model.toFlat(params, 'params'));
+    this.dtype = dtypeOf(this.params);
     this.#problem = {
       model,
-      params: this.#params,
+      params: this.params,
       batches,
       ...(loss && { loss }),
       ...(reduction && { reduction }),
+      ...(l2 !== undefined && { l2 }),
     };
     this.#how = defined({ device, chunkSize, memoryBudget, products, threads, engine });
     this.#given =
@@ -80,10 +83,16 @@ export class Stream {
     this.device = device;
   }
 
-  /** What a mean over the terms multiplies their sum by; its derivatives are zero where there are none, as PyTorch's. */
+  /** What a mean over the terms multiplies their sum by. Its derivatives are zero where there are none, as PyTorch's. */
   get share(): number {
     if (!this.#ofLoss || this.#problem.reduction === 'sum') return 1;
-    return this.terms > 0 ? 1 / this.terms : 0;
+    return this.divisor > 0 ? 1 / this.divisor : 0;
+  }
+
+  /** λ of the problem's L2 term, which is no batch's, for each parameter; undefined without one. */
+  get l2(): FloatArray | undefined {
+    const { l2 } = this.#problem;
+    return l2 === undefined ? undefined : l2Vector(l2, this.model, this.dtype);
   }
 
   get #threads() {
@@ -111,11 +120,11 @@ export class Stream {
         weights.push(weight);
         ofRows += weight;
       }
-      const { terms, weight } = (await count?.(batch, this.#signal)) ?? {
-        terms: 0,
+      const { divisor, weight } = (await count?.(batch, this.#signal)) ?? {
+        divisor: 0,
         weight: batch.options.weights === undefined ? batch.rows : ofRows,
       };
-      this.terms += terms;
+      this.divisor += divisor;
       this.weight += weight;
     }
     this.rows = rows;
@@ -133,11 +142,11 @@ export class Stream {
 
   /** Goes through the batches once, until the signal is aborted. */
   async *pass(signal: AbortSignal | undefined): AsyncGenerator<BatchProblem> {
-    const { batches, reduction: _, ...rest } = this.#problem;
+    const { batches, reduction: _, l2: __, ...rest } = this.#problem;
     const partOf = parts();
     let firstRow = 0;
     for await (const { x, target, weights } of batchesOf(batches, signal)) {
-      const { batch: rows } = this.model.request(this.#params, x, {
+      const { batch: rows } = this.model.request(this.params, x, {
         device: this.device,
         chunkSize: 0,
         threads: 0,
@@ -164,7 +173,8 @@ export class Stream {
         ? this.#given?.subarray(firstRow, firstRow + rows)
         : copyOf(checkVector(own, 'the weights of a batch', rows, this.dtype));
     if (weights !== undefined && weights.length < rows) this.#wrongWeights(`more than ${firstRow}`);
-    if (weights?.some((each) => each < 0)) throw outOfRange('weights should not be negative');
+    if (weights?.some((each) => !(each >= 0 && each < Number.POSITIVE_INFINITY)))
+      throw outOfRange('weights should be finite and not negative');
     return weights;
   }
 
@@ -204,9 +214,15 @@ export class Stream {
     return sum;
   }
 
-  /** The sum of the operators of the batches, [P, P], by the share of their terms in a mean. */
-  sum(kind: OperatorKind, make: (batch: BatchProblem) => Promise<LinearOperator>): LinearOperator {
-    return this.#symmetric(kind, async (vectors, k, signal) => this.#sum(make, vectors, k, signal));
+  /** The sum of the operators of the batches, [P, P], by the share of their terms in a mean; with the L2 term if `regularized`. */
+  sum(
+    kind: OperatorKind,
+    make: (batch: BatchProblem) => Promise<LinearOperator>,
+    regularized: boolean,
+  ): LinearOperator {
+    const product = async (vectors: FloatArray, k: number, signal: AbortSignal) =>
+      this.#sum(make, vectors, k, signal);
+    return this.#symmetric(kind, product, regularized ? this.l2 : undefined);
   }
 
   /**
@@ -240,6 +256,7 @@ export class Stream {
   #symmetric(
     kind: OperatorKind,
     product: (vectors: FloatArray, k: number, signal: AbortSignal) => Promise<Float64Array>,
+    diagonal?: FloatArray,
   ): LinearOperator {
     const { model, dtype, device } = this;
     const space = { kind: 'parameters', model } as const;
@@ -248,6 +265,9 @@ export class Stream {
       const sum = await product(vectors, k, signal);
       const result = floatArray(dtype, k * length);
       for (let i = 0; i < sum.length; i++) result[i] = this.share * sum[i]!;
+      if (diagonal !== undefined) {
+        for (let i = 0; i < result.length; i++) result[i]! += diagonal[i % length]! * vectors[i]!;
+      }
       return result;
     };
     const custom = { shape: [length, length], dtype, device, symmetric: true, matmat } as const;

@@ -15,6 +15,7 @@ const PROBLEM = new Names<GivenLossProblem>('problem', {
   target: true,
   loss: true,
   reduction: true,
+  l2: true,
 });
 
 /** A copy of a problem with a model in it; the rest is checked with the model. */
@@ -33,6 +34,7 @@ const STREAMED = new Names<GivenStreamedProblem>('problem', {
   batches: true,
   loss: true,
   reduction: true,
+  l2: true,
 });
 
 /** A copy of the problem with a model in it; the batches are checked as they come. */

@@ -2,12 +2,14 @@
 import type { DType, FloatArray, Tensor } from '../arrays.ts';
 import { checkOneOf, checkTensor, checkVector } from '../check.ts';
 import { wrongType } from '../errors.ts';
+import { type L2Term, l2Vector } from './l2.ts';
+import { type Loss, type LossWithOptions, readLoss } from './losses.ts';
 import type { Problem } from './problem.ts';
 
-/** The losses of PyTorch that have a closed-form Hessian by the outputs. */
-export const LOSSES = ['mse', 'cross_entropy', 'bce_with_logits'] as const;
-/** Losses, with PyTorch's names and meanings: squared error, `CrossEntropyLoss` and `BCEWithLogitsLoss`. */
-export type Loss = (typeof LOSSES)[number];
+/** A loss by its name, with or without options. */
+type GivenLoss<Given extends string> = string extends Given
+  ? Given | { name: Given; readonly [option: string]: unknown }
+  : Loss | LossWithOptions;
 
 /**
  * A problem whose outputs are compared with targets. `Given` is inferred and need not be written: where the compiler knows of
@@ -15,15 +17,24 @@ export type Loss = (typeof LOSSES)[number];
  */
 export interface LossProblem<F extends FloatArray = FloatArray, Given extends string = never>
   extends Problem<F> {
-  /** Compares the outputs with `target`. */
-  loss: string extends Given ? Given : Loss;
-  /** As in PyTorch: the mean of all terms (the default), or their sum. */
+  /** Compares the outputs with `target`: a name, or `{ name, …options }` with PyTorch's options in camel case. */
+  loss: GivenLoss<Given>;
+  /**
+   * As in PyTorch: the mean of all terms (the default), or their sum. The mean of `'cross_entropy'` with a `weight` of the
+   * classes divides by the sum of the targets' weights.
+   */
   reduction?: string extends Given ? Given : 'mean' | 'sum';
   /**
    * What the outputs should be: of their shape and precision or, for `'cross_entropy'`, class numbers of [batch, …] as
    * an `Int32Array` or a `BigInt64Array`.
    */
   target: Tensor;
+  /**
+   * Adds ½ λ Σ θ² over all parameters, or over those whose names match patterns: `1e-4`, or
+   * `{ weight: 1e-4, parameters: '*.weight' }`. It is part of the loss, its gradient, `hessian` and `gaussNewton`; Fisher
+   * matrices are of the targets' distribution, which it does not change (`damp` adds λ I to them).
+   */
+  l2?: number | L2Term;
 }
 
 /** Used inside the package: one whose names are still to be checked. */
@@ -41,13 +52,14 @@ export interface CenterOptions extends WeightOptions {
 
 /** The part of the addon's request that describes the loss. */
 export function lossFields(problem: GivenLossProblem, dtype: DType) {
-  const { loss, reduction = 'mean', target } = problem;
+  const { loss, reduction = 'mean', target, l2, model } = problem;
   if (target === undefined)
     throw wrongType('problem.target should be a tensor, as the operator is that of a loss');
   return {
-    loss: checkOneOf(loss, LOSSES, 'problem.loss'),
+    ...readLoss(loss, dtype),
     reduction: checkOneOf(reduction, ['mean', 'sum'] as const, 'problem.reduction'),
     target: checkTensor(target, 'problem.target', dtype),
+    ...(l2 === undefined ? {} : { l2: l2Vector(l2, model, dtype) }),
   };
 }
 

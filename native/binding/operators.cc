@@ -1,3 +1,4 @@
+#include <optional>
 #include <utility>
 
 #include "binding/arguments.h"
@@ -8,6 +9,7 @@
 #include "core/operators/combine.h"
 #include "core/operators/fisher.h"
 #include "core/operators/hessian.h"
+#include "core/operators/l2.h"
 #include "core/operators/matrix.h"
 #include "core/operators/request.h"
 #include "core/runtime/device.h"
@@ -52,25 +54,29 @@ Prepared create(const Napi::CallbackInfo& info, Memory) {
   return shared ? std::move(prepared) : explained(point, std::move(prepared));
 }
 
-/// How many terms and data a problem has.
+/// What a problem's mean divides by, and how many data it has; with a `kind`, whether the loss has
+/// such an operator.
 Prepared count(const Napi::CallbackInfo& info, Memory memory) {
   struct Counts {
-    int64_t terms;
+    double divisor;
     double weight;
   };
   Request request = takeRequest(info, memory);
-  request.prepared.compute = [point = std::move(request.point), device = request.device,
+  std::optional<LossMatrix> matrix;
+  if (request.fields.has("kind")) matrix = operatorKinds().at(request.fields.text("kind")).matrix;
+  request.prepared.compute = [point = std::move(request.point), device = request.device, matrix,
                               problem = problemOf(request.fields)](const StopToken&) {
     const Point here = placed(point, device);
     const at::Tensor y = outputLike(here);
     const Objective objective = problem.objective(y);
+    if (matrix) requireMatrix(*objective.loss, *matrix);
     return Result::of(
-        Counts{objective.terms, dataWeight(y, objective, problem.rowWeights(here), problem.per)});
+        Counts{objective.divisor, dataWeight(y, objective, problem.rowWeights(here), problem.per)});
   };
   request.prepared.deliver = [](Napi::Env env, const Result& result, Napi::Value) {
     const auto& counts = result.as<Counts>();
     auto record = Napi::Object::New(env);
-    record.Set("terms", static_cast<double>(counts.terms));
+    record.Set("divisor", counts.divisor);
     record.Set("weight", counts.weight);
     return record;
   };
@@ -86,13 +92,14 @@ Prepared gradient(const Napi::CallbackInfo& info, Memory memory) {
     if (cut) requireIndependentRows(here, stop);
     const Objective objective = problem.objective(here);
     LossGradient result = lossGradient(here, options, objective, problem.rowWeights(here), stop);
+    if (problem.l2.defined()) addL2(result, here.params, problem.l2);
     return Result::of(
-        std::pair{LossGradient{result.loss.cpu(), result.gradient.cpu()}, objective.terms});
+        std::pair{LossGradient{result.loss.cpu(), result.gradient.cpu()}, objective.divisor});
   };
   request.prepared.deliver = [](Napi::Env env, const Result& result, Napi::Value out) {
-    const auto& [value, terms] = result.as<std::pair<LossGradient, int64_t>>();
+    const auto& [value, divisor] = result.as<std::pair<LossGradient, double>>();
     auto record = Napi::Object::New(env);
-    record.Set("terms", static_cast<double>(terms));
+    record.Set("divisor", divisor);
     record.Set("loss", value.loss.item<double>());
     record.Set("gradient", toTypedArray(env, value.gradient, out));
     return record;

@@ -4,7 +4,7 @@ import { addon } from '../../lib/addon/addon.ts';
 import { ABORTED, ERROR_CODES } from '../../lib/errors.ts';
 import * as api from '../../lib/index.ts';
 import { MODEL_OPERATORS } from '../../lib/operators/kinds.ts';
-import { LOSSES } from '../../lib/problem/loss.ts';
+import { LOSSES } from '../../lib/problem/losses.ts';
 
 /** Failures that TypeScript finds by itself. */
 const OWN_CODES = [
@@ -25,7 +25,7 @@ test('native code fails with the codes that are documented, and with no other', 
 
 test('every loss and every operator of native code has a row here, and the other way round', () => {
   const { losses, operators } = addon().tables();
-  expect(sorted(losses)).toEqual(sorted(LOSSES));
+  expect(sorted(losses)).toEqual(sorted(Object.keys(LOSSES)));
   expect(sorted(operators)).toEqual(sorted(Object.keys(MODEL_OPERATORS)));
 });
 

@@ -49,28 +49,35 @@ const Model& regression() {
 // --- a loss
 // ---------------------------------------------------------------------------------------
 
-/// Σ ½ (y − t)², the negative log-likelihood of a Gaussian of variance 1.
+/// Σ ½ (y − t)², the negative log-likelihood of a Gaussian of variance 1; `precision` is an option.
 class HalfSquaredError : public Loss {
  public:
+  explicit HalfSquaredError(const LossOptions& options)
+      : precision_(options.number("precision", 1)) {}
   void check(const at::Tensor& y, const at::Tensor& target) const override {
     checkLikeOutput(y, target);
   }
-  int64_t terms(const at::Tensor& y, const at::Tensor&) const override { return y.numel(); }
-  int64_t datumAxis(const at::Tensor& y) const override { return y.dim() - 1; }
+  double divisor(const at::Tensor& y, const at::Tensor&) const override {
+    return static_cast<double>(y.numel());
+  }
+  std::optional<int64_t> datumAxis(const at::Tensor& y) const override { return y.dim() - 1; }
   at::Tensor rowValues(const at::Tensor& y, const at::Tensor& target) const override {
-    return (y - target).square().reshape({y.size(0), -1}).sum(1) / 2;
+    return (y - target).square().reshape({y.size(0), -1}).sum(1) * (precision_ / 2);
   }
   at::Tensor gradient(const at::Tensor& y, const at::Tensor& target) const override {
-    return y - target;
+    return (y - target) * precision_;
   }
   at::Tensor hessianProduct(const at::Tensor&, const at::Tensor&,
                             const at::Tensor& u) const override {
-    return u;
+    return u * precision_;
   }
   at::Tensor sampledGradient(const at::Tensor& y, const at::Tensor&, const Draws& draws,
                              int64_t sample) const override {
-    return draws.normal(y.sizes(), sample, y.scalar_type()).to(y.device());
+    return draws.normal(y.sizes(), sample, y.scalar_type()).to(y.device()) * std::sqrt(precision_);
   }
+
+ private:
+  double precision_;
 };
 
 }  // namespace
@@ -78,7 +85,7 @@ class HalfSquaredError : public Loss {
 TEST_CASE("a loss is a class and a row") {
   const Model& model = regression();
   {
-    const Rows<LossPtr> rows(losses(), {{"half_squared", std::make_shared<HalfSquaredError>()}});
+    const Rows<LossMaker> rows(losses(), {{"half_squared", lossOf<HalfSquaredError>}});
     for (const std::string kind : {"gaussNewton", "hessian", "empiricalFisher", "fisher"}) {
       CAPTURE(kind);
       // Half the loss has half the curvature, and outer products of half the gradients.
@@ -89,6 +96,9 @@ TEST_CASE("a loss is a class and a row") {
           makeOperator(kind, requestOf(model, "half_squared"), kNever)->toDense(kNever);
       const at::Tensor whole = makeOperator(kind, requestOf(model, "mse"), kNever)->toDense(kNever);
       CHECK(difference(half, whole * share) < 1e-12);
+      OperatorRequest twice = requestOf(model, "half_squared");
+      twice.problem.lossOptions.set("precision", 2.0);
+      CHECK(difference(makeOperator(kind, twice, kNever)->toDense(kNever), whole) < 1e-12);
     }
   }
   CHECK(codeOf([&] { makeOperator("hessian", requestOf(model, "half_squared"), kNever); }) ==

@@ -754,7 +754,7 @@ describe('bad input', () => {
       'negative weights',
       () => gramianSync(problem, { weights: Float64Array.of(1, 1, -1, 1, 1) }),
       'ERR_INVALID_ARGUMENT',
-      /weights should not be negative/,
+      /weights should be finite and not negative/,
     ],
     [
       'a centre that is no yes or no',

@@ -74,6 +74,23 @@ async function ofLoss(factory: Api['hessian'], sync: Api['hessianSync']) {
   expectTypeOf(await factory(stream32)).toEqualTypeOf<Operator<Float32Array>>();
   expectTypeOf(await factory({ ...double, target, loss: 'mse' })).toEqualTypeOf<Operator<Float64Array>>();
   expectTypeOf(sync({} as api.LossProblem)).toEqualTypeOf<api.LinearOperator>();
+  const options = {
+    ...double,
+    target,
+    loss: { name: 'cross_entropy', weight: f64, ignoreIndex: 0 },
+    l2: 1e-4,
+  };
+  expectTypeOf(await factory(options)).toEqualTypeOf<Operator<Float64Array>>();
+  sync({
+    ...single,
+    target,
+    loss: { name: 'gaussian_nll', variance: 2 },
+    l2: { weight: 1, parameters: '*' },
+  });
+  // @ts-expect-error no option of this loss
+  sync({ ...single, target, loss: { name: 'mse', delta: 1 } });
+  // @ts-expect-error no such loss
+  sync({ ...single, target, loss: { name: 'mze' } });
   // @ts-expect-error no such loss
   sync({ ...single, target, loss: 'mze' });
   // @ts-expect-error no such reduction

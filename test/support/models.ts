@@ -1,6 +1,6 @@
 /** The table of models that laws are tested over, with PyTorch's values (written by scripts/reference/fixtures.py). */
 import { readFileSync } from 'node:fs';
-import { type FloatArray, Model, nn, type Problem, type Tensor } from '../../lib/index.ts';
+import { type FloatArray, type Loss, Model, nn, type Problem, type Tensor } from '../../lib/index.ts';
 
 type LayerList = readonly (readonly [string, ...unknown[]])[];
 
@@ -55,6 +55,29 @@ export interface FisherCase {
   }[];
 }
 
+/** Products of one reduction (`sum`: with the case's weights of the rows); Fisher matrices are of rows. */
+export interface LossProducts {
+  value: number;
+  gradient: number[];
+  hessian: number[];
+  gaussNewton: number[];
+  empiricalFisher: number[];
+  fisher?: number[];
+}
+
+/** A loss with options (written by scripts/reference/losses.py). */
+export interface OptionsCase {
+  layers: LayerList;
+  params: number[];
+  x: StoredTensor;
+  v: number[];
+  loss: { name: Loss; [option: string]: unknown };
+  target: StoredTensor;
+  weights: number[];
+  mean: LossProducts;
+  weightedSum: LossProducts;
+}
+
 export interface InitCase {
   name: string;
   layers: LayerList;
@@ -71,6 +94,7 @@ function read<T>(name: string): T[] {
 
 export const MODEL_CASES = read<ModelCase>('products.json');
 export const FISHER_CASES = read<FisherCase>('fisher.json');
+export const LOSS_CASES = read<OptionsCase>('losses.json');
 export const INIT_CASES = read<InitCase>('init.json');
 
 type Layer = Parameters<typeof Model.sequential>[0][number];

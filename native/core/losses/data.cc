@@ -17,8 +17,10 @@ Per findPer(const std::string& name) {
 DataLayout dataLayout(const Loss& loss, const at::Tensor& y, Per per) {
   const auto row = y.sizes().slice(1);
   // An output of shape [N] is one number, and one datum, for each row.
-  if (per == Per::kRow || row.empty()) return {1, c10::multiply_integers(row), 1};
-  const auto axis = static_cast<size_t>(loss.datumAxis(y)) - 1;
+  const std::optional<int64_t> axisOfDatum =
+      per == Per::kRow || row.empty() ? std::nullopt : loss.datumAxis(y);
+  if (!axisOfDatum) return {1, c10::multiply_integers(row), 1};
+  const auto axis = static_cast<size_t>(*axisOfDatum) - 1;
   return {c10::multiply_integers(row.slice(0, axis)), row[axis],
           c10::multiply_integers(row.slice(axis + 1))};
 }

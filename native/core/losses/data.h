@@ -7,7 +7,8 @@
 namespace tc {
 
 /// What has an outer product of its own in the Fisher matrices: a *datum*, as in curvlinops (for
-/// cross-entropy a token or pixel, for other losses the vector along the last axis), or a row.
+/// cross-entropy a token or pixel, for element-wise losses the vector along the last axis), or a
+/// row.
 enum class Per { kDatum, kRow };
 
 /// `datum` or `row`. Throws Error ERR_INVALID_ARGUMENT.

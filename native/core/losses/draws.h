@@ -22,6 +22,9 @@ class Draws {
   at::Tensor uniform(at::IntArrayRef shape, int64_t sample, at::ScalarType dtype) const;
   /// Of the standard normal distribution, [N, …].
   at::Tensor normal(at::IntArrayRef shape, int64_t sample, at::ScalarType dtype) const;
+  /// Of Poisson distributions with these rates, [N, …], a tensor on the CPU. NaN for a rate that is
+  /// negative or no number.
+  at::Tensor poisson(const at::Tensor& rates, int64_t sample) const;
 
  private:
   uint64_t seed_;

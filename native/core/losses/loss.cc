@@ -1,12 +1,23 @@
 #include "core/losses/loss.h"
 
+#include <ATen/TensorOperators.h>
+
 #include "core/runtime/error.h"
 
 namespace tc {
 
-Table<LossPtr>& losses() {
-  static Table<LossPtr> table("loss");
+Table<LossMaker>& losses() {
+  static Table<LossMaker> table("loss");
   return table;
+}
+
+LossPtr makeLoss(const std::string& name, const LossOptions& options) {
+  return losses().at(name)(options);
+}
+
+void requireMatrix(const Loss& loss, LossMatrix matrix) {
+  const std::string obstacle = loss.obstacle(matrix);
+  if (!obstacle.empty()) throw Error("ERR_INVALID_ARGUMENT", obstacle);
 }
 
 void checkLikeOutput(const at::Tensor& y, const at::Tensor& target) {
@@ -18,6 +29,12 @@ void checkLikeOutput(const at::Tensor& y, const at::Tensor& target) {
   if (target.scalar_type() != y.scalar_type()) {
     throw Error("ERR_DTYPE_MISMATCH", "target should have the precision of the params");
   }
+}
+
+void checkNotNegative(const at::Tensor& values, const std::string& name) {
+  // A NaN is neither at least 0 nor finite.
+  if (!values.ge(0).logical_and(values.isfinite()).all().item<bool>())
+    throw Error("ERR_INVALID_ARGUMENT", name + " should be finite and not negative");
 }
 
 std::string describeShape(at::IntArrayRef shape) {

@@ -1,27 +1,17 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/mse_loss.h>
 
 #include <cmath>
 
-#include "core/losses/loss.h"
+#include "core/losses/elementwise.h"
 
 namespace tc {
 namespace {
 
-/// Σ (y − t)², as `torch.nn.MSELoss`, whose mean divides by all elements.
-class MeanSquaredError : public Loss {
+/// Σ (y − t)², as `torch.nn.MSELoss`.
+class MeanSquaredError : public ElementwiseLoss {
  public:
-  void check(const at::Tensor& y, const at::Tensor& target) const override {
-    checkLikeOutput(y, target);
-  }
-  int64_t terms(const at::Tensor& y, const at::Tensor&) const override { return y.numel(); }
-  int64_t datumAxis(const at::Tensor& y) const override { return y.dim() - 1; }
-  at::Tensor rowValues(const at::Tensor& y, const at::Tensor& target) const override {
-    return at::mse_loss(y, target, at::Reduction::None).reshape({y.size(0), -1}).sum(1);
-  }
-  at::Tensor gradient(const at::Tensor& y, const at::Tensor& target) const override {
-    return (y - target) * 2;
-  }
   at::Tensor hessianProduct(const at::Tensor&, const at::Tensor&,
                             const at::Tensor& u) const override {
     return u * 2;
@@ -32,9 +22,20 @@ class MeanSquaredError : public Loss {
     // 2 (y − t) with y − t of variance ½.
     return draws.normal(y.sizes(), sample, y.scalar_type()).to(y.device()) * std::sqrt(2.0);
   }
+
+ protected:
+  at::Tensor values(const at::Tensor& y, const at::Tensor& target) const override {
+    return at::mse_loss(y, target, at::Reduction::None);
+  }
+  at::Tensor slope(const at::Tensor& y, const at::Tensor& target) const override {
+    return (y - target) * 2;
+  }
+  at::Tensor curvature(const at::Tensor& y, const at::Tensor&) const override {
+    return at::full_like(y, 2);
+  }
 };
 
-const Rows<LossPtr> kRows(losses(), {{"mse", std::make_shared<MeanSquaredError>()}});
+const Rows<LossMaker> kRows(losses(), {{"mse", lossOf<MeanSquaredError>}});
 
 }  // namespace
 

@@ -12,15 +12,23 @@ Reduction findReduction(const std::string& name) {
   throw Error("ERR_INVALID_ARGUMENT", "reduction should be 'mean' or 'sum', got '" + name + "'");
 }
 
+Objective Objective::rows(int64_t begin, int64_t end) const {
+  Objective part = *this;
+  part.loss = loss->rows(begin, end, dims);
+  if (target.defined()) part.target = target.narrow(0, begin, end - begin);
+  return part;
+}
+
 Objective makeObjective(LossPtr loss, const at::Tensor& y, const at::Tensor& target,
                         Reduction reduction) {
-  const at::Tensor here = target.to(y.device());
+  const at::Tensor here = target.defined() ? target.to(y.device()) : target;
   loss->check(y, here);
-  const int64_t terms = loss->terms(y, here);
-  Objective objective{std::move(loss), here, terms};
+  const double divisor = loss->divisor(y, here);
+  Objective objective{std::move(loss), here, divisor};
+  objective.dims = y.dim();
   if (reduction == Reduction::kMean) {
-    objective.scale = terms > 0 ? 1 / static_cast<double>(terms) : 0;
-    objective.valueScale = terms > 0 ? objective.scale : std::numeric_limits<double>::quiet_NaN();
+    objective.scale = divisor > 0 ? 1 / divisor : 0;
+    objective.valueScale = divisor > 0 ? objective.scale : std::numeric_limits<double>::quiet_NaN();
   }
   return objective;
 }

@@ -15,15 +15,16 @@ struct Objective {
   LossPtr loss;
   at::Tensor target;
   /// Of the whole batch: what a mean divides by.
-  int64_t terms = 0;
+  double divisor = 0;
   /// Of all terms; as in PyTorch, the mean of no terms is NaN and its derivatives are 0.
   double scale = 1;
   /// Of the loss's value: NaN for a mean of no terms, `scale` otherwise.
   double valueScale = 1;
+  /// Axes of the outputs.
+  int64_t dims = 0;
 
-  at::Tensor targetRows(int64_t begin, int64_t end) const {
-    return target.narrow(0, begin, end - begin);
-  }
+  /// What it is for rows [begin, end), by the same scale.
+  Objective rows(int64_t begin, int64_t end) const;
 };
 
 /// Checks the target against the output y of the whole batch. Throws as `Loss::check` does.

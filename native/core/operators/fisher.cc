@@ -37,12 +37,12 @@ std::unique_ptr<CenteredMap> monteCarloFisherMap(const at::Tensor& y, const Obje
   const int64_t rows = kDrawnAtOnce * y.size(0) / std::max<int64_t>(1, y.numel());
   forEachChunk(y.size(0), std::max<int64_t>(1, rows), stop, [&](int64_t begin, int64_t end) {
     const at::Tensor some = y.narrow(0, begin, end - begin);
-    const at::Tensor targets = objective.targetRows(begin, end);
+    const Objective part = objective.rows(begin, end);
     for (int64_t sample = 0; sample < samples; ++sample) {
       stop.poll();
       gradients.narrow(0, begin, end - begin)
           .select(1, sample)
-          .copy_(objective.loss->sampledGradient(some, targets, draws.from(begin), sample));
+          .copy_(part.loss->sampledGradient(some, part.target, draws.from(begin), sample));
     }
   });
   return outerProducts(gradients, dataLayout(*objective.loss, y, per),
@@ -61,9 +61,11 @@ namespace {
 using MakeMap = std::function<std::unique_ptr<CenteredMap>(
     const at::Tensor& y, const Objective& objective, const RowWeights& weights, Per per)>;
 
-OperatorPtr make(const OperatorRequest& request, const StopToken& stop, const MakeMap& map) {
+OperatorPtr make(const OperatorRequest& request, const StopToken& stop, bool draws,
+                 const MakeMap& map) {
   const RowWeights weights = request.rowWeights();
   const Objective checked = request.objective();  // before the forward pass
+  if (draws) requireMatrix(*checked.loss, LossMatrix::kFisher);
   const LinearizationPtr linearization = request.linearization(stop);
   linearization->requireIndependentRows(stop);  // a gradient of each row
   return centeredPart(request.arguments.text("part", ""), linearization,
@@ -71,7 +73,7 @@ OperatorPtr make(const OperatorRequest& request, const StopToken& stop, const Ma
 }
 
 OperatorPtr makeEmpirical(const OperatorRequest& request, const StopToken& stop) {
-  return make(request, stop, empiricalFisherMap);
+  return make(request, stop, /*draws=*/false, empiricalFisherMap);
 }
 
 OperatorPtr makeMonteCarlo(const OperatorRequest& request, const StopToken& stop) {
@@ -79,7 +81,7 @@ OperatorPtr makeMonteCarlo(const OperatorRequest& request, const StopToken& stop
   const Draws draws(given.seed("seed"), given.integer("firstRow", 0));
   const int64_t samples = given.integer("mcSamples", 1);
   return make(
-      request, stop,
+      request, stop, /*draws=*/true,
       [&](const at::Tensor& y, const Objective& objective, const RowWeights& weights, Per per) {
         return monteCarloFisherMap(y, objective, weights, per, draws, samples, stop);
       });
@@ -88,7 +90,8 @@ OperatorPtr makeMonteCarlo(const OperatorRequest& request, const StopToken& stop
 const Rows<OperatorKind> kRows(
     operatorKinds(),
     {{"empiricalFisher", {"torch_curvature::empirical_fisher", makeEmpirical, /*centers=*/true}},
-     {"fisher", {"torch_curvature::fisher", makeMonteCarlo, /*centers=*/true}}});
+     {"fisher",
+      {"torch_curvature::fisher", makeMonteCarlo, /*centers=*/true, LossMatrix::kFisher}}});
 
 }  // namespace
 

@@ -16,11 +16,14 @@ namespace {
 
 OperatorPtr make(const OperatorRequest& request, const StopToken& stop) {
   Objective checked = request.objective();  // before the forward pass
+  requireMatrix(*checked.loss, LossMatrix::kGaussNewton);
   return gaussNewton(request.linearization(stop), std::move(checked), request.rowWeights());
 }
 
 const Rows<OperatorKind> kRows(operatorKinds(),
-                               {{"gaussNewton", {"torch_curvature::gauss_newton", make}}});
+                               {{"gaussNewton",
+                                 {"torch_curvature::gauss_newton", make, /*centers=*/false,
+                                  LossMatrix::kGaussNewton, /*regularized=*/true}}});
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <optional>
 #include <utility>
 
 #include "core/linearization/autograd/differentiable_kernels.h"
@@ -41,9 +42,9 @@ class GradientGraph {
     graph_ = KeptGraph({}, leaves_);
     const at::Tensor y = runModel(point, leaves_, begin, end);
     if (y.requires_grad() && y.numel() > 0) {
-      const at::Tensor cotangent = weights.times(
-          objective.loss->gradient(y, objective.targetRows(begin, end)) * objective.scale, begin,
-          end);
+      const Objective part = objective.rows(begin, end);
+      const at::Tensor cotangent =
+          weights.times(part.loss->gradient(y, part.target) * part.scale, begin, end);
       graph_ = KeptGraph(differentiableGradient(y, leaves_, cotangent), leaves_);
     }
     if (const std::string missing = graph_.missingDerivative(); !missing.empty())
@@ -127,7 +128,10 @@ OperatorPtr make(const OperatorRequest& request, const StopToken& stop) {
   return hessian(request.point, request.options, request.objective(), request.rowWeights(), stop);
 }
 
-const Rows<OperatorKind> kRows(operatorKinds(), {{"hessian", {"torch_curvature::hessian", make}}});
+const Rows<OperatorKind> kRows(operatorKinds(),
+                               {{"hessian",
+                                 {"torch_curvature::hessian", make, /*centers=*/false,
+                                  /*matrix=*/std::nullopt, /*regularized=*/true}}});
 
 }  // namespace
 
@@ -146,12 +150,12 @@ LossGradient lossGradient(const Point& point, const ChunkOptions& options,
       const at::AutoGradMode gradients(true);
       return runModel(point, leaves, begin, end);
     }();
-    const at::Tensor target = objective.targetRows(begin, end);
-    const at::Tensor values = objective.loss->rowValues(y.detach(), target);
-    result.loss.add_(weights.times(values, begin, end).sum() * objective.valueScale);
+    const Objective part = objective.rows(begin, end);
+    const at::Tensor values = part.loss->rowValues(y.detach(), part.target);
+    result.loss.add_(weights.times(values, begin, end).sum() * part.valueScale);
     if (!y.requires_grad()) return;
     const at::Tensor cotangent =
-        weights.times(objective.loss->gradient(y.detach(), target) * objective.scale, begin, end);
+        weights.times(part.loss->gradient(y.detach(), part.target) * part.scale, begin, end);
     makeInterruptible({edgeOf(y)});
     const auto gradients = torch::autograd::grad({y}, leaves, {cotangent}, /*retain_graph=*/false,
                                                  /*create_graph=*/false, /*allow_unused=*/true);

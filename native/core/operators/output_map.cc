@@ -38,11 +38,14 @@ class LossHessian : public OutputMap {
       : objective_(std::move(objective)), y_(std::move(y)), weights_(std::move(weights)) {}
 
   at::Tensor apply(const at::Tensor& u, int64_t begin, int64_t end) const override {
-    const at::Tensor product = objective_.loss->hessianProduct(
-        y_.narrow(0, begin, end - begin), objective_.targetRows(begin, end), u);
-    return weights_.times(product * objective_.scale, begin, end);
+    const Objective part = objective_.rows(begin, end);
+    const at::Tensor product =
+        part.loss->hessianProduct(y_.narrow(0, begin, end - begin), part.target, u);
+    return weights_.times(product * part.scale, begin, end);
   }
-  int64_t bytes() const override { return static_cast<int64_t>(objective_.target.nbytes()); }
+  int64_t bytes() const override {
+    return objective_.target.defined() ? static_cast<int64_t>(objective_.target.nbytes()) : 0;
+  }
 
  private:
   Objective objective_;

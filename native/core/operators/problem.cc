@@ -10,7 +10,8 @@ Objective Problem::objective(const Point& point) const { return objective(output
 Objective Problem::objective(const at::Tensor& y) const {
   if (!target.defined())
     throw Error("ERR_INVALID_ARGUMENT", "the problem needs a target for its loss");
-  return makeObjective(losses().at(loss), y, target, findReduction(reduction));
+  return makeObjective(makeLoss(loss, lossOptions.on(y.device())), y, target,
+                       findReduction(reduction));
 }
 
 RowWeights Problem::rowWeights(const Point& point) const {

@@ -9,12 +9,15 @@
 
 namespace tc {
 
-/// What a problem has beyond its point: a loss with its targets, and weights of the rows.
+/// What a problem has beyond its point: a loss with its targets and an L2 term, and weights of the
+/// rows.
 struct Problem {
   std::string loss;
+  LossOptions lossOptions;
   std::string reduction = "mean";
   at::Tensor target;   ///< may be undefined
   at::Tensor weights;  ///< may be undefined
+  at::Tensor l2;       ///< λ of ½ Σ λ θ², flat, [P]; may be undefined
   bool center = false;
   Per per = Per::kDatum;
 

@@ -1,5 +1,8 @@
 #include "core/operators/request.h"
 
+#include <utility>
+
+#include "core/operators/l2.h"
 #include "core/runtime/error.h"
 
 namespace tc {
@@ -24,6 +27,8 @@ OperatorPtr makeOperator(const std::string& name, const OperatorRequest& request
     throw Error("ERR_INVALID_ARGUMENT", "center is for " + known + ", not for " + name);
   }
   OperatorPtr op = kind.make(request, stop);
+  if (kind.regularized && request.problem.l2.defined())
+    op = regularized(std::move(op), request.problem.l2);
   op->setLabel(kind.label);
   return op;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "core/operators/arguments.h"
@@ -29,6 +30,10 @@ struct OperatorKind {
   OperatorPtr (*make)(const OperatorRequest& request, const StopToken& stop);
   /// Whether it subtracts means over the rows where the problem asks for that.
   bool centers = false;
+  /// Which matrix it is, of those that not every loss has.
+  std::optional<LossMatrix> matrix = std::nullopt;
+  /// Whether the problem's L2 term adds its curvature.
+  bool regularized = false;
 };
 
 /// The operators of a model, by name: each in the file of its name, which adds its row.

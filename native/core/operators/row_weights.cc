@@ -18,8 +18,7 @@ RowWeights::RowWeights(const at::Tensor& weights, bool center, int64_t batch,
   }
   if (weights.scalar_type() != c10::typeMetaToScalarType(options.dtype()))
     throw Error("ERR_DTYPE_MISMATCH", "weights should have the precision of the params");
-  if ((weights < 0).any().item<bool>())
-    throw Error("ERR_INVALID_ARGUMENT", "weights should not be negative");
+  checkNotNegative(weights, "weights");
   weights_ = weights.to(options.device());
   roots_ = weights_.sqrt();
   total_ = weights_.sum().item<double>();

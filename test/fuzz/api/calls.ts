@@ -84,7 +84,11 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
   jacobian: [() => [problem(), centered()], () => [streamed(), centered()]],
   ntk: [() => [problem(), centered()], () => [streamed(), centered()]],
   hessian: [() => [lossProblem(), weighted()], () => [streamed(), how()]],
-  gaussNewton: [() => [lossProblem(), weighted()], () => [streamed(), how()]],
+  gaussNewton: [
+    () => [lossProblem(), weighted()],
+    () => [{ ...lossProblem(), loss: { name: 'huber', delta: 0.5 }, l2: { weight: 0.1, parameters: '*' } }],
+    () => [streamed(), how()],
+  ],
   empiricalFisher: [() => [lossProblem(), { ...centered(), per: 'row' }], () => [streamed(), how()]],
   fisher: [() => [lossProblem(), { ...centered(), per: 'datum', mcSamples: 2, seed: 1n }]],
   lossAndGradient: [() => [lossProblem(), weighted()], () => [streamed(), how()]],

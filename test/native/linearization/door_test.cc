@@ -100,7 +100,7 @@ TEST_CASE("what is linearised for one product takes every kind of them") {
 TEST_CASE("exact diagonals are those of the matrix, by every engine") {
   for (const Model& model : models()) {
     CAPTURE(model.name);
-    const Objective objective = makeObjective(losses().at(model.loss), outputLike(model.point),
+    const Objective objective = makeObjective(makeLoss(model.loss), outputLike(model.point),
                                               model.target, Reduction::kMean);
     for (const Engine engine : kEngines) {
       const auto lin =
@@ -121,13 +121,12 @@ TEST_CASE("draws of many rows and samples are those of few at a time") {
   const Point point = repeated(model.point, 20'000);  // more outputs than are drawn at once
   const ChunkedLinearization lin(point, ChunkOptions{}, kNever);
   const at::Tensor target = at::zeros_like(lin.output());
-  const Objective objective =
-      makeObjective(losses().at("mse"), lin.output(), target, Reduction::kSum);
+  const Objective objective = makeObjective(makeLoss("mse"), lin.output(), target, Reduction::kSum);
   const auto map = monteCarloFisherMap(lin.output(), objective, {}, Per::kRow, Draws(5), 2, kNever);
   const int64_t last = point.batch() - 3;
   const at::Tensor some = lin.output().narrow(0, last, 3);
   const Objective ofSome =
-      makeObjective(losses().at("mse"), some, at::zeros_like(some), Reduction::kSum);
+      makeObjective(makeLoss("mse"), some, at::zeros_like(some), Reduction::kSum);
   const auto fewer = monteCarloFisherMap(some, ofSome, {}, Per::kRow, Draws(5, last), 2, kNever);
   const at::Tensor u = at::ones_like(some);
   CHECK(at::equal(map->apply(u, last, last + 3), fewer->apply(u, 0, 3)));
@@ -144,7 +143,7 @@ TEST_CASE("every product hears a stop, and the next one is right") {
     const Point& point = model.point;
     const at::Tensor v = randomLike(point.params, 1);
     const Objective objective =
-        makeObjective(losses().at(model.loss), outputLike(point), model.target, Reduction::kMean);
+        makeObjective(makeLoss(model.loss), outputLike(point), model.target, Reduction::kMean);
     const ChunkOptions options{Engine::kAutograd};
     for (const Engine engine : kEngines) {
       const auto kept = linearize(point, engine, 8, kNever);

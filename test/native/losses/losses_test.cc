@@ -1,5 +1,9 @@
+#include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cmath>
+
+#include "code_of.h"
 #include "core/losses/loss.h"
 #include "models.h"
 
@@ -25,7 +29,7 @@ at::Tensor derivative(const Loss& loss, const at::Tensor& y, const at::Tensor& t
 }  // namespace
 
 TEST_CASE("the curvature of bce_with_logits keeps its digits in both tails") {
-  const auto loss = losses().at("bce_with_logits");
+  const auto loss = makeLoss("bce_with_logits");
   const at::Tensor y =
       at::tensor({-300.0, -40.0, -5.0, -1e-9, 0.0, 1e-9, 5.0, 40.0, 300.0}, at::kDouble)
           .unsqueeze(1);
@@ -46,7 +50,7 @@ TEST_CASE("the curvature of bce_with_logits keeps its digits in both tails") {
 }
 
 TEST_CASE("the curvature of cross_entropy keeps its digits where one class is all but certain") {
-  const auto loss = losses().at("cross_entropy");
+  const auto loss = makeLoss("cross_entropy");
   const at::Tensor y = at::tensor({0.0, -40.0, -45.0, -50.0}, at::kDouble).unsqueeze(0);
   const at::Tensor p = at::softmax(y, 1);
   const at::Tensor target = at::zeros({1}, at::kLong);
@@ -60,4 +64,43 @@ TEST_CASE("the curvature of cross_entropy keeps its digits where one class is al
   const at::Tensor wrong = at::ones({1}, at::kLong);
   const at::Tensor plain = p - at::one_hot(wrong, 4);
   CHECK(relative(loss->gradient(y, wrong), plain) < 1e-14);
+}
+
+TEST_CASE("draws of Poisson distributions have their means, variances and zeros") {
+  constexpr int64_t kRows = 40'000;
+  // On both sides of where the method changes.
+  for (const double rate : {0.0, 0.3, 2.0, 9.99, 10.0, 40.0, 3e3, 1e7}) {
+    CAPTURE(rate);
+    const at::Tensor k = Draws(3).poisson(at::full({kRows, 1}, rate, at::kDouble), 0);
+    CHECK((k >= 0).all().item<bool>());
+    CHECK(at::equal(k, k.floor()));
+    const double error = std::sqrt(rate / kRows);
+    CHECK(std::abs(k.mean().item<double>() - rate) <= 5 * error);
+    // The variance of (k − λ)² is λ + 2 λ².
+    const double spread = (k - rate).square().mean().item<double>();
+    CHECK(std::abs(spread - rate) <= 5 * std::sqrt((rate + 2 * rate * rate) / kRows));
+    const double zero = std::exp(-rate);
+    const double zeros = (k == 0).to(at::kDouble).mean().item<double>();
+    CHECK(std::abs(zeros - zero) <= 5 * std::sqrt(zero * (1 - zero) / kRows));
+  }
+  // A row's numbers are its own, whatever rows are beside it.
+  const at::Tensor rates = at::linspace(0, 50, 60, at::kDouble).view({20, 3});
+  const at::Tensor whole = Draws(7).poisson(rates, 2);
+  CHECK(at::equal(Draws(7).from(5).poisson(rates.narrow(0, 5, 9), 2), whole.narrow(0, 5, 9)));
+  CHECK_FALSE(at::equal(Draws(7).poisson(rates, 3), whole));
+  CHECK(Draws(7).poisson(at::tensor({-1.0, 1.0 / 0.0, 0.0 / 0.0}), 0).isnan().all().item<bool>());
+}
+
+TEST_CASE("an option of a loss has its type, and its default where it is absent") {
+  LossOptions options;
+  options.set("delta", 2.0);
+  options.set("full", true);
+  CHECK(options.number("delta", 1) == 2);
+  CHECK(options.integer("ignoreIndex", -100) == -100);
+  CHECK(options.flag("full", false));
+  CHECK_FALSE(options.tensor("weight").defined());
+  CHECK(options.tensor("delta").item<double>() == 2);
+  CHECK(test::codeOf([&] { options.number("full", 1); }) == "ERR_INVALID_ARGUMENT");
+  CHECK(test::codeOf([&] { options.tensor("full"); }) == "ERR_INVALID_ARGUMENT");
+  CHECK(test::codeOf([&] { makeLoss("huber", options).get(); }) == "");
 }

@@ -1,0 +1,465 @@
+/** The losses with their options: what PyTorch's own give, for every operator, engine, chunk and stream. */
+import { describe, expect, it } from 'vitest';
+import {
+  empiricalFisher,
+  empiricalFisherSync,
+  type FloatArray,
+  fisher,
+  fisherSync,
+  gaussNewton,
+  gaussNewtonSync,
+  hessian,
+  hessianSync,
+  type LossProblem,
+  lossAndGradient,
+  lossAndGradientSync,
+  Model,
+  nn,
+  type Tensor,
+} from '../../lib/index.ts';
+import {
+  LOSS_CASES,
+  type LossProducts,
+  modelOf,
+  type OptionsCase,
+  relativeError,
+  tensorOf,
+} from '../support/models.ts';
+
+type Kind = new (values: ArrayLike<number>) => FloatArray;
+type Mutable = { -readonly [Key in keyof LossProblem]: LossProblem[Key] } & { x: Tensor };
+
+/** Lists are typed arrays, lists of lists tensors. */
+function optionsOf(loss: OptionsCase['loss'], kind: Kind): LossProblem['loss'] {
+  const converted = Object.entries(loss).map(([name, value]) => {
+    if (!Array.isArray(value)) return [name, value];
+    if (!Array.isArray(value[0])) return [name, new kind(value)];
+    return [name, { data: new kind(value.flat()), shape: [value.length, value[0].length] }];
+  });
+  return Object.fromEntries(converted);
+}
+
+function problemOf(each: OptionsCase, kind: Kind = Float64Array): Mutable {
+  const convert = (tensor: Tensor): Tensor =>
+    tensor.data instanceof Float64Array ? { ...tensor, data: new kind(tensor.data) } : tensor;
+  return {
+    model: modelOf(each),
+    params: new kind(each.params),
+    x: convert(tensorOf(each.x)),
+    target: convert(tensorOf(each.target)),
+    loss: optionsOf(each.loss, kind),
+  };
+}
+
+/** The same data in batches of 2 rows and what is left, or undefined where an option has numbers for each row. */
+function streamOf(problem: Mutable, weights: FloatArray | undefined) {
+  const { x, target, ...rest } = problem;
+  const rows = x.shape[0]!;
+  const part = ({ data, shape }: Tensor, begin: number, end: number): Tensor => ({
+    data: data.slice((data.length / rows) * begin, (data.length / rows) * end),
+    shape: [end - begin, ...shape.slice(1)],
+  });
+  const batches = [];
+  for (let begin = 0; begin < rows; begin += 2) {
+    const end = Math.min(rows, begin + 2);
+    batches.push({
+      x: part(x, begin, end),
+      target: part(target, begin, end),
+      ...(weights && { weights: weights.slice(begin, end) }),
+    });
+  }
+  return { ...rest, batches };
+}
+
+const hasRows = ({ loss }: OptionsCase) =>
+  Object.values(loss).some((value) => Array.isArray(value) && Array.isArray(value[0]));
+
+const named = LOSS_CASES.map((each) => {
+  const { name, ...options } = each.loss;
+  const target = `${each.target.integer ? 'classes' : 'numbers'} [${each.target.shape}]`;
+  return [`${name} ${JSON.stringify(options)} of ${target}`, each] as const;
+});
+
+const HOWS = [
+  {},
+  { chunkSize: 1 },
+  { chunkSize: 2, memoryBudget: 1 },
+  { chunkSize: 3 },
+  { engine: 'autograd' },
+] as const;
+
+const OPERATORS = {
+  hessian: hessianSync,
+  gaussNewton: gaussNewtonSync,
+  empiricalFisher: empiricalFisherSync,
+} as const;
+
+/** 0 where zeros are expected and given. */
+function errorOf(found: ArrayLike<number>, expected: readonly number[]): number {
+  return expected.every((each) => each === 0)
+    ? Math.hypot(...Array.from(found))
+    : relativeError(found, expected);
+}
+
+function checkProducts(
+  each: OptionsCase,
+  kind: Kind,
+  reduction: 'mean' | 'sum',
+  tolerance: number,
+  expected: LossProducts,
+) {
+  const problem = { ...problemOf(each, kind), reduction };
+  const weights = reduction === 'sum' ? { weights: new kind(each.weights) } : {};
+  const v = new kind(each.v);
+  for (const how of HOWS) {
+    const options = { ...weights, ...how };
+    const { loss, gradient } = lossAndGradientSync(problem, options);
+    expect(Math.abs(loss - expected.value)).toBeLessThan(tolerance * Math.abs(expected.value));
+    expect(errorOf(gradient, expected.gradient)).toBeLessThan(tolerance);
+    for (const [name, make] of Object.entries(OPERATORS)) {
+      const row = name === 'empiricalFisher' ? { per: 'row' as const } : {};
+      using op = make(problem, { ...options, ...row });
+      const product = expected[name as keyof typeof OPERATORS];
+      expect(errorOf(op.matvecSync(v), product), name).toBeLessThan(tolerance);
+    }
+  }
+}
+
+describe.each(named)('%s', (_, each) => {
+  it.each([
+    ['float64', Float64Array, 1e-11],
+    ['float32', Float32Array, 2e-4],
+  ] as const)(
+    "is PyTorch's in value, gradient and curvature, whatever the chunks: %s",
+    (_, kind, tolerance) => {
+      checkProducts(each, kind, 'mean', tolerance, each.mean);
+      checkProducts(each, kind, 'sum', tolerance, each.weightedSum);
+    },
+  );
+
+  it('is the same over a stream, or refused where an option has numbers for each row', async () => {
+    for (const [reduction, expected] of [
+      ['mean', each.mean],
+      ['sum', each.weightedSum],
+    ] as const) {
+      const weights = reduction === 'sum' ? Float64Array.from(each.weights) : undefined;
+      const stream = { ...streamOf(problemOf(each), weights), reduction };
+      if (hasRows(each)) {
+        await expect(lossAndGradient(stream)).rejects.toMatchObject({ code: 'ERR_SHAPE_MISMATCH' });
+        await expect(gaussNewton(stream)).rejects.toMatchObject({ code: 'ERR_SHAPE_MISMATCH' });
+        continue;
+      }
+      const { loss, gradient } = await lossAndGradient(stream);
+      expect(Math.abs(loss - expected.value)).toBeLessThan(1e-11 * Math.abs(expected.value));
+      expect(errorOf(gradient, expected.gradient)).toBeLessThan(1e-11);
+      for (const [name, make] of Object.entries({ hessian, gaussNewton, empiricalFisher })) {
+        using op = await make(stream, name === 'empiricalFisher' ? { per: 'row' } : {});
+        const product = await op.matvec(Float64Array.from(each.v));
+        expect(errorOf(product, expected[name as keyof typeof OPERATORS]), name).toBeLessThan(1e-11);
+      }
+    }
+  });
+
+  it('draws targets from its distribution, or says what to take instead', async () => {
+    const problem = { ...problemOf(each), reduction: 'mean' as const };
+    if (each.mean.fisher === undefined) {
+      const refused = { code: 'ERR_INVALID_ARGUMENT', message: expect.stringMatching(/: take \w+/) };
+      expect(() => fisherSync(problem)).toThrow(expect.objectContaining(refused));
+      await expect(fisher(streamOf(problem, undefined))).rejects.toMatchObject(refused);
+      return;
+    }
+    for (const per of ['datum', 'row'] as const) {
+      using op = fisherSync(problem, { per, mcSamples: 4000, seed: 5 });
+      const product = op.matvecSync(Float64Array.from(each.v));
+      expect(relativeError(product, each.mean.fisher)).toBeLessThan(0.12);
+      using chunked = fisherSync(problem, { per, mcSamples: 4000, seed: 5, chunkSize: 2 });
+      expect(relativeError(chunked.matvecSync(Float64Array.from(each.v)), product)).toBeLessThan(1e-12);
+    }
+  });
+});
+
+const VECTOR = LOSS_CASES.find(({ loss }) => loss.name === 'mse')!;
+const CLASSES = LOSS_CASES.find(({ loss }) => loss.name === 'cross_entropy')!;
+const given = (loss: unknown, target?: Tensor): Mutable => {
+  const each = (loss as { name?: string })?.name === 'cross_entropy' ? CLASSES : VECTOR;
+  return { ...problemOf(each), loss: loss as 'mse', ...(target && { target }) };
+};
+const f64 = (...values: number[]) => Float64Array.from(values);
+
+describe('options that do not fit', () => {
+  it.each([
+    ['a slip of the finger', { name: 'cross_entropy', wieght: f64() }, /did you mean 'weight'/],
+    ["PyTorch's spelling", { name: 'bce_with_logits', pos_weight: f64() }, /did you mean 'posWeight'/],
+    [
+      'that of another loss',
+      { name: 'mse', delta: 1 },
+      /unknown option 'delta' of problem.loss; known are name/,
+    ],
+    ['no name', { weight: f64(1) }, /problem.loss.name should be one of 'mse'/],
+    ['another name', { name: 'hinge' }, /problem.loss.name should be one of .*'kl_div', got 'hinge'/],
+    ['a list', ['mse'], /problem.loss should be an object/],
+    ['a number for weights', { name: 'cross_entropy', weight: 2 }, /weight should be a Float32Array or/],
+    ['a fraction for a class', { name: 'cross_entropy', ignoreIndex: 0.5 }, /ignoreIndex should be a whole/],
+    [
+      'too much smoothing',
+      { name: 'cross_entropy', labelSmoothing: 1.1 },
+      /labelSmoothing should be from 0 to 1/,
+    ],
+    ['NaN', { name: 'cross_entropy', labelSmoothing: Number.NaN }, /labelSmoothing should be finite/],
+    [
+      'weights below 0',
+      { name: 'cross_entropy', weight: f64(1, -1, 1, 1) },
+      /weight should be finite and not neg/,
+    ],
+    [
+      'weights of NaN',
+      { name: 'cross_entropy', weight: f64(1, Number.NaN, 1, 1) },
+      /finite and not negative/,
+    ],
+    [
+      'infinite ones',
+      { name: 'bce_with_logits', weight: f64(1, 1, 1 / 0, 1) },
+      /weight should be finite and/,
+    ],
+    [
+      'positive ones below 0',
+      { name: 'bce_with_logits', posWeight: f64(-1) },
+      /posWeight should be finite and/,
+    ],
+    [
+      'a variance below 0',
+      { name: 'gaussian_nll', variance: -1 },
+      /variance should be finite and not negative/,
+    ],
+    ['no variance', { name: 'gaussian_nll', eps: 0 }, /eps should be positive/],
+    ['a parabola of no width', { name: 'huber', delta: 0 }, /delta should be positive/],
+    ['one of less', { name: 'smooth_l1', beta: -1 }, /beta should not be negative/],
+    ['a word for a flag', { name: 'poisson_nll', full: 'yes' }, /full should be true or false/],
+  ])('%s', (_, loss, message) => {
+    const refused = expect.objectContaining({
+      code: 'ERR_INVALID_ARGUMENT',
+      message: expect.stringMatching(message),
+    });
+    for (const make of [lossAndGradientSync, ...Object.values(OPERATORS)]) {
+      expect(() => make(given(loss))).toThrow(refused);
+    }
+  });
+
+  it.each([
+    ['ERR_SHAPE_MISMATCH', { name: 'cross_entropy', weight: f64(1, 1) }],
+    ['ERR_SHAPE_MISMATCH', { name: 'bce_with_logits', weight: f64(1, 1) }],
+    ['ERR_SHAPE_MISMATCH', { name: 'bce_with_logits', posWeight: { data: f64(1, 1), shape: [2, 1] } }],
+    ['ERR_SHAPE_MISMATCH', { name: 'bce_with_logits', posWeight: { data: f64(1, 1), shape: [1] } }],
+    ['ERR_SHAPE_MISMATCH', { name: 'gaussian_nll' }],
+    ['ERR_DTYPE_MISMATCH', { name: 'cross_entropy', weight: Float32Array.of(1, 1, 1, 1) }],
+    ['ERR_DTYPE_MISMATCH', { name: 'cross_entropy', weight: Int32Array.of(1, 1, 1, 1) }],
+    ['ERR_DTYPE_MISMATCH', { name: 'bce_with_logits', weight: { data: Int32Array.of(1), shape: [1] } }],
+  ])('%s of %j', (code, loss) => {
+    expect(() => lossAndGradientSync(given(loss))).toThrow(expect.objectContaining({ code }));
+  });
+
+  it('a loss of another kind', () => {
+    for (const loss of [undefined, null, 1, 'huberr', new Map(), f64(1)]) {
+      expect(() => lossAndGradientSync(given(loss))).toThrow(
+        expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }),
+      );
+    }
+  });
+});
+
+describe('targets that do not fit cross_entropy', () => {
+  const rows = CLASSES.target.shape[0]!;
+  const soft = (value: number): Tensor => ({
+    data: new Float64Array(rows * 4).fill(value),
+    shape: [rows, 4],
+  });
+  const hard = (value: number): Tensor => ({ data: new Int32Array(rows).fill(value), shape: [rows] });
+
+  it.each([
+    ['a class that does not exist', {}, hard(4), 'ERR_INVALID_ARGUMENT', /has the class 4/],
+    [
+      "PyTorch's default where another is ignored",
+      { ignoreIndex: 0 },
+      hard(-100),
+      'ERR_INVALID_ARGUMENT',
+      /-100/,
+    ],
+    ['probabilities below 0', {}, soft(-0.1), 'ERR_INVALID_ARGUMENT', /negative/],
+    [
+      'probabilities and a class to ignore',
+      { ignoreIndex: 1 },
+      soft(0.25),
+      'ERR_INVALID_ARGUMENT',
+      /ignoreIndex/,
+    ],
+    [
+      'numbers of the shape of classes',
+      {},
+      { data: new Float64Array(rows), shape: [rows] },
+      'ERR_DTYPE_MISMATCH',
+      /Int32/,
+    ],
+    [
+      'probabilities of another shape',
+      {},
+      { data: new Float64Array(rows * 3), shape: [rows, 3] },
+      'ERR_SHAPE_MISMATCH',
+      /\[5, 4\]/,
+    ],
+    [
+      'classes of the shape of probabilities',
+      {},
+      { data: new Int32Array(rows * 4), shape: [rows, 4] },
+      'ERR_SHAPE_MISMATCH',
+      /\[5\]/,
+    ],
+  ])('%s', (_, options, target, code, message) => {
+    const problem = given({ name: 'cross_entropy', ...options }, target);
+    for (const make of [lossAndGradientSync, fisherSync, ...Object.values(OPERATORS)]) {
+      expect(() => make(problem)).toThrow(
+        expect.objectContaining({ code, message: expect.stringMatching(message) }),
+      );
+    }
+  });
+
+  it('all ignored, by any index, and all of weight 0: a mean of NaN, derivatives of 0', async () => {
+    for (const problem of [
+      given({ name: 'cross_entropy', ignoreIndex: 2, weight: f64(1, 2, 3, 4), labelSmoothing: 0.1 }, hard(2)),
+      given({ name: 'cross_entropy', weight: f64(1, 2, 0, 4) }, hard(2)),
+    ]) {
+      const { x, target, ...rest } = problem;
+      const found = [
+        lossAndGradientSync(problem),
+        lossAndGradientSync(problem, { chunkSize: 2 }),
+        await lossAndGradient({ ...rest, batches: [{ x, target }] }),
+      ];
+      for (const { loss, gradient } of found) {
+        expect(loss).toBeNaN();
+        expect(gradient.every((each) => each === 0)).toBe(true);
+      }
+      for (const make of [fisherSync, ...Object.values(OPERATORS)]) {
+        using op = make(problem);
+        expect(op.toDenseSync().data.every((each) => each === 0)).toBe(true);
+      }
+    }
+  });
+});
+
+it('gaussian_nll refuses predicted variances that are negative', () => {
+  const model = Model.sequential([nn.linear(2, 2)]);
+  const problem = {
+    model,
+    params: f64(0, 0, 0, 0, 0, -1),
+    x: { data: f64(1, 2), shape: [1, 2] },
+    target: { data: f64(1), shape: [1, 1] },
+    loss: 'gaussian_nll',
+  } as const;
+  const refused = /variances, some of which are negative: let the model end in softplus/;
+  expect(() => lossAndGradientSync(problem)).toThrow(refused);
+  for (const make of [fisherSync, ...Object.values(OPERATORS)]) {
+    expect(() => make(problem).toDenseSync()).toThrow(refused);
+  }
+});
+
+it('weights of rows that are NaN or infinite are refused', async () => {
+  for (const weight of [Number.NaN, Number.POSITIVE_INFINITY, -1]) {
+    const problem = given('mse');
+    const weights = new Float64Array(problem.x.shape[0]!).fill(1);
+    weights[3] = weight;
+    const refused = { code: 'ERR_INVALID_ARGUMENT', message: 'weights should be finite and not negative' };
+    expect(() => lossAndGradientSync(problem, { weights })).toThrow(expect.objectContaining(refused));
+    expect(() => gaussNewtonSync(problem, { weights })).toThrow(expect.objectContaining(refused));
+    await expect(gaussNewton(streamOf(problem, weights))).rejects.toMatchObject(refused);
+  }
+});
+
+describe('an L2 term', () => {
+  const problem = problemOf(CLASSES);
+  const { model } = problem;
+  const params = Float64Array.from(CLASSES.params);
+  const v = Float64Array.from(CLASSES.v);
+  const terms = [
+    ['of all parameters', 0.25, () => true],
+    ['of all, as a record', { weight: 0.25 }, () => true],
+    ['of weights', { weight: 0.5, parameters: '*.weight' }, (name: string) => name.endsWith('weight')],
+    ['of a list', { weight: 2, parameters: ['0.*', '2.bias'] }, (name: string) => name !== '2.weight'],
+    ['of none', { weight: 3, parameters: [] }, () => false],
+    ['of no weight', 0, () => true],
+  ] as const;
+
+  it.each(terms)('adds ½ λ Σ θ², λ θ and λ I: %s', async (_, l2, matches) => {
+    const weight = typeof l2 === 'number' ? l2 : l2.weight;
+    const lambda = new Float64Array(params.length);
+    for (const { name, offset, length } of model.parameters) {
+      if (matches(name)) lambda.fill(weight, offset, offset + length);
+    }
+    const value = params.reduce((sum, each, i) => sum + (lambda[i]! * each * each) / 2, 0);
+    const close = (found: ArrayLike<number>, plain: ArrayLike<number>, added: (i: number) => number) =>
+      expect(
+        relativeError(
+          found,
+          Array.from(plain, (each, i) => each + added(i)),
+        ),
+      ).toBeLessThan(1e-13);
+
+    for (const reduction of ['mean', 'sum'] as const) {
+      const plain = { ...problem, reduction };
+      const whole = { ...plain, l2 };
+      const stream = { ...streamOf(plain, undefined), l2 };
+      const without = lossAndGradientSync(plain);
+      const found = [
+        lossAndGradientSync(whole),
+        lossAndGradientSync(whole, { chunkSize: 2 }),
+        await lossAndGradient(stream),
+      ];
+      for (const { loss, gradient } of found) {
+        expect(Math.abs(loss - without.loss - value)).toBeLessThan(1e-12 * loss);
+        close(gradient, without.gradient, (i) => lambda[i]! * params[i]!);
+      }
+      for (const [sync, promised] of [
+        [hessianSync, hessian],
+        [gaussNewtonSync, gaussNewton],
+      ] as const) {
+        using bare = sync(plain);
+        using op = sync(whole);
+        using streamed = await promised(stream);
+        expect(op.kind).toBe(bare.kind);
+        const both = Float64Array.from([...v, ...v.map((each) => 2 * each)]);
+        close(op.matvecSync(v), bare.matvecSync(v), (i) => lambda[i]! * v[i]!);
+        close(op.matmatSync(both, 2), bare.matmatSync(both, 2), (i) => lambda[i % v.length]! * both[i]!);
+        close(
+          await streamed.matmat(both, 2),
+          bare.matmatSync(both, 2),
+          (i) => lambda[i % v.length]! * both[i]!,
+        );
+        close(op.diagonalSync(), bare.diagonalSync(), (i) => lambda[i]!);
+        const [rows] = op.shape;
+        const { data } = bare.toDenseSync();
+        close(op.toDenseSync().data, data, (i) => (i % (rows + 1) === 0 ? lambda[i / (rows + 1)]! : 0));
+      }
+      // Of the distribution of the targets alone.
+      using fisherOf = empiricalFisherSync(whole);
+      using bare = empiricalFisherSync(plain);
+      expect(fisherOf.matvecSync(v)).toEqual(bare.matvecSync(v));
+    }
+  });
+
+  it.each([
+    [-1, /l2 should not be negative/],
+    [Number.NaN, /l2 should be finite/],
+    ['1e-4', /problem.l2 should be an object/],
+    [{ wieght: 1 }, /did you mean 'weight'/],
+    [{ parameters: '*' }, /l2 should be a number, got undefined/],
+    [{ weight: 1, parameters: 3 }, /parameters should be a pattern or a list/],
+    [{ weight: 1, parameters: '9.*' }, /no parameter matches '9.\*'; there are 0.weight/],
+  ])('that makes no sense is refused: %j', async (l2, message) => {
+    const wrong = { ...problem, l2: l2 as number };
+    const refused = { code: 'ERR_INVALID_ARGUMENT', message: expect.stringMatching(message) };
+    expect(() => lossAndGradientSync(wrong)).toThrow(expect.objectContaining(refused));
+    expect(() => hessianSync(wrong)).toThrow(expect.objectContaining(refused));
+    const { l2: _, ...plain } = wrong;
+    await expect(
+      hessian({ ...streamOf(plain as Mutable, undefined), l2: l2 as number }),
+    ).rejects.toMatchObject(refused);
+  });
+});
