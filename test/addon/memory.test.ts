@@ -6,11 +6,11 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { byCounts } from '../support/counts.ts';
 
 const SCRIPT = fileURLToPath(new URL('../fixtures/memory.mjs', import.meta.url));
-const FULL = process.env.TORCH_CURVATURE_TEST_COUNTS === 'full';
 const MIB = 2 ** 20;
-const TIMEOUT = FULL ? 3_600_000 : 240_000;
+const TIMEOUT = byCounts(240_000, 240_000, 3_600_000);
 
 interface Measured {
   growth: number;
@@ -40,14 +40,14 @@ describe.runIf(process.platform === 'linux')('memory', { timeout: TIMEOUT }, () 
     ['refusedLoads', 5000, 200],
     ['profiles', 2000, 100],
   ])('%s leave nothing behind', async (kind, full, few) => {
-    const { growth } = await measured(kind, FULL ? full : few);
+    const { growth } = await measured(kind, byCounts(few, few, full));
     expect(growth).toBeLessThan(5 * MIB);
   });
 
   it.each(['linearizationsInALoop', 'linearizationsInTurns'])(
     '%s that nobody disposes of are freed in time',
     async (kind) => {
-      const { made, peak } = await measured(kind, FULL ? 20_000 : 4000);
+      const { made, peak } = await measured(kind, byCounts(4000, 4000, 20_000));
       expect(made).toBeGreaterThan(1000 * MIB);
       expect(peak).toBeLessThan(600 * MIB);
     },

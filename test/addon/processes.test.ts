@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { byCounts } from '../support/counts.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const FULL = process.env.TORCH_CURVATURE_TEST_COUNTS === 'full';
 /** To tell a hang from a busy machine. */
-const HANG = { timeout: FULL ? 1_800_000 : 240_000 };
+const HANG = { timeout: byCounts(240_000, 240_000, 1_800_000) };
 
 async function run(script: string, ...args: string[]) {
   const path = join(ROOT, 'test/fixtures/processes', script);
@@ -44,7 +44,7 @@ describe('a process that ends in the middle of products', HANG, () => {
 
 // RssAnon is a line of Linux's /proc.
 it.runIf(process.platform === 'linux')('workers that are ended in the middle of products', HANG, async () => {
-  const { stdout, stderr, code } = await run('workers.mjs', String(FULL ? 200 : 12));
+  const { stdout, stderr, code } = await run('workers.mjs', String(byCounts(12, 12, 200)));
   expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
   const { same, growth } = JSON.parse(stdout);
   expect(same).toBe(true);

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
+import { byCounts, counts } from '../support/counts.ts';
 import { atEveryStep } from './every-step.ts';
 import { ended, Installation, ROOT } from './installation.ts';
 import { libtorchFiles } from './sandbox.ts';
@@ -57,8 +58,8 @@ describe('at every change that it makes to the file system', { timeout: 120_000 
       await succeeds(installation);
       return stderr;
     });
-    expect(steps.length).toBeGreaterThan(10);
-    expect(steps).toContainEqual(expect.stringMatching(/^copyFile /));
+    expect(steps.length).toBeGreaterThan(byCounts(3, 10));
+    if (counts !== 'usual') expect(steps).toContainEqual(expect.stringMatching(/^copyFile /));
   });
 
   test('a full disk is explained and leaves nothing in the way', async () => {
