@@ -31,7 +31,9 @@ if (existsSync(join(folder, 'CMakeCache.txt'))) {
  * @returns {number} exit status
  */
 function run(program, args) {
-  const { status, error } = spawnSync(program, args, { stdio: 'inherit' });
+  // Threads that wait without turning: on a busy machine the others get the processor meanwhile.
+  const env = { OMP_WAIT_POLICY: 'passive', ...process.env };
+  const { status, error } = spawnSync(program, args, { stdio: 'inherit', env });
   if (error) console.error(`${program}: ${error.message}`);
   return status ?? 1;
 }
