@@ -1,5 +1,4 @@
-import { writeFile } from 'node:fs/promises';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { SORT_KEYS } from '../profiler/rows.ts';
 import { compare, traceName } from './bench/compare.ts';
 import { type ExperimentSpec, METHODS } from './bench/experiment.ts';
@@ -10,9 +9,11 @@ import { runSweep, sweepTable } from './bench/sweep.ts';
 import { RunFailure, UsageError } from './failure.ts';
 import { outputWidth } from './fit.ts';
 import {
+  choiceOption,
   chunkSizeOption,
   type Dtype,
   deviceOption,
+  dtypeOption,
   positiveInteger,
   type SweepAxis,
   sweepAxis,
@@ -20,6 +21,7 @@ import {
   wholeNumber,
 } from './options.ts';
 import { checkOutputFiles, checkOutputFolder, type OutputFile } from './output-file.ts';
+import { writeJson, writeResult } from './write-file.ts';
 
 const DEFAULT_REPORT = 'torch-curvature-sweep.html';
 
@@ -52,7 +54,7 @@ export function benchCommand(executable: string): Command {
     .option('--batch <n>', 'samples', positiveInteger, 4096)
     .option('--inputs <n>', 'features of a sample', positiveInteger, 4)
     .option('--outputs <n>', 'outputs of the model', positiveInteger, 1)
-    .addOption(new Option('--dtype <name>', 'precision').choices(['float32', 'float64']).default('float32'))
+    .addOption(dtypeOption('precision').default('float32'))
     .addOption(deviceOption())
     .addOption(threadsOption())
     .addOption(chunkSizeOption())
@@ -63,9 +65,9 @@ export function benchCommand(executable: string): Command {
       positiveInteger,
     )
     .addOption(
-      new Option('--sort-by <key>', "column that sorts the profiler's tables")
-        .choices(SORT_KEYS)
-        .default('cpu_memory_usage'),
+      choiceOption('--sort-by <key>', "column that sorts the profiler's tables", SORT_KEYS).default(
+        'cpu_memory_usage',
+      ),
     )
     .option('--row-limit <n>', "rows of the profiler's tables", positiveInteger, 10)
     .option('--sweep <axis>', 'go over a range as well: hidden=16,32,64 or batch=… or layers=…', sweepAxis)
@@ -93,12 +95,12 @@ async function run(executable: string, options: BenchOptions): Promise<void> {
       options.sweep === undefined ? undefined : await runSweep(executable, spec, options.sweep, progress);
     if (sweep !== undefined && html !== undefined) {
       progress.note(sweepTable(sweep, outputWidth()));
-      await writeFile(html, reportPage(comparison, sweep));
+      await writeResult(html, reportPage(comparison, sweep));
       progress.note(`Report: ${html}\n`);
     }
     if (options.json !== undefined) {
       const results = { ...comparison.results, ...(sweep === undefined ? {} : { sweep: sweep.points }) };
-      await writeFile(options.json, `${JSON.stringify(results, null, 2)}\n`);
+      await writeJson(options.json, results);
     }
 
     const failures = [...comparison.failures, ...(sweep?.failures ?? [])];

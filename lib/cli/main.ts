@@ -4,10 +4,14 @@ import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { MEASURE, measureCommand } from './bench/child.ts';
 import { benchCommand } from './bench.ts';
+import { completionCommand } from './completion.ts';
+import { eigsCommand } from './eigs.ts';
 import { describeError, UsageError } from './failure.ts';
 import { outputWidth, wrapWords } from './fit.ts';
 import { infoCommand } from './info.ts';
 import { matvecCommand } from './matvec.ts';
+import { spectrumCommand } from './spectrum.ts';
+import { traceCommand } from './trace.ts';
 
 /** Exit codes of the command: what a script calling it can rely on. */
 const SUCCESS = 0;
@@ -26,6 +30,10 @@ function program(executable: string): Command {
     benchCommand(executable),
     infoCommand(),
     matvecCommand(),
+    eigsCommand(),
+    traceCommand(),
+    spectrumCommand(),
+    completionCommand(),
     // The fresh processes that `bench` measures in.
     measureCommand(),
   ];

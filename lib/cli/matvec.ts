@@ -1,78 +1,85 @@
-import { Command, Option } from 'commander';
-import { type Model, matvecDense, matvecOnTheFly, tensor } from '../index.ts';
+import { Command } from 'commander';
+import { type FloatArray, matvecDense, matvecOnTheFly, type Tensor } from '../index.ts';
+import type { ModelOperator } from '../operators/kinds.ts';
+import { readFloats } from './arrays.ts';
 import { UsageError } from './failure.ts';
-import { readModel } from './model-file.ts';
-import { readFlatNpy, readNpy, writeNpy } from './npy.ts';
-import { chunkSizeOption, deviceOption, threadsOption, wholeNumber } from './options.ts';
+import { writeNpy } from './npy.ts';
+import {
+  checkOperatorOptions,
+  makeOperator,
+  type OperatorOptions,
+  operatorOptions,
+  productOptions,
+  readProblem,
+} from './operator.ts';
+import { choiceOption } from './options.ts';
 import { checkOutputFiles } from './output-file.ts';
+import { withStatus } from './products.ts';
 
-interface MatvecOptions {
-  model: string;
-  trusted?: boolean;
-  x: string;
+interface MatvecOptions extends OperatorOptions {
   v: string;
   out: string;
-  params?: string;
-  seed?: number;
+  transpose?: boolean;
   method: 'on-the-fly' | 'dense';
-  device: string;
-  threads?: number;
-  chunkSize?: number;
 }
 
-/** Looked for here: commander would miss them before it noticed that one of them is there, but misspelled. */
-const REQUIRED = new Set(['model', 'x', 'v', 'out']);
-
 export function matvecCommand(): Command {
-  return new Command('matvec')
-    .description('Compute JᵀJ v of a model, from files to a file.')
+  const command = new Command('matvec').description(
+    'Compute the product of a curvature matrix of a model with a vector, from files to a file: by default JᵀJ v.',
+  );
+  return operatorOptions(command, { square: false })
     .option(
-      '--model <file>',
-      'an exported model (.pt2), TorchScript (.pt), or layers: {"layers": [["linear", 4, 64], …]} (.json)',
+      '--v <file>',
+      'the vector, over the parameters in their order (or .safetensors by name) or over the outputs; [k, n] for k',
     )
-    .option('--trusted', 'the model is TorchScript, which is code, from someone you trust')
-    .option('--x <file>', 'inputs, first axis the batch (.npy)')
-    .option('--v <file>', 'the vector, in the order of the parameters (.npy, float32 or float64)')
+    .option('--transpose', 'multiply with the transposed matrix')
     .option('--out <file>', 'where the product goes (.npy)')
-    .option('--params <file>', "parameters, flat (.npy, of the kind of v); by default the model file's own")
     .addOption(
-      new Option('--seed <n>', "instead of --params: PyTorch's default initialization from this seed")
-        .argParser(wholeNumber)
-        .conflicts('params'),
+      choiceOption('--method <name>', 'how to compute JᵀJ v', ['on-the-fly', 'dense']).default('on-the-fly'),
     )
-    .addOption(
-      new Option('--method <name>', 'how to compute it')
-        .choices(['on-the-fly', 'dense'])
-        .default('on-the-fly'),
-    )
-    .addOption(deviceOption())
-    .addOption(threadsOption())
-    .addOption(chunkSizeOption())
-    .action((options: MatvecOptions, command: Command) => run(options, command));
+    .action((options: MatvecOptions) => run(options, command));
 }
 
 async function run(options: MatvecOptions, command: Command): Promise<void> {
-  for (const { long, flags } of command.options) {
-    if (!REQUIRED.has(long!.slice(2)) || command.getOptionValue(long!.slice(2)) !== undefined) continue;
-    command.error(`error: required option '${flags}' not specified`);
-  }
+  const kind = checkOperatorOptions(options, command, ['v', 'out']);
+  checkTogether(kind, options);
   await checkOutputFiles([{ option: '--out', path: options.out, extensions: ['.npy'] }]);
-  const model = await readModel(options.model, options.trusted ?? false);
-  const [x, v] = await Promise.all([readNpy(options.x), readFlatNpy(options.v)]);
-  const params = await parameters(model, v instanceof Float64Array ? 'float64' : 'float32', options);
-  const product = options.method === 'dense' ? matvecDense : matvecOnTheFly;
-  const { device, threads, chunkSize } = options;
-  const result = await product({ model, params, x: tensor(x.data, x.shape) }, v, {
-    device,
-    ...(threads === undefined ? {} : { threads }),
-    ...(chunkSize === undefined ? {} : { chunkSize }),
-  });
-  await writeNpy(options.out, result, [result.length]);
+  const { data, shape } = await withStatus(`${options.operator} v`, () => product(kind, options));
+  await writeNpy(options.out, data as FloatArray, [...shape]);
 }
 
-async function parameters(model: Model, dtype: 'float32' | 'float64', { params, seed }: MatvecOptions) {
-  if (params !== undefined) return readFlatNpy(params);
-  if (seed !== undefined) return model.init({ seed, dtype });
-  if (model.initialParameters !== undefined) return model.initialParameters;
-  throw new UsageError('a layer list carries no weights: give --params FILE, or --seed N to initialize them');
+/** Whether it is JᵀJ as it is, of which one product needs no operator. */
+const isPlain = (kind: ModelOperator, { weights, center }: MatvecOptions) =>
+  kind === 'gramian' && weights === undefined && center === undefined;
+
+function checkTogether(kind: ModelOperator, options: MatvecOptions): void {
+  const { method, params, seed } = options;
+  if (method === 'dense' && !isPlain(kind, options)) {
+    throw new UsageError('--method dense is for --operator gramian without --weights and --center');
+  }
+  if (params !== undefined && seed !== undefined && kind !== 'fisher') {
+    throw new UsageError('--seed cannot be used with --params, as nothing is drawn then');
+  }
 }
+
+async function product(kind: ModelOperator, options: MatvecOptions): Promise<Tensor> {
+  const [problem, given] = await Promise.all([readProblem(options), readFloats(options.v)]);
+  const v = 'record' in given ? given.record : given.data;
+  const shape = 'record' in given ? [] : given.shape;
+  const several = (columns: number) => shape.length === 2 && shape[1] === columns && shape[0] !== 1;
+  const { transpose = false, method } = options;
+  if (isPlain(kind, options) && !several(problem.model.parameterCount)) {
+    const once = method === 'dense' ? matvecDense : matvecOnTheFly;
+    return flat(await once(problem, v, productOptions(options)));
+  }
+  if (method === 'dense') throw new UsageError('--method dense takes one vector');
+  using op = await makeOperator(kind, problem, options);
+  const [rows, columns] = transpose ? [op.shape[1], op.shape[0]] : op.shape;
+  if (!several(columns)) return flat(await (transpose ? op.rmatvec(v) : op.matvec(v)));
+  const k = shape[0]!;
+  const vectors = v as FloatArray;
+  const data = await (transpose ? op.rmatmat(vectors, k) : op.matmat(vectors, k));
+  return { data, shape: [k, rows] };
+}
+
+const flat = (data: FloatArray): Tensor => ({ data, shape: [data.length] });

@@ -1,7 +1,8 @@
 /** NumPy's `.npy` files, as the arrays of this library. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dump, parse } from 'npyjs';
 import { RunFailure } from './failure.ts';
+import { writeResult } from './write-file.ts';
 
 const READABLE = { f4: Float32Array, f8: Float64Array, i4: Int32Array, i8: BigInt64Array } as const;
 
@@ -60,17 +61,10 @@ export function parseNpy(file: Uint8Array, path: string): NpyTensor {
   return { data, shape };
 }
 
-/** Reads an array of float32 or float64, of any shape, as a flat vector. */
-export async function readFlatNpy(path: string): Promise<Float32Array | Float64Array> {
-  const { data } = await readNpy(path);
-  if (data instanceof Float32Array || data instanceof Float64Array) return data;
-  throw new RunFailure(`${path}: expected float32 or float64 elements, found integers`);
-}
-
 export async function writeNpy(
   path: string,
   data: Float32Array | Float64Array,
   shape: number[],
 ): Promise<void> {
-  await writeFile(path, new Uint8Array(dump(data, shape)));
+  await writeResult(path, new Uint8Array(dump(data, shape)));
 }

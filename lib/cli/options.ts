@@ -1,5 +1,7 @@
 /** Parsers of option values. Each throws commander's `InvalidArgumentError`, which ends in exit code 2. */
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { ENGINES } from '../check.ts';
+import { nearestName } from '../spelling.ts';
 
 export type Dtype = 'float32' | 'float64';
 
@@ -17,6 +19,52 @@ export function wholeNumber(text: string): number {
     throw new InvalidArgumentError('Expected a whole number of at least 0.');
   }
   return value;
+}
+
+export function positiveNumber(text: string): number {
+  const value = amount(text);
+  if (value === 0) throw new InvalidArgumentError('Expected a number above 0.');
+  return value;
+}
+
+export function amount(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0) {
+    throw new InvalidArgumentError('Expected a number of at least 0.');
+  }
+  return value;
+}
+
+/** An option that may be given several times. */
+export function collected(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
+/** A parser of one of these names; of another it says the nearest. */
+export function oneOf<Name extends string>(names: readonly Name[]): (text: string) => Name {
+  return (text) => {
+    const found = names.find((name) => name === text);
+    if (found !== undefined) return found;
+    const nearest = nearestName(text, names);
+    const hint = nearest === undefined ? '' : `\n(Did you mean ${nearest}?)`;
+    throw new InvalidArgumentError(`Allowed choices are ${names.join(', ')}.${hint}`);
+  };
+}
+
+export function choiceOption(flags: string, description: string, names: readonly string[]): Option {
+  return new Option(flags, description).choices(names).argParser(oneOf(names));
+}
+
+/**
+ * Ends the command where an option was not given. Commander's own required options would be missed before it noticed that
+ * one of them is there, but misspelled.
+ */
+export function requireOptions(command: Command, names: readonly string[]): void {
+  for (const { long, flags } of command.options) {
+    const name = long!.slice(2);
+    if (!names.includes(name) || command.getOptionValue(name) !== undefined) continue;
+    command.error(`error: required option '${flags}' not specified`);
+  }
 }
 
 function deviceName(text: string): string {
@@ -45,6 +93,10 @@ export function sweepAxis(text: string): SweepAxis {
 
 export const deviceOption = () =>
   new Option('--device <name>', "'cpu', 'cuda' or 'cuda:N'").default('cpu').argParser(deviceName);
+export const dtypeOption = (description: string) =>
+  choiceOption('--dtype <name>', description, ['float32', 'float64']);
+export const engineOption = () =>
+  choiceOption('--engine <name>', 'which implementation computes', ENGINES).default('auto');
 export const threadsOption = () =>
   new Option('--threads <n>', 'intra-op threads (default: what libtorch would take)').argParser(
     positiveInteger,

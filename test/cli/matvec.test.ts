@@ -1,37 +1,14 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { dump, parse } from 'npyjs';
 import { describe, expect, it } from 'vitest';
 import { relativeError } from '../support/models.ts';
-import { run, temporaryFolder } from './run.ts';
-
-type Data = Parameters<typeof dump>[0];
-
-const npy = (data: Data, shape: number[]) => new Uint8Array(dump(data, shape));
-
-/** One linear layer, for which J is x itself beside a column of ones, so that the product is known. */
-const LINEAR = { layers: [['linear', 2, 1]] };
+import { filesOf, npy } from './files.ts';
 
 async function files(overrides: Record<string, string | Uint8Array> = {}) {
-  const folder = await temporaryFolder();
-  const content: Record<string, string | Uint8Array> = {
-    'model.json': JSON.stringify(LINEAR),
-    'x.npy': npy(new Float32Array([1, 2, 3, 4]), [2, 2]),
-    'v.npy': npy(new Float32Array([1, -1, 0.5]), [3]),
-    'params.npy': npy(new Float32Array([0.1, 0.2, 0.3]), [3]),
-    ...overrides,
-  };
-  for (const [name, data] of Object.entries(content)) await writeFile(join(folder, name), data);
+  const { run, array } = await filesOf(overrides);
   const matvec = (...extra: string[]) =>
-    run(['matvec', '--model', 'model.json', '--x', 'x.npy', '--v', 'v.npy', '--out', 'out.npy', ...extra], {
-      cwd: folder,
-    });
-  const result = async () => {
-    const bytes = await readFile(join(folder, 'out.npy'));
-    return parse(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer);
-  };
-  return { matvec, result };
+    run('matvec', '--model', 'model.json', '--x', 'x.npy', '--v', 'v.npy', '--out', 'out.npy', ...extra);
+  return { matvec, result: () => array('out.npy') };
 }
 
 // J = [[1, 2, 1], [3, 4, 1]], so J v = [-0.5, -0.5] and Jᵀ of that:
@@ -52,7 +29,7 @@ it.each(['on-the-fly', 'dense'])('computes a known product, %s', async (method) 
   expect(outcome).toEqual({ code: 0, stdout: '', stderr: '' });
   const { data, shape, dtype } = await result();
   expect({ shape, dtype }).toEqual({ shape: [3], dtype: 'f4' });
-  expect([...(data as Float32Array)]).toEqual(PRODUCT);
+  expect(data).toEqual(PRODUCT);
 });
 
 it('works in float64, with parameters initialised from a seed', async () => {
@@ -63,7 +40,7 @@ it('works in float64, with parameters initialised from a seed', async () => {
   expect((await matvec('--seed', '3')).code).toBe(0);
   const { data, dtype } = await result();
   expect(dtype).toBe('f8');
-  expect([...(data as Float64Array)]).toEqual(PRODUCT);
+  expect(data).toEqual(PRODUCT);
 });
 
 it('reads what NumPy pads to 64 bytes', async () => {
@@ -75,7 +52,7 @@ it('reads what NumPy pads to 64 bytes', async () => {
   ]);
   const { matvec, result } = await files({ 'v.npy': bytes });
   expect((await matvec('--params', 'params.npy')).code).toBe(0);
-  expect([...((await result()).data as Float32Array)]).toEqual(PRODUCT);
+  expect((await result()).data).toEqual(PRODUCT);
 });
 
 it.each(['mlp.pt2', 'mlp.pt'])("takes %s with the file's own parameters", async (name) => {
@@ -93,7 +70,7 @@ it.each(['mlp.pt2', 'mlp.pt'])("takes %s with the file's own parameters", async 
   expect(await matvec('--model', file, '--trusted')).toEqual({ code: 0, stdout: '', stderr: '' });
   const { data, dtype } = await result();
   expect(dtype).toBe('f8');
-  expect(relativeError(data as Float64Array, expected.product)).toBeLessThan(1e-10);
+  expect(relativeError(data, expected.product)).toBeLessThan(1e-10);
 });
 
 describe('refuses in one line', () => {

@@ -68,7 +68,8 @@ describe.each(WIDTHS)('%i columns', (columns) => {
   });
 
   it('the other commands keep to the width', HANG, async () => {
-    for (const args of [['--help'], ['bench', '--help'], ['matvec', '--help'], ['info']]) {
+    const commands = ['bench', 'matvec', 'eigs', 'trace', 'spectrum', 'completion'];
+    for (const args of [['--help'], ...commands.map((name) => [name, '--help']), ['info']]) {
       const screen = await onScreen(process.execPath, [CLI, ...args], { columns });
       expect(screen.end.exitCode).toBe(0);
       expectTerminalAsBefore(screen);

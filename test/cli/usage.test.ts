@@ -5,10 +5,14 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { run, temporaryFolder } from './run.ts';
 
 it.each([
-  [['--help'], /bench.*info.*matvec/s],
+  [['--help'], /bench.*info.*matvec.*eigs.*trace.*spectrum.*completion/s],
   [['bench', '--help'], /--hidden.*--layers.*--batch.*--sort-by.*--sweep.*--html.*--json.*--trace/s],
   [['info', '--help'], /--json/],
-  [['matvec', '--help'], /--model.*--x.*--v.*--out/s],
+  [['matvec', '--help'], /--model.*--x.*--operator.*--loss.*--v.*--transpose.*--out/s],
+  [['eigs', '--help'], /--operator.*--k.*--which.*--tolerance.*--vectors.*--json.*--html/s],
+  [['trace', '--help'], /--operator.*--seed.*--method.*--samples.*--json/s],
+  [['spectrum', '--help'], /--operator.*--probes.*--steps.*--sigma.*--out.*--json.*--html/s],
+  [['completion', '--help'], /<shell>.*bash.*zsh.*fish/s],
 ])('%j explains itself', async (args, content) => {
   const { code, stdout, stderr } = await run(args);
   expect(stdout).toMatch(content);
@@ -42,6 +46,24 @@ it.each([
   [['bench', '--sweep', 'hidden=8', '--html', 'a', '--json', './a'], '--html and --json name the same file'],
   [['matvec', '--model', 'm.json'], "'--x <file>' not specified"],
   [['info', 'extra'], 'too many arguments'],
+  [['spectrm'], "unknown command 'spectrm'\n(Did you mean spectrum?)"],
+  [['eigs', '--wich', 'LA'], "unknown option '--wich'\n(Did you mean --which?)"],
+  [['eigs', '--operator', 'gauss_newton'], '(Did you mean gauss-newton?)'],
+  [['matvec', '--operator', 'jacobain'], '(Did you mean jacobian?)'],
+  [['trace', '--operator', 'ggn'], '(Did you mean gauss-newton?)'],
+  [['trace', '--operator', 'identity'], 'Allowed choices are gramian, ntk, gauss-newton, hessian'],
+  [['trace', '--method', 'hutchpp'], '(Did you mean hutch++?)'],
+  [['matvec', '--loss', 'cross-entropy'], '(Did you mean cross_entropy?)'],
+  [['eigs', '--which', 'largest'], 'LM, SM, LA, SA, BE'],
+  [['eigs', '--tolerance', '-1'], 'at least 0'],
+  [['eigs', '--k', '0'], 'at least 1'],
+  [['spectrum', '--sigma', '0'], 'above 0'],
+  [['spectrum', '--sigma', 'wide'], 'at least 0'],
+  [['eigs', '--model', 'm.pt2'], "'--x <file>' not specified"],
+  [['eigs', '--model', 'm.pt2', '--x', 'x.npy', '--out', 'e.json'], 'call it e.npy'],
+  [['trace', '--model', 'm.pt2', '--x', 'x.npy', '--operator', 'hessian'], 'give --loss and --target'],
+  [['completion'], "missing required argument 'shell'"],
+  [['completion', 'fsh'], '(Did you mean fish?)'],
 ])('%j is wrong usage', async (args, reason) => {
   const { code, stdout, stderr } = await run(args);
   expect(stderr).toContain(reason);

@@ -96,12 +96,20 @@ describe('README', () => {
       .filter((line) => line.startsWith('npx torch-curvature '))
       .map((line) => line.split(/ +/).slice(2));
     const quick = commands.filter(([name]) => name !== 'bench');
-    expect(quick.map(([name]) => name)).toEqual(['info', 'matvec']);
+    expect(quick.map(([name]) => name)).toEqual([
+      'info',
+      'matvec',
+      'eigs',
+      'trace',
+      'spectrum',
+      'completion',
+    ]);
     const folder = await temporaryFolder();
-    const { inputs, v, product } = JSON.parse(await readFile(join(ROOT, `${MODEL}.json`), 'utf8'));
+    const { inputs, output, v, product } = JSON.parse(await readFile(join(ROOT, `${MODEL}.json`), 'utf8'));
     const npy = (data: number[], shape: number[]) => new Uint8Array(dump(Float64Array.from(data), shape));
     await copyFile(join(ROOT, `${MODEL}.pt2`), join(folder, 'net.pt2'));
     await writeFile(join(folder, 'x.npy'), npy(inputs[0].data, inputs[0].shape));
+    await writeFile(join(folder, 'y.npy'), npy(output.data, output.shape));
     await writeFile(join(folder, 'v.npy'), npy(v, [v.length]));
     for (const command of quick) {
       expect(await run(command, { cwd: folder })).toMatchObject({ code: 0, stderr: '' });

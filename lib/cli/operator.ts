@@ -1,0 +1,248 @@
+/** Operators of a model by name, and the options that say which and of what: one table for all commands. */
+import { type Command, Option } from 'commander';
+import type { LinearOperator, Model, ParameterVector, Tensor } from '../index.ts';
+import * as library from '../index.ts';
+import { MODEL_OPERATORS, type ModelOperator } from '../operators/kinds.ts';
+import { LOSSES } from '../problem/loss.ts';
+import { floatsOf, readArray, readFloats } from './arrays.ts';
+import { UsageError } from './failure.ts';
+import { readModel } from './model-file.ts';
+import {
+  choiceOption,
+  chunkSizeOption,
+  collected,
+  type Dtype,
+  deviceOption,
+  dtypeOption,
+  engineOption,
+  positiveInteger,
+  requireOptions,
+  threadsOption,
+  wholeNumber,
+} from './options.ts';
+
+const KINDS = Object.keys(MODEL_OPERATORS) as ModelOperator[];
+/** Those that have eigenvalues. */
+const SQUARE = KINDS.filter((kind) => MODEL_OPERATORS[kind].rows === MODEL_OPERATORS[kind].columns);
+
+/** `gauss-newton` for `gaussNewton`. */
+export const operatorName = (kind: ModelOperator) =>
+  kind.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+const KIND_OF = new Map(KINDS.map((kind) => [operatorName(kind), kind]));
+
+/** Checked by the compiler to have one for each row of the table. */
+const FACTORIES: Readonly<
+  Record<ModelOperator, (problem: never, options: never) => Promise<LinearOperator>>
+> = library;
+
+/** What `operatorOptions` adds to a command. */
+export interface OperatorOptions {
+  model: string;
+  trusted?: boolean;
+  x: string[];
+  params?: string;
+  dtype?: Dtype;
+  operator: string;
+  loss?: string;
+  target?: string;
+  reduction?: string;
+  weights?: string;
+  center?: boolean;
+  per?: string;
+  mcSamples?: number;
+  seed?: number;
+  device: string;
+  engine: library.Engine;
+  threads?: number;
+  chunkSize?: number;
+}
+
+/** Options that not all operators have. */
+interface OwnOption {
+  name: keyof OperatorOptions;
+  /** Whose they are. */
+  of: (kind: ModelOperator) => boolean;
+  option: () => Option;
+}
+
+const isOfLoss = (kind: ModelOperator) => MODEL_OPERATORS[kind].ofLoss;
+const isFisher = (kind: ModelOperator) => kind === 'fisher' || kind === 'empiricalFisher';
+
+const OWN: readonly OwnOption[] = [
+  {
+    name: 'loss',
+    of: isOfLoss,
+    option: () => choiceOption('--loss <name>', 'compares outputs and targets', LOSSES),
+  },
+  {
+    name: 'target',
+    of: isOfLoss,
+    option: () => new Option('--target <file>', 'what the outputs should be, or class numbers'),
+  },
+  {
+    name: 'reduction',
+    of: isOfLoss,
+    option: () =>
+      choiceOption('--reduction <name>', 'of the terms of the loss, by default mean', ['mean', 'sum']),
+  },
+  {
+    name: 'center',
+    of: (kind) => !isOfLoss(kind) || isFisher(kind),
+    option: () => new Option('--center', 'subtract the mean over the samples'),
+  },
+  {
+    name: 'per',
+    of: isFisher,
+    option: () =>
+      choiceOption('--per <what>', 'what has an outer product of its own, by default datum', [
+        'datum',
+        'row',
+      ]),
+  },
+  {
+    name: 'mcSamples',
+    of: (kind) => kind === 'fisher',
+    option: () =>
+      new Option('--mc-samples <n>', 'targets drawn for each datum, by default 1').argParser(positiveInteger),
+  },
+];
+
+const namesOf = (of: OwnOption['of']) => KINDS.filter(of).map(operatorName).join(', ');
+
+/** Adds to a command the options that say which operator it is about; of square ones only, where it solves something. */
+export function operatorOptions(command: Command, { square = true } = {}): Command {
+  const kinds = square ? SQUARE : KINDS;
+  command
+    .option(
+      '--model <file>',
+      'an exported model (.pt2), TorchScript (.pt), or layers: {"layers": [["linear", 4, 64], …]} (.json)',
+    )
+    .option('--trusted', 'the model is TorchScript, which is code, from someone you trust')
+    .option(
+      '--x <file>',
+      'inputs, first axis the batch (.npy, or FILE.safetensors:NAME as for all arrays); again for each further input',
+      collected,
+    )
+    .option(
+      '--params <file>',
+      "parameters, flat (.npy) or by name (.safetensors); by default the model file's own",
+    )
+    .addOption(
+      dtypeOption("precision of the model file's parameters, or of those initialized").conflicts('params'),
+    )
+    .addOption(
+      choiceOption('--operator <name>', 'which curvature matrix', kinds.map(operatorName)).default('gramian'),
+    );
+  for (const { option, of } of OWN) {
+    const own = option();
+    own.description += ` (of ${namesOf(of)})`;
+    command.addOption(own);
+  }
+  return command
+    .option('--weights <file>', 'weights of the samples')
+    .addOption(
+      new Option(
+        '--seed <n>',
+        'of all that is drawn, by default 0; initializes layers without --params',
+      ).argParser(wholeNumber),
+    )
+    .addOption(deviceOption())
+    .addOption(engineOption())
+    .addOption(threadsOption())
+    .addOption(chunkSizeOption());
+}
+
+/**
+ * The operator that is meant, from options that fit each other. `more` are those that the command needs besides.
+ *
+ * @throws UsageError where they do not
+ */
+export function checkOperatorOptions(
+  options: OperatorOptions,
+  command: Command,
+  more: readonly string[] = [],
+): ModelOperator {
+  requireOptions(command, ['model', 'x', ...more]);
+  const kind = KIND_OF.get(options.operator)!;
+  for (const { name, of, option } of OWN) {
+    if (options[name] === undefined || of(kind)) continue;
+    const { long } = option();
+    throw new UsageError(`${long} is not for --operator ${options.operator}, but for ${namesOf(of)}`);
+  }
+  if (isOfLoss(kind) && (options.loss === undefined || options.target === undefined)) {
+    throw new UsageError(`--operator ${options.operator} is that of a loss: give --loss and --target`);
+  }
+  return kind;
+}
+
+/** A model with its data, as factories take it. */
+export interface GivenProblem {
+  model: Model;
+  params: ParameterVector;
+  x: Tensor | Tensor[];
+  target?: Tensor;
+  loss?: string;
+  reduction?: string;
+}
+
+/** Reads what the options name; layers without parameters of their own get them in the precision of the inputs. */
+export async function readProblem(options: OperatorOptions): Promise<GivenProblem> {
+  const model = await readModel(options.model, options.trusted ?? false);
+  const inputs = await Promise.all(options.x.map(readArray));
+  const params = await parametersOf(model, inputs, options);
+  const { loss, reduction, target } = options;
+  return {
+    ...{ model, params, x: inputs.length === 1 ? inputs[0]! : inputs },
+    ...(loss !== undefined && { loss }),
+    ...(reduction !== undefined && { reduction }),
+    ...(target !== undefined && { target: await readArray(target) }),
+  };
+}
+
+async function parametersOf(
+  model: Model,
+  inputs: readonly Tensor[],
+  { params, dtype, seed }: OperatorOptions,
+): Promise<ParameterVector> {
+  if (params !== undefined) {
+    const given = await readFloats(params);
+    return 'record' in given ? given.record : given.data;
+  }
+  if (model.initialParameters !== undefined) {
+    return dtype === undefined ? model.initialParameters : model.init({ dtype });
+  }
+  if (seed === undefined) {
+    throw new UsageError(
+      'a layer list carries no weights: give --params FILE, or --seed N to initialize them',
+    );
+  }
+  const isDouble = inputs.some(({ data }) => data instanceof Float64Array);
+  return model.init({ seed, dtype: dtype ?? (isDouble ? 'float64' : 'float32') });
+}
+
+/** The options that products and operators share. */
+export function productOptions({ device, engine, threads, chunkSize }: OperatorOptions) {
+  return {
+    ...{ device, engine },
+    ...(threads !== undefined && { threads }),
+    ...(chunkSize !== undefined && { chunkSize }),
+  };
+}
+
+export async function makeOperator(
+  kind: ModelOperator,
+  problem: GivenProblem,
+  options: OperatorOptions,
+): Promise<LinearOperator> {
+  const { weights, center, per, mcSamples, seed } = options;
+  const given = {
+    ...productOptions(options),
+    ...(weights !== undefined && { weights: floatsOf(await readArray(weights), weights) }),
+    ...(center !== undefined && { center }),
+    ...(per !== undefined && { per }),
+    ...(mcSamples !== undefined && { mcSamples }),
+    ...(seed !== undefined && kind === 'fisher' && { seed }),
+  };
+  return FACTORIES[kind](problem as never, given as never);
+}

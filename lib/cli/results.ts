@@ -1,0 +1,44 @@
+/** What commands on an operator say of it, for people and in their JSON. */
+import { info, type LinearOperator } from '../index.ts';
+import type { OperatorOptions } from './operator.ts';
+import type { OutputFile } from './output-file.ts';
+
+/** The head of a command's JSON; its own results follow. */
+export function jsonHead(
+  command: string,
+  options: OperatorOptions,
+  op: LinearOperator,
+  milliseconds: number,
+) {
+  const { model, operator, loss, reduction, threads } = options;
+  const { libtorchVersion, threads: all } = info();
+  return {
+    ...{ command, model, operator },
+    ...(loss !== undefined && { loss, reduction: reduction ?? 'mean' }),
+    ...{ shape: op.shape, dtype: op.dtype, device: op.device, engine: op.engine },
+    ...{ threads: threads ?? all, libtorchVersion, milliseconds },
+  };
+}
+
+/** `hessian of net.pt2, [4545, 4545], float32 on cpu` */
+export function describeOperator({ operator, model }: OperatorOptions, op: LinearOperator): string {
+  return `${operator} of ${model}, [${op.shape.join(', ')}], ${op.dtype} on ${op.device}`;
+}
+
+/** A figure as tables show it. */
+export const figure = (value: number) => String(Number(value.toPrecision(6)));
+
+const EXTENSIONS = { out: ['.npy'], vectors: ['.npy'], json: ['.json'], html: ['.html', '.htm'] } as const;
+
+/** The files that options of these names ask for. */
+export function outputFiles(
+  paths: {
+    [Name in keyof typeof EXTENSIONS]?: string | undefined;
+  },
+): OutputFile[] {
+  return Object.entries(paths).flatMap(([name, path]) =>
+    path === undefined
+      ? []
+      : [{ option: `--${name}`, path, extensions: EXTENSIONS[name as keyof typeof EXTENSIONS] }],
+  );
+}
