@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import type { LinearOperator, Model, ParameterVector, Tensor } from '../index.ts';
 import * as library from '../index.ts';
 import { MODEL_OPERATORS, type ModelOperator } from '../operators/kinds.ts';
-import { LOSSES } from '../problem/loss.ts';
+import { LOSSES } from '../problem/losses.ts';
 import { floatsOf, readArray, readFloats } from './arrays.ts';
 import { UsageError } from './failure.ts';
 import { readModel } from './model-file.ts';
@@ -73,7 +73,7 @@ const OWN: readonly OwnOption[] = [
   {
     name: 'loss',
     of: isOfLoss,
-    option: () => choiceOption('--loss <name>', 'compares outputs and targets', LOSSES),
+    option: () => choiceOption('--loss <name>', 'compares outputs and targets', Object.keys(LOSSES)),
   },
   {
     name: 'target',
