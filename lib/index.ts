@@ -44,7 +44,7 @@ export { lossAndGradient, lossAndGradientSync } from './operators/loss-and-gradi
 export type { Batch, BatchSource } from './problem/batches.ts';
 export type { L2Term } from './problem/l2.ts';
 export type { LossProblem } from './problem/loss.ts';
-export type { Loss, LossWithOptions } from './problem/losses.ts';
+export type { Loss, LossModel, LossWithOptions } from './problem/losses.ts';
 export type { Problem } from './problem/problem.ts';
 export type { StreamedProblem } from './problem/streamed-problem.ts';
 export { Linearization, type LinearizeOptions, linearize, linearizeSync } from './products/linearize.ts';

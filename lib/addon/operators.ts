@@ -1,6 +1,6 @@
 /** Types of the raw addon for linearizations, operators and solvers. */
 
-import type { LinearizationHandle, OperatorHandle, RawRequest } from './requests.ts';
+import type { LinearizationHandle, OperatorHandle, ProgramHandle, RawRequest } from './requests.ts';
 import type { FloatArray, RawTensor, ResultArray } from './values.ts';
 
 /** What of a problem is linearized, and how much of it is kept. */
@@ -36,12 +36,23 @@ export interface RawLinearizationInfo {
 /** A tensor is of the precision of the parameters. */
 export type RawLossOption = number | boolean | RawTensor;
 
+/** A program that is called with other tensors than a problem's inputs. */
+export interface RawLossProgram {
+  program: ProgramHandle;
+  params: FloatArray;
+  /** Of each input as exported, -1 for a size that is free; empty where nothing is known. */
+  shapes: readonly (readonly number[])[];
+}
+
 /** The loss of a problem. */
 export interface RawLoss {
   /** A row of the table of native/core/losses. */
   loss?: string | undefined;
   /** Its options, by the names in lib/problem/losses.ts; those that are absent take their defaults. */
   lossOptions?: Readonly<Record<string, RawLossOption>> | undefined;
+  /** In place of `loss`: a program of (y, target) that gives each row's loss, and one that draws targets. */
+  lossProgram?: RawLossProgram | undefined;
+  sampler?: RawLossProgram | undefined;
   /** λ of the term ½ Σ λ θ², flat, one for each parameter. */
   l2?: FloatArray | undefined;
   reduction?: 'mean' | 'sum' | undefined;

@@ -2,6 +2,7 @@
 
 import { inspect } from 'node:util';
 import { operation } from '../addon/operation.ts';
+import type { RawLossProgram } from '../addon/operators.ts';
 import type { ProgramRecord } from '../addon/program.ts';
 import type { ProgramHandle, RawRequest } from '../addon/requests.ts';
 import {
@@ -340,6 +341,23 @@ export class Model<Initial extends FloatArray = FloatArray> {
       batch,
     });
     return { request, batch, describe };
+  }
+
+  /**
+   * @internal The program as one that is called with tensors other than a problem's inputs, as losses are: at the parameters
+   * that are given, or at those that its file brought.
+   */
+  called(params: ParameterVector | undefined, name: string, dtype: DType): RawLossProgram {
+    if (params === undefined && this.initialParameters === undefined && this.parameterCount > 0) {
+      throw wrongType(`${name}.params should be the parameters of ${name}.model, which brings none`);
+    }
+    const flat = params === undefined ? this.init({ dtype }) : this.toFlat(params, `${name}.params`, dtype);
+    const sizes = (shape: ModelInput['shape']) => shape.map((size, axis) => (axis === 0 ? -1 : (size ?? -1)));
+    return {
+      program: this.#handle,
+      params: flat,
+      shapes: (this.#inputs ?? []).map(({ shape }) => sizes(shape)),
+    };
   }
 
   #checkInputs(x: Inputs, dtype: DType): Tensor[] {

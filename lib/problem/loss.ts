@@ -2,14 +2,18 @@
 import type { DType, FloatArray, Tensor } from '../arrays.ts';
 import { checkOneOf, checkTensor, checkVector } from '../check.ts';
 import { wrongType } from '../errors.ts';
+import type { Model } from '../model/model.ts';
 import { type L2Term, l2Vector } from './l2.ts';
-import { type Loss, type LossWithOptions, readLoss } from './losses.ts';
+import { type Loss, type LossModel, type LossWithOptions, readLoss } from './losses.ts';
 import type { Problem } from './problem.ts';
 
 /** A loss by its name, with or without options. */
-type GivenLoss<Given extends string> = string extends Given
-  ? Given | { name: Given; readonly [option: string]: unknown }
-  : Loss | LossWithOptions;
+type GivenLoss<Given extends string> =
+  | Model
+  | LossModel
+  | (string extends Given
+      ? Given | { name: Given; readonly [option: string]: unknown }
+      : Loss | LossWithOptions);
 
 /**
  * A problem whose outputs are compared with targets. `Given` is inferred and need not be written: where the compiler knows of
@@ -17,7 +21,10 @@ type GivenLoss<Given extends string> = string extends Given
  */
 export interface LossProblem<F extends FloatArray = FloatArray, Given extends string = never>
   extends Problem<F> {
-  /** Compares the outputs with `target`: a name, or `{ name, …options }` with PyTorch's options in camel case. */
+  /**
+   * Compares the outputs with `target`: a name, or `{ name, …options }` with PyTorch's options in camel case; or a model
+   * that maps the outputs and the target to the loss of each row. `'output'` where the outputs are those losses.
+   */
   loss: GivenLoss<Given>;
   /**
    * As in PyTorch: the mean of all terms (the default), or their sum. The mean of `'cross_entropy'` with a `weight` of the
@@ -26,9 +33,9 @@ export interface LossProblem<F extends FloatArray = FloatArray, Given extends st
   reduction?: string extends Given ? Given : 'mean' | 'sum';
   /**
    * What the outputs should be: of their shape and precision or, for `'cross_entropy'`, class numbers of [batch, …] as
-   * an `Int32Array` or a `BigInt64Array`.
+   * an `Int32Array` or a `BigInt64Array`. Any tensor with an axis of rows for a loss that is a model; none for `'output'`.
    */
-  target: Tensor;
+  target?: Tensor;
   /**
    * Adds ½ λ Σ θ² over all parameters, or over those whose names match patterns: `1e-4`, or
    * `{ weight: 1e-4, parameters: '*.weight' }`. It is part of the loss, its gradient, `hessian` and `gaussNewton`; Fisher
@@ -53,12 +60,14 @@ export interface CenterOptions extends WeightOptions {
 /** The part of the addon's request that describes the loss. */
 export function lossFields(problem: GivenLossProblem, dtype: DType) {
   const { loss, reduction = 'mean', target, l2, model } = problem;
-  if (target === undefined)
+  const which = readLoss(loss, dtype);
+  // Of a model's inputs, native code knows how many there are.
+  if (target === undefined && 'loss' in which && which.loss !== 'output')
     throw wrongType('problem.target should be a tensor, as the operator is that of a loss');
   return {
-    ...readLoss(loss, dtype),
+    ...which,
     reduction: checkOneOf(reduction, ['mean', 'sum'] as const, 'problem.reduction'),
-    target: checkTensor(target, 'problem.target', dtype),
+    ...(target === undefined ? {} : { target: checkTensor(target, 'problem.target', dtype) }),
     ...(l2 === undefined ? {} : { l2: l2Vector(l2, model, dtype) }),
   };
 }

@@ -1,9 +1,10 @@
 /** The losses and their options, by PyTorch's names in camel case. Each is a row of native/core/losses, too. */
 import type { RawLossOption } from '../addon/operators.ts';
-import { type DType, describe, type FloatArray, type Tensor } from '../arrays.ts';
+import { type DType, describe, type FloatArray, type ParameterVector, type Tensor } from '../arrays.ts';
 import { checkFinite, checkFloats, checkOneOf, checkTensor, checkVector } from '../check.ts';
 import { outOfRange, wrongType } from '../errors.ts';
 import { lengthOf } from '../foreign.ts';
+import { Model } from '../model/model.ts';
 import { Names, record } from '../options.ts';
 
 /** A loss is a row: what its options may be, each a function that checks it. What they default to, native code knows. */
@@ -67,10 +68,27 @@ export const LOSSES = {
     /** Whether the targets are log-probabilities, too; not by default. */
     logTarget: flag,
   },
+  /** The outputs themselves, one for each row; without a target. It has no `gaussNewton` and no `fisher`. */
+  output: {},
 } as const satisfies Record<string, Record<string, Check>>;
 
-/** Losses, with PyTorch's names and meanings. */
+/** Losses, with PyTorch's names and meanings; `'output'` where the outputs of the model are the losses of the rows. */
 export type Loss = keyof typeof LOSSES;
+
+/**
+ * Any loss: a model that maps the outputs, [batch, …], and the target to the loss of each row, [batch]. A mean divides by
+ * the number of rows. A model that takes the outputs alone has no target.
+ */
+export interface LossModel {
+  model: Model;
+  /** Of that model; those of its file by default. */
+  params?: ParameterVector;
+  /**
+   * Draws targets for `fisher`: a model, exported with its parameters, that maps the outputs and uniform numbers on (0, 1)
+   * of their shape to a target from the distribution whose negative log-likelihood the loss is.
+   */
+  sampler?: Model;
+}
 
 /** A loss with PyTorch's options: `{ name: 'cross_entropy', weight, ignoreIndex, labelSmoothing }`. */
 export type LossWithOptions<Name extends Loss = Loss> = {
@@ -127,10 +145,25 @@ const OPTIONS: ReadonlyMap<string, Names<{ name: string }>> = new Map(
   }),
 );
 
-/** The part of the addon's request that says which loss, from its name or a record with its options. */
+const LOSS_MODEL = new Names<LossModel>('problem.loss', { model: true, params: true, sampler: true });
+
+function readLossModel(given: unknown, dtype: DType) {
+  const { model, params, sampler } = LOSS_MODEL.read(given);
+  for (const [name, each] of Object.entries({ model, ...(sampler === undefined ? {} : { sampler }) })) {
+    if (!Model.is(each)) throw wrongType(`problem.loss.${name} should be a Model, got ${describe(each)}`);
+  }
+  return {
+    lossProgram: model.called(params, 'problem.loss', dtype),
+    ...(sampler && { sampler: sampler.called(undefined, 'problem.loss.sampler', dtype) }),
+  };
+}
+
+/** The part of the addon's request that says which loss, from its name, a record with its options, or a model. */
 export function readLoss(given: unknown, dtype: DType) {
+  if (Model.is(given)) return readLossModel({ model: given }, dtype);
   if (typeof given !== 'object' || given === null) return { loss: checkOneOf(given, KNOWN, 'problem.loss') };
   const { name } = record(given, 'problem.loss') as { name?: unknown };
+  if (name === undefined && 'model' in given) return readLossModel(given, dtype);
   const loss = checkOneOf(name, KNOWN, 'problem.loss.name');
   const { name: _, ...options } = OPTIONS.get(loss)!.read(given);
   const checks = LOSSES[loss] as Record<string, Check>;

@@ -9,8 +9,8 @@ namespace tc::js {
 /// `engine`, `chunkSize`, `memoryBudget` and `products` of a request.
 ChunkOptions chunkOptions(const Fields& fields);
 
-/// `loss`, `lossOptions`, `l2`, `reduction`, `target`, `weights`, `center` and `per` of a request,
-/// copied.
+/// `loss`, `lossOptions`, `lossProgram`, `sampler`, `l2`, `reduction`, `target`, `weights`,
+/// `center` and `per` of a request, copied.
 Problem problemOf(const Fields& fields);
 
 }  // namespace tc::js

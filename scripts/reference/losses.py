@@ -1,4 +1,5 @@
-"""Writes test/fixtures/losses.json: values and products in float64 of PyTorch's own losses with all of their options.
+"""Writes test/fixtures/losses.json: values and products in float64 of PyTorch's own losses with all of their options, and
+of losses that are programs, which it exports to test/fixtures/losses.
 
     python scripts/reference/losses.py        (PyTorch 2.13 on the CPU)
 
@@ -16,8 +17,11 @@ from torch.func import functional_call, grad, jacrev, vjp
 from torch.nn import functional as F
 
 from layers import sequential
+from loss_programs import LOSSES, Residual, examples
+from models import exported
 
 FIXTURE = Path(__file__).resolve().parents[2] / "test" / "fixtures" / "losses.json"
+FOLDER = FIXTURE.with_suffix("")
 
 VECTORS = ([["linear", 2, 3], ["tanh"], ["linear", 3, 4]], [5, 2])
 POSITIVE = ([["linear", 2, 3], ["tanh"], ["linear", 3, 4], ["softplus"]], [5, 2])
@@ -88,11 +92,21 @@ CASES = [
     (VECTORS, {"name": "gaussian_nll", "variance": [[w[0] + 0.5] for w in ELEMENTS]}, torch.randn_like),
     (PROBABILITIES, {"name": "kl_div"}, lambda y: distributions(y, -1)),
     (PROBABILITIES, {"name": "kl_div", "logTarget": True}, lambda y: distributions(y, -1).log()),
+    (VECTORS, {"name": "log-cosh"}, torch.randn_like),
+    (VECTORS, {"name": "student-t"}, lambda y: 2 * torch.randn_like(y)),
+    (VECTORS, {"name": "squared-rows", "sampler": "gaussian-sampler"}, torch.randn_like),
+    (VECTORS, {"name": "cross-entropy-rows", "sampler": "class-sampler"}, classes),
+    (VECTORS, {"name": "clicks"}, torch.randn_like),
+    (VECTORS, {"name": "energy"}, lambda y: None),
 ]
+
+PROGRAMS = {name: module().double() for name, (module, _) in LOSSES.items()}
 
 
 def pytorch(name, options):
-    """The loss as (outputs, target, reduction), by PyTorch's function."""
+    """The loss as (outputs, target, reduction), by PyTorch's function or by a program."""
+    if name in PROGRAMS:
+        return lambda y, *rest: getattr(PROGRAMS[name](y, *(t for t in rest[:-1] if t is not None)), rest[-1])()
     given = {key: tensor(*value) if isinstance(value, list) else value for key, value in options.items()}
     if name == "cross_entropy":
         renamed = {"ignoreIndex": "ignore_index", "labelSmoothing": "label_smoothing"}
@@ -143,6 +157,8 @@ def fisher_of_outputs(name, options, y, target):
     if name == "gaussian_nll" and "variance" not in options:
         v = y[..., 2:].clamp_min(options.get("eps", 1e-6))
         return lambda u: u * torch.cat([1 / v, 1 / (2 * v**2)], -1)
+    if name in PROGRAMS and "sampler" not in options:
+        return None
     if name in ("huber", "smooth_l1", "l1", "kl_div"):
         return None
     loss = pytorch(name, options)
@@ -170,7 +186,7 @@ def case(model, loss, target_of):
         return functional_call(module, values, (data,))
 
     target = target_of(outputs(params))
-    if target.is_floating_point():
+    if target is not None and target.is_floating_point():
         target = target.round(decimals=3)
     options = {key: value for key, value in loss.items() if key != "name"}
     function = pytorch(loss["name"], options)
@@ -187,7 +203,8 @@ def case(model, loss, target_of):
             for key, value in options.items()
         }
         each = pytorch(loss["name"], cut)
-        return lambda at: each(at[n : n + 1], target[n : n + 1], "sum")
+        one = None if target is None else target[n : n + 1]
+        return lambda at: each(at[n : n + 1], one, "sum")
 
     rows = [row(n) for n in range(shape[0])]
     jacobian = jacrev(outputs)(params).reshape(y.numel(), -1)
@@ -223,7 +240,9 @@ def case(model, loss, target_of):
         "x": {"shape": shape, "data": numbers(x)},
         "v": numbers(v),
         "loss": loss,
-        "target": {
+        "target": target
+        if target is None
+        else {
             "shape": list(target.shape),
             "data": target.reshape(-1).tolist(),
             "integer": not target.is_floating_point(),
@@ -234,9 +253,38 @@ def case(model, loss, target_of):
     }
 
 
+def residual():
+    """Of a model that gives its own loss: the mean over the rows."""
+    torch.manual_seed(3)
+    module = Residual().double()
+    x = torch.linspace(-2, 2, 7, dtype=torch.float64)[:, None]
+    exported(module, (x,), True, FOLDER / "residual.pt2")
+    named = dict(module.named_parameters())
+    params = torch.cat([parameter.detach().reshape(-1) for parameter in named.values()])
+
+    def rows(flat):
+        parts = flat.split([parameter.numel() for parameter in named.values()])
+        return functional_call(module, {name: part.view_as(named[name]) for name, part in zip(named, parts)}, (x,))
+
+    v = torch.randn_like(params).round(decimals=3)
+    gradients = jacrev(rows)(params)
+    return {
+        "x": {"shape": list(x.shape), "data": numbers(x)},
+        "v": numbers(v),
+        "value": rows(params).mean().item(),
+        "gradient": numbers(gradients.mean(0)),
+        "hessian": numbers(hessian_product(lambda flat: rows(flat).mean(), params, v)),
+        "empiricalFisher": numbers(gradients.T @ (gradients @ v) / len(x)),
+    }
+
+
 def main():
+    FOLDER.mkdir(exist_ok=True)
+    for name, (_, kinds) in LOSSES.items():
+        exported(PROGRAMS[name], examples(kinds), True, FOLDER / f"{name}.pt2")
+    exported(PROGRAMS["squared-rows"], examples(("like",)), False, FOLDER / "refused-fixed.pt2")
     cases = [case(*each) for each in CASES]
-    FIXTURE.write_text(json.dumps({"torch": torch.__version__, "cases": cases}) + "\n")
+    FIXTURE.write_text(json.dumps({"torch": torch.__version__, "residual": residual(), "cases": cases}) + "\n")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import { dot, FISHER_CASES, type FisherCase, modelOf, relativeError, tensorOf } 
 
 const IGNORED = -100;
 
-function problemOf(each: FisherCase): LossProblem & { x: Tensor } {
+function problemOf(each: FisherCase): LossProblem & { x: Tensor; target: Tensor } {
   return {
     model: modelOf(each),
     params: Float64Array.from(each.params),
@@ -113,7 +113,7 @@ describe.each(named)('%s', (_, each: FisherCase) => {
  * Every target that the model may draw for these rows, with its probability. Of mse, whose likelihood is a Gaussian of
  * variance ½, the nodes of Gauss–Hermite quadrature, y ± √½, which are exact for products of two gradients.
  */
-function* targetsOf({ loss }: FisherCase, { model, params, x, target }: LossProblem) {
+function* targetsOf({ loss }: FisherCase, { model, params, x, target }: LossProblem & { target: Tensor }) {
   const y = model.forwardSync(params, x);
   const classes = loss === 'cross_entropy' ? y.shape[1]! : 2;
   const inner = y.shape.slice(2).reduce((product, size) => product * size, 1);
@@ -143,7 +143,7 @@ function softmax(logits: number[]): number[] {
 }
 
 /** As many of the first rows as have few enough targets to go through all. */
-function fewRows(each: FisherCase): LossProblem & { x: Tensor } {
+function fewRows(each: FisherCase): LossProblem & { x: Tensor; target: Tensor } {
   const problem = problemOf(each);
   const { loss, target } = problem;
   const draws = (n: number) => {

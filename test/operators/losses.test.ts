@@ -1,4 +1,6 @@
 /** The losses with their options: what PyTorch's own give, for every operator, engine, chunk and stream. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import {
   empiricalFisher,
@@ -27,32 +29,48 @@ import {
 } from '../support/models.ts';
 
 type Kind = new (values: ArrayLike<number>) => FloatArray;
-type Mutable = { -readonly [Key in keyof LossProblem]: LossProblem[Key] } & { x: Tensor };
 
-/** Lists are typed arrays, lists of lists tensors. */
+const FOLDER = new URL('../fixtures/losses/', import.meta.url);
+const load = (name: string) => Model.load(fileURLToPath(new URL(`${name}.pt2`, FOLDER)));
+/** Losses and samplers that are programs, by name. */
+const PROGRAMS = new Map(
+  await Promise.all(
+    readdirSync(FOLDER).map(async (file) => {
+      const name = file.replace('.pt2', '');
+      return [name, await load(name)] as const;
+    }),
+  ),
+);
+
+/** Lists are typed arrays, lists of lists tensors; programs are models. */
 function optionsOf(loss: OptionsCase['loss'], kind: Kind): LossProblem['loss'] {
+  const model = PROGRAMS.get(loss.name);
+  if (model !== undefined) {
+    const { sampler } = loss;
+    return sampler === undefined ? model : { model, sampler: PROGRAMS.get(sampler as string)! };
+  }
   const converted = Object.entries(loss).map(([name, value]) => {
     if (!Array.isArray(value)) return [name, value];
     if (!Array.isArray(value[0])) return [name, new kind(value)];
     return [name, { data: new kind(value.flat()), shape: [value.length, value[0].length] }];
   });
-  return Object.fromEntries(converted);
+  return Object.fromEntries(converted) as { name: 'mse' };
 }
 
-function problemOf(each: OptionsCase, kind: Kind = Float64Array): Mutable {
+function problemOf(each: OptionsCase, kind: Kind = Float64Array): LossProblem & { x: Tensor } {
   const convert = (tensor: Tensor): Tensor =>
     tensor.data instanceof Float64Array ? { ...tensor, data: new kind(tensor.data) } : tensor;
   return {
     model: modelOf(each),
     params: new kind(each.params),
     x: convert(tensorOf(each.x)),
-    target: convert(tensorOf(each.target)),
+    ...(each.target && { target: convert(tensorOf(each.target)) }),
     loss: optionsOf(each.loss, kind),
   };
 }
 
 /** The same data in batches of 2 rows and what is left, or undefined where an option has numbers for each row. */
-function streamOf(problem: Mutable, weights: FloatArray | undefined) {
+function streamOf(problem: LossProblem & { x: Tensor }, weights: FloatArray | undefined) {
   const { x, target, ...rest } = problem;
   const rows = x.shape[0]!;
   const part = ({ data, shape }: Tensor, begin: number, end: number): Tensor => ({
@@ -64,7 +82,7 @@ function streamOf(problem: Mutable, weights: FloatArray | undefined) {
     const end = Math.min(rows, begin + 2);
     batches.push({
       x: part(x, begin, end),
-      target: part(target, begin, end),
+      ...(target && { target: part(target, begin, end) }),
       ...(weights && { weights: weights.slice(begin, end) }),
     });
   }
@@ -76,7 +94,9 @@ const hasRows = ({ loss }: OptionsCase) =>
 
 const named = LOSS_CASES.map((each) => {
   const { name, ...options } = each.loss;
-  const target = `${each.target.integer ? 'classes' : 'numbers'} [${each.target.shape}]`;
+  const target = each.target
+    ? `${each.target.integer ? 'classes' : 'numbers'} [${each.target.shape}]`
+    : 'nothing';
   return [`${name} ${JSON.stringify(options)} of ${target}`, each] as const;
 });
 
@@ -163,26 +183,33 @@ describe.each(named)('%s', (_, each) => {
   it('draws targets from its distribution, or says what to take instead', async () => {
     const problem = { ...problemOf(each), reduction: 'mean' as const };
     if (each.mean.fisher === undefined) {
-      const refused = { code: 'ERR_INVALID_ARGUMENT', message: expect.stringMatching(/: take \w+/) };
+      const refused = {
+        code: 'ERR_INVALID_ARGUMENT',
+        message: expect.stringMatching(/: take \w+|or take \w+/),
+      };
       expect(() => fisherSync(problem)).toThrow(expect.objectContaining(refused));
       await expect(fisher(streamOf(problem, undefined))).rejects.toMatchObject(refused);
       return;
     }
+    const v = Float64Array.from(each.v);
     for (const per of ['datum', 'row'] as const) {
       using op = fisherSync(problem, { per, mcSamples: 4000, seed: 5 });
-      const product = op.matvecSync(Float64Array.from(each.v));
+      const product = op.matvecSync(v);
       expect(relativeError(product, each.mean.fisher)).toBeLessThan(0.12);
-      using chunked = fisherSync(problem, { per, mcSamples: 4000, seed: 5, chunkSize: 2 });
-      expect(relativeError(chunked.matvecSync(Float64Array.from(each.v)), product)).toBeLessThan(1e-12);
+      using few = fisherSync(problem, { per, mcSamples: 3, seed: 5 });
+      using chunked = fisherSync(problem, { per, mcSamples: 3, seed: 5, chunkSize: 2 });
+      const [a, b] = [few, chunked].map((each) => each.matvecSync(v));
+      expect(relativeError(a!, b!)).toBeLessThan(1e-12);
     }
   });
 });
 
 const VECTOR = LOSS_CASES.find(({ loss }) => loss.name === 'mse')!;
 const CLASSES = LOSS_CASES.find(({ loss }) => loss.name === 'cross_entropy')!;
-const given = (loss: unknown, target?: Tensor): Mutable => {
+const given = (loss: unknown, target?: Tensor): LossProblem & { x: Tensor; target: Tensor } => {
   const each = (loss as { name?: string })?.name === 'cross_entropy' ? CLASSES : VECTOR;
-  return { ...problemOf(each), loss: loss as 'mse', ...(target && { target }) };
+  const problem = problemOf(each);
+  return { ...problem, loss: loss as 'mse', target: target ?? problem.target! };
 };
 const f64 = (...values: number[]) => Float64Array.from(values);
 
@@ -196,7 +223,7 @@ describe('options that do not fit', () => {
       /unknown option 'delta' of problem.loss; known are name/,
     ],
     ['no name', { weight: f64(1) }, /problem.loss.name should be one of 'mse'/],
-    ['another name', { name: 'hinge' }, /problem.loss.name should be one of .*'kl_div', got 'hinge'/],
+    ['another name', { name: 'hinge' }, /problem.loss.name should be one of .*'kl_div', .*got 'hinge'/],
     ['a list', ['mse'], /problem.loss should be an object/],
     ['a number for weights', { name: 'cross_entropy', weight: 2 }, /weight should be a Float32Array or/],
     ['a fraction for a class', { name: 'cross_entropy', ignoreIndex: 0.5 }, /ignoreIndex should be a whole/],
@@ -268,7 +295,7 @@ describe('options that do not fit', () => {
 });
 
 describe('targets that do not fit cross_entropy', () => {
-  const rows = CLASSES.target.shape[0]!;
+  const rows = CLASSES.x.shape[0]!;
   const soft = (value: number): Tensor => ({
     data: new Float64Array(rows * 4).fill(value),
     shape: [rows, 4],
@@ -458,8 +485,212 @@ describe('an L2 term', () => {
     expect(() => lossAndGradientSync(wrong)).toThrow(expect.objectContaining(refused));
     expect(() => hessianSync(wrong)).toThrow(expect.objectContaining(refused));
     const { l2: _, ...plain } = wrong;
-    await expect(
-      hessian({ ...streamOf(plain as Mutable, undefined), l2: l2 as number }),
-    ).rejects.toMatchObject(refused);
+    await expect(hessian({ ...streamOf(plain, undefined), l2: l2 as number })).rejects.toMatchObject(refused);
   });
+});
+
+describe('a model that gives its own loss', () => {
+  const { residual } = JSON.parse(
+    readFileSync(new URL('../fixtures/losses.json', import.meta.url), 'utf8'),
+  ) as { residual: LossProducts & { x: { data: number[]; shape: number[] }; v: number[] } };
+  const model = PROGRAMS.get('residual')!;
+  const x = { ...residual.x, data: Float64Array.from(residual.x.data) };
+  const problem = { model, params: model.init({ dtype: 'float64' }), x, loss: 'output' };
+  const v = Float64Array.from(residual.v);
+  const batches = [
+    { x: { data: x.data.slice(0, 3), shape: [3, 1] } },
+    { x: { data: x.data.slice(3), shape: [4, 1] } },
+  ];
+  const stream = { model, params: problem.params, batches, loss: 'output' };
+
+  it("has PyTorch's value, gradient, Hessian and empirical Fisher matrix", async () => {
+    for (const how of HOWS) {
+      const { loss, gradient } = lossAndGradientSync(problem, how);
+      expect(Math.abs(loss - residual.value)).toBeLessThan(1e-12 * residual.value);
+      expect(relativeError(gradient, residual.gradient)).toBeLessThan(1e-11);
+      for (const name of ['hessian', 'empiricalFisher'] as const) {
+        using op = OPERATORS[name](problem, how);
+        expect(relativeError(op.matvecSync(v), residual[name]), name).toBeLessThan(1e-11);
+      }
+    }
+    const { loss, gradient } = await lossAndGradient(stream);
+    expect(Math.abs(loss - residual.value)).toBeLessThan(1e-12 * residual.value);
+    expect(relativeError(gradient, residual.gradient)).toBeLessThan(1e-11);
+    using op = await hessian(stream);
+    expect(relativeError(await op.matvec(v), residual.hessian)).toBeLessThan(1e-11);
+  });
+
+  it('has no Gauss–Newton matrix, no Fisher matrix and no target', async () => {
+    const target = { data: new Float64Array(7), shape: [7] };
+    for (const [call, message] of [
+      [() => gaussNewton(problem), /gaussNewton of the loss 'output' is zero.*loss: lossModel/],
+      [() => gaussNewton(stream), /gaussNewton of the loss 'output' is zero/],
+      [() => fisher(problem), /fisher draws targets.*: take hessian or/],
+      [() => fisher(stream), /fisher draws targets/],
+      [() => hessian({ ...problem, target }), /takes no target: leave it out/],
+      [() => hessian({ ...problem, loss: 'mse' }), /problem.target should be a tensor/],
+    ] as const) {
+      await expect(call()).rejects.toMatchObject({
+        code: 'ERR_INVALID_ARGUMENT',
+        message: expect.stringMatching(message),
+      });
+    }
+    const wide = Model.sequential([nn.linear(1, 2)]);
+    await expect(
+      hessian({ model: wide, params: wide.init({ dtype: 'float64' }), x, loss: 'output' }),
+    ).rejects.toMatchObject({ code: 'ERR_SHAPE_MISMATCH', message: expect.stringContaining('[7, 2]') });
+  });
+});
+
+describe('losses that are programs and do not fit', () => {
+  const program = (name: string) => PROGRAMS.get(name)!;
+  const rows = VECTOR.x.shape[0]!;
+  const target: Tensor = { data: new Float64Array(rows * 4), shape: [rows, 4] };
+  const narrow = Model.sequential([nn.linear(2, 3)]);
+
+  it.each([
+    [
+      'of the whole batch',
+      program('refused-scalar'),
+      {},
+      'ERR_SHAPE_MISMATCH',
+      /one number for each of the 5 rows.*\[\]/,
+    ],
+    [
+      'of rows that depend on one another',
+      program('refused-mixed'),
+      {},
+      'ERR_UNSUPPORTED_OP',
+      /rows of the loss depend/,
+    ],
+    ['of two targets', program('refused-two-targets'), {}, 'ERR_INVALID_ARGUMENT', /takes 3 inputs/],
+    [
+      'of a fixed batch',
+      program('refused-fixed'),
+      {},
+      'ERR_SHAPE_MISMATCH',
+      /batch of 3 rows alone: export it/,
+    ],
+    [
+      'of outputs alone, with a target',
+      program('energy'),
+      {},
+      'ERR_INVALID_ARGUMENT',
+      /leave the target out/,
+    ],
+    [
+      'without its target',
+      program('clicks'),
+      { target: undefined },
+      'ERR_INVALID_ARGUMENT',
+      /needs a target/,
+    ],
+    [
+      'of other outputs',
+      program('clicks'),
+      { model: narrow, params: narrow.init({ dtype: 'float64' }) },
+      'ERR_SHAPE_MISMATCH',
+      /exported for outputs of the shape \[any, 4\], they are \[5, 3\]/,
+    ],
+    [
+      'of another target',
+      program('clicks'),
+      { target: { data: new Float64Array(rows * 3), shape: [rows, 3] } },
+      'ERR_SHAPE_MISMATCH',
+      /the target of the shape \[any, 4\]/,
+    ],
+    [
+      'of other rows',
+      program('clicks'),
+      { target: { data: new Float64Array(8), shape: [2, 4] } },
+      'ERR_SHAPE_MISMATCH',
+      /one row for each of the 5/,
+    ],
+    [
+      'without its parameters',
+      Model.sequential([nn.linear(4, 1)]),
+      {},
+      'ERR_INVALID_ARGUMENT',
+      /params should be the parameters/,
+    ],
+    ['that is no model', { model: 3 }, {}, 'ERR_INVALID_ARGUMENT', /problem.loss.model should be a Model/],
+    [
+      'with a sampler that is none',
+      { model: program('clicks'), sampler: 'normal' },
+      {},
+      'ERR_INVALID_ARGUMENT',
+      /sampler should be a Model/,
+    ],
+    [
+      'with a slip of the finger',
+      { model: program('clicks'), sample: 1 },
+      {},
+      'ERR_INVALID_ARGUMENT',
+      /did you mean 'sampler'/,
+    ],
+  ])('%s', (_, loss, changes, code, message) => {
+    const { target: _given, ...rest } = given('mse');
+    const problem = { ...rest, target, ...changes, loss } as LossProblem;
+    for (const make of [lossAndGradientSync, fisherSync, ...Object.values(OPERATORS)]) {
+      expect(() => make(problem)).toThrow(
+        expect.objectContaining({ code, message: expect.stringMatching(message) }),
+      );
+    }
+  });
+
+  it('a list of layers is a loss of the outputs alone, at the parameters that are given', () => {
+    const model = Model.sequential([nn.linear(4, 1), nn.softplus(), nn.squeeze(-1)]);
+    const { target: _, ...rest } = given('mse');
+    const params = model.init({ seed: 4, dtype: 'float64' });
+    // The same as one model, whose output is the loss.
+    const joined = Model.sequential([
+      nn.linear(2, 3),
+      nn.tanh(),
+      nn.linear(3, 4),
+      nn.linear(4, 1),
+      nn.softplus(),
+      nn.squeeze(-1),
+    ]);
+    const all = Float64Array.from([...(rest.params as Float64Array), ...params]);
+    const found = lossAndGradientSync({ ...rest, loss: { model, params } });
+    const whole = lossAndGradientSync({ model: joined, params: all, x: rest.x, loss: 'output' });
+    expect(found.loss).toBeCloseTo(whole.loss, 12);
+    const P = found.gradient.length;
+    expect(relativeError(found.gradient, whole.gradient.slice(0, P))).toBeLessThan(1e-13);
+    using op = hessianSync({ ...rest, loss: { model, params } });
+    using of = hessianSync({ model: joined, params: all, x: rest.x, loss: 'output' });
+    const v = Float64Array.from(VECTOR.v);
+    const wide = Float64Array.from([...v, ...new Float64Array(params.length)]);
+    expect(relativeError(op.matvecSync(v), of.matvecSync(wide).slice(0, P))).toBeLessThan(1e-12);
+  });
+
+  it('a sampler draws targets of the shape of those that are given', () => {
+    const problem = given({ model: program('squared-rows'), sampler: program('class-sampler') });
+    expect(() => fisherSync(problem)).toThrow(/sampler should give targets of the shape \[5, 4\], got \[5\]/);
+  });
+});
+
+it.each([
+  ['squared-rows', 'mse', 4],
+  ['cross-entropy-rows', 'cross_entropy', 1],
+])('%s is the loss built in, in every operator', (name, built, share) => {
+  const each = LOSS_CASES.find(({ loss }) => loss.name === name)!;
+  const problem = problemOf(each);
+  const v = Float64Array.from(each.v);
+  // A program's mean divides by rows, that of mse by elements.
+  for (const [reduction, factor] of [
+    ['mean', share],
+    ['sum', 1],
+  ] as const) {
+    const own = { ...problem, reduction };
+    const builtIn = { ...own, loss: built as 'mse' };
+    const [a, b] = [lossAndGradientSync(own), lossAndGradientSync(builtIn)];
+    expect(Math.abs(a.loss - factor * b.loss)).toBeLessThan(1e-12 * a.loss);
+    for (const make of Object.values(OPERATORS)) {
+      using op = make(own);
+      using other = make(builtIn);
+      const expected = other.matvecSync(v).map((value) => factor * value);
+      expect(relativeError(op.matvecSync(v), expected)).toBeLessThan(1e-12);
+    }
+  }
 });

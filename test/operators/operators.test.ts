@@ -64,7 +64,7 @@ function caseOf(name: string): ModelCase {
 }
 
 /** The problem of row n alone. */
-function rowOf<P extends LossProblem & { x: Tensor }>(problem: P, n: number): P {
+function rowOf<P extends LossProblem & { x: Tensor; target: Tensor }>(problem: P, n: number): P {
   const cut = ({ data, shape }: Tensor): Tensor => {
     const width = data.length / shape[0]!;
     return { data: data.slice(n * width, (n + 1) * width), shape: [1, ...shape.slice(1)] };

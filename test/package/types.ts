@@ -95,8 +95,11 @@ async function ofLoss(factory: Api['hessian'], sync: Api['hessianSync']) {
   sync({ ...single, target, loss: 'mze' });
   // @ts-expect-error no such reduction
   sync({ ...single, target, loss: 'mse', reduction: 'max' });
-  // @ts-expect-error a loss needs a target
-  sync({ ...single, loss: 'mse' });
+  sync({ ...single, loss: 'output' });
+  sync({ ...single, target, loss: model });
+  expectTypeOf(await factory({ ...double, target, loss: { model, sampler: model } })).toEqualTypeOf<
+    Operator<Float64Array>
+  >();
 }
 
 async function solver(solve: Api['cg'], sync: Api['cgSync']) {

@@ -1,6 +1,6 @@
 /** The table of models that laws are tested over, with PyTorch's values (written by scripts/reference/fixtures.py). */
 import { readFileSync } from 'node:fs';
-import { type FloatArray, type Loss, Model, nn, type Problem, type Tensor } from '../../lib/index.ts';
+import { type FloatArray, Model, nn, type Problem, type Tensor } from '../../lib/index.ts';
 
 type LayerList = readonly (readonly [string, ...unknown[]])[];
 
@@ -65,14 +65,14 @@ export interface LossProducts {
   fisher?: number[];
 }
 
-/** A loss with options (written by scripts/reference/losses.py). */
+/** A loss with options, or a program of test/fixtures/losses (written by scripts/reference/losses.py). */
 export interface OptionsCase {
   layers: LayerList;
   params: number[];
   x: StoredTensor;
   v: number[];
-  loss: { name: Loss; [option: string]: unknown };
-  target: StoredTensor;
+  loss: { name: string; [option: string]: unknown };
+  target: StoredTensor | null;
   weights: number[];
   mean: LossProducts;
   weightedSum: LossProducts;

@@ -42,6 +42,8 @@ class Loss : public std::enable_shared_from_this<Loss> {
                                            int64_t /*dims*/) const {
     return shared_from_this();
   }
+  /// Whether it compares the outputs with a target; without one, the target is undefined.
+  virtual bool needsTarget() const { return true; }
   /// Why there is no such matrix of the loss, and what to take instead; empty where there is.
   virtual std::string obstacle(LossMatrix) const { return ""; }
 

@@ -1,5 +1,7 @@
 #include "core/operators/problem.h"
 
+#include <utility>
+
 #include "core/linearization/rows.h"
 #include "core/runtime/error.h"
 
@@ -8,10 +10,11 @@ namespace tc {
 Objective Problem::objective(const Point& point) const { return objective(outputLike(point)); }
 
 Objective Problem::objective(const at::Tensor& y) const {
-  if (!target.defined())
+  LossPtr made = lossProgram.program ? programLoss(lossProgram, sampler)
+                                     : makeLoss(loss, lossOptions.on(y.device()));
+  if (made->needsTarget() && !target.defined())
     throw Error("ERR_INVALID_ARGUMENT", "the problem needs a target for its loss");
-  return makeObjective(makeLoss(loss, lossOptions.on(y.device())), y, target,
-                       findReduction(reduction));
+  return makeObjective(std::move(made), y, target, findReduction(reduction));
 }
 
 RowWeights Problem::rowWeights(const Point& point) const {

@@ -4,6 +4,7 @@
 
 #include "core/losses/data.h"
 #include "core/losses/objective.h"
+#include "core/losses/program_loss.h"
 #include "core/operators/row_weights.h"
 #include "core/program/point.h"
 
@@ -14,6 +15,8 @@ namespace tc {
 struct Problem {
   std::string loss;
   LossOptions lossOptions;
+  LossProgram lossProgram;  ///< in place of a `loss` where it has a program
+  LossProgram sampler;      ///< of that; may have no program
   std::string reduction = "mean";
   at::Tensor target;   ///< may be undefined
   at::Tensor weights;  ///< may be undefined
