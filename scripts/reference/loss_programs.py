@@ -108,9 +108,9 @@ LOSSES = {
 OUTPUTS = 4
 
 
-def examples(kinds):
+def examples(kinds, outputs=OUTPUTS):
     made = {
-        "like": lambda: torch.randn(3, OUTPUTS, dtype=torch.float64),
-        "class": lambda: torch.randint(0, OUTPUTS, (3,)),
+        "like": lambda: torch.randn(3, outputs, dtype=torch.float64),
+        "class": lambda: torch.randint(0, outputs, (3,)),
     }
     return tuple(made[kind]() for kind in ("like", *kinds))

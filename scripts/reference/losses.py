@@ -282,6 +282,7 @@ def main():
     FOLDER.mkdir(exist_ok=True)
     for name, (_, kinds) in LOSSES.items():
         exported(PROGRAMS[name], examples(kinds), True, FOLDER / f"{name}.pt2")
+    exported(PROGRAMS["student-t"], examples(("like",), 1), True, FOLDER / "student-t-of-one.pt2")
     exported(PROGRAMS["squared-rows"], examples(("like",)), False, FOLDER / "refused-fixed.pt2")
     cases = [case(*each) for each in CASES]
     FIXTURE.write_text(json.dumps({"torch": torch.__version__, "residual": residual(), "cases": cases}) + "\n")

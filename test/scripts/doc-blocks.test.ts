@@ -130,6 +130,7 @@ describe('guide', () => {
     expect(code.length).toBeGreaterThanOrEqual(5);
     const folder = await readersFolder();
     await writeFile(join(folder, 'weights.safetensors'), safetensors());
+    await copyFile(join(ROOT, 'test/fixtures/losses/student-t-of-one.pt2'), join(folder, 'loss.pt2'));
     const given = {
       1: `const N = 6;
         const { data: v } = new Generator(1).randn([params.length]);
@@ -138,7 +139,8 @@ describe('guide', () => {
       2: `const k = 2;
         const t = { data: new Int32Array(N), shape: [N] };
         const V = new Generator(4).randn([params.length, k]).data;`,
-      3: 'const gradient = v;',
+      3: 'const t = new Generator(5).randn([N, 1]);',
+      4: 'const gradient = v;',
     };
     const names = Object.keys(await import('../../lib/index.ts'));
     const source = `import { ${names.join(', ')} } from 'torch-curvature';\n${program(code, given)}`;
