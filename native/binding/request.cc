@@ -33,6 +33,7 @@ bool Fields::has(const char* name) const {
 std::vector<std::string> Fields::names() const {
   const Napi::Array list = object_.GetPropertyNames();
   std::vector<std::string> names;
+  names.reserve(list.Length());
   for (uint32_t i = 0; i < list.Length(); ++i)
     names.push_back(Napi::Value(list[i]).ToString().Utf8Value());
   return names;
@@ -61,6 +62,13 @@ at::Tensor vectorOf(const Request& request, const char* field, Memory memory) {
 
 namespace {
 
+/// Whether it is a fault of the machine, of libtorch's or of the numbers, whatever shapes they have.
+bool concernsNoShapes(const c10::Error& error) {
+  return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+         dynamic_cast<const c10::NotImplementedError*>(&error) != nullptr ||
+         dynamic_cast<const c10::LinAlgError*>(&error) != nullptr;
+}
+
 /// Throws Error where the model does not run on the inputs for their shapes or kinds.
 void requireFitting(const Point& point) {
   if (point.batch() == 0) return;
@@ -70,10 +78,8 @@ void requireFitting(const Point& point) {
     const int64_t rows = fixedBatch(point) > 0 ? fixedBatch(point) : point.batch();
     here.program->run(here.program->unflatten(here.params), tc::rows(here.inputs, 0, rows),
                       here.constants);
-  } catch (const c10::OutOfMemoryError&) {
-  } catch (const c10::NotImplementedError&) {
-  } catch (const c10::LinAlgError&) {  // a fault of the numbers
   } catch (const c10::Error& error) {
+    if (concernsNoShapes(error)) return;
     const std::string message = reasonOf(error);
     const auto says = [&](const char* words) { return message.find(words) != std::string::npos; };
     if (says("index out of range")) return;
