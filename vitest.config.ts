@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 /**
@@ -13,7 +14,11 @@ const ALONE = [
   'test/addon/{async,overhead}.test.ts',
 ];
 
+/** The package by its name is `dist`; for coverage, which is of the sources, these. */
+const SOURCES = { 'torch-curvature': fileURLToPath(new URL('lib/index.ts', import.meta.url)) };
+
 export default defineConfig({
+  resolve: { alias: process.env.TORCH_CURVATURE_TEST_SOURCES ? SOURCES : {} },
   test: {
     // The addon is native code with threads of its own: each file gets a process.
     pool: 'forks',
