@@ -6,14 +6,15 @@ import { build } from 'tsdown';
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
- * Bundles modules of `test/fuzz` and all that they import into files of `build`, from where the addon is found as it is
- * from `dist`.
+ * Bundles modules of `test/fuzz` and all that they import into files of a package's `build`, from where its addon is
+ * found as it is from `dist`.
  *
  * @param {Record<string, string>} entries paths in `test/fuzz` by the names of the bundles
  * @param {(string | RegExp)[]} [external] packages that are not bundled
+ * @param {string} [outDir]
  * @returns {Promise<Record<string, string>>} paths of the bundles by name
  */
-export async function bundle(entries, external = []) {
+export async function bundle(entries, external = [], outDir = join(root, 'build')) {
   await build({
     config: false,
     logLevel: 'error',
@@ -24,12 +25,12 @@ export async function bundle(entries, external = []) {
     format: ['cjs'],
     platform: 'node',
     target: 'node20',
-    outDir: 'build',
+    outDir,
     clean: false,
     dts: false,
     fixedExtension: true,
     external,
     noExternal: external.length === 0 ? [/^[a-z@]/] : [],
   });
-  return Object.fromEntries(Object.keys(entries).map((name) => [name, join(root, 'build', `${name}.cjs`)]));
+  return Object.fromEntries(Object.keys(entries).map((name) => [name, join(outDir, `${name}.cjs`)]));
 }

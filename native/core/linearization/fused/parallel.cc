@@ -11,6 +11,10 @@
 #include <exception>
 #include <mutex>
 
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#endif
+
 extern "C" {
 // What GCC makes of `#pragma omp parallel num_threads(n)`; part of libgomp's stable interface.
 void GOMP_parallel(void (*body)(void*), void* data, unsigned threads, unsigned flags);
@@ -24,6 +28,16 @@ namespace {
 
 #ifdef TC_LIBGOMP
 
+// libgomp is not instrumented, so ThreadSanitizer is told what it does: threads of a region begin
+// after what came before it, and what comes after it begins after they have ended.
+#ifdef __SANITIZE_THREAD__
+void handOver(void* region) { __tsan_release(region); }
+void takeOver(void* region) { __tsan_acquire(region); }
+#else
+void handOver(void*) {}
+void takeOver(void*) {}
+#endif
+
 struct Region {
   int64_t workers;
   const std::function<void(int64_t)>& body;
@@ -31,6 +45,7 @@ struct Region {
   std::exception_ptr failure;
 
   static void enter(void* data) {
+    takeOver(data);
     auto& region = *static_cast<Region*>(data);
     try {
       // There may be fewer threads than were asked for.
@@ -41,6 +56,7 @@ struct Region {
       const std::lock_guard lock(region.mutex);
       region.failure = std::current_exception();
     }
+    handOver(data);
   }
 };
 
@@ -50,7 +66,9 @@ void runOnThreads(int64_t workers, const std::function<void(int64_t)>& body) {
     return;
   }
   Region region{workers, body, {}, {}};
+  handOver(&region);
   GOMP_parallel(Region::enter, &region, static_cast<unsigned>(workers), 0);
+  takeOver(&region);
   if (region.failure) std::rethrow_exception(region.failure);
 }
 #else
