@@ -62,7 +62,8 @@ at::Tensor vectorOf(const Request& request, const char* field, Memory memory) {
 
 namespace {
 
-/// Whether it is a fault of the machine, of libtorch's or of the numbers, whatever shapes they have.
+/// Whether it is a fault of the machine, of libtorch's or of the numbers, whatever shapes they
+/// have.
 bool concernsNoShapes(const c10::Error& error) {
   return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
          dynamic_cast<const c10::NotImplementedError*>(&error) != nullptr ||

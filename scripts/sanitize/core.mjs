@@ -1,9 +1,7 @@
 /** The core's tests with a sanitizer. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { build, root } from './build.mjs';
-
-const SUPPRESSIONS = join(root, 'test', 'native', 'sanitizers');
+import { build } from './build.mjs';
 
 /**
  * The settings of each sanitizer. Reports of all end the process with a status that is not that of a failed test.
@@ -11,13 +9,12 @@ const SUPPRESSIONS = join(root, 'test', 'native', 'sanitizers');
  */
 const SETTINGS = {
   sanitize: {
-    // What libtorch keeps until the end is known by lsan.txt; a request for too much is an error of libtorch's, as without.
+    // A request for too much is an error of libtorch's, as without.
     ASAN_OPTIONS: 'detect_leaks=1:allocator_may_return_null=1:detect_stack_use_after_return=1:exitcode=66',
-    LSAN_OPTIONS: `suppressions=${join(SUPPRESSIONS, 'lsan.txt')}:print_suppressions=0`,
     UBSAN_OPTIONS: 'print_stacktrace=1',
   },
   tsan: {
-    TSAN_OPTIONS: `suppressions=${join(SUPPRESSIONS, 'tsan.txt')}:halt_on_error=0:second_deadlock_stack=1:exitcode=66`,
+    TSAN_OPTIONS: 'halt_on_error=0:second_deadlock_stack=1:exitcode=66',
   },
 };
 

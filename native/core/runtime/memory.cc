@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
 
@@ -168,12 +169,10 @@ void keepFreedMemory() {
 void preferLargePages(void* data, size_t bytes) {
 #ifdef MADV_HUGEPAGE
   constexpr size_t kWorthwhile = 4 << 20;
-  constexpr uintptr_t kPage = 2 << 20;
-  if (bytes < kWorthwhile) return;
-  const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + kPage - 1) / kPage * kPage;
-  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + bytes) / kPage * kPage;
+  constexpr size_t kPage = 2 << 20;
+  if (bytes < kWorthwhile || std::align(kPage, kPage, data, bytes) == nullptr) return;
   // A kernel without them says no, which changes nothing.
-  madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+  madvise(data, bytes / kPage * kPage, MADV_HUGEPAGE);
 #else
   (void)data;
   (void)bytes;

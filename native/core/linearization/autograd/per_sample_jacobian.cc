@@ -110,6 +110,7 @@ void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::T
   }
   requireOutputs(y.size(), outputs);
   std::vector<torch::autograd::Edge> roots;
+  roots.reserve(y.size());
   for (const at::Tensor& each : y) roots.push_back(edgeOf(each));
   makeInterruptible(roots);
   for (size_t output = 0; output < y.size(); ++output) {
