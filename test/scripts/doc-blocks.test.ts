@@ -1,6 +1,6 @@
-/** The code of the README and of the guide, run as it stands: a block may build on the ones before it in its file. */
+/** The code of the README and of the pages, run as it stands: a block may build on the ones before it in its file. */
 import { spawnSync } from 'node:child_process';
-import { copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dump } from 'npyjs';
 import ts from 'typescript';
@@ -142,17 +142,63 @@ describe('guide', () => {
       3: 'const t = new Generator(5).randn([N, 1]);',
       4: 'const gradient = v;',
     };
-    const names = Object.keys(await import('../../lib/index.ts'));
-    const source = `import { ${names.join(', ')} } from 'torch-curvature';\n${program(code, given)}`;
-    const { outputText } = ts.transpileModule(source, {
-      compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
-    });
-    const { status, stdout, stderr } = runModule(folder, outputText);
-    expect(stderr).toBe('');
-    expect(status).toBe(0);
-    expect(printedRuns(stdout)).toEqual(ran(code.length));
+    await expectRuns(folder, code, given);
   });
 });
+
+/** The page about exporting, whose Python blocks write the files that its other blocks read. */
+describe('export', () => {
+  const FILES = join(ROOT, 'test/fixtures/export');
+  const python = pythonWithTorch();
+
+  it('its TypeScript runs, on what its Python wrote before', HANG, async () => {
+    const code = await blocks('scripts/docs/export.md', 'ts');
+    expect(code.length).toBeGreaterThanOrEqual(8);
+    const folder = await readersFolder();
+    await cp(FILES, folder, { recursive: true });
+    await expectRuns(folder, code, {});
+  });
+
+  it.skipIf(python === undefined)(
+    `its Python runs, and its TypeScript on what it writes${python ? '' : ' (skipped: no Python with PyTorch; PYTHON names one)'}`,
+    HANG,
+    async () => {
+      const folder = await readersFolder();
+      const script = join(ROOT, 'scripts/reference/export.py');
+      const { status, stderr } = spawnSync(python!, [script, folder], {
+        encoding: 'utf8',
+        timeout: HANG.timeout,
+      });
+      expect(stderr).toBe('');
+      expect(status).toBe(0);
+      const written = (await readdir(folder)).filter((name) => /\.(pt2|safetensors)$/.test(name));
+      const kept = (await readdir(FILES)).filter((name) => name !== 'expected.json');
+      expect(written.sort()).toEqual(kept.sort());
+      await expectRuns(folder, await blocks('scripts/docs/export.md', 'ts'), {});
+    },
+  );
+});
+
+/** A Python that can run the page about exporting. */
+function pythonWithTorch(): string | undefined {
+  const code = 'import torch, safetensors; assert torch.__version__ >= "2.13"';
+  return [process.env.PYTHON, 'python3'].find(
+    (name) => name !== undefined && spawnSync(name, ['-c', code]).status === 0,
+  );
+}
+
+/** Runs TypeScript blocks that take every export of the package as given. */
+async function expectRuns(folder: string, code: readonly string[], given: Readonly<Record<number, string>>) {
+  const names = Object.keys(await import('../../lib/index.ts'));
+  const source = `import { ${names.join(', ')} } from 'torch-curvature';\n${program(code, given)}`;
+  const { outputText } = ts.transpileModule(source, {
+    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+  });
+  const { status, stdout, stderr } = runModule(folder, outputText);
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
+  expect(printedRuns(stdout)).toEqual(ran(code.length));
+}
 
 /** The state dict of the guide's first model, all zeros. */
 function safetensors(): Uint8Array {

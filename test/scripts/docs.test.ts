@@ -1,4 +1,4 @@
-/** The guide compiles, and the reference is complete. */
+/** The code of the pages compiles, and the reference is complete. */
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import * as exported from '../../lib/index.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** What the snippets of the guide take as given, each of which a snippet may also define. */
+/** What the snippets of the pages take as given, each of which a snippet may also define. */
 const GIVEN = `
 import { ${Object.keys(exported).join(', ')} } from 'torch-curvature';
 import type { FloatArray, Tensor } from 'torch-curvature';
@@ -19,12 +19,24 @@ declare const x: Tensor, t: Tensor, u: Tensor;
 declare const k: number, N: number;
 `;
 
-it('the TypeScript of the guide compiles', { timeout: 120_000 }, async () => {
-  const guide = await readFile(join(ROOT, 'scripts/docs/guide.md'), 'utf8');
-  const snippets = Array.from(guide.matchAll(/^```ts\n(.*?)^```$/gms), ([, code]) => `{\n${code}}\n`);
+async function snippetsOf(page: string): Promise<string[]> {
+  const text = await readFile(join(ROOT, `scripts/docs/${page}.md`), 'utf8');
+  const snippets = Array.from(text.matchAll(/^```ts\n(.*?)^```$/gms), ([, code]) => code!);
   expect(snippets.length).toBeGreaterThan(4);
-  expect(await complaints(GIVEN + snippets.join(''))).toEqual([]);
+  return snippets;
+}
+
+it('the TypeScript of the guide compiles', { timeout: 120_000 }, async () => {
+  const apart = (await snippetsOf('guide')).map((code) => `{\n${code}}\n`).join('');
+  expect(await complaints(GIVEN + apart)).toEqual([]);
   expect(await complaints(`${GIVEN}{ const s: string = await cg(A, v); }`)).toHaveLength(1);
+});
+
+it('the TypeScript of the page about exporting compiles', { timeout: 120_000 }, async () => {
+  const snippets = await snippetsOf('export');
+  // Each sees the names of those before it.
+  const nested = `${snippets.map((code) => `{\n${code}`).join('')}${'}'.repeat(snippets.length)}\n`;
+  expect(await complaints(GIVEN + nested)).toEqual([]);
 });
 
 /** What tsc says of a module within this package. */
@@ -57,6 +69,7 @@ it('npm run docs makes the reference without warnings', { timeout: 120_000 }, as
   expect(status).toBe(0);
   expect(await readFile(join(out, 'functions/index.eigsh.html'), 'utf8')).toContain('re-orthogonalization');
   expect(await readdir(join(out, 'documents'))).toEqual([
+    'export.html',
     'guide.html',
     'mathematics.html',
     'supported.html',

@@ -4,6 +4,7 @@ import { positive } from '../../check.ts';
 import { TorchCurvatureError, wrongType } from '../../errors.ts';
 import { OptionNames } from '../../options.ts';
 import { damaged } from './failure.ts';
+import { withHelp } from './help.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { readPt2 } from './pt2.ts';
 import { isExportedProgram } from './pt2-archive.ts';
@@ -49,7 +50,10 @@ export function readModelFile(source: FileSource, options: LoadOptions = {}): Pr
     throw wrongType(`trusted should be true or false, got ${describe(trusted)}`);
   }
   positive(maxNodes, 'maxNodes');
-  const read = (bytes: Uint8Array, reading: Reading) => readModel(bytes, trusted ?? false, maxNodes, reading);
+  const read = (bytes: Uint8Array, reading: Reading) =>
+    readModel(bytes, trusted ?? false, maxNodes, reading).catch((error: unknown) => {
+      throw withHelp(error);
+    });
   return readSource(source, 'the model file', read, limits);
 }
 
