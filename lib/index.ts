@@ -31,6 +31,12 @@ export { type CustomOperator, customOperator, type ProductContext } from './oper
 export * from './operators/factories.ts';
 export type { OperatorKind } from './operators/kinds.ts';
 export {
+  type Eigendecomposition,
+  type InverseOptions,
+  KroneckerOperator,
+  type LogdetOptions,
+} from './operators/kronecker-operator.ts';
+export {
   checkDeterministic,
   type DenseOperatorOptions,
   type DiagonalOperatorOptions,

@@ -77,6 +77,14 @@ interface RawOperatorFields extends RawLoss {
    * that mean, [P, P + means]; absent for the whole matrix.
    */
   part?: 'sums' | 'around' | undefined;
+  /** Of `kfac` and `ekfac`. */
+  fisher?: 'type2' | 'mc' | 'empirical' | undefined;
+  approximation?: 'expand' | 'reduce' | undefined;
+  others?: 'refuse' | 'diagonal' | 'block' | undefined;
+  /** Of batches of a stream: what a mean over all of them multiplies their terms by; 1 by default. */
+  share?: number | undefined;
+  /** Of `ekfac`: the `kfac` of all batches, in whose basis the eigenvalues are those of this one, for layers only. */
+  basis?: OperatorHandle | undefined;
 }
 export interface RawOperatorRequest extends RawLinearizeRequest, RawOperatorFields {}
 /** An operator that shares a linearization with others (`hessian` uses only its point). */
@@ -111,6 +119,12 @@ export interface RawOperatorInfo {
   engine?: 'fused' | 'autograd';
   /** Of the model's outputs, where the rows stand for them; empty elsewhere. */
   outputShape: number[];
+}
+
+/** Eigenvalues, ascending, and the orthogonal matrix whose columns are the eigenvectors. */
+export interface RawEigh {
+  eigenvalues: ResultArray<FloatArray>;
+  eigenvectors: OperatorHandle;
 }
 
 export interface RawLossGradientRequest extends RawRequest, RawLoss {
@@ -161,6 +175,20 @@ export interface OperatorOperations {
     request: RawLossGradientRequest & { kind?: string };
     result: { divisor: number; weight: number };
   };
+  /** A Kronecker-factored operator's inverse, damped by λ = `damping`. Throws `ERR_INVALID_ARGUMENT` where that is singular. */
+  kroneckerInverse: {
+    request: RawOperatorOnly & { damping: number; method: 'exact' | 'heuristic' | 'pi' };
+    result: OperatorHandle;
+  };
+  /** log det(K + λI) */
+  kroneckerLogdet: { request: RawOperatorOnly & { damping: number }; result: number };
+  kroneckerTrace: { request: RawOperatorOnly; result: number };
+  kroneckerFrobeniusNorm: { request: RawOperatorOnly; result: number };
+  kroneckerEigh: { request: RawOperatorOnly; result: RawEigh };
+  /** Of the rows of two of them together. */
+  kroneckerJoin: { request: RawOperatorOnly & { other: OperatorHandle }; result: OperatorHandle };
+  /** In the eigenbasis of one, its blocks that are of no layer; zeros for the others. */
+  kroneckerBasis: { request: RawOperatorOnly; result: OperatorHandle };
   /** Any solver or estimator; what it found is a record that its own module describes. */
   solve: { request: RawSolveRequest; result: object };
 }

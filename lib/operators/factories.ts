@@ -2,6 +2,7 @@
 
 import type { ArrayKind, FloatArray } from '../arrays.ts';
 import { checkOneOf, positive } from '../check.ts';
+import { outOfRange } from '../errors.ts';
 import { toSeed } from '../model/generator.ts';
 import { type NamesOf, OptionNames } from '../options.ts';
 import type { CenterOptions, LossProblem, WeightOptions } from '../problem/loss.ts';
@@ -9,6 +10,7 @@ import type { Problem } from '../problem/problem.ts';
 import type { StreamedProblem } from '../problem/streamed-problem.ts';
 import { LINEARIZE_NAMES, type Linearization, type LinearizeOptions } from '../products/linearize.ts';
 import { factory } from './factory.ts';
+import type { KroneckerOperator } from './kronecker-operator.ts';
 import type { LinearOperator } from './linear-operator.ts';
 
 /** Of operators over outputs or a loss: how to linearize, and weights of the rows. */
@@ -34,6 +36,34 @@ export interface FisherOptions extends EmpiricalFisherOptions {
   seed?: number | bigint;
 }
 
+/** Of `kfac` and `ekfac`. */
+export interface KfacOptions extends LinearizeOptions, WeightOptions {
+  /**
+   * Whose blocks are approximated: those of `gaussNewton` (`'type2'`, the default), of `fisher` (`'mc'`, for many outputs) or
+   * of `empiricalFisher` (`'empirical'`). The first takes a backward pass for each output of a row, the others for each
+   * sample and datum.
+   */
+  fisher?: 'type2' | 'mc' | 'empirical';
+  /**
+   * What becomes of positions that share a weight, as tokens, pixels and several uses do (Eschenhagen et al. 2023): each
+   * counts as a datum of its own (`'expand'`, the default), or their mean input and the sum of their gradients do
+   * (`'reduce'`, for outputs that average over the positions).
+   */
+  approximation?: 'expand' | 'reduce';
+  /**
+   * Parameters that are used otherwise than as weights and biases of linear, convolution and embedding layers, as scales of
+   * norms are: refused (the default), or taken as the diagonal of the matrix itself (`'diagonal'`), or as its blocks, one
+   * for each of these parameters (`'block'`).
+   */
+  others?: 'refuse' | 'diagonal' | 'block';
+  /** Of `'mc'`: targets drawn for each datum; 1 by default. */
+  mcSamples?: number;
+  /** Of `'mc'`; 0 by default. */
+  seed?: number | bigint;
+  /** Of `'mc'` and `'empirical'`, as of `empiricalFisher`: what has an outer product of its own; `'datum'` by default. */
+  per?: 'datum' | 'row';
+}
+
 const OPERATOR_OPTIONS = new OptionNames<OperatorOptions>({ ...LINEARIZE_NAMES, weights: true });
 const CENTERED_OPTIONS = new OptionNames<CenteredOperatorOptions>({
   ...LINEARIZE_NAMES,
@@ -53,11 +83,39 @@ const FISHER_OPTIONS = new OptionNames<FisherOptions>({
   seed: true,
 });
 
-function perFields({ per = 'datum' }: EmpiricalFisherOptions) {
+const KFAC_OPTIONS = new OptionNames<KfacOptions>({
+  ...LINEARIZE_NAMES,
+  weights: true,
+  fisher: true,
+  approximation: true,
+  others: true,
+  mcSamples: true,
+  seed: true,
+  per: true,
+});
+
+function kfacFields({ fisher = 'type2', approximation = 'expand', others = 'refuse', ...rest }: KfacOptions) {
+  checkOneOf(fisher, ['type2', 'mc', 'empirical'] as const, 'fisher');
+  for (const name of ['mcSamples', 'seed'] as const) {
+    if (rest[name] !== undefined && fisher !== 'mc') throw outOfRange(`${name} is for fisher: 'mc'`);
+  }
+  return {
+    fisher,
+    approximation: checkOneOf(approximation, ['expand', 'reduce'] as const, 'approximation'),
+    others: checkOneOf(others, ['refuse', 'diagonal', 'block'] as const, 'others'),
+    ...perFields(rest),
+    ...sampling(rest),
+  };
+}
+
+function perFields({ per = 'datum' }: Pick<EmpiricalFisherOptions, 'per'>) {
   return { per: checkOneOf(per, ['datum', 'row'] as const, 'per') };
 }
 
-function sampling({ mcSamples = 1, seed = 0 }: FisherOptions): { mcSamples: number; seed: bigint } {
+function sampling({ mcSamples = 1, seed = 0 }: Pick<FisherOptions, 'mcSamples' | 'seed'>): {
+  mcSamples: number;
+  seed: bigint;
+} {
   return { mcSamples: positive(mcSamples, 'mcSamples'), seed: toSeed(seed) };
 }
 
@@ -200,4 +258,51 @@ export function fisherSync<F extends FloatArray, Given extends string = never>(
   options?: FisherOptions,
 ): LinearOperator<ArrayKind<F>> {
   return FISHER.sync(problem, options) as LinearOperator<ArrayKind<F>>;
+}
+
+const KFAC = factory('kfac', KFAC_OPTIONS, kfacFields);
+
+/**
+ * Kronecker-factored approximate curvature, [P, P]: block-diagonal, with a block A ⊗ G for each linear, convolution and
+ * embedding layer, where A is the mean of a aᵀ over its inputs a (with a 1 for the bias) and G the sum of g gᵀ over the
+ * gradients by its outputs (Martens & Grosse 2015, "Optimizing neural networks with Kronecker-factored approximate
+ * curvature"; of convolutions Grosse & Martens 2016). It has the scale of the operator that it approximates, and is
+ * equal to it for one linear layer under squared errors. Layers are found by what the model computes, those of a `.pt2` file
+ * like those of a list; groups of a convolution are blocks of their own. The rows of the batch have to be independent.
+ *
+ * @throws TorchCurvatureError `ERR_UNSUPPORTED_OP` for parameters of no such layer, unless `others` says what to take for them
+ */
+export function kfac<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
+  options?: KfacOptions,
+): Promise<KroneckerOperator<ArrayKind<F>>> {
+  return KFAC.promised(problem, options) as Promise<KroneckerOperator<ArrayKind<F>>>;
+}
+/** `kfac` on the calling thread. */
+export function kfacSync<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given>,
+  options?: KfacOptions,
+): KroneckerOperator<ArrayKind<F>> {
+  return KFAC.sync(problem, options) as KroneckerOperator<ArrayKind<F>>;
+}
+
+const EKFAC = factory('ekfac', KFAC_OPTIONS, kfacFields);
+
+/**
+ * As `kfac`, with its eigenvectors Q and, instead of its eigenvalues, the diagonal of QᵀFQ with F the operator that is
+ * approximated: of all matrices with these eigenvectors the nearest one in Frobenius norm (George et al. 2018, "Fast
+ * approximate natural gradient descent in a Kronecker-factored eigenbasis"). Goes through the data twice.
+ */
+export function ekfac<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
+  options?: KfacOptions,
+): Promise<KroneckerOperator<ArrayKind<F>>> {
+  return EKFAC.promised(problem, options) as Promise<KroneckerOperator<ArrayKind<F>>>;
+}
+/** `ekfac` on the calling thread. */
+export function ekfacSync<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given>,
+  options?: KfacOptions,
+): KroneckerOperator<ArrayKind<F>> {
+  return EKFAC.sync(problem, options) as KroneckerOperator<ArrayKind<F>>;
 }

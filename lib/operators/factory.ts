@@ -13,6 +13,8 @@ import type { Problem } from '../problem/problem.ts';
 import { type GivenStreamedProblem, isStreamed } from '../problem/streamed-problem.ts';
 import { Linearization, type LinearizeOptions, linearizeRequest } from '../products/linearize.ts';
 import { MODEL_OPERATORS, type ModelOperator, type ModelOperatorRow } from './kinds.ts';
+import { KroneckerOperator } from './kronecker-operator.ts';
+import { factorsOver, type MakePart } from './kronecker-stream.ts';
 import { LinearOperator, type Space } from './linear-operator.ts';
 import { type BatchProblem, type Counts, Stream } from './streamed.ts';
 
@@ -64,10 +66,11 @@ const CREATE = operation((kind: ModelOperator, source: Source, options: Options,
 
 function wrapped(handle: OperatorHandle, kind: ModelOperator, model: Model): LinearOperator {
   const { outputShape } = addon().operatorInfo(handle);
-  const { rows, columns } = MODEL_OPERATORS[kind];
+  const { rows, columns, factored }: ModelOperatorRow = MODEL_OPERATORS[kind];
   const space = (of: 'parameters' | 'outputs'): Space =>
     of === 'parameters' ? { kind: of, model } : { kind: of, shape: outputShape };
-  return new LinearOperator(handle, kind, space(rows), space(columns));
+  const type = factored ? KroneckerOperator : LinearOperator;
+  return new type(handle, kind, space(rows), space(columns));
 }
 
 function modelRequest(source: Source, options: Options) {
@@ -101,8 +104,13 @@ async function ofStream(
   const { center } = options;
   const centered = weightFields({ ...(center !== undefined && { center }) }, 0, 'float64').center;
   const stream = new Stream(problem, options);
-  const { rows, columns, ofLoss, regularized }: ModelOperatorRow = MODEL_OPERATORS[kind];
+  const { rows, columns, ofLoss, factored, regularized }: ModelOperatorRow = MODEL_OPERATORS[kind];
   await stream.count(ofLoss ? (batch, signal) => counted(batch, signal, { ...own, kind }) : undefined);
+  if (factored) {
+    const part: MakePart = (kind, { problem, options, firstRow }, fields) =>
+      CREATE.promised(kind, problem, options, { ...own, ...fields, firstRow }) as Promise<KroneckerOperator>;
+    return factorsOver(stream, kind as 'kfac' | 'ekfac', part, options.signal);
+  }
   const make = ({ problem, options, firstRow }: BatchProblem, part: object = {}) =>
     CREATE.promised(kind, problem, options, { ...own, ...part, firstRow });
   const jacobianOf = ({ problem, options }: BatchProblem) =>

@@ -8,6 +8,8 @@ export interface ModelOperatorRow {
   ofLoss: boolean;
   /** Whether the L2 term of the problem adds to it. */
   regularized?: true;
+  /** Whether it is made of Kronecker factors. */
+  factored?: true;
 }
 
 export const MODEL_OPERATORS = {
@@ -18,6 +20,8 @@ export const MODEL_OPERATORS = {
   hessian: { rows: 'parameters', columns: 'parameters', ofLoss: true, regularized: true },
   empiricalFisher: { rows: 'parameters', columns: 'parameters', ofLoss: true },
   fisher: { rows: 'parameters', columns: 'parameters', ofLoss: true },
+  kfac: { rows: 'parameters', columns: 'parameters', ofLoss: true, factored: true },
+  ekfac: { rows: 'parameters', columns: 'parameters', ofLoss: true, factored: true },
 } as const satisfies Record<string, ModelOperatorRow>;
 
 export type ModelOperator = keyof typeof MODEL_OPERATORS;
@@ -31,6 +35,8 @@ export type OperatorKind =
   | 'product'
   | 'transpose'
   | 'submatrix'
+  | 'inverse'
+  | 'eigenvectors'
   | 'dense'
   | 'diagonal'
   | 'custom';

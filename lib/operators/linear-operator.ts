@@ -290,6 +290,11 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     return new LinearOperator(handle, 'submatrix', cut(this.#rows, ofRows), cut(this.#columns, ofColumns));
   }
 
+  /** @internal What the rows stand for. */
+  get space(): Space {
+    return this.#rows;
+  }
+
   /** @internal A vector over the rows (what a right-hand side is), checked and flat. */
   rowVector(value: OperatorVector, name: string): FloatArray {
     return this.#flat(value, name, this.#rows, this.shape[0]);

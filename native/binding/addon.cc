@@ -19,6 +19,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   addLinearization(env, exports);
   addOperators(env, exports);
   addSolvers(env, exports);
+  addKronecker(env, exports);
   addCallbackOperator(env, exports);
   addRandom(env, exports);
   addProfiler(env, exports);

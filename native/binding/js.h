@@ -49,6 +49,7 @@ void addProducts(Napi::Env env, Napi::Object exports);
 void addLinearization(Napi::Env env, Napi::Object exports);
 void addOperators(Napi::Env env, Napi::Object exports);
 void addSolvers(Napi::Env env, Napi::Object exports);
+void addKronecker(Napi::Env env, Napi::Object exports);
 void addCallbackOperator(Napi::Env env, Napi::Object exports);
 void addRandom(Napi::Env env, Napi::Object exports);
 void addProfiler(Napi::Env env, Napi::Object exports);

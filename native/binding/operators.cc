@@ -38,6 +38,7 @@ Prepared create(const Napi::CallbackInfo& info, Memory) {
   }
   wanted.problem = problemOf(fields);
   wanted.arguments = scalarsOf(fields);
+  if (fields.has("basis")) wanted.arguments.set("basis", operatorOf(fields.get("basis")));
   const bool shared = wanted.shared != nullptr;
   const Point point = wanted.point;
   prepared.compute = [kind = fields.text("kind"), wanted = std::move(wanted), device,

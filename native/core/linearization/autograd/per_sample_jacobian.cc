@@ -1,7 +1,6 @@
 #include "core/linearization/autograd/per_sample_jacobian.h"
 
 #include <ATen/functorch/BatchedTensorImpl.h>
-#include <ATen/functorch/DynamicLayer.h>
 #include <ATen/functorch/TensorWrapper.h>
 #include <c10/util/Exception.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -12,6 +11,7 @@
 
 #include "core/linearization/autograd/differentiable_kernels.h"
 #include "core/linearization/autograd/kept_graph.h"
+#include "core/linearization/autograd/transform_level.h"
 #include "core/linearization/row_work.h"
 #include "core/linearization/rows.h"
 #include "core/program/program.h"
@@ -26,29 +26,6 @@ namespace functorch = at::functorch;
 /// cache, and no more than have gradients of so many bytes.
 constexpr int64_t kVmapRows = 512;
 constexpr int64_t kVmapBytes = int64_t{64} << 20;
-
-/// One level of functorch's interpreter stack, popped when the scope ends.
-class TransformLevel {
- public:
-  static TransformLevel vmap(int64_t batch) {
-    return TransformLevel(functorch::initAndPushDynamicLayer(functorch::TransformType::Vmap, batch,
-                                                             functorch::RandomnessType::Error));
-  }
-  static TransformLevel grad() {
-    return TransformLevel(functorch::initAndPushDynamicLayer(
-        functorch::TransformType::Grad, std::nullopt, std::nullopt,
-        /*prev_grad_mode=*/at::GradMode::is_enabled()));
-  }
-  ~TransformLevel() { functorch::popDynamicLayerAndDeleteMetadata(); }
-  TransformLevel(const TransformLevel&) = delete;
-  TransformLevel& operator=(const TransformLevel&) = delete;
-
-  int64_t level() const { return level_; }
-
- private:
-  explicit TransformLevel(int64_t level) : level_(level) {}
-  int64_t level_;
-};
 
 /// Copies a gradient of the vmap layer (one slice for each sample) into `out`, [n, length].
 void copyUnbatched(const at::Tensor& gradient, const at::Tensor& out) {
@@ -95,9 +72,9 @@ void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::T
     sample = sample.reshape(sizes);
   }
 
-  const TransformLevel vmap = TransformLevel::vmap(n);
+  const TransformLevel vmap(TransformLevel::Kind::kVmap, n);
   for (at::Tensor& sample : samples) sample = functorch::makeBatched(sample, 0, vmap.level());
-  const TransformLevel grad = TransformLevel::grad();
+  const TransformLevel grad(TransformLevel::Kind::kGrad);
   for (at::Tensor& leaf : leaves) {
     leaf = functorch::makeTensorWrapper(leaf, grad.level());
     leaf.set_requires_grad(true);

@@ -1,0 +1,74 @@
+#include "core/operators/kfac/factor.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/diag_embed.h>
+#include <ATen/ops/linalg_eigh.h>
+#include <ATen/ops/where.h>
+
+#include <limits>
+#include <utility>
+
+namespace tc {
+
+Factor Factor::full(at::Tensor matrices) { return Factor(std::move(matrices)); }
+Factor Factor::diagonal(at::Tensor diagonals) { return Factor(std::move(diagonals)); }
+
+at::Tensor Factor::left(const at::Tensor& x) const {
+  return isDiagonal() ? values_.unsqueeze(2) * x : fromLeft(values_, x, false);
+}
+
+at::Tensor Factor::right(const at::Tensor& x) const {
+  return isDiagonal() ? x * values_.unsqueeze(1) : fromRight(x, values_, false);
+}
+
+at::Tensor Factor::diagonals() const { return isDiagonal() ? values_ : values_.diagonal(0, 1, 2); }
+
+at::Tensor Factor::traces() const { return diagonals().sum(1); }
+
+at::Tensor Factor::squaredNorms() const {
+  const at::Tensor squares = values_ * values_;
+  return isDiagonal() ? squares.sum(1) : squares.sum({1, 2});
+}
+
+Factor::Eigen Factor::eigen() const {
+  if (isDiagonal()) return {values_, {}};
+  auto [values, vectors] = at::linalg_eigh(values_);
+  const double epsilon = values.scalar_type() == at::kDouble
+                             ? std::numeric_limits<double>::epsilon()
+                             : std::numeric_limits<float>::epsilon();
+  if (size() == 0) return {values, vectors};
+  const at::Tensor noise =
+      values.abs().amax(1, /*keepdim=*/true) * (epsilon * static_cast<double>(size()));
+  return {at::where(values.abs() <= noise, 0, values), vectors};
+}
+
+Factor combined(const Factor& f, double c, const Factor& g, double d) {
+  if (f.isDiagonal() && g.isDiagonal()) return Factor::diagonal(f.values() * c + g.values() * d);
+  const auto full = [](const Factor& each) {
+    return each.isDiagonal() ? at::diag_embed(each.values()) : each.values();
+  };
+  return Factor::full(full(f) * c + full(g) * d);
+}
+
+// The k matrices lie beside one another: with a product for each, Q would be copied k times.
+
+at::Tensor fromLeft(const at::Tensor& q, const at::Tensor& x, bool transposed) {
+  if (!q.defined()) return x;
+  const int64_t k = x.size(0);
+  const at::Tensor beside = x.permute({1, 2, 0, 3}).flatten(2);
+  return at::bmm(transposed ? q.transpose(1, 2) : q, beside)
+      .unflatten(2, {k, x.size(3)})
+      .permute({2, 0, 1, 3});
+}
+
+at::Tensor fromRight(const at::Tensor& x, const at::Tensor& q, bool transposed) {
+  if (!q.defined()) return x;
+  const int64_t k = x.size(0);
+  const at::Tensor stacked = x.permute({1, 0, 2, 3}).flatten(1, 2);
+  return at::bmm(stacked, transposed ? q.transpose(1, 2) : q)
+      .unflatten(1, {k, x.size(2)})
+      .permute({1, 0, 2, 3});
+}
+
+}  // namespace tc

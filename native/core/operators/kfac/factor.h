@@ -1,0 +1,52 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace tc {
+
+/// Some symmetric matrices of one size, full ones, [g, d, d], or diagonal ones, [g, d]: one side of
+/// a Kronecker product for each of g groups. A diagonal one takes the memory of its diagonal.
+class Factor {
+ public:
+  Factor() = default;
+  static Factor full(at::Tensor matrices);
+  static Factor diagonal(at::Tensor diagonals);
+
+  int64_t size() const { return values_.size(1); }
+  bool isDiagonal() const { return values_.dim() == 2; }
+  const at::Tensor& values() const { return values_; }
+
+  /// F X for X of [k, g, d, c].
+  at::Tensor left(const at::Tensor& x) const;
+  /// X F for X of [k, g, r, d].
+  at::Tensor right(const at::Tensor& x) const;
+  /// [g, d]
+  at::Tensor diagonals() const;
+  /// The trace of each, [g].
+  at::Tensor traces() const;
+  /// The squared Frobenius norm of each, [g].
+  at::Tensor squaredNorms() const;
+
+  /// F = Q diag(values) Qᵀ.
+  struct Eigen {
+    at::Tensor values;   ///< [g, d]; those within rounding of 0 are 0, as a rank counts them
+    at::Tensor vectors;  ///< Q, [g, d, d]; undefined for the identity
+  };
+  Eigen eigen() const;
+
+  int64_t bytes() const { return static_cast<int64_t>(values_.nbytes()); }
+
+ private:
+  explicit Factor(at::Tensor values) : values_(std::move(values)) {}
+
+  at::Tensor values_;
+};
+
+/// c F + d G of the same size; diagonal only where both are.
+Factor combined(const Factor& f, double c, const Factor& g, double d);
+
+/// Q X, X Q and their transposes, for X of [k, g, r, c]; X itself where Q is undefined.
+at::Tensor fromLeft(const at::Tensor& q, const at::Tensor& x, bool transposed);
+at::Tensor fromRight(const at::Tensor& x, const at::Tensor& q, bool transposed);
+
+}  // namespace tc

@@ -1,0 +1,156 @@
+#include "core/operators/kfac/kfac.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <utility>
+
+#include "core/linearization/rows.h"
+#include "core/operators/request.h"
+#include "core/runtime/error.h"
+
+namespace tc {
+namespace {
+
+/// A factor from its sums, which are zero where nothing was added.
+Factor factorOf(const at::Tensor& sum, double scale, int64_t groups, int64_t size,
+                const at::TensorOptions& options) {
+  if (!sum.defined()) return Factor::diagonal(at::zeros({groups, size}, options));
+  return sum.dim() == 2 ? Factor::diagonal(sum * scale) : Factor::full(sum * scale);
+}
+
+/// The factors of block i.
+KroneckerBlock factored(const Point& point, const Plan& plan, const FactorSums& sums, size_t i) {
+  const Block& block = plan.blocks[i];
+  const at::TensorOptions options = point.params.options();
+  if (!block.layer) {
+    const Factor one = Factor::diagonal(at::ones({block.groups, 1}, options));
+    const bool wide = block.cols > 1;
+    return {block, one, factorOf(sums.output, 1, block.groups, block.cols, options),
+            /*meanIsLeft=*/wide, /*weight=*/0};
+  }
+  const bool inputFirst = plan.layers.layers[i].uses.front().inputFirst;
+  const auto [in, out] =
+      inputFirst ? std::pair(block.rows, block.cols) : std::pair(block.cols, block.rows);
+  const double share = sums.weight > 0 ? 1 / sums.weight : 0;
+  return {block, factorOf(sums.input, share, block.groups, in, options),
+          factorOf(sums.output, 1, block.groups, out, options), inputFirst, sums.weight};
+}
+
+}  // namespace
+
+KroneckerPtr kfac(const Point& point, const Plan& plan, const std::vector<FactorSums>& sums) {
+  std::vector<KroneckerBlock> blocks;
+  for (size_t i = 0; i < plan.blocks.size(); ++i)
+    blocks.push_back(factored(point, plan, sums[i], i));
+  return kroneckerOperator(std::move(blocks), point.params.numel(), point.params.options());
+}
+
+KroneckerPtr ekfac(const KroneckerOperator& basis, bool layersOnly, const Point& point,
+                   const Plan& plan, const OutputGradients& gradients, int64_t chunkSize,
+                   const StopToken& stop) {
+  std::vector<EigenBlock> blocks = basis.eigenBlocks(stop);
+  std::vector<Basis> bases;
+  for (const EigenBlock& each : blocks) bases.push_back({each.left, each.right});
+  const auto diagonals = diagonalsIn(bases, point, plan, gradients, chunkSize, stop);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    if (i < diagonals.size()) {
+      blocks[i].values = diagonals[i];
+    } else if (layersOnly) {
+      blocks[i].values = at::zeros_like(blocks[i].values);
+    }
+  }
+  return eigenOperator(std::move(blocks), point.params.numel(), point.params.options());
+}
+
+KroneckerPtr withoutLayers(const KroneckerOperator& basis, const StopToken& stop) {
+  std::vector<EigenBlock> blocks = basis.eigenBlocks(stop);
+  for (EigenBlock& each : blocks) {
+    if (each.block.layer) each.values = at::zeros_like(each.values);
+  }
+  return eigenOperator(std::move(blocks), basis.rows(), basis.options());
+}
+
+namespace {
+
+Sharing findSharing(const std::string& name) {
+  if (name == "expand") return Sharing::kExpand;
+  if (name == "reduce") return Sharing::kReduce;
+  throw Error("ERR_INVALID_ARGUMENT",
+              "approximation should be 'expand' or 'reduce', got '" + name + "'");
+}
+
+Others findOthers(const std::string& name) {
+  if (name == "refuse") return Others::kRefuse;
+  if (name == "diagonal") return Others::kDiagonal;
+  if (name == "block") return Others::kBlock;
+  throw Error("ERR_INVALID_ARGUMENT",
+              "others should be 'refuse', 'diagonal' or 'block', got '" + name + "'");
+}
+
+OutputGradients gradientsOf(const OperatorRequest& request) {
+  const Arguments& given = request.arguments;
+  Objective objective = request.objective();
+  objective.scale *= given.number("share", 1);  // of these rows in the mean over all batches
+  return OutputGradients(findFisherKind(given.text("fisher", "type2")), std::move(objective),
+                         request.rowWeights(), request.problem.per,
+                         Draws(given.seed("seed"), given.integer("firstRow", 0)),
+                         given.integer("mcSamples", 1));
+}
+
+/// Throws Error ERR_UNSUPPORTED_OP where the rows cannot be told apart.
+void requireRows(const Point& point, const StopToken& stop) {
+  if (unitRows(point) > 1) {
+    throw Error("ERR_UNSUPPORTED_OP",
+                "Kronecker factors need rows one by one, and the model was exported for " +
+                    std::to_string(unitRows(point)) +
+                    " rows at a time; export it with a dynamic batch: torch.export.export(model, "
+                    "(x,), dynamic_shapes=({0: torch.export.Dim('batch')},))");
+  }
+  requireIndependentRows(point, stop);
+}
+
+/// What both kinds are made of, checked before anything large is computed.
+struct Parts {
+  Plan plan;
+  OutputGradients gradients;
+};
+
+Parts partsOf(const OperatorRequest& request, const StopToken& stop) {
+  const Arguments& given = request.arguments;
+  OutputGradients gradients = gradientsOf(request);
+  Plan plan = planOf(*request.point.program, findSharing(given.text("approximation", "expand")),
+                     findOthers(given.text("others", "refuse")));
+  requireRows(request.point, stop);
+  return {std::move(plan), std::move(gradients)};
+}
+
+KroneckerPtr kfacOf(const OperatorRequest& request, const Parts& parts, const StopToken& stop) {
+  return kfac(
+      request.point, parts.plan,
+      factorSums(request.point, parts.plan, parts.gradients, request.options.chunkSize, stop));
+}
+
+OperatorPtr makeKfac(const OperatorRequest& request, const StopToken& stop) {
+  return kfacOf(request, partsOf(request, stop), stop);
+}
+
+/// With `basis`, a part of the data for the basis that all of them have.
+OperatorPtr makeEkfac(const OperatorRequest& request, const StopToken& stop) {
+  const Parts parts = partsOf(request, stop);
+  const OperatorPtr given = request.arguments.op("basis");
+  const KroneckerPtr basis = given ? std::dynamic_pointer_cast<const KroneckerOperator>(given)
+                                   : kfacOf(request, parts, stop);
+  if (!basis) throw Error("ERR_INVALID_ARGUMENT", "basis should be a kfac");
+  return ekfac(*basis, /*layersOnly=*/given != nullptr, request.point, parts.plan, parts.gradients,
+               request.options.chunkSize, stop);
+}
+
+const Rows<OperatorKind> kRows(operatorKinds(), {{"kfac", {"torch_curvature::kfac", makeKfac}},
+                                                 {"ekfac", {"torch_curvature::ekfac", makeEkfac}}});
+
+}  // namespace
+
+}  // namespace tc

@@ -1,0 +1,291 @@
+#include "core/operators/kfac/kronecker.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/log.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <cmath>
+#include <utility>
+
+#include "core/runtime/error.h"
+
+namespace tc {
+namespace {
+
+/// V [k, P] → [k, P], block by block; `map(block, X)` gives a tensor of the shape of X.
+template <typename Blocks, typename Map>
+at::Tensor byBlocks(const Blocks& blocks, const at::Tensor& vectors, const StopToken& stop,
+                    Map&& map) {
+  at::Tensor result = at::empty_like(vectors, at::MemoryFormat::Contiguous);
+  for (const auto& each : blocks) {
+    stop.poll();
+    each.block.scatter(map(each, each.block.gather(vectors)), result);
+  }
+  return result;
+}
+
+at::Tensor rotated(const EigenBlock& block, const at::Tensor& x, bool transposed) {
+  return fromRight(fromLeft(block.left, x, transposed), block.right, !transposed);
+}
+
+int64_t bytesOf(const at::Tensor& tensor) {
+  return tensor.defined() ? static_cast<int64_t>(tensor.nbytes()) : 0;
+}
+
+Error differentKinds() {
+  return Error("ERR_INVALID_ARGUMENT", "Kronecker factors of different kinds cannot be joined");
+}
+
+class EigenOperator : public KroneckerOperator {
+ public:
+  EigenOperator(std::vector<EigenBlock> blocks, int64_t length, const at::TensorOptions& options)
+      : KroneckerOperator(length, length, options), blocks_(std::move(blocks)) {}
+
+  int64_t bytes() const override {
+    int64_t total = 0;
+    for (const EigenBlock& each : blocks_)
+      total += bytesOf(each.left) + bytesOf(each.right) + bytesOf(each.values);
+    return total;
+  }
+  double trace(const StopToken&) const override {
+    double sum = 0;
+    for (const EigenBlock& each : blocks_) sum += each.values.sum().item<double>();
+    return sum;
+  }
+  double frobeniusNorm(const StopToken&) const override {
+    double sum = 0;
+    for (const EigenBlock& each : blocks_) sum += (each.values * each.values).sum().item<double>();
+    return std::sqrt(sum);
+  }
+  const std::vector<EigenBlock>& eigenBlocks(const StopToken&) const override { return blocks_; }
+  KroneckerPtr joined(const KroneckerOperator& other) const override {
+    const auto* same = dynamic_cast<const EigenOperator*>(&other);
+    if (same == nullptr || same->blocks_.size() != blocks_.size()) throw differentKinds();
+    std::vector<EigenBlock> both = blocks_;
+    for (size_t i = 0; i < both.size(); ++i)
+      both[i].values = both[i].values + same->blocks_[i].values;
+    return eigenOperator(std::move(both), rows(), options());
+  }
+
+ protected:
+  at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
+    return applyMany(v.unsqueeze(0), stop).squeeze(0);
+  }
+  at::Tensor applyMany(const at::Tensor& vectors, const StopToken& stop) const override {
+    return byBlocks(blocks_, vectors, stop, [](const EigenBlock& each, const at::Tensor& x) {
+      return rotated(each, each.values * rotated(each, x, /*transposed=*/true), false);
+    });
+  }
+  at::Tensor makeDiagonal(const StopToken& stop) const override {
+    at::Tensor result = at::empty({1, rows()}, options());
+    for (const EigenBlock& each : blocks_) {
+      stop.poll();
+      const auto squared = [](const at::Tensor& q) { return q.defined() ? q * q : q; };
+      const at::Tensor values = each.values.unsqueeze(0);
+      each.block.scatter(fromRight(fromLeft(squared(each.left), values, false), squared(each.right),
+                                   /*transposed=*/true),
+                         result);
+    }
+    return result.squeeze(0);
+  }
+
+  at::Tensor factorDamped(size_t, double, Damping, const StopToken&) const override {
+    throw Error("ERR_INVALID_ARGUMENT",
+                "method 'heuristic' and 'pi' damp the factors of a kfac, and this operator has "
+                "none; use 'exact'");
+  }
+
+ private:
+  std::vector<EigenBlock> blocks_;
+};
+
+class FactoredOperator : public KroneckerOperator {
+ public:
+  FactoredOperator(std::vector<KroneckerBlock> blocks, int64_t length,
+                   const at::TensorOptions& options)
+      : KroneckerOperator(length, length, options), blocks_(std::move(blocks)) {}
+
+  int64_t bytes() const override {
+    int64_t total = 0;
+    for (const KroneckerBlock& each : blocks_) total += each.mean.bytes() + each.sum.bytes();
+    return total;
+  }
+  double trace(const StopToken&) const override {
+    double sum = 0;
+    for (const KroneckerBlock& each : blocks_)
+      sum += (each.left().traces() * each.right().traces()).sum().item<double>();
+    return sum;
+  }
+  double frobeniusNorm(const StopToken&) const override {
+    double sum = 0;
+    for (const KroneckerBlock& each : blocks_)
+      sum += (each.left().squaredNorms() * each.right().squaredNorms()).sum().item<double>();
+    return std::sqrt(sum);
+  }
+
+  const std::vector<EigenBlock>& eigenBlocks(const StopToken& stop) const override {
+    const std::lock_guard lock(mutex_);
+    if (eigenBlocks_) return *eigenBlocks_;
+    std::vector<EigenBlock> found;
+    for (const KroneckerBlock& each : blocks_) {
+      stop.poll();
+      const Factor::Eigen left = each.left().eigen();
+      stop.poll();
+      const Factor::Eigen right = each.right().eigen();
+      found.push_back({each.block, left.vectors, right.vectors,
+                       left.values.unsqueeze(2) * right.values.unsqueeze(1)});
+      factorValues_.emplace_back(left.values, right.values);
+    }
+    eigenBlocks_ = std::move(found);
+    return *eigenBlocks_;
+  }
+  KroneckerPtr joined(const KroneckerOperator& other) const override {
+    const auto* same = dynamic_cast<const FactoredOperator*>(&other);
+    if (same == nullptr || same->blocks_.size() != blocks_.size()) throw differentKinds();
+    std::vector<KroneckerBlock> both = blocks_;
+    for (size_t i = 0; i < both.size(); ++i) {
+      const KroneckerBlock& another = same->blocks_[i];
+      const double weight = both[i].weight + another.weight;
+      if (weight > 0) {
+        both[i].mean =
+            combined(both[i].mean, both[i].weight / weight, another.mean, another.weight / weight);
+      }
+      both[i].weight = weight;
+      both[i].sum = combined(both[i].sum, 1, another.sum, 1);
+    }
+    return kroneckerOperator(std::move(both), rows(), options());
+  }
+
+ protected:
+  at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
+    return applyMany(v.unsqueeze(0), stop).squeeze(0);
+  }
+  at::Tensor applyMany(const at::Tensor& vectors, const StopToken& stop) const override {
+    return byBlocks(blocks_, vectors, stop, [](const KroneckerBlock& each, const at::Tensor& x) {
+      return each.right().right(each.left().left(x));
+    });
+  }
+  at::Tensor makeDiagonal(const StopToken& stop) const override {
+    at::Tensor result = at::empty({1, rows()}, options());
+    for (const KroneckerBlock& each : blocks_) {
+      stop.poll();
+      const at::Tensor values =
+          each.left().diagonals().unsqueeze(2) * each.right().diagonals().unsqueeze(1);
+      each.block.scatter(values.unsqueeze(0), result);
+    }
+    return result.squeeze(0);
+  }
+
+  at::Tensor factorDamped(size_t i, double damping, Damping method,
+                          const StopToken& stop) const override {
+    eigenBlocks(stop);
+    const auto& [left, right] = factorValues_[i];
+    const double root = std::sqrt(damping);
+    if (method == Damping::kHeuristic)
+      return (left + root).unsqueeze(2) * (right + root).unsqueeze(1);
+    const at::Tensor ofLeft = left.mean(1, /*keepdim=*/true);
+    const at::Tensor ofRight = right.mean(1, /*keepdim=*/true);
+    // A side without curvature has no scale to go by.
+    const at::Tensor pi = at::where((ofLeft > 0) & (ofRight > 0), ofLeft / ofRight, 1).sqrt();
+    return (left + root * pi).unsqueeze(2) * (right + root / pi).unsqueeze(1);
+  }
+
+ private:
+  std::vector<KroneckerBlock> blocks_;
+  mutable std::mutex mutex_;
+  mutable std::optional<std::vector<EigenBlock>> eigenBlocks_;
+  mutable std::vector<std::pair<at::Tensor, at::Tensor>> factorValues_;
+};
+
+/// Q, whose columns are the eigenvectors.
+class Eigenvectors : public LinearOperator {
+ public:
+  Eigenvectors(std::vector<EigenBlock> blocks, at::Tensor order)
+      : LinearOperator(order.numel(), order.numel(), blocks.front().values.options()),
+        blocks_(std::move(blocks)),
+        order_(std::move(order)) {}
+
+  bool symmetric() const override { return false; }
+
+ protected:
+  at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
+    return applyMany(v.unsqueeze(0), stop).squeeze(0);
+  }
+  at::Tensor applyTransposed(const at::Tensor& u, const StopToken& stop) const override {
+    return applyTransposedMany(u.unsqueeze(0), stop).squeeze(0);
+  }
+  at::Tensor applyMany(const at::Tensor& vectors, const StopToken& stop) const override {
+    const at::Tensor places = at::zeros_like(vectors).index_copy(1, order_, vectors);
+    return byBlocks(blocks_, places, stop, [](const EigenBlock& each, const at::Tensor& x) {
+      return rotated(each, x, /*transposed=*/false);
+    });
+  }
+  at::Tensor applyTransposedMany(const at::Tensor& vectors, const StopToken& stop) const override {
+    return byBlocks(blocks_, vectors, stop,
+                    [](const EigenBlock& each, const at::Tensor& x) {
+                      return rotated(each, x, /*transposed=*/true);
+                    })
+        .index_select(1, order_);
+  }
+
+ private:
+  std::vector<EigenBlock> blocks_;
+  at::Tensor order_;  ///< the place of each eigenvalue among those of the blocks, laid out like θ
+};
+
+}  // namespace
+
+Damping findDamping(const std::string& name) {
+  if (name == "exact") return Damping::kExact;
+  if (name == "heuristic") return Damping::kHeuristic;
+  if (name == "pi") return Damping::kPi;
+  throw Error("ERR_INVALID_ARGUMENT",
+              "method should be 'exact', 'heuristic' or 'pi', got '" + name + "'");
+}
+
+double KroneckerOperator::logdet(double damping, const StopToken& stop) const {
+  double sum = 0;
+  for (const EigenBlock& each : eigenBlocks(stop))
+    sum += (each.values + damping).log().sum().item<double>();
+  return sum;
+}
+
+KroneckerPtr KroneckerOperator::inverse(double damping, Damping method,
+                                        const StopToken& stop) const {
+  std::vector<EigenBlock> blocks = eigenBlocks(stop);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const bool exactly = method == Damping::kExact || !blocks[i].block.layer;
+    const at::Tensor values =
+        exactly ? blocks[i].values + damping : factorDamped(i, damping, method, stop);
+    if ((values == 0).any().item<bool>()) {
+      throw Error("ERR_INVALID_ARGUMENT",
+                  "the matrix is singular: give a damping above 0, { damping: 1e-3 }");
+    }
+    blocks[i].values = 1 / values;
+  }
+  return eigenOperator(std::move(blocks), rows(), options());
+}
+
+KroneckerOperator::Eigh KroneckerOperator::eigh(const StopToken& stop) const {
+  const std::vector<EigenBlock>& blocks = eigenBlocks(stop);
+  at::Tensor values = at::empty({1, rows()}, options());
+  for (const EigenBlock& each : blocks) each.block.scatter(each.values.unsqueeze(0), values);
+  auto [sorted, order] = values.squeeze(0).sort();
+  if (blocks.empty()) return {sorted, kroneckerOperator({}, 0, options())};
+  return {sorted, std::make_shared<Eigenvectors>(blocks, order)};
+}
+
+KroneckerPtr kroneckerOperator(std::vector<KroneckerBlock> blocks, int64_t length,
+                               const at::TensorOptions& options) {
+  return std::make_shared<FactoredOperator>(std::move(blocks), length, options);
+}
+
+KroneckerPtr eigenOperator(std::vector<EigenBlock> blocks, int64_t length,
+                           const at::TensorOptions& options) {
+  return std::make_shared<EigenOperator>(std::move(blocks), length, options);
+}
+
+}  // namespace tc
