@@ -109,6 +109,11 @@ export class KroneckerOperator<F extends FloatArray = FloatArray> extends Linear
     return KroneckerOperator.#eigh.sync(this, options) as Eigendecomposition<F>;
   }
 
+  /** In `Object.prototype.toString`. */
+  override get [Symbol.toStringTag](): string {
+    return 'KroneckerOperator';
+  }
+
   /** @internal Of the rows of this and of another together. */
   async joined(other: KroneckerOperator, signal?: AbortSignal): Promise<KroneckerOperator> {
     return KroneckerOperator.#join.promised(this, other, signal);

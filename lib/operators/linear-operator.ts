@@ -309,7 +309,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   [inspect.custom](...how: InspectArguments): string {
     const { kind, shape, dtype, device, engine, symmetric, bytes, disposed } = this;
     const fields = { kind, shape, dtype, device, engine, symmetric, bytes, disposed };
-    return inspected('LinearOperator', fields, how);
+    return inspected(this[Symbol.toStringTag], fields, how);
   }
 
   #flat(value: OperatorVector, name: string, space: Space, length: number): FloatArray {
