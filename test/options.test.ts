@@ -34,6 +34,7 @@ const problem: Problem = { model, params, x };
 const lossProblem = { ...problem, loss: 'mse', target } as const;
 const lin = lib.linearizeSync(problem);
 const op = lib.gramianSync(problem);
+const factors = lib.kfacSync(lossProblem);
 const u = new Float32Array(4).fill(1);
 const generator = new Generator(0);
 const { profile } = await lib.profile(() => lib.matvecOnTheFlySync(problem, v));
@@ -42,12 +43,26 @@ const identity: CustomOperator = { shape: [2, 2], symmetric: true, matmat: (vect
 afterAll(() => {
   lin.dispose();
   op.dispose();
+  factors.dispose();
 });
 
 type Loose = (given: object) => unknown;
+type Call = (options: never) => unknown;
+
+/** The methods that all operators have. */
+function productsOf(type: string, each: typeof op): Record<string, Call> {
+  const vectors = ['matvec', 'matvecSync', 'rmatvec', 'rmatvecSync'] as const;
+  const matrices = ['matmat', 'matmatSync', 'rmatmat', 'rmatmatSync'] as const;
+  const wholes = ['toDense', 'toDenseSync', 'diagonal', 'diagonalSync'] as const;
+  return Object.fromEntries<Call>([
+    ...vectors.map((name): [string, Call] => [`${type}.${name}`, (o) => each[name](v, o)]),
+    ...matrices.map((name): [string, Call] => [`${type}.${name}`, (o) => each[name](v, 1, o)]),
+    ...wholes.map((name): [string, Call] => [`${type}.${name}`, (o) => each[name](o)]),
+  ]);
+}
 
 /** How to call each function that takes options, with options and otherwise as it should be. */
-const CALLS: Record<string, (options: never) => unknown> = {
+const CALLS: Record<string, Call> = {
   matvecOnTheFly: (o) => lib.matvecOnTheFly(problem, v, o),
   matvecOnTheFlySync: (o) => lib.matvecOnTheFlySync(problem, v, o),
   matvecDense: (o) => lib.matvecDense(problem, v, o),
@@ -62,18 +77,18 @@ const CALLS: Record<string, (options: never) => unknown> = {
   'Linearization.jvpSync': (o) => lin.jvpSync(v, o),
   'Linearization.vjp': (o) => lin.vjp(u, o),
   'Linearization.vjpSync': (o) => lin.vjpSync(u, o),
-  'LinearOperator.matvec': (o) => op.matvec(v, o),
-  'LinearOperator.matvecSync': (o) => op.matvecSync(v, o),
-  'LinearOperator.rmatvec': (o) => op.rmatvec(v, o),
-  'LinearOperator.rmatvecSync': (o) => op.rmatvecSync(v, o),
-  'LinearOperator.matmat': (o) => op.matmat(v, 1, o),
-  'LinearOperator.matmatSync': (o) => op.matmatSync(v, 1, o),
-  'LinearOperator.rmatmat': (o) => op.rmatmat(v, 1, o),
-  'LinearOperator.rmatmatSync': (o) => op.rmatmatSync(v, 1, o),
-  'LinearOperator.toDense': (o) => op.toDense(o),
-  'LinearOperator.toDenseSync': (o) => op.toDenseSync(o),
-  'LinearOperator.diagonal': (o) => op.diagonal(o),
-  'LinearOperator.diagonalSync': (o) => op.diagonalSync(o),
+  ...productsOf('LinearOperator', op),
+  ...productsOf('KroneckerOperator', factors),
+  'KroneckerOperator.inverse': (o) => factors.inverse(o),
+  'KroneckerOperator.inverseSync': (o) => factors.inverseSync(o),
+  'KroneckerOperator.logdet': (o) => factors.logdet(o),
+  'KroneckerOperator.logdetSync': (o) => factors.logdetSync(o),
+  'KroneckerOperator.trace': (o) => factors.trace(o),
+  'KroneckerOperator.traceSync': (o) => factors.traceSync(o),
+  'KroneckerOperator.frobeniusNorm': (o) => factors.frobeniusNorm(o),
+  'KroneckerOperator.frobeniusNormSync': (o) => factors.frobeniusNormSync(o),
+  'KroneckerOperator.eigh': (o) => factors.eigh(o),
+  'KroneckerOperator.eighSync': (o) => factors.eighSync(o),
   'Model.forward': (o) => model.forward(params, x, o),
   'Model.forwardSync': (o) => model.forwardSync(params, x, o),
   'Model.init': (o) => model.init(o),
@@ -95,7 +110,9 @@ const CALLS: Record<string, (options: never) => unknown> = {
     ]),
   ),
   ...Object.fromEntries(
-    (['hessian', 'gaussNewton', 'empiricalFisher', 'fisher', 'lossAndGradient'] as const).flatMap((name) => [
+    (
+      ['hessian', 'gaussNewton', 'empiricalFisher', 'fisher', 'kfac', 'ekfac', 'lossAndGradient'] as const
+    ).flatMap((name) => [
       [name, (o: never) => lib[name](lossProblem, o)],
       [`${name}Sync`, (o: never) => lib[`${name}Sync`](lossProblem, o)],
     ]),
@@ -327,6 +344,8 @@ describe('problems', () => {
         'gaussNewton',
         'empiricalFisher',
         'fisher',
+        'kfac',
+        'ekfac',
         'lossAndGradient',
       ] as const
     ).flatMap((name): [string, () => unknown][] => [
@@ -376,9 +395,18 @@ describe('problems', () => {
     const stream = { model, params, batches: [{ x, target }], loss: 'mse' } as const;
     const asynchronous = [
       (given: object) => lib.matvecOnTheFly(given as never, v),
-      ...(['gramian', 'hessian', 'gaussNewton', 'empiricalFisher', 'fisher', 'lossAndGradient'] as const).map(
-        (name) => (given: object) => (lib[name] as Loose)(given),
-      ),
+      ...(
+        [
+          'gramian',
+          'hessian',
+          'gaussNewton',
+          'empiricalFisher',
+          'fisher',
+          'kfac',
+          'ekfac',
+          'lossAndGradient',
+        ] as const
+      ).map((name) => (given: object) => (lib[name] as Loose)(given)),
     ];
     for (const call of asynchronous) {
       expect(await failureOf(() => call(stream))).toBeUndefined();

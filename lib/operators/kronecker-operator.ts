@@ -48,7 +48,8 @@ export interface Eigendecomposition<F extends FloatArray = FloatArray> {
 
 /**
  * A block-diagonal matrix K over the parameters whose blocks are Kronecker products, or have eigenvectors that are: what
- * `kfac`, `ekfac` and their inverses are. Eigendecompositions are those of the factors, done when first needed.
+ * `kfac`, `ekfac` and their inverses are. Eigendecompositions are those of the factors, done when first needed; a signal is
+ * heard between them, one of which takes seconds for some thousands of inputs.
  */
 export class KroneckerOperator<F extends FloatArray = FloatArray> extends LinearOperator<F> {
   readonly #own = true;

@@ -8,6 +8,7 @@ import {
   denseOperator,
   diagonal,
   eigsh,
+  ekfac,
   empiricalFisher,
   fisher,
   Generator,
@@ -15,6 +16,7 @@ import {
   gramian,
   hessian,
   jacobian,
+  kfac,
   linearize,
   lossAndGradient,
   Model,
@@ -116,6 +118,9 @@ for (const [name, problem, outputs] of [
     using op = await empiricalFisher(lossOf(problem, outputs), { center: true, signal });
     for (;;) await op.matvec(v, { signal });
   });
+  add(`kfac, ${name}`, async (signal) => {
+    for (;;) (await kfac(lossOf(problem, outputs), { signal })).dispose();
+  });
   add(`hessian's products, ${name}`, async (signal) => {
     using op = await hessian(lossOf(problem, outputs), { signal });
     for (;;) await op.matvec(v, { signal });
@@ -125,6 +130,9 @@ for (const [name, problem, outputs] of [
   });
 }
 
+add('ekfac', async (signal) => {
+  for (;;) (await ekfac(lossOf(narrow, 1), { signal })).dispose();
+});
 add('fisher, many samples', (signal) => fisher(lossOf(tiny, 1), { mcSamples: 3_000_000, signal }));
 add('fisher, many rows', (signal) => fisher(lossOf(narrow, 1), { mcSamples: 500, signal }));
 add("fisher's products", async (signal) => {

@@ -170,7 +170,7 @@ describe('unchanged', () => {
       [2, 0.5, -3],
       [1, -2, 0.25],
     ];
-    const moved = Float64Array.from(problem.x.data, (value, i) => d[i % 3]! * Number(value) + s[i % 3]!);
+    const moved = (problem.x.data as Float64Array).map((value, i) => d[i % 3]! * value + s[i % 3]!);
     const params = problem.params.slice();
     for (let o = 0; o < 4; o++) {
       for (let i = 0; i < 3; i++) {

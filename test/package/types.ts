@@ -102,6 +102,17 @@ async function ofLoss(factory: Api['hessian'], sync: Api['hessianSync']) {
   >();
 }
 
+/** Of a factory of Kronecker factors, and its twin. */
+async function factored(factory: Api['kfac'], sync: Api['kfacSync']) {
+  expectTypeOf(await factory(loss32)).toEqualTypeOf<api.KroneckerOperator<Float32Array>>();
+  expectTypeOf(await factory(stream32)).toEqualTypeOf<api.KroneckerOperator<Float32Array>>();
+  expectTypeOf(sync({} as api.LossProblem)).toEqualTypeOf<api.KroneckerOperator>();
+  // @ts-expect-error no such kind
+  sync(loss32, { fisher: 'exact' });
+  // @ts-expect-error a loss needs a target
+  sync({ ...single, loss: 'mse' });
+}
+
 async function solver(solve: Api['cg'], sync: Api['cgSync']) {
   expectTypeOf(await solve(op32, f32)).toEqualTypeOf<api.LinearSolution<Float32Array>>();
   expectTypeOf((await solve(op32, wide32, { preconditioner: op32, x0: f32 })).x).toEqualTypeOf<F32>();
@@ -180,6 +191,25 @@ export const values: { [Name in Exclude<keyof Api, 'default'>]: () => unknown } 
   empiricalFisherSync: () => tc.empiricalFisherSync(loss64, { per: 'row', center: true }),
   fisher: () => ofLoss(tc.fisher, tc.fisherSync),
   fisherSync: () => tc.fisherSync(loss64, { mcSamples: 2, seed: 1n }),
+  kfac: () => factored(tc.kfac, tc.kfacSync),
+  kfacSync: () => tc.kfacSync(loss64, { fisher: 'mc', mcSamples: 2, seed: 1n }),
+  ekfac: () => factored(tc.ekfac, tc.ekfacSync),
+  ekfacSync: () => tc.ekfacSync(loss64, { approximation: 'reduce', others: 'diagonal' }),
+  KroneckerOperator: async () => {
+    const op = {} as api.KroneckerOperator<Float32Array>;
+    expectTypeOf(op).toExtend<api.LinearOperator<Float32Array>>();
+    expectTypeOf(await op.inverse({ damping: 1, method: 'pi' })).toEqualTypeOf<typeof op>();
+    expectTypeOf(await op.logdet({ damping: 1 })).toEqualTypeOf<number>();
+    expectTypeOf(op.traceSync()).toEqualTypeOf<number>();
+    expectTypeOf(op.frobeniusNormSync()).toEqualTypeOf<number>();
+    const { eigenvalues, eigenvectors } = await op.eigh();
+    expectTypeOf(eigenvalues).toEqualTypeOf<F32>();
+    expectTypeOf(eigenvectors).toEqualTypeOf<Operator<Float32Array>>();
+    // @ts-expect-error no such method
+    op.inverse({ method: 'best' });
+    // @ts-expect-error only the factories make one
+    new tc.KroneckerOperator();
+  },
   lossAndGradient: async () =>
     expectTypeOf(await tc.lossAndGradient(loss32)).toEqualTypeOf<{ loss: number; gradient: F32 }>(),
   lossAndGradientSync: () => expectTypeOf(tc.lossAndGradientSync(loss64).gradient).toEqualTypeOf<F64>(),

@@ -14,11 +14,23 @@
 namespace tc {
 namespace {
 
-/// A factor from its sums, which are zero where nothing was added.
-Factor factorOf(const at::Tensor& sum, double scale, int64_t groups, int64_t size,
+/// Elements that are scaled between two looks at the stop token.
+constexpr int64_t kScaledAtOnce = int64_t{1} << 24;
+
+/// A factor of sums, which are zero where nothing was added.
+Factor factorOf(const at::Tensor& sum, int64_t groups, int64_t size,
                 const at::TensorOptions& options) {
   if (!sum.defined()) return Factor::diagonal(at::zeros({groups, size}, options));
-  return sum.dim() == 2 ? Factor::diagonal(sum * scale) : Factor::full(sum * scale);
+  return sum.dim() == 2 ? Factor::diagonal(sum) : Factor::full(sum);
+}
+
+/// Divides a sum by its weight, in place: factors may take most of the memory.
+void takeMean(const FactorSums& sums, const StopToken& stop) {
+  if (!sums.input.defined() || sums.weight <= 0) return;
+  const at::Tensor elements = sums.input.view({-1});
+  forEachChunk(elements.numel(), kScaledAtOnce, stop, [&](int64_t begin, int64_t end) {
+    elements.narrow(0, begin, end - begin).div_(sums.weight);
+  });
 }
 
 /// The factors of block i.
@@ -28,23 +40,25 @@ KroneckerBlock factored(const Point& point, const Plan& plan, const FactorSums& 
   if (!block.layer) {
     const Factor one = Factor::diagonal(at::ones({block.groups, 1}, options));
     const bool wide = block.cols > 1;
-    return {block, one, factorOf(sums.output, 1, block.groups, block.cols, options),
+    return {block, one, factorOf(sums.output, block.groups, block.cols, options),
             /*meanIsLeft=*/wide, /*weight=*/0};
   }
   const bool inputFirst = plan.layers.layers[i].uses.front().inputFirst;
   const auto [in, out] =
       inputFirst ? std::pair(block.rows, block.cols) : std::pair(block.cols, block.rows);
-  const double share = sums.weight > 0 ? 1 / sums.weight : 0;
-  return {block, factorOf(sums.input, share, block.groups, in, options),
-          factorOf(sums.output, 1, block.groups, out, options), inputFirst, sums.weight};
+  return {block, factorOf(sums.input, block.groups, in, options),
+          factorOf(sums.output, block.groups, out, options), inputFirst, sums.weight};
 }
 
 }  // namespace
 
-KroneckerPtr kfac(const Point& point, const Plan& plan, const std::vector<FactorSums>& sums) {
+KroneckerPtr kfac(const Point& point, const Plan& plan, const std::vector<FactorSums>& sums,
+                  const StopToken& stop) {
   std::vector<KroneckerBlock> blocks;
-  for (size_t i = 0; i < plan.blocks.size(); ++i)
+  for (size_t i = 0; i < plan.blocks.size(); ++i) {
+    takeMean(sums[i], stop);
     blocks.push_back(factored(point, plan, sums[i], i));
+  }
   return kroneckerOperator(std::move(blocks), point.params.numel(), point.params.options());
 }
 
@@ -128,9 +142,9 @@ Parts partsOf(const OperatorRequest& request, const StopToken& stop) {
 }
 
 KroneckerPtr kfacOf(const OperatorRequest& request, const Parts& parts, const StopToken& stop) {
-  return kfac(
-      request.point, parts.plan,
-      factorSums(request.point, parts.plan, parts.gradients, request.options.chunkSize, stop));
+  const auto sums =
+      factorSums(request.point, parts.plan, parts.gradients, request.options.chunkSize, stop);
+  return kfac(request.point, parts.plan, sums, stop);
 }
 
 OperatorPtr makeKfac(const OperatorRequest& request, const StopToken& stop) {

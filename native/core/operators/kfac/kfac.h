@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/operators/kfac/diagonals.h"
 #include "core/operators/kfac/kronecker.h"
 #include "core/operators/kfac/sums.h"
 
@@ -9,7 +10,9 @@ namespace tc {
 /// gaussNewton, fisher or empiricalFisher (Martens & Grosse 2015, "Optimizing neural networks with
 /// Kronecker-factored approximate curvature"; of convolutions Grosse & Martens 2016); exact
 /// diagonals or blocks of other parameters.
-KroneckerPtr kfac(const Point& point, const Plan& plan, const std::vector<FactorSums>& sums);
+/// Takes over the memory of the sums.
+KroneckerPtr kfac(const Point& point, const Plan& plan, const std::vector<FactorSums>& sums,
+                  const StopToken& stop);
 
 /// The eigenvectors of `basis`, of the same plan, with the eigenvalues that are nearest the matrix
 /// itself (George et al. 2018): for layers the diagonal of QᵀFQ. Blocks that are exact keep theirs,
