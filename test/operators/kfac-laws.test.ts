@@ -15,6 +15,7 @@ import {
   type LossProblem,
   Model,
   nn,
+  profile,
   type Tensor,
 } from '../../lib/index.ts';
 import { relativeError } from '../support/models.ts';
@@ -254,6 +255,25 @@ describe('unchanged', () => {
     ).toBeLessThan(1e-12);
     await expect(kfac({ ...rest, batches: [] })).rejects.toThrow(/at least one row/);
   });
+});
+
+it('takes rows together, as many operators for four of them as for forty', async () => {
+  const operators = async (rows: number) => {
+    const layers = [
+      nn.conv2d(1, 2, 2),
+      nn.gelu(),
+      nn.flatten(),
+      nn.linear(8, 4),
+      nn.layerNorm([4]),
+      nn.linear(4, 3),
+    ];
+    const problem = classes(layers, randn(rows, 1, 3, 3), 3);
+    const { profile: seen } = await profile(() => ekfac(problem, { others: 'block' }));
+    return seen.events().filter(({ name }) => name === 'aten::bmm' || name.startsWith('aten::baddbmm'))
+      .length;
+  };
+  expect(await operators(4)).toBeGreaterThan(0);
+  expect(await operators(40)).toBe(await operators(4));
 });
 
 describe('made of operators that vmap does not know', () => {

@@ -67,11 +67,11 @@ RowGraph::RowGraph(const Point& point, int64_t begin, int64_t end, const Sources
 std::vector<at::Tensor> RowGraph::gradients(const at::Tensor& cotangent) {
   std::vector<at::Tensor> found(sources_.size());
   if (!y_.requires_grad()) return found;
+  at::Tensor u = cotangent;
+  if (vmap_) u = functorch::makeBatched(u.unsqueeze(1), 0, vmap_->level());
   outside_.reset();
   {
     const at::AutoGradMode recorded(true);
-    at::Tensor u = cotangent;
-    if (vmap_) u = functorch::makeBatched(u.unsqueeze(1), 0, vmap_->level());
     std::vector<at::Tensor> reachable;
     for (const at::Tensor& source : sources_) {
       if (source.requires_grad()) reachable.push_back(source);

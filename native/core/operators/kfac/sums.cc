@@ -30,7 +30,8 @@ void addOuter(at::Tensor& sum, const at::Tensor& x, const at::Tensor& weights,
   if (first) sum = at::empty({groups, size, size}, x.options());
   const at::Tensor right = x.transpose(0, 1) * weights.view({1, -1, 1});  // [g, m, d]
   const at::Tensor left = x.permute({1, 2, 0});
-  const int64_t rowWork = std::max<int64_t>(1, groups * x.size(0) * size);
+  // To write a row costs as much as some products with it.
+  const int64_t rowWork = std::max<int64_t>(1, groups * std::max<int64_t>(16, x.size(0)) * size);
   forEachChunk(size, std::max<int64_t>(1, kUninterrupted / rowWork), stop,
                [&](int64_t begin, int64_t end) {
                  const int64_t count = end - begin;
