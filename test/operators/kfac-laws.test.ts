@@ -21,7 +21,7 @@ import {
 import { relativeError } from '../support/models.ts';
 
 type Layers = Parameters<typeof Model.sequential>[0];
-type Given = LossProblem<Float64Array> & { x: Tensor; model: Model; params: Float64Array };
+type Given = LossProblem<Float64Array> & { x: Tensor; target: Tensor; model: Model; params: Float64Array };
 
 const draw = new Generator(5);
 const randn = (...shape: number[]) => draw.randn(shape, { dtype: 'float64' });

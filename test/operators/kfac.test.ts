@@ -52,7 +52,7 @@ async function modelsOf({ layers, files }: KfacCase): Promise<Model[]> {
   return layers === null ? loaded : [modelOf({ layers }), ...loaded];
 }
 
-function problemOf(each: KfacCase, model: Model): LossProblem<Float64Array> & { x: Tensor } {
+function problemOf(each: KfacCase, model: Model): LossProblem<Float64Array> & { x: Tensor; target: Tensor } {
   const x = tensorOf(each.x);
   // Files take integers of 64 bits.
   const wide = each.layers === null && each.x.integer === true;
