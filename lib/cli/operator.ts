@@ -1,13 +1,14 @@
 /** Operators of a model by name, and the options that say which and of what: one table for all commands. */
 import { type Command, Option } from 'commander';
-import type { LinearOperator, Model, ParameterVector, Tensor } from '../index.ts';
+import type { FloatArray, LinearOperator, Model, ParameterVector, Tensor } from '../index.ts';
 import * as library from '../index.ts';
-import { MODEL_OPERATORS, type ModelOperator } from '../operators/kinds.ts';
+import { MODEL_OPERATORS, type ModelOperator, type ModelOperatorRow } from '../operators/kinds.ts';
 import { LOSSES } from '../problem/losses.ts';
 import { floatsOf, readArray, readFloats } from './arrays.ts';
 import { UsageError } from './failure.ts';
 import { readModel } from './model-file.ts';
 import {
+  amount,
   choiceOption,
   chunkSizeOption,
   collected,
@@ -15,6 +16,9 @@ import {
   deviceOption,
   dtypeOption,
   engineOption,
+  type NamedValues,
+  namedValue,
+  oneOf,
   positiveInteger,
   requireOptions,
   threadsOption,
@@ -45,6 +49,8 @@ export interface OperatorOptions {
   dtype?: Dtype;
   operator: string;
   loss?: string;
+  lossOption?: NamedValues;
+  l2?: number;
   target?: string;
   reduction?: string;
   weights?: string;
@@ -69,11 +75,33 @@ interface OwnOption {
 const isOfLoss = (kind: ModelOperator) => MODEL_OPERATORS[kind].ofLoss;
 const isFisher = (kind: ModelOperator) => kind === 'fisher' || kind === 'empiricalFisher';
 
+const KINDS_WITH_L2 = KINDS.filter((kind) => (MODEL_OPERATORS[kind] as ModelOperatorRow).regularized);
+const LOSS_NAMES = Object.keys(LOSSES);
+const isModelFile = (text: string) => /\.(pt2|pt)$/i.test(text);
+
 const OWN: readonly OwnOption[] = [
   {
     name: 'loss',
     of: isOfLoss,
-    option: () => choiceOption('--loss <name>', 'compares outputs and targets', Object.keys(LOSSES)),
+    option: () =>
+      choiceOption(
+        '--loss <name>',
+        "compares outputs and targets, 'output' where the outputs are the loss; or a model of both (.pt2)",
+        LOSS_NAMES,
+      ).argParser((text) => (isModelFile(text) ? text : oneOf(LOSS_NAMES)(text))),
+  },
+  {
+    name: 'lossOption',
+    of: isOfLoss,
+    option: () =>
+      new Option('--loss-option <name=value>', 'of the loss, as in PyTorch: label-smoothing=0.1').argParser(
+        namedValue,
+      ),
+  },
+  {
+    name: 'l2',
+    of: (kind) => KINDS_WITH_L2.includes(kind),
+    option: () => new Option('--l2 <number>', 'λ of ½ λ Σ θ², added to the loss').argParser(amount),
   },
   {
     name: 'target',
@@ -170,8 +198,14 @@ export function checkOperatorOptions(
     const { long } = option();
     throw new UsageError(`${long} is not for --operator ${options.operator}, but for ${namesOf(of)}`);
   }
-  if (isOfLoss(kind) && (options.loss === undefined || options.target === undefined)) {
+  const { loss = '', lossOption, target } = options;
+  // A loss that is a model may take the outputs alone.
+  const isAlone = loss === 'output' || isModelFile(loss);
+  if (isOfLoss(kind) && (loss === '' || (target === undefined && !isAlone))) {
     throw new UsageError(`--operator ${options.operator} is that of a loss: give --loss and --target`);
+  }
+  if (lossOption !== undefined && isModelFile(loss)) {
+    throw new UsageError('--loss-option is not for a loss that is a model');
   }
   return kind;
 }
@@ -182,7 +216,8 @@ export interface GivenProblem {
   params: ParameterVector;
   x: Tensor | Tensor[];
   target?: Tensor;
-  loss?: string;
+  loss?: string | object;
+  l2?: number;
   reduction?: string;
 }
 
@@ -191,13 +226,32 @@ export async function readProblem(options: OperatorOptions): Promise<GivenProble
   const model = await readModel(options.model, options.trusted ?? false);
   const inputs = await Promise.all(options.x.map(readArray));
   const params = await parametersOf(model, inputs, options);
-  const { loss, reduction, target } = options;
+  const { loss, l2, reduction, target } = options;
   return {
     ...{ model, params, x: inputs.length === 1 ? inputs[0]! : inputs },
-    ...(loss !== undefined && { loss }),
+    ...(loss !== undefined && { loss: await readLoss(loss, options) }),
+    ...(l2 !== undefined && { l2 }),
     ...(reduction !== undefined && { reduction }),
     ...(target !== undefined && { target: await readArray(target) }),
   };
+}
+
+/** A loss by its name, with its options where there are some, or as a model. */
+async function readLoss(loss: string, { lossOption, trusted = false }: OperatorOptions) {
+  if (isModelFile(loss)) return readModel(loss, trusted);
+  if (lossOption === undefined) return loss;
+  const values = Object.entries(lossOption).map(
+    async ([name, value]) => [name, await optionValue(value)] as const,
+  );
+  return { name: loss, ...Object.fromEntries(await Promise.all(values)) };
+}
+
+/** `true`, a number, or the array in a file. */
+async function optionValue(text: string): Promise<boolean | number | FloatArray | Tensor> {
+  if (text === 'true' || text === 'false') return text === 'true';
+  if (text.trim() !== '' && !Number.isNaN(Number(text))) return Number(text);
+  const array = await readArray(text);
+  return array.shape.length === 1 ? floatsOf(array, text) : array;
 }
 
 async function parametersOf(

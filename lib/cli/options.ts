@@ -40,6 +40,16 @@ export function collected(text: string, before: readonly string[] = []): string[
   return [...before, text];
 }
 
+export type NamedValues = Readonly<Record<string, string>>;
+
+/** `label-smoothing=0.1`, which may be given several times, with names in camel case. */
+export function namedValue(text: string, before: NamedValues = {}): NamedValues {
+  const [, name, value] = /^([A-Za-z][\w-]*)=(.+)$/s.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new InvalidArgumentError('Expected NAME=VALUE.');
+  const camel = name.replace(/[-_](\w)/g, (_, letter: string) => letter.toUpperCase());
+  return { ...before, [camel]: value };
+}
+
 /** A parser of one of these names; of another it says the nearest. */
 export function oneOf<Name extends string>(names: readonly Name[]): (text: string) => Name {
   return (text) => {

@@ -1,12 +1,15 @@
 /** `matvec` with every operator, on a linear model for which all of them are known. */
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { operatorName } from '../../lib/cli/operator.ts';
 import { MODEL_OPERATORS, type ModelOperator } from '../../lib/operators/kinds.ts';
 import { filesOf, npy, safetensors } from './files.ts';
 
 const LOSS = ['--loss', 'mse', '--target', 'target.npy'];
+
+const huber = (...more: string[]) => ['--loss', 'huber', '--target', 'target.npy', ...more];
 
 /**
  * With J = [[1, 2, 1], [3, 4, 1]] and v = [1, -1, ½], J v = [-½, -½] and JᵀJ v = [-2, -3, -1]. The squared error of two
@@ -25,6 +28,12 @@ const PRODUCTS: readonly [name: string, options: string[], v: string, product: n
   ['gauss-newton', [...LOSS, '--reduction', 'sum'], 'v.npy', [-4, -6, -2]],
   ['hessian', LOSS, 'v.npy', [-2, -3, -1]],
   ['empirical-fisher', LOSS, 'v.npy', [-1, -1.5, -0.5]],
+  ['hessian', [...LOSS, '--l2', '0.5'], 'v.npy', [-1.5, -3.5, -0.75]],
+  // A parabola of half the height, and a line beyond delta.
+  ['hessian', huber(), 'v.npy', [-1, -1.5, -0.5]],
+  ['hessian', huber('--loss-option', 'delta=0.25'), 'v.npy', [0, 0, 0]],
+  // The outputs are the loss: half of Σ Jᵢ Jᵢᵀ.
+  ['empirical-fisher', ['--loss', 'output'], 'v.npy', [-1, -1.5, -0.5]],
 ];
 
 const MORE = {
@@ -61,6 +70,28 @@ it('fisher: its mean over many draws is Gauss–Newton, and the seed decides', a
   const first = await fisher('first.npy', '--seed', '1');
   expect(await fisher('again.npy', '--seed', '1')).toEqual(first);
   expect(await fisher('other.npy', '--seed', '2')).not.toEqual(first);
+});
+
+it('a loss that is a model: squared errors of each row, four times their mean', async () => {
+  const numbers = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i));
+  const { on, array } = await filesOf({
+    'model.json': JSON.stringify({ layers: [['linear', 2, 4]] }),
+    'params.npy': npy(numbers(12), [12]),
+    'v.npy': npy(numbers(12), [12]),
+    'target.npy': npy(new Float32Array(8), [2, 4]),
+  });
+  const hessian = async (loss: string) => {
+    const args = ['--operator', 'hessian', '--loss', loss, '--target', 'target.npy', '--v', 'v.npy'];
+    expect((await on('matvec', ...args, '--out', 'out.npy')).stderr).toBe('');
+    return (await array('out.npy')).data;
+  };
+  const rows = fileURLToPath(new URL('../fixtures/losses/squared-rows.pt2', import.meta.url));
+  const mean = await hessian('mse');
+  expect(Math.max(...mean.map(Math.abs))).toBeGreaterThan(0.1);
+  expectNear(
+    await hessian(rows),
+    mean.map((each) => 4 * each),
+  );
 });
 
 it('every operator of the table is among them', () => {
@@ -130,6 +161,9 @@ describe('options that do not fit together are wrong usage', () => {
     [['--operator', 'hessian'], /--operator hessian is that of a loss: give --loss and --target/],
     [['--operator', 'hessian', '--loss', 'mse'], /give --loss and --target/],
     [['--loss', 'mse'], /--loss is not for --operator gramian, but for gauss-newton, hessian/],
+    [['--operator', 'fisher', ...LOSS, '--l2', '1'], /--l2 is not for --operator fisher/],
+    [['--operator', 'hessian', ...huber('--loss-option', 'delta')], /Expected NAME=VALUE/],
+    [['--operator', 'hessian', '--loss', 'm.pt2', '--loss-option', 'a=1'], /not for a loss that is a model/],
     [['--operator', 'hessian', ...LOSS, '--center'], /--center is not for --operator hessian/],
     [['--operator', 'hessian', ...LOSS, '--mc-samples', '2'], /--mc-samples is not for .* but for fisher/],
     [['--operator', 'ntk', '--method', 'dense'], /--method dense is for --operator gramian/],
