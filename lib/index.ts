@@ -21,7 +21,9 @@ export type { ApplyOptions, Engine, OutOption, ProductOptions, WholeOptions } fr
 export { type ConfigureOptions, configure, type Settings } from './configure.ts';
 export { type ErrorCode, TorchCurvatureError } from './errors.ts';
 export type { LoadOptions } from './model/files/index.ts';
+export { loadNpy, saveNpy } from './model/files/npy.ts';
 export { loadSafetensors } from './model/files/safetensors.ts';
+export { type SaveSafetensorsOptions, saveSafetensors } from './model/files/save-safetensors.ts';
 export type { FileSource } from './model/files/source.ts';
 export { Generator, type NormalOptions, type UniformOptions } from './model/generator.ts';
 export { type InitOptions, type Inputs, Model, type Parameter } from './model/model.ts';

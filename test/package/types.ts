@@ -273,6 +273,12 @@ export const values: { [Name in Exclude<keyof Api, 'default'>]: () => unknown } 
     expectTypeOf(new tc.TorchCurvatureError('ERR_DISPOSED', '').code).toEqualTypeOf<api.ErrorCode>(),
   configure: () => expectTypeOf(tc.configure({ threads: 2 })).toEqualTypeOf<api.Settings>(),
   info: () => expectTypeOf(tc.info()).toEqualTypeOf<api.Info>(),
+  loadNpy: () => expectTypeOf(tc.loadNpy('x.npy')).toEqualTypeOf<Promise<api.Tensor>>(),
+  saveNpy: () => expectTypeOf(tc.saveNpy('x.npy', f32)).toEqualTypeOf<Promise<void>>(),
+  saveSafetensors: () =>
+    expectTypeOf(tc.saveSafetensors('x.safetensors', model.unflatten(f32), { model })).toEqualTypeOf<
+      Promise<void>
+    >(),
   loadSafetensors: () =>
     expectTypeOf(tc.loadSafetensors('file')).resolves.toEqualTypeOf<Record<string, api.TypedArray>>(),
   nn: () => expectTypeOf(tc.nn.linear(1, 2, { bias: false })).toEqualTypeOf<api.Layer>(),

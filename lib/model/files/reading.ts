@@ -19,7 +19,8 @@ export interface ReadLimits {
 
 export const READ_LIMITS = new OptionNames<ReadLimits>({ maxBytes: true, maxMemory: true, maxNesting: true });
 
-const MOST_BYTES = 2 ** 34;
+/** Of a file; writers make none that readers refuse. */
+export const MOST_BYTES = 2 ** 34;
 const MEMORY_ALLOWANCE = 2 ** 30;
 /** More than the worst JSON takes, which becomes empty objects. */
 const MEMORY_PER_BYTE = 32;

@@ -5,13 +5,14 @@
 import { endianness } from 'node:os';
 import { allocated, type Tensor, type TypedArray } from '../../arrays.ts';
 import { damaged, unsupported } from './failure.ts';
+import { half } from './half.ts';
 import { asCount, asList, asObject, asString, type Json, parseJson } from './json.ts';
 import { READ_LIMITS, type Reading, type ReadLimits } from './reading.ts';
 import { type FileSource, readSource } from './source.ts';
 import { copyBytes } from './turns.ts';
 
 /** The format's own limit. */
-const LARGEST_HEADER = 100_000_000;
+export const LARGEST_HEADER = 100_000_000;
 
 interface Kind {
   size: number;
@@ -137,16 +138,6 @@ async function read(
     if (i % PIECE === PIECE - 1) await reading.pass();
   }
   return { data: array, shape };
-}
-
-/** IEEE 754 half precision: 1 bit sign, 5 bits exponent, 10 bits fraction. */
-function half(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
 const word = new DataView(new ArrayBuffer(4));

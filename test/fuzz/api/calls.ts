@@ -53,6 +53,22 @@ const solver = () => ({
 const convolution = () => ({ stride: 1, padding: 0, dilation: 1, groups: 1, bias: true });
 const header = Buffer.from('{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}');
 const safetensors = () => Uint8Array.of(header.length, 0, 0, 0, 0, 0, 0, 0, ...header, 0, 0, 128, 63);
+const npy = () => {
+  const text = "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }";
+  return Uint8Array.of(
+    0x93,
+    ...Buffer.from('NUMPY'),
+    1,
+    0,
+    text.length,
+    0,
+    ...Buffer.from(text),
+    0,
+    0,
+    128,
+    63,
+  );
+};
 const profiled = () => ({
   activities: ['cpu'],
   recordShapes: true,
@@ -74,6 +90,10 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
   tensor: [() => [floats(4), [2, 2]]],
   linearize: [() => [problem(), how()]],
   loadSafetensors: [() => [safetensors(), { maxBytes: 1000 }], () => ['nowhere.safetensors']],
+  loadNpy: [() => [npy(), { maxBytes: 1000 }], () => ['nowhere.npy']],
+  // No file of a fuzzer's making should come to be: there is no such folder.
+  saveNpy: [() => ['nowhere/x.npy', floats(2)], () => ['nowhere/x.npy', x()]],
+  saveSafetensors: [() => ['nowhere/x.safetensors', { w: x() }, { model, metadata: { by: 'fuzzer' } }]],
   customOperator: [() => [custom()]],
   denseOperator: [() => [matrix(), { symmetric: true, device: 'cpu' }]],
   diagonalOperator: [() => [floats(3), { device: 'cpu' }]],

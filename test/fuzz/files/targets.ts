@@ -5,7 +5,7 @@
 import { RunFailure } from '../../../lib/cli/failure.ts';
 import { parseNpy } from '../../../lib/cli/npy.ts';
 import { ERROR_CODES } from '../../../lib/errors.ts';
-import { loadSafetensors, Model } from '../../../lib/index.ts';
+import { loadNpy, loadSafetensors, Model } from '../../../lib/index.ts';
 import { Reading } from '../../../lib/model/files/reading.ts';
 import { checkNesting } from '../../../lib/model/files/script-nesting.ts';
 import { Archive } from '../../../lib/model/files/zip.ts';
@@ -47,4 +47,8 @@ export const nesting = reader((bytes) =>
 /** A whole file, or its header alone, whose length is then right. */
 export const safetensors = reader((bytes) => loadSafetensors(bytes[0] === BRACE ? framed(bytes) : bytes));
 
-export const npy = reader((bytes) => parseNpy(bytes, 'array.npy'));
+/** By the package, and by the command line. */
+export const npy = reader(async (bytes) => {
+  await reader(loadNpy)(bytes);
+  parseNpy(bytes, 'array.npy');
+});

@@ -1,0 +1,95 @@
+/** Writes what safetensors.ts reads. */
+import { checkTypedArray, describe, type Tensor, type TypedArray, tensor } from '../../arrays.ts';
+import { outOfRange, TorchCurvatureError, wrongType } from '../../errors.ts';
+import { OptionNames, record } from '../../options.ts';
+import { LARGEST_HEADER } from './safetensors.ts';
+import { checkPath, littleEndian, writeWhole } from './write-file.ts';
+
+/** Of `saveSafetensors`. */
+export interface SaveSafetensorsOptions {
+  /** Whose parameters flat arrays are: they are stored in its shapes, as PyTorch's `load_state_dict` needs them. */
+  model?: { readonly parameters: readonly { readonly name: string; readonly shape: readonly number[] }[] };
+  /** Words to keep with the file. */
+  metadata?: Readonly<Record<string, string>>;
+}
+
+const OPTIONS = new OptionNames<SaveSafetensorsOptions>({ model: true, metadata: true });
+
+const TYPES: Readonly<Record<string, string>> = {
+  Float64Array: 'F64',
+  Float32Array: 'F32',
+  BigInt64Array: 'I64',
+  Int32Array: 'I32',
+};
+
+/** Large elements first, so that all are aligned; then by name: the order, and the bytes, of Hugging Face's library. */
+const ORDER = ['I64', 'F64', 'F32', 'I32'];
+
+/**
+ * Writes arrays by name to a safetensors file, as `loadSafetensors` and Hugging Face's library read it: tensors, or flat
+ * arrays, which have the shape [n] unless `model` knows their name. The file is there as a whole or not at all: whoever
+ * reads it meanwhile finds what was there before.
+ *
+ * @throws TypeError, RangeError for what is no tensor, or larger than the format or its readers allow
+ * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH`, `ERR_DTYPE_MISMATCH`, `ERR_DETACHED_BUFFER`
+ */
+export async function saveSafetensors(
+  path: string,
+  tensors: Readonly<Record<string, Tensor | TypedArray>>,
+  options?: SaveSafetensorsOptions,
+): Promise<void> {
+  checkPath(path);
+  const { model, metadata } = OPTIONS.read(options);
+  const shapes = new Map(model?.parameters.map(({ name, shape }) => [name, shape]));
+  const entries: Record<string, object> = Object.create(null);
+  if (metadata !== undefined) entries.__metadata__ = words(metadata);
+  const stored = Object.entries(record(tensors, 'tensors')).map(([name, value]) => {
+    if (name === '__metadata__')
+      throw outOfRange("'__metadata__' is no name of a tensor: see the option metadata");
+    const { data, shape } = named(name, value, shapes.get(name));
+    return { name, dtype: TYPES[data[Symbol.toStringTag]]!, shape, bytes: littleEndian(data) };
+  });
+  stored.sort((a, b) => ORDER.indexOf(a.dtype) - ORDER.indexOf(b.dtype) || (a.name < b.name ? -1 : 1));
+  let begin = 0;
+  for (const { name, dtype, shape, bytes } of stored) {
+    const end = begin + bytes.length;
+    entries[name] = { dtype, shape, data_offsets: [begin, end] };
+    begin = end;
+  }
+  await writeWhole(path, [framed(JSON.stringify(entries)), ...stored.map(({ bytes }) => bytes)]);
+}
+
+function named(name: string, value: unknown, shape: readonly number[] | undefined): Tensor {
+  try {
+    if (!ArrayBuffer.isView(value)) {
+      const { data, shape } = record(value, 'it') as Tensor;
+      return tensor(data, shape);
+    }
+    checkTypedArray(value, 'it');
+    return tensor(value, shape ?? [value.length]);
+  } catch (error) {
+    const { message, code } = error as TorchCurvatureError;
+    if (error instanceof TorchCurvatureError) throw new TorchCurvatureError(code, `${name}: ${message}`);
+    throw wrongType(`${name}: ${message}`);
+  }
+}
+
+function words(metadata: unknown): Record<string, string> {
+  const entries = Object.entries(record(metadata, 'metadata'));
+  for (const [name, word] of entries)
+    if (typeof word !== 'string')
+      throw wrongType(`metadata.${name} should be a string, got ${describe(word)}`);
+  return Object.fromEntries(entries) as Record<string, string>;
+}
+
+/** The header behind its length, filled up so that the data begin at a multiple of 8 bytes. */
+function framed(header: string): Uint8Array {
+  const text = Buffer.from(header);
+  const length = Math.ceil(text.length / 8) * 8;
+  if (length > LARGEST_HEADER)
+    throw outOfRange(`the names and shapes take ${length} bytes; ${LARGEST_HEADER} are the most`);
+  const bytes = Buffer.alloc(8 + length, ' ');
+  bytes.writeBigUInt64LE(BigInt(length));
+  bytes.set(text, 8);
+  return bytes;
+}

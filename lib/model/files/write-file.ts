@@ -1,0 +1,55 @@
+/** Files that are there as a whole or not at all. */
+import { randomBytes } from 'node:crypto';
+import { chmod, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { endianness } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { describe, type TypedArray } from '../../arrays.ts';
+import { outOfRange, wrongType } from '../../errors.ts';
+import { bufferOf, lengthOf } from '../../foreign.ts';
+import { MOST_BYTES } from './reading.ts';
+import { pieces } from './turns.ts';
+
+/**
+ * Writes a file of these parts: into a new one beside it, which takes its place once all of it is on the disk. Whoever
+ * reads the file meanwhile, or after a failure at any moment, finds what was there before. A link is followed, and an
+ * existing file's permissions stay.
+ *
+ * @throws RangeError for more bytes than are read, or where something else than a file stands there; errors of Node.js
+ * (`ENOENT`, `EACCES`, `ENOSPC`, …) as they are
+ */
+export async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<void> {
+  const size = parts.reduce((sum, part) => sum + part.length, 0);
+  if (size > MOST_BYTES)
+    throw outOfRange(`${path} would have ${size} bytes; at most ${MOST_BYTES} are read back`);
+  const target = await realpath(path).catch(() => path);
+  const there = await stat(target).catch(() => undefined);
+  if (there !== undefined && !there.isFile()) throw outOfRange(`${path} is no regular file`);
+  const draft = join(dirname(target), `.${basename(target).slice(0, 200)}.${randomBytes(6).toString('hex')}`);
+  try {
+    const file = await open(draft, 'wx');
+    try {
+      for (const part of parts) for (const piece of pieces(part)) await file.writeFile(piece);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (there !== undefined) await chmod(draft, there.mode);
+    await rename(draft, target);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+}
+
+/** @throws TypeError */
+export function checkPath(path: unknown): asserts path is string {
+  if (typeof path !== 'string') throw wrongType(`path should be a string, got ${describe(path)}`);
+}
+
+/** A copy of the elements' bytes as files hold them: the caller may change the array while it is written. */
+export function littleEndian(array: TypedArray): Uint8Array {
+  const size = lengthOf(array) * array.BYTES_PER_ELEMENT;
+  const bytes = Buffer.from(new Uint8Array(bufferOf(array), array.byteOffset, size));
+  if (endianness() === 'LE') return bytes;
+  return array.BYTES_PER_ELEMENT === 8 ? bytes.swap64() : bytes.swap32();
+}
