@@ -177,6 +177,14 @@ describe('options that do not fit together are wrong usage', () => {
   });
 });
 
+it("the loss 'output' asks for no target", async () => {
+  const { on } = await filesOf();
+  const options = ['--operator', 'gauss-newton', '--loss', 'output', '--v', 'v.npy', '--out', 'out.npy'];
+  const { code, stderr } = await on('matvec', ...options);
+  expect(stderr).toMatch(/the loss 'output'/); // which has no such matrix
+  expect(code).toBe(1);
+});
+
 describe('a result is there as a whole or not at all', () => {
   it('takes the place of what was there, with its permissions', async () => {
     const { on, array, folder } = await filesOf({ 'out.npy': 'before' });

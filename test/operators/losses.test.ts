@@ -349,6 +349,20 @@ describe('targets that do not fit cross_entropy', () => {
     }
   });
 
+  it('an index to ignore may need more bits than the targets have', () => {
+    for (const ignoreIndex of [2 ** 40, -(2 ** 50)]) {
+      const target: Tensor = { data: Int32Array.of(0, 1, 2, 3, 0), shape: [rows] };
+      const plain = given({ name: 'cross_entropy' }, target);
+      const problem = given({ name: 'cross_entropy', ignoreIndex }, target);
+      expect(lossAndGradientSync(problem)).toEqual(lossAndGradientSync(plain));
+      for (const make of [fisherSync, ...Object.values(OPERATORS)]) {
+        using op = make(problem);
+        using other = make(plain);
+        expect(op.toDenseSync()).toEqual(other.toDenseSync());
+      }
+    }
+  });
+
   it('all ignored, by any index, and all of weight 0: a mean of NaN, derivatives of 0', async () => {
     for (const problem of [
       given({ name: 'cross_entropy', ignoreIndex: 2, weight: f64(1, 2, 3, 4), labelSmoothing: 0.1 }, hard(2)),

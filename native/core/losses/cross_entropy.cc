@@ -68,16 +68,16 @@ class CrossEntropy : public Loss {
     }
     const at::Tensor counted = countedData(target);
     if (!weight_.defined()) return static_cast<double>(counted.sum().item<int64_t>());
-    const at::Tensor classes = target.masked_select(counted).to(at::kLong);
+    const at::Tensor classes = indicesOf(target).masked_select(counted);
     return weight_.index_select(0, classes).sum(at::kDouble).item<double>();
   }
   std::optional<int64_t> datumAxis(const at::Tensor&) const override { return 1; }
   at::Tensor countedData(const at::Tensor& target) const override {
-    return hasProbabilities(target) ? at::Tensor() : target != ignored_;
+    return hasProbabilities(target) ? at::Tensor() : indicesOf(target) != ignored_;
   }
 
   at::Tensor rowValues(const at::Tensor& y, const at::Tensor& target) const override {
-    const at::Tensor given = hasProbabilities(target) ? target : target.to(at::kLong);
+    const at::Tensor given = hasProbabilities(target) ? target : indicesOf(target);
     return at::cross_entropy_loss(y, given, weight_, at::Reduction::None, ignored_, smoothing_)
         .reshape({y.size(0), -1})
         .sum(1);
@@ -124,6 +124,8 @@ class CrossEntropy : public Loss {
   }
 
  private:
+  /// In 64 bits, which an index to ignore may need.
+  static at::Tensor indicesOf(const at::Tensor& target) { return target.to(at::kLong); }
   static bool hasProbabilities(const at::Tensor& target) { return target.is_floating_point(); }
 
   void checkClasses(const at::Tensor& y, const at::Tensor& target, at::IntArrayRef expected) const {
@@ -137,11 +139,12 @@ class CrossEntropy : public Loss {
                                             " for an output of shape " + describeShape(y.sizes()) +
                                             ", got " + describeShape(target.sizes()));
     }
-    const at::Tensor wrong = ((target < 0) | (target >= y.size(1))) & (target != ignored_);
+    const at::Tensor indices = indicesOf(target);
+    const at::Tensor wrong = ((indices < 0) | (indices >= y.size(1))) & (indices != ignored_);
     if (wrong.any().item<bool>()) {
       throw Error("ERR_INVALID_ARGUMENT",
                   "target has the class " +
-                      std::to_string(target.masked_select(wrong)[0].item<int64_t>()) +
+                      std::to_string(indices.masked_select(wrong)[0].item<int64_t>()) +
                       ", the model's output has classes 0 to " + std::to_string(y.size(1) - 1));
     }
   }
@@ -163,7 +166,7 @@ class CrossEntropy : public Loss {
 
   /// Class indices that exist, [N, 1, d…]; those that are ignored are 0.
   at::Tensor classesOf(const at::Tensor& target) const {
-    const at::Tensor classes = target.to(at::kLong);
+    const at::Tensor classes = indicesOf(target);
     return at::where(classes == ignored_, at::zeros_like(classes), classes).unsqueeze(1);
   }
   /// w_t of classes [N, 1, d…].

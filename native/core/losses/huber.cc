@@ -3,6 +3,8 @@
 #include <ATen/ops/smooth_l1_loss.h>
 #include <ATen/ops/where.h>
 
+#include <limits>
+
 #include "core/losses/elementwise.h"
 #include "core/runtime/error.h"
 
@@ -61,9 +63,10 @@ class SmoothL1 : public ClippedSquare {
 
 LossPtr makeSmoothL1(const LossOptions& options) {
   const double beta = options.number("beta", 1);
-  if (beta > 0) return std::make_shared<const SmoothL1>(beta);
-  if (beta == 0) return makeLoss("l1");  // as PyTorch does
-  throw Error("ERR_INVALID_ARGUMENT", "the loss's beta should not be negative");
+  if (!(beta >= 0)) throw Error("ERR_INVALID_ARGUMENT", "the loss's beta should not be negative");
+  // As PyTorch does for 0; the reciprocal of a smaller one would not be finite in float32.
+  if (beta < std::numeric_limits<float>::min()) return makeLoss("l1");
+  return std::make_shared<const SmoothL1>(beta);
 }
 
 const Rows<LossMaker> kRows(losses(), {{"huber", lossOf<Huber>}, {"smooth_l1", makeSmoothL1}});
