@@ -15,9 +15,13 @@ async function shareOneCopy(): Promise<void> {
   await writeFile('dist/index.d.mts', "export * from './index.cjs';\n");
 }
 
+/** Packages with addons: a release installs them, a clone has none. */
+const external = [/^@torch-curvature\//];
+
 export default defineConfig([
   {
     entry: { index: 'lib/index.ts' },
+    external,
     format: ['cjs'],
     platform: 'node',
     target: 'node20',
@@ -30,6 +34,7 @@ export default defineConfig([
   {
     // With all that it imports: who uses the package as a library need not install what serves the command line.
     entry: { cli: 'lib/cli/main.ts' },
+    external,
     plugins: [inlineAssets, bundledLicenses],
     format: ['esm'],
     platform: 'node',

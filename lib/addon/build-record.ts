@@ -1,10 +1,9 @@
 /** What the build wrote down about the addon and its libtorch, and whether both are still as they were then. */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { findAltered, type Manifest } from '../../scripts/setup/manifest.mjs';
 import { TorchCurvatureError } from '../errors.ts';
-import { ROOT } from '../root.ts';
+import { REBUILD, whyMissing } from './mend.ts';
 
 /** What the build leaves beside the addon: which libtorch it was compiled and linked with. */
 export interface BuildRecord {
@@ -18,29 +17,22 @@ export interface BuildRecord {
   libraries: Manifest;
 }
 
-/** The script itself rather than a command of npm: that runs no scripts where these are switched off. */
-const SCRIPT = fileURLToPath(new URL('scripts/setup/build.mjs', ROOT));
-
-/** How every message about a damaged installation ends. */
-export const REBUILD = `run \`node "${SCRIPT}"\`, which finds or fetches libtorch and builds the addon`;
-
-/** @throws TorchCurvatureError `ERR_ADDON_MISSING` where there is no whole record, as the addon was not built to its end */
-export function readRecord(file: string): BuildRecord {
+/**
+ * @param libtorch where it lies, for the record of a package, which is written before anyone knows
+ * @throws TorchCurvatureError `ERR_ADDON_MISSING` where there is no whole record, as the addon was not built to its end
+ */
+export function readRecord(file: string, libtorch?: string): BuildRecord {
   try {
-    const record = JSON.parse(readFileSync(file, 'utf8')) as Partial<BuildRecord>;
+    const record = { path: libtorch, ...JSON.parse(readFileSync(file, 'utf8')) } as Partial<BuildRecord>;
     if (typeof record.path !== 'string' || !record.addon || !record.libraries)
       throw new TypeError('not a record');
     return record as BuildRecord;
   } catch (cause) {
     if (isRefusal(cause)) throw cause;
-    const what = isMissing(cause) ? 'was not built: there is no' : 'was not built to its end: damaged is';
-    throw new TorchCurvatureError(
-      'ERR_ADDON_MISSING',
-      `the native addon ${what} ${file}. To mend it, ${REBUILD}`,
-      {
-        cause,
-      },
-    );
+    const message = isMissing(cause)
+      ? whyMissing()
+      : `the native addon was not built to its end: damaged is ${file}. To mend it, ${REBUILD}`;
+    throw new TorchCurvatureError('ERR_ADDON_MISSING', message, { cause });
   }
 }
 
@@ -49,10 +41,10 @@ export function readRecord(file: string): BuildRecord {
  *
  * @throws TorchCurvatureError `ERR_ADDON_MISSING`
  */
-export function checkAddon(folder: string, { addon }: BuildRecord): void {
+export function checkAddon(folder: string, { addon }: BuildRecord, mend: string): void {
   const altered = findAltered(folder, addon);
   if (altered === undefined) return;
-  const message = `the native addon ${join(folder, altered.name)} ${altered.fault}: ${REBUILD}`;
+  const message = `the native addon ${join(folder, altered.name)} ${altered.fault}: ${mend}`;
   throw new TorchCurvatureError('ERR_ADDON_MISSING', message);
 }
 
@@ -61,31 +53,25 @@ export function checkAddon(folder: string, { addon }: BuildRecord): void {
  *
  * @throws TorchCurvatureError `ERR_LIBTORCH_MISSING`, `ERR_LIBTORCH_VERSION`
  */
-export function checkLibtorch(record: BuildRecord): void {
+export function checkLibtorch(record: BuildRecord, mend: string): void {
   const { path, version, libraries } = record;
-  if (!exists(path)) {
-    throw new TorchCurvatureError(
-      'ERR_LIBTORCH_MISSING',
-      `the addon was built with libtorch ${version} in ${path}, but that is missing: put it back, or ${REBUILD}`,
-    );
-  }
   const found = headerVersion(path);
-  if (found !== undefined) checkVersion(record, found);
+  if (found !== undefined) checkVersion(record, found, mend);
   const altered = findAltered(path, libraries);
   if (altered === undefined) return;
   throw new TorchCurvatureError(
     'ERR_LIBTORCH_MISSING',
     `${altered.name} of libtorch ${version} in ${path} ${altered.fault} since the addon was built: ` +
-      `put it back, or ${REBUILD}`,
+      `put it back, or ${mend}`,
   );
 }
 
 /** @throws TorchCurvatureError `ERR_LIBTORCH_VERSION` where another version was found than the addon was built for */
-export function checkVersion({ path, version }: BuildRecord, found: string): void {
-  if (release(found) === release(version)) return;
+export function checkVersion({ path, version }: BuildRecord, found: string, mend: string): void {
+  if (releaseOf(found) === releaseOf(version)) return;
   throw new TorchCurvatureError(
     'ERR_LIBTORCH_VERSION',
-    `the addon was built for libtorch ${version}, but ${path} holds version ${found}: ${REBUILD}`,
+    `the addon was built for libtorch ${version}, but ${path} holds version ${found}: ${mend}`,
   );
 }
 
@@ -121,6 +107,6 @@ function headerVersion(path: string): string | undefined {
 }
 
 /** `2.13.0` of `2.13.0+cpu`. */
-function release(version: string): string {
+export function releaseOf(version: string): string {
   return version.replace(/\+.*$/, '');
 }

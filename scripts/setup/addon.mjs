@@ -3,6 +3,7 @@ import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 
 import { createRequire } from 'node:module';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { SetupError } from './failure.mjs';
 import { withLock } from './lock.mjs';
 import { findAltered, isLibrary, recordFiles } from './manifest.mjs';
@@ -17,7 +18,8 @@ const STAMP = 'stamp';
 /** Lies in CMake's folder while it builds. */
 const BUILDING = 'building';
 const SOURCES = ['CMakeLists.txt', 'native'];
-const TOOLS = ['cmake-js', 'node-addon-api', 'node-api-headers'];
+/** Header files only: no program of npm's takes part in a build, and none fetches anything. */
+const HEADERS = ['node-addon-api', 'node-api-headers'];
 /** The most that one compiler takes on these sources. */
 const BYTES_PER_JOB = 1.5e9;
 /** Longer than a compiler takes to write one result. */
@@ -43,8 +45,8 @@ export async function buildAddon(
     libtorch,
     root,
     debug,
-    tools: await toolVersions(),
-    cxx: env.CXX ?? '',
+    headers: await headerVersions(),
+    cxx: [env.CXX ?? '', env.CXXFLAGS ?? ''],
     node: process.arch,
   };
   const stamp = await digest(root, SOURCES, configuration);
@@ -92,22 +94,26 @@ async function compile(root, folder, configuration, env) {
   const keyFile = join(folder, 'configured.json');
   const built = join(folder, 'Release', NAME);
   const jobs = parallelJobs();
-  const options = [
-    ...['--directory', root, '--out', folder, '--log-level', 'error', '--parallel', String(jobs)],
-    ...(configuration.debug ? ['--debug'] : []),
-    `--CDLIBTORCH=${configuration.libtorch.path}`,
-    `--CDNODE_ADDON_API_DIR=${packageFolder('node-addon-api')}`,
-  ];
+  const definitions = {
+    CMAKE_BUILD_TYPE: configuration.debug ? 'Debug' : 'Release',
+    CMAKE_CXX_FLAGS: ['-DBUILDING_NODE_EXTENSION', env.CXXFLAGS ?? ''].join(' ').trim(),
+    LIBTORCH: configuration.libtorch.path,
+    NODE_ADDON_API_DIR: packageFolder('node-addon-api'),
+    NODE_API_HEADERS_DIR: packageFolder('node-api-headers'),
+  };
   say(`Compiling the addon, ${jobs} file${jobs > 1 ? 's' : ''} at a time …`);
   if ((await readFile(keyFile, 'utf8').catch(() => '')) !== key) {
-    await cmakeJs('reconfigure', options, env);
+    // Anew: what CMake found for another compiler or generator does not count.
+    await rm(join(folder, 'CMakeCache.txt'), { force: true });
+    const defined = Object.entries(definitions).map(([name, value]) => `-D${name}=${value}`);
+    await cmake(['-S', root, '-B', folder, ...(await generator(env)), ...defined], env);
     await writeFile(keyFile, key);
   }
   await removeUnfinished(folder);
   await rm(built, { force: true });
   await writeFile(join(folder, BUILDING), '');
   try {
-    await cmakeJs('build', [...options, '--target', 'torch_curvature'], env);
+    await cmake(['--build', folder, '--target', 'torch_curvature', '--parallel', String(jobs)], env);
   } finally {
     await rm(join(folder, BUILDING));
   }
@@ -128,24 +134,27 @@ async function removeUnfinished(folder) {
 }
 
 /**
- * @param {'reconfigure' | 'build'} command
- * @param {string[]} options
+ * Ninja where there is one, unless CMAKE_GENERATOR asks for another.
  * @param {NodeJS.ProcessEnv} env
  */
-async function cmakeJs(command, options, env) {
-  const { MAKEFLAGS: _, MFLAGS: __, ...clean } = env; // those of a make around us (node-gyp's) are not for ours
-  const script = join(packageFolder('cmake-js'), 'bin', 'cmake-js');
-  const { code, output } = await run(process.execPath, [script, command, ...options], {
-    env: clean,
-    show: isTerminal(),
-    supervised: true,
-  });
+async function generator(env) {
+  if (env.CMAKE_GENERATOR || (await run('ninja', ['--version'], { env })).code !== 0) return [];
+  return ['-G', 'Ninja'];
+}
+
+/**
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} env
+ */
+async function cmake(args, env) {
+  const { MAKEFLAGS: _, MFLAGS: __, ...clean } = env; // those of a make around us are not for ours
+  const { code, output } = await run('cmake', args, { env: clean, show: isTerminal(), supervised: true });
   if (code === 0) return;
   say(output);
   throw new SetupError(
     /No space left/.test(output)
       ? 'The addon could not be compiled: the disk is full. Make room and run the same command again.'
-      : `The addon could not be compiled (cmake-js ${command}); the compiler's messages are above.`,
+      : `The addon could not be compiled (cmake ${args[0]}); the messages of CMake and the compiler are above.`,
   );
 }
 
@@ -173,8 +182,8 @@ async function install(built, release, libtorch, stamp) {
   await writeFile(join(release, STAMP), stamp);
 }
 
-async function toolVersions() {
-  const versions = TOOLS.map(async (name) => {
+async function headerVersions() {
+  const versions = HEADERS.map(async (name) => {
     const manifest = JSON.parse(await readFile(join(packageFolder(name), 'package.json'), 'utf8'));
     return [name, manifest.version];
   });
@@ -182,10 +191,13 @@ async function toolVersions() {
 }
 
 /**
- * Where npm put a package: beside this one or further up.
+ * Where the header files of a package lie: a release has them with the sources, as node-addon-api in `dependencies` would
+ * have some package managers install node-gyp; in a clone npm put it beside this package or further up.
  * @param {string} name
  */
 function packageFolder(name) {
+  const shipped = fileURLToPath(new URL(`../../native/headers/${name}`, import.meta.url));
+  if (existsSync(shipped)) return shipped;
   return dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
 }
 

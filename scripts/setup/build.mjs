@@ -1,7 +1,10 @@
 /**
- * Finds libtorch and builds the addon: `node scripts/setup/build.mjs [--debug]`. npm reaches it through binding.gyp when
- * the package is installed.
+ * Finds libtorch and builds the addon: `node scripts/setup/build.mjs [--debug]`. In an installed package what CMake leaves
+ * is deleted afterwards; in a clone it serves the next build.
  */
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildAddon } from './addon.mjs';
 import { runScript } from './failure.mjs';
@@ -11,4 +14,6 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 await runScript(async () => {
   await buildAddon(root, await resolveLibtorch(), { debug: process.argv.includes('--debug') });
+  if (!existsSync(join(root, '.git')))
+    await rm(join(root, 'build', 'cmake'), { recursive: true, force: true });
 });

@@ -1,6 +1,6 @@
 export interface FileRecord {
   bytes: number;
-  seconds: number;
+  seconds?: number;
   sha256: string;
 }
 export type Manifest = Record<string, FileRecord>;

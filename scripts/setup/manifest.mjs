@@ -12,7 +12,8 @@ const CHUNK_BYTES = 2 ** 20;
 /**
  * @typedef {object} FileRecord
  * @property {number} bytes
- * @property {number} seconds when it was last modified; whole ones, which archives and images keep
+ * @property {number} [seconds] when it was last modified; whole ones, which archives and images keep. Without it the size
+ * is all that is compared: of files in packages, whose digests the package manager has compared and whose times it changes
  * @property {string} sha256 in base64
  *
  * @typedef {Record<string, FileRecord>} Manifest by path relative to a folder
@@ -67,7 +68,8 @@ function faultOf(file, recorded) {
   }
   if (found.bytes < recorded.bytes) return `is truncated: ${found.bytes} of ${recorded.bytes} bytes are left`;
   if (found.bytes > recorded.bytes) return `was altered: it has ${found.bytes} bytes, not ${recorded.bytes}`;
-  if (found.seconds === recorded.seconds || digestOf(file) === recorded.sha256) return undefined;
+  if (recorded.seconds === undefined || found.seconds === recorded.seconds) return undefined;
+  if (digestOf(file) === recorded.sha256) return undefined;
   return 'was altered';
 }
 

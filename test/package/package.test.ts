@@ -1,6 +1,6 @@
 /** The package as its users get it: packed, installed into a fresh project, used from ESM, CommonJS and TypeScript. */
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -38,7 +38,6 @@ it('contains what a build needs and nothing else', async () => {
   const { stdout } = await run('tar', ['-tzf', tarball]);
   const files = stdout.trim().split('\n');
   for (const needed of [
-    'binding.gyp',
     'CMakeLists.txt',
     'native/core/program/program.cc',
     'scripts/setup/build.mjs',
@@ -53,7 +52,7 @@ it('contains what a build needs and nothing else', async () => {
 
 it('asks for nothing to be installed that only its command line or its development needs', () => {
   const reading = ['yauzl'];
-  const building = ['cmake-js', 'node-addon-api', 'node-api-headers'];
+  const building = ['node-addon-api', 'node-api-headers'];
   expect(Object.keys(manifest.dependencies).sort()).toEqual([...building, ...reading].sort());
 });
 
@@ -75,7 +74,7 @@ describe('installed into a fresh project', () => {
   beforeAll(async () => {
     project = join(folder, 'consumer');
     await cp(join(ROOT, 'test/fixtures/consumer'), project, { recursive: true });
-    // npm builds the addon, as the package has a binding.gyp.
+    // A package packed from a clone builds the addon when it is installed.
     await run('npm', ['install', '--no-audit', '--no-fund', '--foreground-scripts', tarball], {
       cwd: project,
       maxBuffer: 2 ** 26,
@@ -113,6 +112,10 @@ describe('installed into a fresh project', () => {
         cwd: project,
       },
     );
+  });
+
+  it('keeps nothing of what the addon was made from', async () => {
+    expect(await readdir(join(project, 'node_modules/torch-curvature/build'))).toEqual(['Release']);
   });
 
   it('has its command', async () => {

@@ -3,6 +3,7 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   truncateSync,
   utimesSync,
@@ -79,6 +80,7 @@ describe('at every change that it makes to the file system', { timeout: 120_000 
 
 test('the compiler of a killed build ends with it, and its last object is made anew', async () => {
   const installation = made();
+  mkdirSync(join(installation.package, '.git')); // a clone keeps its objects
   const child = installation.startBuild({ FAKE_HANG: '1', CI: '1' });
   const ending = ended(child);
   const object = join(installation.package, 'build/cmake/objects/a.cc.o');
@@ -104,6 +106,12 @@ test.each([
   utimesSync(file(installation), 0, 0);
   expect((await installation.build()).stderr).toContain('Compiling');
   expect((await installation.build()).stderr).not.toContain('Compiling');
+});
+
+test('an installed package keeps the addon, and nothing of what it was made from', async () => {
+  const installation = made();
+  await succeeds(installation);
+  expect(readdirSync(join(installation.package, 'build'))).toEqual(['Release']);
 });
 
 test('a build folder that is a file is refused with the reason', async () => {

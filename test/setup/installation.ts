@@ -8,6 +8,7 @@ import { onTestFinished } from 'vitest';
 import { readRecord } from '../../lib/addon/build-record.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const FAKE_CMAKE = fileURLToPath(new URL('fake-cmake.mjs', import.meta.url));
 const ADDON = join(ROOT, 'build/Release/torch_curvature.node');
 /** Enough of the package to be built and loaded. */
 const PARTS = ['package.json', 'dist', 'scripts/setup', 'CMakeLists.txt'];
@@ -36,14 +37,10 @@ export class Installation {
     for (const name of ['a.cc', 'b.cc']) writeFileSync(join(this.package, 'native', name), '');
     for (const name of ['yauzl', 'pend'])
       symlinkSync(join(ROOT, 'node_modules', name), join(this.#modules, name));
-    for (const name of ['cmake-js', 'node-addon-api', 'node-api-headers']) {
-      mkdirSync(join(this.#modules, name, 'bin'), { recursive: true });
-      writeFileSync(join(this.#modules, name, 'package.json'), '{"version": "1.0.0", "type": "module"}');
+    for (const name of ['node-addon-api', 'node-api-headers']) {
+      mkdirSync(join(this.#modules, name));
+      writeFileSync(join(this.#modules, name, 'package.json'), '{"version": "1.0.0"}');
     }
-    cpSync(
-      fileURLToPath(new URL('fake-cmake-js.mjs', import.meta.url)),
-      join(this.#modules, 'cmake-js/bin/cmake-js'),
-    );
     this.env = { PATH: this.#programs(), FAKE_ADDON: ADDON, LIBTORCH: builtWith(), ...env };
   }
 
@@ -51,9 +48,11 @@ export class Installation {
   #programs(): string {
     const bin = join(this.project, 'bin');
     mkdirSync(bin);
-    writeFileSync(join(bin, 'node'), `#!/bin/sh\nexec '${process.execPath}' "$@"\n`, { mode: 0o755 });
-    for (const name of ['cmake', 'c++', 'make'])
-      writeFileSync(join(bin, name), '#!/bin/sh\necho 3.25.1\n', { mode: 0o755 });
+    const put = (name: string, line: string) =>
+      writeFileSync(join(bin, name), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
+    put('node', `exec '${process.execPath}' "$@"`);
+    put('cmake', `exec '${process.execPath}' '${FAKE_CMAKE}' "$@"`);
+    for (const name of ['c++', 'make']) put(name, 'echo 3.25.1');
     return bin;
   }
 
@@ -72,14 +71,15 @@ export class Installation {
     return ended(spawn('/bin/sh', ['-c', line], { env: this.env, cwd: this.project }));
   }
 
-  /** Loads the package in a process of its own, which prints the version of its libtorch. */
-  load(node: readonly string[] = [], uid?: number): Promise<Ending> {
-    const script = `try { console.log(require('torch-curvature').info().libtorchVersion); }
+  /** Loads the package in a process of its own, which prints the version of its libtorch and where that lies. */
+  load(node: readonly string[] = [], uid?: number, env: NodeJS.ProcessEnv = {}): Promise<Ending> {
+    const script = `const { info } = require('torch-curvature');
+      try { console.log(info().libtorchVersion, info().libtorchPath); }
       catch (error) { console.log(error.code, error.message); process.exitCode = 1; }`;
     writeFileSync(join(this.project, 'load.cjs'), script);
     const options = {
       cwd: this.project,
-      env: { PATH: this.env.PATH },
+      env: { PATH: this.env.PATH, ...env },
       ...(uid === undefined ? {} : { uid }),
     };
     return ended(spawn(process.execPath, [...node, 'load.cjs'], options));

@@ -1,5 +1,5 @@
 /**
- * Stands for `cmake-js` in the tests of the set-up: it "compiles" each source in `native/` that has no object yet, and
+ * Stands for `cmake` in the tests of the set-up: it "compiles" each source in `native/` that has no object yet, and
  * links the addon, which is FAKE_ADDON where every object is whole. With FAKE_HANG it stops half-way through an object, and
  * like Ninja has a compiler in a process group of its own, which it ends when it is asked to end.
  */
@@ -7,15 +7,18 @@ import { spawn } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const [command, ...args] = process.argv.slice(2);
+const args = process.argv.slice(2);
 const after = (option) => args[args.indexOf(option) + 1];
-const out = after('--out');
-const native = join(after('--directory'), 'native');
+const out = args.includes('-B') ? after('-B') : after('--build');
+const cache = join(out ?? '', 'CMakeCache.txt');
 
-if (command === 'reconfigure') {
+if (args[0] === '--version') {
+  console.log('cmake version 3.25.1');
+} else if (args.includes('-B')) {
   for (const folder of ['objects', 'Release']) mkdirSync(join(out, folder), { recursive: true });
+  writeFileSync(cache, after('-S'));
 } else {
-  const sources = readdirSync(native);
+  const sources = readdirSync(join(readFileSync(cache, 'utf8'), 'native'));
   for (const source of sources) await compile(source);
   const addon = join(out, 'Release', 'torch_curvature.node');
   if (sources.every((source) => object(source).includes('end'))) copyFileSync(process.env.FAKE_ADDON, addon);
