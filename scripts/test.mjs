@@ -1,7 +1,7 @@
 /**
  * The set-up, the linters, then vitest with the arguments given. At the end what was skipped, with the reason, and on the
  * last line the count of all of it: `N passed, N failed, N skipped`; a linter that fails counts as one failed test.
- * `--package` adds the test of the packed tarball, which compiles the addon as a user's `npm install` does.
+ * `--package` adds the tests of packages: one compiles the addon, the other makes a release and installs it.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -13,7 +13,8 @@ import './setup.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const require = createRequire(import.meta.url);
 
-const PACKAGE_TEST = 'test/package/package.test.ts';
+/** They compile the addon as a user's installation does, or make and install a release. */
+const PACKAGE_TESTS = ['test/package/package.test.ts', 'test/release/release.test.ts'];
 const vitestArguments = process.argv.slice(2).filter((argument) => argument !== '--package');
 const withPackage = vitestArguments.length < process.argv.length - 2;
 
@@ -31,7 +32,7 @@ for (const [name] of failedLinters) console.log(`FAILED lint: ${name}`);
 for (const [which, count] of Object.entries(tests.skips)) {
   console.log(`skipped: ${count} test${count === 1 ? '' : 's'} of ${which}`);
 }
-if (!withPackage) console.log(`not run here: ${PACKAGE_TEST} (npm run test:package)`);
+if (!withPackage) console.log(`not run here: ${PACKAGE_TESTS.join(', ')} (npm run test:package)`);
 const failed = tests.failed + failedLinters.length;
 console.log(`${tests.passed} passed, ${failed} failed, ${tests.skipped} skipped`);
 process.exitCode = failed === 0 ? 0 : 1;
@@ -41,7 +42,7 @@ function vitest() {
   mkdirSync(dirname(tally), { recursive: true });
   rmSync(tally, { force: true });
   const reporters = ['--reporter=default', `--reporter=${join(root, 'scripts', 'tally.mjs')}`];
-  const left = withPackage ? [] : ['--exclude', PACKAGE_TEST];
+  const left = withPackage ? [] : PACKAGE_TESTS.flatMap((file) => ['--exclude', file]);
   const code = node([bin('vitest'), 'run', ...reporters, ...left, ...vitestArguments], {
     TORCH_CURVATURE_TALLY: tally,
   });

@@ -18,15 +18,20 @@ export interface PlatformPackage {
 
 type Variant = 'cpu' | 'cuda';
 
+const TRACED = '@torch-curvature/linux-x64';
+
 /**
- * Literal names: bundlers and tracers of files follow them to the files that a deployment needs. Where what comes back was
- * moved into a bundle, its paths lead nowhere and the package is looked up at run time.
+ * By its literal name, which tracers of files follow to the files that a deployment needs; within a `try`, or bundlers would
+ * fail where it is not installed. Where what comes back was moved into a bundle, its paths lead nowhere and the package is
+ * looked up at run time, as those for other platforms are.
  */
-const LITERALLY: Record<string, () => unknown> = {
-  '@torch-curvature/linux-x64': () => require('@torch-curvature/linux-x64'),
-  '@torch-curvature/linux-x64-cuda': () => require('@torch-curvature/linux-x64-cuda'),
-  '@torch-curvature/linux-arm64': () => require('@torch-curvature/linux-arm64'),
-};
+function traced(): unknown {
+  try {
+    return require('@torch-curvature/linux-x64');
+  } catch {
+    return undefined;
+  }
+}
 
 /** Node.js's name for a system and a processor: `linux-x64`. */
 export const PLATFORM = `${process.platform}-${process.arch}`;
@@ -44,16 +49,17 @@ export function findPlatformPackage(env: NodeJS.ProcessEnv = process.env): Platf
   const variants: Variant[] = ['cuda', 'cpu'];
   const wanted = variants.filter((variant) => (env.TORCH_CURVATURE_VARIANT || variant) === variant);
   for (const name of wanted.map(packageName)) {
-    const found = required(LITERALLY[name]) ?? required(() => createRequire(SELF)(name));
+    const found =
+      required(() => createRequire(SELF)(name)) ?? (name === TRACED ? required(traced) : undefined);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-function required(load: (() => unknown) | undefined): PlatformPackage | undefined {
+function required(load: () => unknown): PlatformPackage | undefined {
   let found: PlatformPackage;
   try {
-    found = load?.() as PlatformPackage;
+    found = load() as PlatformPackage;
   } catch {
     return undefined;
   }

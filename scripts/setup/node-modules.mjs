@@ -11,7 +11,7 @@ import { run, say } from './process.mjs';
 export async function installPackages(root) {
   if (await upToDate(root)) return;
   say('Installing npm packages …');
-  // Without scripts: npm would build the addon because of binding.gyp, and the set-up does that itself.
+  // Without scripts: npm would build the addon because of the install script, and the set-up does that itself.
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund'];
   const npm = process.env.npm_execpath?.endsWith('.js')
     ? [process.execPath, [process.env.npm_execpath, ...args]]
