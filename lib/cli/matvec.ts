@@ -53,11 +53,11 @@ const isPlain = (kind: ModelOperator, { weights, center }: MatvecOptions) =>
   kind === 'gramian' && weights === undefined && center === undefined;
 
 function checkTogether(kind: ModelOperator, options: MatvecOptions): void {
-  const { method, params, seed } = options;
+  const { method, params, seed, fisher } = options;
   if (method === 'dense' && !isPlain(kind, options)) {
     throw new UsageError('--method dense is for --operator gramian without --weights and --center');
   }
-  if (params !== undefined && seed !== undefined && kind !== 'fisher') {
+  if (params !== undefined && seed !== undefined && kind !== 'fisher' && fisher !== 'mc') {
     throw new UsageError('--seed cannot be used with --params, as nothing is drawn then');
   }
 }

@@ -55,6 +55,9 @@ export interface OperatorOptions {
   reduction?: string;
   weights?: string;
   center?: boolean;
+  fisher?: string;
+  approximation?: string;
+  others?: string;
   per?: string;
   mcSamples?: number;
   seed?: number;
@@ -74,6 +77,7 @@ interface OwnOption {
 
 const isOfLoss = (kind: ModelOperator) => MODEL_OPERATORS[kind].ofLoss;
 const isFisher = (kind: ModelOperator) => kind === 'fisher' || kind === 'empiricalFisher';
+const isFactored = (kind: ModelOperator) => (MODEL_OPERATORS[kind] as ModelOperatorRow).factored === true;
 
 const KINDS_WITH_L2 = KINDS.filter((kind) => (MODEL_OPERATORS[kind] as ModelOperatorRow).regularized);
 const LOSS_NAMES = Object.keys(LOSSES);
@@ -120,8 +124,37 @@ const OWN: readonly OwnOption[] = [
     option: () => new Option('--center', 'subtract the mean over the samples'),
   },
   {
+    name: 'fisher',
+    of: isFactored,
+    option: () =>
+      choiceOption('--fisher <name>', 'whose blocks are approximated, by default type2', [
+        'type2',
+        'mc',
+        'empirical',
+      ]),
+  },
+  {
+    name: 'approximation',
+    of: isFactored,
+    option: () =>
+      choiceOption('--approximation <name>', 'of positions that share a weight, by default expand', [
+        'expand',
+        'reduce',
+      ]),
+  },
+  {
+    name: 'others',
+    of: isFactored,
+    option: () =>
+      choiceOption('--others <name>', 'parameters of no layer, by default refuse', [
+        'refuse',
+        'diagonal',
+        'block',
+      ]),
+  },
+  {
     name: 'per',
-    of: isFisher,
+    of: (kind) => isFisher(kind) || isFactored(kind),
     option: () =>
       choiceOption('--per <what>', 'what has an outer product of its own, by default datum', [
         'datum',
@@ -130,7 +163,7 @@ const OWN: readonly OwnOption[] = [
   },
   {
     name: 'mcSamples',
-    of: (kind) => kind === 'fisher',
+    of: (kind) => kind === 'fisher' || isFactored(kind),
     option: () =>
       new Option('--mc-samples <n>', 'targets drawn for each datum, by default 1').argParser(positiveInteger),
   },
@@ -289,14 +322,17 @@ export async function makeOperator(
   problem: GivenProblem,
   options: OperatorOptions,
 ): Promise<LinearOperator> {
-  const { weights, center, per, mcSamples, seed } = options;
+  const { weights, center, fisher, approximation, others, per, mcSamples, seed } = options;
   const given = {
     ...productOptions(options),
     ...(weights !== undefined && { weights: floatsOf(await readArray(weights), weights) }),
     ...(center !== undefined && { center }),
+    ...(fisher !== undefined && { fisher }),
+    ...(approximation !== undefined && { approximation }),
+    ...(others !== undefined && { others }),
     ...(per !== undefined && { per }),
     ...(mcSamples !== undefined && { mcSamples }),
-    ...(seed !== undefined && kind === 'fisher' && { seed }),
+    ...(seed !== undefined && (kind === 'fisher' || fisher === 'mc') && { seed }),
   };
   return FACTORIES[kind](problem as never, given as never);
 }

@@ -3,10 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { operatorName } from '../../lib/cli/operator.ts';
+import { MODEL_OPERATORS, type ModelOperator } from '../../lib/operators/kinds.ts';
 import { run, temporaryFolder } from './run.ts';
 
 const COMMANDS = ['bench', 'info', 'matvec', 'eigs', 'trace', 'spectrum', 'completion'];
-const OPERATORS = ['gramian', 'jacobian', 'ntk', 'gauss-newton', 'hessian', 'empirical-fisher', 'fisher'];
+const OPERATORS = Object.keys(MODEL_OPERATORS).map((kind) => operatorName(kind as ModelOperator));
 
 const isThere = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).status === 0;
 const skip = (shell: string) => (isThere(shell) ? '' : ` (skipped: no ${shell} on PATH)`);
