@@ -71,6 +71,7 @@ it('npm run docs makes the reference without warnings', { timeout: 120_000 }, as
   expect(await readdir(join(out, 'documents'))).toEqual([
     'export.html',
     'guide.html',
+    'install.html',
     'mathematics.html',
     'supported.html',
     'zoo.html',
