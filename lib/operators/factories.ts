@@ -268,7 +268,8 @@ const KFAC = factory('kfac', KFAC_OPTIONS, kfacFields);
  * gradients by its outputs (Martens & Grosse 2015, "Optimizing neural networks with Kronecker-factored approximate
  * curvature"; of convolutions Grosse & Martens 2016). It has the scale of the operator that it approximates, and is
  * equal to it for one linear layer under squared errors. Layers are found by what the model computes, those of a `.pt2` file
- * like those of a list; groups of a convolution are blocks of their own. The rows of the batch have to be independent.
+ * like those of a list; groups of a convolution are blocks of their own. The rows of the batch have to be independent. An L2 term of
+ * the problem is no part of it, as of Fisher matrices: `inverse({ damping })` and `logdet({ damping })` take λ.
  *
  * @throws TorchCurvatureError `ERR_UNSUPPORTED_OP` for parameters of no such layer, unless `others` says what to take for them
  */

@@ -5,6 +5,7 @@ import {
   ekfac,
   ekfacSync,
   empiricalFisherSync,
+  fisherSync,
   Generator,
   gaussNewtonSync,
   type KfacOptions,
@@ -104,6 +105,30 @@ describe('equal to the matrix itself', () => {
     const expected = blocksOf(whole, problem.model);
     expect(relativeError(dense(kfacSync(problem, { fisher })), expected)).toBeLessThan(1e-12);
     expect(relativeError(dense(ekfacSync(problem, { fisher })), expected)).toBeLessThan(1e-12);
+  });
+
+  it.each([
+    'poisson_nll',
+    'smooth_l1',
+    'l1',
+    'kl_div',
+    { name: 'huber', delta: 0.7 },
+    { name: 'bce_with_logits', posWeight: Float64Array.of(1, 2, 3) },
+  ])('one linear layer and one row, whatever the loss: %o', (loss) => {
+    const model = Model.sequential(linear(4));
+    const params = model.init({ seed: 3, dtype: 'float64' });
+    const target = { data: Float64Array.of(0.2, 0.5, 0.3), shape: [1, 3] };
+    const problem = { model, params, x: randn(1, 4), target, loss };
+    const drawn = typeof loss === 'string' ? loss === 'poisson_nll' : loss.name === 'bce_with_logits';
+    for (const make of [kfacSync, ekfacSync]) {
+      const kinds: [LinearOperator, LinearOperator][] = [
+        [make(problem), gaussNewtonSync(problem)],
+        [make(problem, { fisher: 'empirical' }), empiricalFisherSync(problem)],
+      ];
+      if (drawn) kinds.push([make(problem, { fisher: 'mc', seed: 4 }), fisherSync(problem, { seed: 4 })]);
+      else expect(() => make(problem, { fisher: 'mc' })).toThrow(/fisher/);
+      for (const [found, expected] of kinds) expect(distance(found, expected)).toBeLessThan(1e-12);
+    }
   });
 
   it("'reduce' where a linear layer is followed by the mean over the positions", () => {
