@@ -49,6 +49,7 @@ export {
   type Selection,
 } from './operators/linear-operator.ts';
 export { lossAndGradient, lossAndGradientSync } from './operators/loss-and-gradient.ts';
+export * as optim from './optim/index.ts';
 export type { Batch, BatchSource } from './problem/batches.ts';
 export type { L2Term } from './problem/l2.ts';
 export type { LossProblem } from './problem/loss.ts';

@@ -1,10 +1,10 @@
 /**
- * Regression with the natural gradient: each step solves (2/N JᵀJ + λI) d = ∇L with conjugate gradients, without ever
- * building J. Compared with Adam from the same start, for as long as the natural gradient took.
+ * Regression with the natural gradient: each step solves (2/N JᵀJ + λI) d = −∇L with conjugate gradients, without ever
+ * building J, and λ follows as Levenberg and Marquardt's. Compared with Adam from the same start, for as long as the natural gradient took.
  *
  *     npm run example:natural-gradient [-- --steps 150 --rate 0.01 --seed 0 --threads 1 --html FILE --json FILE]
  */
-import { cg, type FloatArray, Generator, gramian, lossAndGradient, Model, nn } from 'torch-curvature';
+import { type FloatArray, Generator, lossAndGradient, Model, nn, optim } from 'torch-curvature';
 import { page } from '../report/page.mjs';
 import { Adam } from './shared/adam.ts';
 import { parseOptions, save, startBar, wholeNumber } from './shared/cli.ts';
@@ -39,11 +39,6 @@ function truth(a: number, b: number): number {
 
 const problemAt = (params: FloatArray) => ({ model, params, x, target, loss: 'mse' });
 
-async function lossAt(params: FloatArray): Promise<number> {
-  const { data } = await model.forward(params, x, { threads });
-  return target.data.reduce((sum, value, row) => sum + (data[row]! - value) ** 2, 0) / ROWS;
-}
-
 /** How the loss went down over time. */
 class Curve {
   readonly seconds: number[] = [];
@@ -68,28 +63,13 @@ class Curve {
 async function naturalGradient(): Promise<Curve> {
   const bar = startBar('natural gradient', steps);
   const curve = new Curve('natural gradient');
-  let params: FloatArray = start;
-  let damping = 1e-2;
+  const optimizer = optim.levenbergMarquardt(problemAt(start), { maxIterations: 200, threads });
   for (let step = 0; step < steps; step++) {
-    const { loss, gradient } = await lossAndGradient(problemAt(params), { threads });
+    const { loss, candidateLoss, accepted } = await optimizer.step();
     curve.add(loss);
     bar.update(step, loss.toExponential(2));
-    // 2/N JᵀJ is the Gauss-Newton matrix of the mean of squares.
-    using squares = await gramian(problemAt(params), { threads });
-    using fisher = squares.scale(2 / ROWS);
-    // As Levenberg and Marquardt: a step that does not help is tried again, shorter and closer to the gradient's.
-    for (; damping < 1e6; damping *= 4) {
-      using damped = fisher.damp(damping);
-      const { x: direction } = await cg(damped, gradient, { tolerance: 1e-3, maxIterations: 200, threads });
-      const candidate = params.map((each, i) => each - direction[i]!);
-      if ((await lossAt(candidate)) < loss) {
-        params = candidate;
-        break;
-      }
-    }
-    damping = Math.max(damping / 3, 1e-12);
+    if (step === steps - 1) curve.add(accepted ? candidateLoss : loss);
   }
-  curve.add(await lossAt(params));
   bar.update(steps);
   bar.stop();
   return curve;

@@ -1,0 +1,147 @@
+/** What steps of all methods have in common: a direction, a look at the loss there, and what follows from that. */
+import { copyOf, type FloatArray, floatArray, type ResultArray, type Tensor } from '../arrays.ts';
+import { checkSignal } from '../check.ts';
+import type { Inputs } from '../model/model.ts';
+import { lossAndGradient } from '../operators/loss-and-gradient.ts';
+import { OptionNames } from '../options.ts';
+import { checkProblem } from '../problem/check.ts';
+import type { GivenLossProblem } from '../problem/loss.ts';
+import type { LinearizeOptions } from '../products/linearize.ts';
+import { dot, norm } from './vectors.ts';
+
+/** What one step did. */
+export interface StepRecord {
+  /** From 1. */
+  step: number;
+  /** Whether the parameters moved. */
+  accepted: boolean;
+  /** The loss before the step, and at the parameters that it tried; NaN where that is none. */
+  loss: number;
+  candidateLoss: number;
+  /** How much the loss was to fall by the quadratic model, and what it fell by in proportion to that. */
+  predicted: number;
+  ratio: number;
+  /** λ, or the radius of the trust region, of this step. */
+  damping: number;
+  /** ‖∇L‖ before the step, and ‖d‖ of what was tried. */
+  gradientNorm: number;
+  stepNorm: number;
+  /** Products with the curvature matrix in the solver. */
+  iterations: number;
+}
+
+/** Data of one step in place of the problem's, as of a minibatch. */
+export interface StepData {
+  x?: Inputs;
+  target?: Tensor;
+}
+
+/** Of `step`. */
+export interface StepOptions extends StepData {
+  /** Stops the step, which then leaves everything as it was; it rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+const STEP_OPTIONS = new OptionNames<StepOptions>({ x: true, target: true, signal: true });
+
+/** What a method proposes at a point. */
+export interface Proposal {
+  /** To be added to the parameters. */
+  direction: FloatArray;
+  /** How much the quadratic model falls. */
+  predicted: number;
+  iterations: number;
+}
+
+/** How a method finds steps, and what it makes of them. */
+export interface Method {
+  /** λ or the radius. */
+  damping: number;
+  propose(problem: GivenLossProblem, gradient: FloatArray, how: LinearizeOptions): Promise<Proposal>;
+  /** Adapts the damping; tells whether the step is taken. `ratio` is NaN where the loss was. */
+  judge(ratio: number, stepNorm: number): boolean;
+}
+
+/** Parameters on their way down a loss. */
+export class Optimizer<F extends FloatArray = FloatArray> {
+  /** What each step did, in order. */
+  readonly records: StepRecord[] = [];
+  #params: FloatArray;
+  /** The loss and its gradient at the parameters, of all data of the problem. */
+  #known: { loss: number; gradient: FloatArray } | undefined;
+  #running: Promise<unknown> = Promise.resolve();
+  readonly #problem: GivenLossProblem;
+  readonly #method: Method;
+  readonly #how: LinearizeOptions;
+
+  /** @internal */
+  constructor(problem: GivenLossProblem, method: Method, how: LinearizeOptions) {
+    this.#problem = checkProblem(problem);
+    this.#params = copyOf(this.#problem.model.toFlat(this.#problem.params, 'params'));
+    this.#method = method;
+    this.#how = how;
+  }
+
+  /** A copy of the parameters so far, flat. */
+  get params(): ResultArray<F> {
+    return copyOf(this.#params) as ResultArray<F>;
+  }
+
+  /** λ, or the radius of the trust region, of the next step. */
+  get damping(): number {
+    return this.#method.damping;
+  }
+
+  /**
+   * One step: moves the parameters where that is judged to help, and adapts the damping. Steps that are asked for at once
+   * follow one another.
+   */
+  async step(options?: StepOptions): Promise<StepRecord> {
+    const { signal, ...data } = STEP_OPTIONS.read(options);
+    checkSignal(signal);
+    const before = this.#running;
+    const own = before.catch(() => {}).then(() => this.#step(data, signal));
+    this.#running = own;
+    return own;
+  }
+
+  async #step(data: StepData, signal: AbortSignal | undefined): Promise<StepRecord> {
+    const whole = data.x === undefined && data.target === undefined;
+    const how = { ...this.#how, ...(signal && { signal }) };
+    const problem = { ...this.#problem, ...data, params: this.#params };
+    const known = whole ? this.#known : undefined;
+    const { loss, gradient } = known ?? (await lossAndGradient(problem, how));
+    if (whole) this.#known = { loss, gradient };
+    const { damping } = this.#method;
+    const { direction, predicted, iterations } = await this.#method.propose(problem, gradient, how);
+    const candidate = floatArray(this.#dtype, this.#params.length);
+    this.#params.forEach((each, i) => {
+      candidate[i] = each + direction[i]!;
+    });
+    const next = await lossAndGradient({ ...problem, params: candidate }, how);
+    const ratio = (loss - next.loss) / predicted;
+    const stepNorm = norm(direction);
+    const accepted = this.#method.judge(ratio, stepNorm);
+    if (accepted) {
+      this.#params = candidate;
+      this.#known = whole ? next : undefined;
+    }
+    const record: StepRecord = {
+      step: this.records.length + 1,
+      accepted,
+      loss,
+      candidateLoss: next.loss,
+      predicted,
+      ratio,
+      damping,
+      gradientNorm: Math.sqrt(dot(gradient, gradient)),
+      stepNorm,
+      iterations,
+    };
+    this.records.push(record);
+    return record;
+  }
+
+  get #dtype() {
+    return this.#params.BYTES_PER_ELEMENT === 8 ? 'float64' : 'float32';
+  }
+}

@@ -1,0 +1,133 @@
+/** Stochastic reconfiguration: directions from values of the samples, as of local energies, without a loss. */
+import {
+  type ArrayKind,
+  type FloatArray,
+  floatArray,
+  type IntegerArray,
+  type ResultArray,
+  type Tensor,
+} from '../arrays.ts';
+import { checkOutputVector, checkSignal, checkVector } from '../check.ts';
+import { gramian, jacobian, ntk } from '../operators/factories.ts';
+import { OptionNames } from '../options.ts';
+import type { Problem } from '../problem/problem.ts';
+import { LINEARIZE_NAMES, type LinearizeOptions, linearize } from '../products/linearize.ts';
+import { optionalAmount, optionalLimit } from '../solvers/arguments.ts';
+import { cg } from '../solvers/linear.ts';
+
+/** Of `sr` and `minSR`. */
+export interface SROptions<F extends FloatArray = FloatArray> extends LinearizeOptions {
+  /** λ of S + λI; 1e-3 by default. */
+  damping?: number;
+  /** Of the rows; 1/N by default, of samples that are drawn from the model. */
+  weights?: F;
+  /** Of `cg`; 1e-6 by default. */
+  tolerance?: number;
+  /** Of `cg`; ten times the number of unknowns by default. */
+  maxIterations?: number;
+}
+
+const OPTIONS = new OptionNames<SROptions>({
+  ...LINEARIZE_NAMES,
+  damping: true,
+  weights: true,
+  tolerance: true,
+  maxIterations: true,
+});
+
+/** A direction, and how its solver ended. */
+export interface SRDirection<F extends FloatArray = FloatArray> {
+  /** Flat, [P]: to be added to the parameters. */
+  direction: ResultArray<F>;
+  iterations: number;
+  /** Of the solver: relative to the right-hand side it is below the tolerance where `converged`. */
+  residualNorm: number;
+  converged: boolean;
+}
+
+/** Values of the outputs, as tensors of their shape or flat. */
+type Values<F extends FloatArray> = F | Tensor<F | IntegerArray>;
+
+/**
+ * The direction −(S + λI)⁻¹ Aᵀε of stochastic reconfiguration (Sorella 1998, "Green function Monte Carlo with stochastic
+ * reconfiguration"): A = √W (I − 1wᵀ/Σw) J, S = AᵀA, and ε the values, as local energies, likewise weighted and centered. Real
+ * outputs; of complex ones as pairs, the values are pairs, too.
+ *
+ * @throws TorchCurvatureError as `gramian`
+ */
+export function sr<F extends FloatArray>(
+  problem: Problem<F>,
+  values: Values<ArrayKind<F>>,
+  options?: SROptions<ArrayKind<F>>,
+): Promise<SRDirection<ArrayKind<F>>>;
+export function sr(problem: Problem, values: Values<FloatArray>, options?: SROptions): Promise<SRDirection> {
+  return direction(problem, values, options, false);
+}
+
+/**
+ * The same direction by a system of as many unknowns as there are outputs, −Aᵀ(AAᵀ + λI)⁻¹ε (Chen & Heyl 2024, "Empowering deep
+ * neural quantum states through efficient optimization"): better where there are more parameters than samples.
+ *
+ * @throws TorchCurvatureError as `ntk`
+ */
+export function minSR<F extends FloatArray>(
+  problem: Problem<F>,
+  values: Values<ArrayKind<F>>,
+  options?: SROptions<ArrayKind<F>>,
+): Promise<SRDirection<ArrayKind<F>>>;
+export function minSR(
+  problem: Problem,
+  values: Values<FloatArray>,
+  options?: SROptions,
+): Promise<SRDirection> {
+  return direction(problem, values, options, true);
+}
+
+async function direction(
+  problem: Problem,
+  values: Values<FloatArray>,
+  options: SROptions | undefined,
+  overSamples: boolean,
+): Promise<SRDirection> {
+  const { damping, weights: given, tolerance, maxIterations, ...how } = OPTIONS.read(options);
+  const lambda = optionalAmount(damping, 'damping') ?? 1e-3;
+  const most = optionalLimit(maxIterations, 'maxIterations');
+  const signal = checkSignal(how.signal);
+  const solver = {
+    tolerance: optionalAmount(tolerance, 'tolerance') ?? 1e-6,
+    ...(most !== undefined && { maxIterations: most }),
+    ...(signal && { signal }),
+    ...(how.threads !== undefined && { threads: how.threads }),
+  };
+  using linearization = await linearize(problem, how);
+  const { outputShape, dtype } = linearization;
+  const rows = outputShape[0]!;
+  const weights =
+    given === undefined ? floatArray(dtype, rows).fill(1 / rows) : checkVector(given, 'weights', rows, dtype);
+  const epsilon = centered(checkOutputVector(values, 'values', outputShape, dtype), weights);
+  const centering = { weights, center: true };
+  using a = await jacobian(linearization, centering);
+  using matrix = await (overSamples ? ntk : gramian)(linearization, centering);
+  using damped = matrix.damp(lambda);
+  const side = overSamples ? epsilon : await a.rmatvec(epsilon, signal && { signal });
+  const { x, iterations, residualNorm, converged } = await cg(damped, side, solver);
+  const found = overSamples ? await a.rmatvec(x, signal && { signal }) : x;
+  return {
+    direction: found.map((each) => -each) as ResultArray<FloatArray>,
+    iterations,
+    residualNorm,
+    converged,
+  };
+}
+
+/** √w (ε − Σ wε / Σw), for each output of a row. */
+function centered(values: FloatArray, weights: FloatArray): FloatArray {
+  const width = weights.length === 0 ? 0 : values.length / weights.length;
+  let total = 0;
+  for (const each of weights) total += each;
+  const mean = new Float64Array(width);
+  values.forEach((each, i) => {
+    if (total > 0) mean[i % width]! += (weights[Math.floor(i / width)]! * each) / total;
+  });
+  return values.map((each, i) => Math.sqrt(weights[Math.floor(i / width)]!) * (each - mean[i % width]!));
+}

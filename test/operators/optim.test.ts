@@ -1,0 +1,216 @@
+/** Optimizers: each step against dense linear algebra, the rules of their damping, and that they get to the minimum. */
+import { describe, expect, it } from 'vitest';
+import {
+  empiricalFisherSync,
+  type FloatArray,
+  Generator,
+  gaussNewtonSync,
+  hessianSync,
+  jacobianSync,
+  lossAndGradientSync,
+  Model,
+  nn,
+  optim,
+} from '../../lib/index.ts';
+import { apply, element, matrix, solve, times, transpose } from '../support/dense.ts';
+import { dot, relativeError } from '../support/models.ts';
+
+const model = Model.sequential([nn.linear(2, 3), nn.tanh(), nn.linear(3, 1)]);
+const P = model.parameterCount;
+const draw = new Generator(1);
+const randn = (...shape: number[]) => draw.randn(shape, { dtype: 'float64' });
+const x = randn(12, 2);
+const target = {
+  data: Float64Array.from({ length: 12 }, (_, i) => Math.sin(2 * x.data[2 * i]!)),
+  shape: [12, 1],
+};
+const params = model.init({ seed: 3, dtype: 'float64' });
+const problem = { model, params, x, target, loss: 'mse' } as const;
+const exact = { tolerance: 1e-12, maxIterations: 1000 };
+
+const difference = (a: FloatArray, b: FloatArray) => Float64Array.from(a, (each, i) => each - b[i]!);
+
+describe.each([
+  { name: 'levenbergMarquardt', make: optim.levenbergMarquardt, curvature: gaussNewtonSync, options: {} },
+  { name: 'naturalGradient', make: optim.naturalGradient, curvature: gaussNewtonSync, options: {} },
+  {
+    name: 'naturalGradient, empirical',
+    make: optim.naturalGradient,
+    curvature: empiricalFisherSync,
+    options: { fisher: 'empirical' } as const,
+  },
+])('$name', ({ name, make, curvature, options }) => {
+  it('takes the steps of dense algebra, and records them', async () => {
+    const optimizer = make(problem, { damping: 0.1, ...exact, ...options });
+    let [before, lambda] = [params as FloatArray, 0.1];
+    for (let step = 1; step <= 5; step++) {
+      const { loss, gradient } = lossAndGradientSync({ ...problem, params: before as Float64Array });
+      using op = curvature({ ...problem, params: before as Float64Array });
+      const dense = op.toDenseSync();
+      const damped = matrix(P, P, (i, j) => element(dense, i, j) + (i === j ? lambda : 0));
+      const d = solve(
+        damped,
+        gradient.map((each) => -each),
+      );
+      const candidate = Float64Array.from(before, (each, i) => each + d[i]!);
+      const there = lossAndGradientSync({ ...problem, params: candidate }).loss;
+      const predicted = -dot(gradient, d) - dot(d, apply(dense, d)) / 2;
+      const record = await optimizer.step();
+      expect(record).toMatchObject({ step, accepted: there < loss, damping: lambda });
+      for (const [found, expected] of [
+        [record.loss, loss],
+        [record.candidateLoss, there],
+        [record.predicted, predicted],
+        [record.ratio, (loss - there) / predicted],
+        [record.stepNorm, Math.hypot(...d)],
+        [record.gradientNorm, Math.hypot(...gradient)],
+      ] as const)
+        expect(Math.abs(found - expected)).toBeLessThan(1e-8 * Math.max(1, Math.abs(expected)));
+      if (record.accepted) expect(relativeError(difference(optimizer.params, before), d)).toBeLessThan(1e-8);
+      else expect(optimizer.params).toEqual(before);
+      const { ratio } = record;
+      if (name === 'levenbergMarquardt') {
+        if (ratio > 0)
+          expect(optimizer.damping / lambda).toBeCloseTo(Math.max(1 / 3, 1 - (2 * ratio - 1) ** 3), 10);
+      } else if (ratio > 0) {
+        expect(optimizer.damping / lambda).toBeCloseTo(ratio > 0.75 ? 2 / 3 : ratio < 0.25 ? 1.5 : 1, 10);
+      }
+      [before, lambda] = [optimizer.params, optimizer.damping];
+    }
+    expect(optimizer.records).toHaveLength(5);
+  });
+
+  it('raises the damping until a step helps', async () => {
+    // From far out, with next to no damping, the first steps are too long.
+    const far = params.map((each) => 40 * each);
+    const optimizer = make({ ...problem, params: far }, { damping: 1e-12, ...options });
+    let last = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 25; i++) {
+      const { accepted, damping, loss } = await optimizer.step();
+      if (!accepted) expect(optimizer.damping).toBeGreaterThan(damping);
+      expect(loss).toBeLessThanOrEqual(last);
+      last = loss;
+    }
+  });
+});
+
+describe('newtonCG', () => {
+  it('stays within its region, and takes Newton steps where that holds them', async () => {
+    const optimizer = optim.newtonCG(problem, { radius: 0.05 });
+    for (let i = 0; i < 40; i++) {
+      const { damping, stepNorm, accepted, ratio, predicted } = await optimizer.step();
+      expect(stepNorm).toBeLessThanOrEqual(damping * (1 + 1e-9));
+      expect(predicted).toBeGreaterThanOrEqual(0);
+      expect(accepted).toBe(ratio > 1e-4);
+      if (ratio < 0.25) expect(optimizer.damping).toBe(damping / 4);
+      else expect([damping, 2 * damping]).toContain(optimizer.damping);
+    }
+    const { gradientNorm } = optimizer.records.at(-1)!;
+    expect(gradientNorm).toBeLessThan(1e-3 * optimizer.records[0]!.gradientNorm);
+  });
+
+  it('follows directions of negative curvature to the edge', async () => {
+    const H = hessianSync(problem).toDenseSync();
+    const negative = matrix(P, P, (i, j) => element(H, i, j));
+    expect(negative.shape).toEqual([P, P]);
+    const { stepNorm, predicted } = await optim.newtonCG(problem, { radius: 1e-3 }).step();
+    expect(stepNorm).toBeCloseTo(1e-3, 12);
+    expect(predicted).toBeGreaterThan(0);
+  });
+});
+
+describe('all of them', () => {
+  const MAKERS = {
+    newtonCG: optim.newtonCG,
+    levenbergMarquardt: optim.levenbergMarquardt,
+    naturalGradient: optim.naturalGradient,
+  };
+  it.each(Object.entries(MAKERS))('%s gets down, in either precision', async (_, make) => {
+    const single = {
+      ...problem,
+      params: Float32Array.from(params),
+      x: { data: Float32Array.from(x.data), shape: x.shape },
+      target: { data: Float32Array.from(target.data), shape: target.shape },
+    };
+    const ends = [];
+    for (const optimizer of [make(problem), make(single)]) {
+      for (let i = 0; i < 30; i++) await optimizer.step();
+      ends.push(optimizer.records.at(-1)!.loss);
+    }
+    const start = lossAndGradientSync(problem).loss;
+    for (const end of ends) expect(end).toBeLessThan(0.05 * start);
+  });
+
+  it.each(Object.entries(MAKERS))(
+    '%s leaves all as it was where a step is stopped or the data are wrong',
+    async (_, make) => {
+      const optimizer = make(problem);
+      await expect(optimizer.step({ signal: AbortSignal.abort('no') })).rejects.toBe('no');
+      await expect(optimizer.step({ x: randn(3, 5) })).rejects.toThrow(
+        expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH' }),
+      );
+      await expect(optimizer.step({ y: 1 } as object)).rejects.toThrow(TypeError);
+      expect(optimizer.params).toEqual(params);
+      expect(optimizer.records).toHaveLength(0);
+      const half = (data: Float64Array, width: number) => ({
+        data: data.slice(0, 6 * width),
+        shape: [6, width],
+      });
+      const [first, second] = await Promise.all([
+        optimizer.step({ x: half(x.data, 2), target: half(target.data, 1) }),
+        optimizer.step(),
+      ]);
+      expect([first.step, second.step]).toEqual([1, 2]);
+      expect(() => make({ ...problem, params: new Float64Array(2) })).toThrow(
+        expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH' }),
+      );
+      expect(() => make(problem, { dampings: 1 } as object)).toThrow(TypeError);
+    },
+  );
+
+  it('draw targets anew in each step, the same from the start', async () => {
+    const [a, b] = [0, 1].map(() => optim.naturalGradient(problem, { fisher: 'mc', mcSamples: 2 }));
+    for (let i = 0; i < 3; i++) expect(await a!.step()).toEqual(await b!.step());
+    expect(() => optim.naturalGradient(problem, { fisher: 'mc', mcSamples: 0 })).toThrow(RangeError);
+    expect(() => optim.levenbergMarquardt(problem, { damping: 0 })).toThrow(RangeError);
+    expect(() => optim.newtonCG(problem, { radius: -1 })).toThrow(RangeError);
+  });
+});
+
+describe('stochastic reconfiguration', () => {
+  const values = randn(12, 1);
+  const weights = Float64Array.from({ length: 12 }, (_, i) => (i % 3) / 12);
+
+  it.each([undefined, weights])('is −(S + λI)⁻¹ Aᵀε by either way (%#)', async (given) => {
+    const w = given ?? new Float64Array(12).fill(1 / 12);
+    const options = { weights: w, center: true };
+    const A = jacobianSync({ model, params, x }, options).toDenseSync();
+    const total = w.reduce((sum, each) => sum + each);
+    const mean = dot(w, values.data) / total;
+    const epsilon = values.data.map((each, i) => Math.sqrt(w[i]!) * (each - mean));
+    const S = times(transpose(A), A);
+    const damped = matrix(P, P, (i, j) => element(S, i, j) + (i === j ? 0.01 : 0));
+    const expected = solve(damped, apply(transpose(A), epsilon)).map((each) => -each);
+    for (const way of [optim.sr, optim.minSR]) {
+      const how = { damping: 0.01, tolerance: 1e-12, ...(given && { weights: given }) };
+      for (const each of [values, values.data]) {
+        const found = await way({ model, params, x }, each, how);
+        expect(found.converged).toBe(true);
+        expect(relativeError(found.direction, expected)).toBeLessThan(1e-9);
+      }
+    }
+  });
+
+  it('refuses what does not fit', async () => {
+    for (const way of [optim.sr, optim.minSR]) {
+      await expect(way({ model, params, x }, randn(5).data)).rejects.toThrow(
+        expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH' }),
+      );
+      await expect(way({ model, params, x }, values, { weights: new Float64Array(5) })).rejects.toThrow(
+        expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH' }),
+      );
+      await expect(way({ model, params, x }, values, { damping: -1 })).rejects.toThrow(RangeError);
+      await expect(way({ model, params, x }, values, { signal: AbortSignal.abort('no') })).rejects.toBe('no');
+    }
+  });
+});
