@@ -33,7 +33,7 @@ export type ArrayKind<F extends FloatArray> = F extends Float32Array
  * integers are refused where the record is used.
  */
 export interface ParameterRecord<F extends FloatArray = FloatArray> {
-  readonly [name: string]: F | IntegerArray;
+  readonly [name: string]: F | IntegerArray | Uint8Array;
 }
 
 /** A vector over the parameters: flat, or one array for each parameter. */
@@ -48,7 +48,7 @@ export type ParameterVector<F extends FloatArray = FloatArray> = F | ParameterRe
  * `ERR_DETACHED_BUFFER`
  */
 export function tensor<Data extends TypedArray>(data: Data, shape: readonly number[]): Tensor<Data> {
-  checkTypedArray(data, 'data');
+  checkTypedArray(data, 'data', true);
   const sizes = sizesOf(shape, 'shape');
   const expected = elementCount(sizes, 'shape');
   const length = lengthOf(data);
@@ -85,15 +85,16 @@ export function elementCount(shape: readonly number[], name: string): number {
   return count;
 }
 
-/** Throws unless `value` is a typed array of a supported kind whose memory is there. */
-export function checkTypedArray(value: unknown, name: string): asserts value is TypedArray {
+/** Throws unless `value` is a typed array of a supported kind, `bytes` among them, whose memory is there. */
+export function checkTypedArray(value: unknown, name: string, bytes = false): asserts value is TypedArray {
   if (
     !types.isFloat32Array(value) &&
     !types.isFloat64Array(value) &&
     !types.isInt32Array(value) &&
-    !types.isBigInt64Array(value)
+    !types.isBigInt64Array(value) &&
+    !(bytes && types.isUint8Array(value))
   ) {
-    const expected = 'a Float32Array, Float64Array, Int32Array or BigInt64Array';
+    const expected = `a Float32Array, Float64Array, Int32Array${bytes ? ', BigInt64Array or Uint8Array' : ' or BigInt64Array'}`;
     if (ArrayBuffer.isView(value)) {
       throw new TorchCurvatureError(
         'ERR_DTYPE_MISMATCH',

@@ -220,10 +220,15 @@ export function checkOutputVector(
   return checkVector(given.data, `${name}.data`, length, dtype);
 }
 
-/** A tensor whose floating elements have the precision of the parameters. */
-export function checkTensor(value: unknown, name: string, dtype: DType): Tensor {
+/** A tensor whose floating elements have the precision of the parameters; of bytes only where these are allowed. */
+export function checkTensor(
+  value: unknown,
+  name: string,
+  dtype: DType,
+  { bytes = false }: { bytes?: boolean } = {},
+): Tensor {
   const { data, shape: given } = record(value, name) as Tensor;
-  checkTypedArray(data, `${name}.data`);
+  checkTypedArray(data, `${name}.data`, bytes);
   const shape = sizesOf(given, `${name}.shape`);
   const count = elementCount(shape, `${name}.shape`);
   const length = lengthOf(data);

@@ -300,7 +300,7 @@ describe('tensor', () => {
   it.each([
     [() => tensor(new Float32Array(5), [2, 3]), 'ERR_SHAPE_MISMATCH'],
     [() => tensor([1, 2] as never, [2]), 'ERR_INVALID_ARGUMENT'],
-    [() => tensor(new Uint8Array(2) as never, [2]), 'ERR_DTYPE_MISMATCH'],
+    [() => tensor(new Uint16Array(2) as never, [2]), 'ERR_DTYPE_MISMATCH'],
     [() => tensor(new DataView(new ArrayBuffer(2)) as never, [2]), 'ERR_DTYPE_MISMATCH'],
     [() => tensor(new Float32Array(2), 2 as never), 'ERR_INVALID_ARGUMENT'],
     [() => tensor(detached(new Float32Array(2)), [2]), 'ERR_DETACHED_BUFFER'],

@@ -68,7 +68,7 @@ it('operators of every origin know their kind', async () => {
 it('models, generators and profiles say what they hold', async () => {
   expect(inspect(model)).toBe(
     `Model {\n  parameterCount: 13,\n  parameters: {\n    '0.weight': [ 3, 2 ],\n    '0.bias': [ 3 ],\n` +
-      `    '2.weight': [ 1, 3 ],\n    '2.bias': [ 1 ]\n  },\n  inputs: 1\n}`,
+      `    '2.weight': [ 1, 3 ],\n    '2.bias': [ 1 ]\n  },\n  inputs: [ 'x' ]\n}`,
   );
   const deep = Model.sequential(Array.from({ length: 10 }, () => nn.linear(1, 1)));
   expect(inspect(deep)).toContain('others: 12');

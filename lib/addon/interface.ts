@@ -65,10 +65,11 @@ export interface Operations extends OperatorOperations {
   createProgram: { request: { draft: DraftHandle }; result: ProgramRecord };
   /**
    * Reads a TorchScript archive: its program, and its parameters, flat. `bytes` are read in place: nobody may change or
-   * transfer them. Throws `ERR_MODEL_LOAD`, `ERR_UNSUPPORTED_OP`.
+   * transfer them. Of several results, `output` is the number of the one taken. Throws `ERR_MODEL_LOAD`,
+   * `ERR_UNSUPPORTED_OP`, `ERR_INVALID_ARGUMENT`.
    */
   loadTorchScript: {
-    request: { bytes: Uint8Array };
+    request: { bytes: Uint8Array; output?: number | undefined };
     result: ProgramRecord & { nodes: number; values: ValuesHandle; float64: boolean; frozen: string[] };
   };
   /** Forward pass. */

@@ -39,29 +39,41 @@ export interface RawNode {
   outputs: number;
 }
 
+/** An input or an output, as the model was exported. */
+export interface RawPort {
+  name: string;
+  /** As in PyTorch: `float32`, `int64`, `bool`, …; absent where it is not known. */
+  dtype?: string | undefined;
+  /** Sizes, and names of those that vary: `batch` for the rows, `...` for any number of axes. */
+  shape: readonly (number | string)[];
+}
+
 /**
  * A straight-line program. Values are numbered: parameters, then inputs, then constants, then the outputs of the
  * nodes in order.
  */
 export interface RawProgram {
   parameters: readonly { name: string; shape: readonly number[] }[];
-  inputs: number;
+  /** Those whose first axis is `batch` have rows; the others are the same for all. */
+  inputs: readonly RawPort[];
   constants: readonly RawTensor[];
   nodes: readonly RawNode[];
   /** Value number of the result, whose first axis is the batch. */
   output: number;
+  /** What the model returns, of which `output` is the one at `returned`; worked out where absent. */
+  outputs?: readonly RawPort[] | undefined;
+  returned?: number | undefined;
   /** Rows that it was exported for, the only number it can run at once; absent or 0 where any number goes. */
   batch?: number | undefined;
-  /** Shape of one row's outputs, where `batch` is given. */
-  rowShape?: readonly number[] | undefined;
 }
 
 /** A program that the addon has checked. */
 export interface ProgramRecord {
   handle: ProgramHandle;
   parameters: readonly { name: string; shape: readonly number[] }[];
-  /** How many inputs it takes. */
-  inputs: number;
+  inputs: readonly RawPort[];
+  /** All that the model returns. */
+  outputs: readonly RawPort[];
   /** Rows that it runs at a time; absent where any number goes. */
   batch?: number;
 }

@@ -35,7 +35,7 @@ export interface RawRequest {
   program: ProgramHandle;
   /** All parameters, flat; their kind of array is the precision. */
   params: FloatArray;
-  /** Inputs of the program; the first axis of the first is the batch. */
+  /** Inputs of the program; the first axis of those that have rows is the batch. */
   inputs: readonly RawTensor[];
   /** The rows are some of a larger batch, whose products add up: they may not depend on one another. */
   cut?: boolean | undefined;

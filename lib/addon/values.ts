@@ -4,8 +4,8 @@
 export type FloatArray = Float32Array | Float64Array;
 /** For embeddings and class targets. */
 export type IntegerArray = Int32Array | BigInt64Array;
-/** What tensors hold. */
-export type TypedArray = FloatArray | IntegerArray;
+/** What tensors hold; bytes are `bool` (0 or 1) or `uint8`, as inputs of models from files may be. */
+export type TypedArray = FloatArray | IntegerArray | Uint8Array;
 
 /**
  * What results of a precision are: over an `ArrayBuffer` of their own, which TypeScript tells from other memory since its
@@ -19,7 +19,9 @@ export type ResultArray<A extends TypedArray> = A extends Float32Array
       ? ReturnType<typeof Int32Array.of>
       : A extends BigInt64Array
         ? ReturnType<typeof BigInt64Array.of>
-        : never;
+        : A extends Uint8Array
+          ? ReturnType<typeof Uint8Array.of>
+          : never;
 
 /** Row-major data with its shape. */
 export interface RawTensor {

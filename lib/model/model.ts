@@ -9,7 +9,6 @@ import {
   type ArrayKind,
   type DType,
   describe,
-  describeShape,
   dtypeOf,
   elementCount,
   type FloatArray,
@@ -25,28 +24,31 @@ import {
   checkDType,
   checkFloats,
   checkOptions,
-  checkTensor,
   checkVector,
   type OutOption,
   PRODUCT_OPTIONS,
   type ProductOptions,
 } from '../check.ts';
 import { TorchCurvatureError, wrongType } from '../errors.ts';
-import { bufferOf, isList, lengthOf, listOf } from '../foreign.ts';
+import { bufferOf, isList, lengthOf } from '../foreign.ts';
 import { checkInside, guard, INSIDE, type Inside } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
 import { noOptions, OptionNames, record } from '../options.ts';
 import { createProgramSync } from './create-program.ts';
-import {
-  type FileSource,
-  LOAD_OPTIONS,
-  type LoadOptions,
-  type ModelInput,
-  readModelFile,
-} from './files/index.ts';
+import { type FileSource, LOAD_OPTIONS, type LoadOptions, readModelFile } from './files/index.ts';
 import { Generator } from './generator.ts';
+import {
+  checkInputs,
+  firstRows,
+  type InputSpecs,
+  type Inputs,
+  rowsOf,
+  specsOf,
+  type TensorSpec,
+} from './inputs.ts';
 import { checkLayers } from './nn/check-layers.ts';
 import type { Initialiser } from './nn/initialisers.ts';
+import { inputOf } from './nn/input.ts';
 import { emitChain, type Layer, Scope } from './nn/layer.ts';
 import { ProgramBuilder } from './nn/program-builder.ts';
 
@@ -73,9 +75,6 @@ export interface InitOptions {
 
 const INIT_OPTIONS = new OptionNames<InitOptions>({ seed: true, generator: true, dtype: true });
 
-/** One input, or several where the model takes more; the first axis of the first is the batch. */
-export type Inputs = Tensor | readonly Tensor[];
-
 /** Parameters that `inspect` shows one by one. */
 const MOST_SHOWN = 8;
 
@@ -85,8 +84,8 @@ export interface ModelOrigin {
   /** How each parameter is initialized; a model from a file has its own values instead. */
   initialisers?: readonly Initialiser[];
   initialParameters?: FloatArray;
-  /** What the model was exported for, where that is known. */
-  inputs?: readonly ModelInput[] | undefined;
+  /** Whether its inputs have to be of the shapes and kinds that the program says. */
+  exported?: boolean;
 }
 
 /**
@@ -107,9 +106,19 @@ export class Model<Initial extends FloatArray = FloatArray> {
    */
   readonly batchSize: number | undefined;
 
+  /**
+   * What it takes. Of a model from a file that is as exported; of layers, what the first of them that needs a shape takes
+   * (which may have further axes).
+   */
+  readonly inputs: readonly TensorSpec[];
+  /**
+   * What it returns, as exported, also where only one of several is computed (the option `output` of `Model.load`); of
+   * layers, what they make of `inputs`.
+   */
+  readonly outputs: readonly TensorSpec[];
+
   readonly #handle: ProgramHandle;
-  readonly #inputCount: number;
-  readonly #inputs: readonly ModelInput[] | undefined;
+  readonly #exported: boolean;
   readonly #initialisers: readonly Initialiser[] | undefined;
 
   static {
@@ -124,7 +133,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
   /** Used by `Model.sequential` and `Model.load`. */
   private constructor(key: Inside, origin: ModelOrigin) {
     checkInside(key, 'a Model comes from Model.sequential or Model.load');
-    const { program, initialisers, initialParameters, inputs } = origin;
+    const { program, initialisers, initialParameters, exported = false } = origin;
     let offset = 0;
     this.parameters = Object.freeze(
       program.parameters.map(({ name, shape }) => {
@@ -138,8 +147,9 @@ export class Model<Initial extends FloatArray = FloatArray> {
     this.initialParameters = initialParameters as ResultArray<Initial> | undefined;
     this.#initialisers = initialisers;
     this.batchSize = program.batch;
-    this.#inputCount = program.inputs;
-    this.#inputs = inputs;
+    this.inputs = specsOf(program.inputs);
+    this.outputs = specsOf(program.outputs);
+    this.#exported = exported;
     this.#handle = program.handle;
   }
 
@@ -151,9 +161,10 @@ export class Model<Initial extends FloatArray = FloatArray> {
   static sequential(layers: readonly Layer[], ...rest: readonly unknown[]): Model<Float32Array> {
     noOptions(rest, 'Model.sequential');
     const builder = new ProgramBuilder();
-    const output = emitChain(checkLayers(layers, 'Model.sequential'), new Scope(builder, ''), builder.input);
+    const checked = checkLayers(layers, 'Model.sequential');
+    const output = emitChain(checked, new Scope(builder, ''), builder.input);
     return new Model(INSIDE, {
-      program: createProgramSync(builder.finish(output)),
+      program: createProgramSync(builder.finish(output, inputOf(checked))),
       initialisers: builder.parameters.map(({ initialize }) => initialize),
     });
   }
@@ -165,12 +176,13 @@ export class Model<Initial extends FloatArray = FloatArray> {
    *
    * @param source a path, or the file's bytes
    * @throws TorchCurvatureError `ERR_MODEL_LOAD` for a file that is missing, damaged or of another kind,
-   * `ERR_UNSUPPORTED_OP` for a model with operators that are random, change their inputs or need control flow,
-   * `ERR_UNTRUSTED_MODEL` for TorchScript without `{ trusted: true }`
+   * `ERR_UNSUPPORTED_OP` for a model with operators that are random, change their inputs or need control flow, and for one
+   * that returns several tensors without the option `output`, `ERR_UNTRUSTED_MODEL` for TorchScript without
+   * `{ trusted: true }`
    */
   static async load(source: FileSource, options?: LoadOptions): Promise<Model> {
-    const { program, initialParameters, inputs } = await readModelFile(source, LOAD_OPTIONS.read(options));
-    return new Model(INSIDE, { program, initialParameters, inputs });
+    const { kind, program, initialParameters } = await readModelFile(source, LOAD_OPTIONS.read(options));
+    return new Model(INSIDE, { program, initialParameters, exported: kind === 'pt2' });
   }
 
   /**
@@ -295,7 +307,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
       parameterCount,
       parameters: Object.fromEntries(shapes.slice(0, MOST_SHOWN)),
       others: shapes.length > MOST_SHOWN ? shapes.length - MOST_SHOWN : undefined,
-      inputs: this.#inputCount,
+      inputs: this.inputs.map(({ name }) => name),
       batchSize,
       dtype: initialParameters && dtypeOf(initialParameters),
     };
@@ -331,8 +343,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
     how: { device: string; chunkSize: number; threads: number; engine: string },
   ): { request: RawRequest; batch: number; describe: () => object } {
     const flat = this.toFlat(params, 'params');
-    const inputs = this.#checkInputs(x, dtypeOf(flat));
-    const batch = inputs[0]!.shape[0]!;
+    const { inputs, batch } = checkInputs(x, this.#specs, dtypeOf(flat));
     const request: RawRequest = { program: this.#handle, params: flat, inputs, ...how };
     const describe = () => ({
       device: how.device,
@@ -352,60 +363,26 @@ export class Model<Initial extends FloatArray = FloatArray> {
       throw wrongType(`${name}.params should be the parameters of ${name}.model, which brings none`);
     }
     const flat = params === undefined ? this.init({ dtype }) : this.toFlat(params, `${name}.params`, dtype);
-    const sizes = (shape: ModelInput['shape']) => shape.map((size, axis) => (axis === 0 ? -1 : (size ?? -1)));
+    const sizes = (shape: TensorSpec['shape']) =>
+      shape.map((size, axis) => (axis > 0 && typeof size === 'number' ? size : -1));
     return {
       program: this.#handle,
       params: flat,
-      shapes: (this.#inputs ?? []).map(({ shape }) => sizes(shape)),
+      shapes: this.#exported ? this.inputs.map(({ shape }) => sizes(shape)) : [],
     };
   }
 
-  #checkInputs(x: Inputs, dtype: DType): Tensor[] {
-    const list: readonly unknown[] = isList(x) ? listOf(x, 'x') : [x];
-    if (list.length !== this.#inputCount) {
-      throw new TorchCurvatureError(
-        'ERR_SHAPE_MISMATCH',
-        `x should be ${this.#inputCount === 1 ? 'one tensor' : `a list of ${this.#inputCount} tensors`}, got ${list.length}`,
-      );
-    }
-    const inputs = list.map((input, index) =>
-      checkTensor(input, list.length === 1 ? 'x' : `x[${index}]`, dtype),
-    );
-    const batch = inputs[0]!.shape[0];
-    for (const { shape } of inputs) {
-      if (shape.length === 0 || shape[0] !== batch) {
-        throw new TorchCurvatureError(
-          'ERR_SHAPE_MISMATCH',
-          `the first axis of x should be the batch, got the shape ${inputs.map((each) => describeShape(each.shape)).join(', ')}`,
-        );
-      }
-    }
-    this.#checkExportedShapes(inputs, batch!);
-    return inputs;
+  /** @internal The number of rows of data that are not checked yet; 0 where they are odd. */
+  rowsOf(x: Inputs): number {
+    return rowsOf(x, this.#specs);
   }
 
-  /** Sizes that the export took for constants must be those: the graph may compute with them. */
-  #checkExportedShapes(inputs: readonly Tensor[], batch: number): void {
-    if (this.#inputs === undefined) return;
-    this.#inputs.forEach(({ name, shape }, index) => {
-      const given = inputs[index]!.shape;
-      const fits = (size: number | null, axis: number) => axis === 0 || size === null || size === given[axis];
-      if (given.length !== shape.length || !shape.every(fits)) {
-        const sizes = shape.map((size, axis) => (axis === 0 ? 'batch' : (size ?? 'any')));
-        throw new TorchCurvatureError(
-          'ERR_SHAPE_MISMATCH',
-          `x does not fit the model: it was exported for ${name} of the shape [${sizes.join(', ')}], got ${describeShape(given)}`,
-        );
-      }
-    });
-    if (batch % (this.batchSize ?? 1) === 0) return;
-    const names = this.#inputs.map(({ name }) => name);
-    throw new TorchCurvatureError(
-      'ERR_SHAPE_MISMATCH',
-      `x should have a multiple of ${this.batchSize} rows, which the model was exported for, got ${batch}; ` +
-        `for any number of rows, export it with torch.export.export(model, (${names.join(', ')},), ` +
-        `dynamic_shapes={${names.map((name) => `'${name}': {0: torch.export.Dim('batch')}`).join(', ')}}), ` +
-        'from an example of at least 2 rows',
-    );
+  /** @internal The first rows of data that are not checked yet, where there are more. */
+  firstRows(x: Inputs, rows: number): Inputs {
+    return firstRows(x, this.#specs, rows);
+  }
+
+  get #specs(): InputSpecs {
+    return { inputs: this.inputs, batchSize: this.batchSize, exported: this.#exported };
   }
 }

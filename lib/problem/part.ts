@@ -1,6 +1,6 @@
 /** Problems whose rows are some of a larger batch: a stream's. The addon refuses rows that depend on one another there. */
-import { isList } from '../foreign.ts';
-import type { Inputs } from '../model/model.ts';
+import type { Inputs } from '../model/inputs.ts';
+import type { Model } from '../model/model.ts';
 
 const marked = new WeakSet<object>();
 
@@ -8,13 +8,11 @@ const marked = new WeakSet<object>();
  * A function that marks the problems of a stream's batches, in one pass. Whether rows depend on one another is looked at
  * once, in the first batch that has two.
  */
-export function parts(): <P extends { x: Inputs }>(problem: P) => P {
+export function parts(): <P extends { model: Model; x: Inputs }>(problem: P) => P {
   let looked = false;
   return (problem) => {
     if (!looked) marked.add(problem);
-    const { x } = problem;
-    const { shape } = Object(isList(x) ? x[0] : x);
-    looked ||= Number(shape?.[0]) > 1;
+    looked ||= problem.model.rowsOf(problem.x) > 1;
     return problem;
   };
 }

@@ -1,5 +1,6 @@
 import type { FloatArray, ParameterVector } from '../arrays.ts';
-import type { Inputs, Model } from '../model/model.ts';
+import type { Inputs } from '../model/inputs.ts';
+import type { Model } from '../model/model.ts';
 
 /** A model at its parameters, with data; `F`, which `params` tells, is the kind of array that results are. */
 export interface Problem<F extends FloatArray = FloatArray> {

@@ -1,11 +1,7 @@
 /** The costs of a first product, paid before it. */
 
-import { types } from 'node:util';
-import type { Tensor } from '../arrays.ts';
-import { dtypeOf, floatArray, sizesOf } from '../arrays.ts';
+import { dtypeOf, floatArray } from '../arrays.ts';
 import { checkOptions, type ProductOptions } from '../check.ts';
-import { isList, isRevoked, lengthOf, listOf } from '../foreign.ts';
-import type { Inputs, Model } from '../model/model.ts';
 import { OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
 import type { Problem } from '../problem/problem.ts';
@@ -36,18 +32,6 @@ export async function warmUp(problem: Problem, options?: WarmUpOptions): Promise
   const { model, params, x } = checkProblem(problem);
   const flat = model.toFlat(params, 'params');
   const v = floatArray(dtypeOf(flat), flat.length);
-  const few = { model, params: flat, x: firstRows(model, x) };
+  const few = { model, params: flat, x: model.firstRows(x, model.batchSize ?? ROWS) };
   await matvecOnTheFly(few, v, given);
-}
-
-/** As many rows as the model runs at a time, or a few; all of them where there are no more, or what is given is odd. */
-function firstRows(model: Model, x: Inputs): Inputs {
-  const rows = model.batchSize ?? ROWS;
-  const first = (input: Tensor): Tensor => {
-    const { data, shape } = (isRevoked(input) ? {} : Object(input)) as Tensor;
-    const [batch = 0, ...row] = isList(shape) ? sizesOf(shape, 'a shape of x') : [];
-    if (!types.isTypedArray(data) || !(Number(batch) > rows) || lengthOf(data) % batch !== 0) return input;
-    return { data: data.subarray(0, (lengthOf(data) / batch) * rows), shape: [rows, ...row] };
-  };
-  return isList(x) ? (listOf(x, 'x') as Tensor[]).map(first) : first(x as Tensor);
 }

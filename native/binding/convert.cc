@@ -37,6 +37,8 @@ std::optional<at::ScalarType> scalarType(napi_typedarray_type type) {
       return at::kInt;
     case napi_bigint64_array:
       return at::kLong;
+    case napi_uint8_array:
+      return at::kByte;
     default:
       return std::nullopt;
   }
@@ -52,6 +54,8 @@ napi_typedarray_type arrayType(at::ScalarType type) {
       return napi_int32_array;
     case at::kLong:
       return napi_bigint64_array;
+    case at::kByte:
+      return napi_uint8_array;
     default:
       throw Error("ERR_DTYPE_MISMATCH",
                   std::string("a result of type ") + at::toString(type) + " has no typed array");

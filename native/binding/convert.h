@@ -26,9 +26,9 @@ at::Tensor toTensor(Napi::Value record, Memory memory, const char* name);
 
 std::vector<int64_t> toShape(Napi::Value value, const char* name);
 
-/// A typed array (Float32Array, Float64Array, Int32Array or BigInt64Array) with a copy of the
-/// tensor's elements. When `out` is a typed array of the same kind and length, it receives them and
-/// is returned.
+/// A typed array (Float32Array, Float64Array, Int32Array, BigInt64Array or Uint8Array) with a copy
+/// of the tensor's elements. When `out` is a typed array of the same kind and length, it receives
+/// them and is returned.
 Napi::Value toTypedArray(Napi::Env env, const at::Tensor& tensor, Napi::Value out = {});
 /// `{ data, shape }`
 Napi::Value toRecord(Napi::Env env, const at::Tensor& tensor);

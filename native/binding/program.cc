@@ -1,6 +1,8 @@
 #include "binding/program.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "binding/operation.h"
 #include "binding/request.h"
@@ -43,6 +45,28 @@ Prepared create(const Napi::CallbackInfo& info, Memory) {
   return prepared;
 }
 
+/// `{ name, dtype, shape }` for each.
+Napi::Array portList(Napi::Env env, const std::vector<ProgramSpec::Port>& ports) {
+  const auto list = Napi::Array::New(env, ports.size());
+  for (uint32_t i = 0; i < ports.size(); ++i) {
+    const auto& [name, dtype, axes] = ports[i];
+    const auto shape = Napi::Array::New(env, axes.size());
+    for (uint32_t axis = 0; axis < axes.size(); ++axis) {
+      if (const auto* symbol = std::get_if<std::string>(&axes[axis])) {
+        shape.Set(axis, *symbol);
+      } else {
+        shape.Set(axis, static_cast<double>(std::get<int64_t>(axes[axis])));
+      }
+    }
+    const auto port = Napi::Object::New(env);
+    port.Set("name", name);
+    if (dtype) port.Set("dtype", std::string(c10::getDtypeNames(*dtype).first));
+    port.Set("shape", shape);
+    list.Set(i, port);
+  }
+  return list;
+}
+
 }  // namespace
 
 Napi::Object programRecord(Napi::Env env, std::shared_ptr<const Program> program) {
@@ -62,8 +86,9 @@ Napi::Object programRecord(Napi::Env env, std::shared_ptr<const Program> program
   }
   const auto record = Napi::Object::New(env);
   record.Set("parameters", list);
-  record.Set("inputs", number(program->inputCount()));
-  if (const auto& batch = program->fixedBatch()) record.Set("batch", number(batch->rows));
+  record.Set("inputs", portList(env, program->inputs()));
+  record.Set("outputs", portList(env, program->outputs()));
+  if (const auto batch = program->fixedBatch()) record.Set("batch", number(*batch));
   auto handle = std::make_shared<ProgramHandle>();
   handle->program = std::move(program);
   record.Set("handle", wrap(env, std::move(handle)));

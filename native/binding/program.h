@@ -14,7 +14,7 @@ struct ProgramHandle {
   std::shared_ptr<const Program> program;
 };
 
-/// What JavaScript knows of a program: `{ handle, parameters, inputs, batch }`.
+/// What JavaScript knows of a program: `{ handle, parameters, inputs, outputs, result, batch }`.
 Napi::Object programRecord(Napi::Env env, std::shared_ptr<const Program> program);
 
 }  // namespace tc::js

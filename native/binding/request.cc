@@ -1,9 +1,11 @@
 #include "binding/request.h"
 
+#include <ATen/TensorOperators.h>
 #include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "binding/program.h"
@@ -77,7 +79,7 @@ void requireFitting(const Point& point) {
     const Point here = placed(point, c10::Device(c10::kCPU));
     const c10::NoGradGuard noGradients;
     const int64_t rows = fixedBatch(point) > 0 ? fixedBatch(point) : point.batch();
-    here.program->run(here.program->unflatten(here.params), tc::rows(here.inputs, 0, rows),
+    here.program->run(here.program->unflatten(here.params), tc::rows(here, 0, rows),
                       here.constants);
   } catch (const c10::Error& error) {
     if (concernsNoShapes(error)) return;
@@ -110,6 +112,44 @@ Prepared explained(Request request) {
   return explained(request.point, std::move(request.prepared));
 }
 
+namespace {
+
+/// Adds the next input: whole numbers in the kind that the program was exported for.
+void takeInput(Point& point, const Napi::Value& value, Memory memory) {
+  const ProgramSpec::Port& port = point.program->inputs()[point.inputs.size()];
+  at::Tensor input = toTensor(value, memory, "x");
+  if (port.dtype == at::kBool && input.scalar_type() == at::kByte) input = input.ne(0);
+  if (port.dtype == at::kLong && input.scalar_type() == at::kInt) input = input.to(at::kLong);
+  point.inputs.push_back(std::move(input));
+  point.shared.push_back(!port.hasRows());
+}
+
+/// Of a program for a fixed batch it is not known which inputs have rows: what is given as many as
+/// the program takes at a time, where others have more, is the same for all rows.
+void takeWholeInputs(Point& point) {
+  const std::optional<int64_t> fixed = point.program->fixedBatch();
+  const auto rows = [&](size_t i) {
+    return point.hasRows(i) && point.inputs[i].dim() > 0 ? point.inputs[i].size(0) : 0;
+  };
+  int64_t batch = 0;
+  for (size_t i = 0; i < point.inputs.size(); ++i) batch = std::max(batch, rows(i));
+  for (size_t i = 0; i < point.inputs.size(); ++i) {
+    if (fixed && rows(i) == *fixed && batch > *fixed) point.shared[i] = true;
+  }
+}
+
+void requireOneBatch(const Point& point) {
+  for (size_t i = 0; i < point.inputs.size(); ++i) {
+    const at::Tensor& input = point.inputs[i];
+    if (point.hasRows(i) && (input.dim() == 0 || input.size(0) != point.x().size(0))) {
+      throw Error("ERR_SHAPE_MISMATCH",
+                  "the first axis of every input that has rows should be the batch");
+    }
+  }
+}
+
+}  // namespace
+
 Request takeRequest(const Napi::CallbackInfo& info, Memory memory) {
   const Fields fields(info[0]);
   Request request{{},
@@ -133,13 +173,9 @@ Request takeRequest(const Napi::CallbackInfo& info, Memory memory) {
   if (list.Length() != request.point.program->inputCount()) {
     throw Error("ERR_SHAPE_MISMATCH", "the model takes another number of inputs");
   }
-  for (uint32_t i = 0; i < list.Length(); ++i) {
-    request.point.inputs.push_back(toTensor(Napi::Value(list[i]), memory, "x"));
-    const at::Tensor& input = request.point.inputs.back();
-    if (input.dim() == 0 || input.size(0) != request.point.inputs.front().size(0)) {
-      throw Error("ERR_SHAPE_MISMATCH", "the first axis of every input should be the batch");
-    }
-  }
+  for (uint32_t i = 0; i < list.Length(); ++i) takeInput(request.point, list[i], memory);
+  takeWholeInputs(request.point);
+  requireOneBatch(request.point);
   request.prepared.threads = static_cast<int>(fields.integer("threads"));
   if (const Napi::Value out = fields.get("out"); out.IsTypedArray()) request.prepared.out = out;
   return request;

@@ -119,6 +119,34 @@ ProgramSpec::Node toNode(const Napi::Object& object) {
   return node;
 }
 
+std::vector<ProgramSpec::Port> toPorts(const Napi::Array& list) {
+  std::vector<ProgramSpec::Port> ports;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const auto object = objectAt(list, i);
+    ProgramSpec::Port port;
+    port.name = object.Get("name").ToString().Utf8Value();
+    if (const Napi::Value dtype = object.Get("dtype"); dtype.IsString()) {
+      const auto& known = c10::getStringToDtypeMap();
+      const auto found = known.find(dtype.As<Napi::String>().Utf8Value());
+      if (found == known.end())
+        throw Error("ERR_MODEL_LOAD", port.name + " is of an unknown kind of number");
+      port.dtype = found->second;
+    }
+    port.shape.clear();
+    const auto shape = arrayOf(object, "shape");
+    for (uint32_t axis = 0; axis < shape.Length(); ++axis) {
+      const Napi::Value size = shape[axis];
+      if (size.IsString()) {
+        port.shape.emplace_back(size.As<Napi::String>().Utf8Value());
+      } else {
+        port.shape.emplace_back(size.ToNumber().Int64Value());
+      }
+    }
+    ports.push_back(std::move(port));
+  }
+  return ports;
+}
+
 }  // namespace
 
 void appendNodes(ProgramSpec& spec, const Napi::Value& nodes) {
@@ -135,17 +163,18 @@ ProgramSpec toSpec(const Napi::Object& object) {
     const std::string name = parameter.Get("name").ToString().Utf8Value();
     spec.parameters.push_back({name, toShape(parameter.Get("shape"), name.c_str())});
   }
-  spec.inputs = object.Get("inputs").ToNumber().Int64Value();
+  spec.inputs = toPorts(arrayOf(object, "inputs"));
+  if (object.Get("outputs").IsArray()) spec.outputs = toPorts(arrayOf(object, "outputs"));
+  if (const Napi::Value returned = object.Get("returned"); returned.IsNumber())
+    spec.returned = returned.As<Napi::Number>().Uint32Value();
   const auto constants = arrayOf(object, "constants");
   for (uint32_t i = 0; i < constants.Length(); ++i) {
     spec.constants.push_back(
         toTensor(Napi::Value(constants[i]), Memory::kCopy, "a constant of the program"));
   }
   spec.output = object.Get("output").ToNumber().Int64Value();
-  if (const Napi::Value batch = object.Get("batch"); batch.IsNumber()) {
-    spec.batch = {batch.As<Napi::Number>().Int64Value(),
-                  toShape(object.Get("rowShape"), "rowShape")};
-  }
+  if (const Napi::Value batch = object.Get("batch"); batch.IsNumber())
+    spec.batch = batch.As<Napi::Number>().Int64Value();
   return spec;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,11 +35,13 @@ Prepared load(const Napi::CallbackInfo& info, Memory) {
   if (!given.IsTypedArray())
     throw Error("ERR_INVALID_ARGUMENT", "a model file should be a Uint8Array");
   const auto bytes = given.As<Napi::Uint8Array>();
+  std::optional<int64_t> output;
+  if (Fields(info[0]).has("output")) output = Fields(info[0]).integer("output");
   Prepared prepared;
   prepared.threads = 1;
   prepared.kept = bytes;
-  prepared.compute = [data = bytes.Data(), size = bytes.ByteLength()](const StopToken&) {
-    TorchScriptModel model = loadTorchScript(data, size);
+  prepared.compute = [data = bytes.Data(), size = bytes.ByteLength(), output](const StopToken&) {
+    TorchScriptModel model = loadTorchScript(data, size, output);
     return Result::of(Loaded{std::make_shared<const Program>(model.spec),
                              model.parameters.cpu().contiguous(), std::move(model.frozen),
                              model.spec.nodes.size()});

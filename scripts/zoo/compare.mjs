@@ -44,7 +44,7 @@ export async function compareModel(api, file, expected) {
   const results = [];
   let model;
   try {
-    model = await api.Model.load(file);
+    model = await api.Model.load(file, expected.load);
   } catch (error) {
     return [{ product: 'load', cuts: false, refused: refusal(error) }];
   }

@@ -161,7 +161,7 @@ describe.each(['cpu', 'cuda'])('products taken again and again', (device) => {
       // The derivative of a product of elements looks for zeros among them.
       const { handle: program } = createProgramSync({
         parameters: [{ name: 'weight', shape: [2, 3] }],
-        inputs: 1,
+        inputs: [{ name: 'x', shape: ['batch', 3] }],
         constants: [],
         nodes: [
           { target: 'aten::linear', args: [{ ref: 1 }, { ref: 0 }], outputs: 1 },

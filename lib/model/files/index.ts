@@ -1,7 +1,7 @@
 /** Models from files of PyTorch. */
 import { describe } from '../../arrays.ts';
 import { positive } from '../../check.ts';
-import { TorchCurvatureError, wrongType } from '../../errors.ts';
+import { outOfRange, TorchCurvatureError, wrongType } from '../../errors.ts';
 import { OptionNames } from '../../options.ts';
 import { damaged } from './failure.ts';
 import { withHelp } from './help.ts';
@@ -13,7 +13,7 @@ import { type FileSource, readSource } from './source.ts';
 import { isTorchScript, readTorchScript } from './torchscript.ts';
 import { Archive } from './zip.ts';
 
-export type { LoadedModel, ModelInput } from './loaded-model.ts';
+export type { LoadedModel } from './loaded-model.ts';
 export type { FileSource } from './source.ts';
 
 /** Of `Model.load`. */
@@ -25,6 +25,11 @@ export interface LoadOptions extends ReadLimits {
   trusted?: boolean;
   /** Operators that its graph may have; a million by default. */
   maxNodes?: number;
+  /**
+   * Which result the products are of, where the model returns several: its key in a dictionary, or its number in a tuple.
+   * Required there.
+   */
+  output?: string | number;
 }
 export const LOAD_OPTIONS = new OptionNames<LoadOptions>({
   trusted: true,
@@ -32,6 +37,7 @@ export const LOAD_OPTIONS = new OptionNames<LoadOptions>({
   maxMemory: true,
   maxNesting: true,
   maxNodes: true,
+  output: true,
 });
 
 /** Nodes of a graph where the caller sets no limit; large language models have some ten thousand. */
@@ -45,29 +51,38 @@ const MOST_NODES = 1_000_000;
  * `ERR_UNSUPPORTED_OP` for a model with operators that cannot be part of a program, `ERR_UNTRUSTED_MODEL`
  */
 export function readModelFile(source: FileSource, options: LoadOptions = {}): Promise<LoadedModel> {
-  const { trusted, maxNodes = MOST_NODES, ...limits } = options;
-  if (trusted !== undefined && typeof trusted !== 'boolean') {
+  const { trusted = false, maxNodes = MOST_NODES, output, ...limits } = options;
+  if (typeof trusted !== 'boolean') {
     throw wrongType(`trusted should be true or false, got ${describe(trusted)}`);
   }
   positive(maxNodes, 'maxNodes');
+  checkOutput(output);
   const read = (bytes: Uint8Array, reading: Reading) =>
-    readModel(bytes, trusted ?? false, maxNodes, reading).catch((error: unknown) => {
+    readModel(bytes, { trusted, maxNodes, output }, reading).catch((error: unknown) => {
       throw withHelp(error);
     });
   return readSource(source, 'the model file', read, limits);
 }
 
+function checkOutput(output: unknown): void {
+  if (output === undefined || typeof output === 'string') return;
+  if (typeof output !== 'number') {
+    throw wrongType(`output should be the name or the number of a result, got ${describe(output)}`);
+  }
+  if (!Number.isSafeInteger(output) || output < 0)
+    throw outOfRange(`output should be a whole number of at least 0, got ${output}`);
+}
+
 async function readModel(
   bytes: Uint8Array,
-  trusted: boolean,
-  maxNodes: number,
+  { trusted, maxNodes, output }: { trusted: boolean; maxNodes: number; output: string | number | undefined },
   reading: Reading,
 ): Promise<LoadedModel> {
   if (!Archive.isZip(bytes)) {
     throw damaged('it is no zip archive, as the files of torch.export.save and torch.jit.save are');
   }
   const archive = await Archive.open(bytes, reading);
-  if (isExportedProgram(archive)) return readPt2(archive, reading, maxNodes);
+  if (isExportedProgram(archive)) return readPt2(archive, reading, maxNodes, output);
   if (isTorchScript(archive)) {
     if (!trusted) {
       throw new TorchCurvatureError(
@@ -78,7 +93,7 @@ async function readModel(
           'Model.load(path, { trusted: true })',
       );
     }
-    return readTorchScript(archive, bytes, reading, maxNodes);
+    return readTorchScript(archive, bytes, reading, maxNodes, output);
   }
   throw damaged('it holds neither an exported program (.pt2) nor a TorchScript module (.pt)');
 }

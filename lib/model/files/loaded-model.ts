@@ -3,15 +3,6 @@
 import type { ProgramRecord } from '../../addon/program.ts';
 import type { FloatArray } from '../../addon/values.ts';
 
-export interface ModelInput {
-  /** Its name in the model's `forward`. */
-  name: string;
-  /** As in PyTorch: `float32`, `float64`, `int32`, `int64`. */
-  dtype: string;
-  /** Sizes as exported, the batch first; `null` where any size is possible. */
-  shape: readonly (number | null)[];
-}
-
 export interface LoadedModel {
   kind: 'pt2' | 'torchscript';
   /** Parameters are those that require gradients, named as in the state dict, in the order of `named_parameters()`. */
@@ -20,6 +11,4 @@ export interface LoadedModel {
   initialParameters: FloatArray;
   /** Names of parameters that do not require gradients: they are constants of the program. */
   frozen: readonly string[];
-  /** Known only for exported models. */
-  inputs?: readonly ModelInput[];
 }

@@ -21,6 +21,10 @@ const DEEPEST = 32;
 /** They make tensors out of nothing, in float32 unless they are told otherwise. */
 const FACTORIES = /^aten::(zeros|ones|full|eye|linspace|arange|scalar_tensor)(\.|$)/;
 
+/** They choose by whole numbers, which are no operands, or convert themselves. */
+const CHOICES =
+  /^aten::(where|masked_|index|gather|embedding|to|_to_copy|type_as|view|bucketize|searchsorted|new_|\w+_like)/;
+
 /** Python's operators on sizes. */
 const SIZE_OPERATORS: Readonly<Record<string, '+' | '-' | '*' | '//'>> = {
   '_operator.add': '+',
@@ -121,6 +125,7 @@ export class GraphReader {
       }
     }
     const results = outputs.flatMap(([tag, content]) => outputNames(tag, content, name));
+    if (kwargs.dtype == null && !CHOICES.test(name)) this.#widenIntegers(inputs, args, results);
     if (FACTORIES.test(name) && kwargs.dtype == null && this.#isFloating(results[0])) {
       kwargs.dtype = { precision: true };
     }
@@ -129,6 +134,24 @@ export class GraphReader {
       if (result !== undefined) this.#scope.values.set(result, this.#next);
       this.#next += 1;
     }
+  }
+
+  /**
+   * Whole numbers that an operator makes floating ones of (`image / 255`) would come out in libtorch's default precision:
+   * they are converted to that of the parameters before.
+   */
+  #widenIntegers(
+    inputs: readonly Json[],
+    args: RawArgument[],
+    results: readonly (string | undefined)[],
+  ): void {
+    const tensors = inputs.flatMap(({ arg }) => namesIn(arg)).filter((name) => name in this.#scope.tensors);
+    if (tensors.length === 0 || tensors.some((name) => this.#isFloating(name))) return;
+    if (!results.some((name) => this.#isFloating(name))) return;
+    args.forEach((arg, index) => {
+      if (typeof arg === 'object' && arg !== null && 'ref' in arg)
+        args[index] = { ref: this.add('aten::to.dtype', [arg, { precision: true }]) };
+    });
   }
 
   /**

@@ -1,14 +1,15 @@
 /** Models that `torch.export.save` wrote. */
 
-import type { RawProgram } from '../../addon/program.ts';
+import type { RawPort, RawProgram } from '../../addon/program.ts';
 import type { FloatArray, RawTensor } from '../../addon/values.ts';
 import { dtypeOf, floatArray } from '../../arrays.ts';
 import { createProgram } from '../create-program.ts';
 import { damaged, requireFewNodes, unsupported } from './failure.ts';
-import { asCount, asList, asObject, asString, type Json, tagged } from './json.ts';
-import type { LoadedModel, ModelInput } from './loaded-model.ts';
-import { type ExportedProgram, elementType, readExportedProgram } from './pt2-archive.ts';
+import { asList, asObject, asString, type Json, tagged } from './json.ts';
+import type { LoadedModel } from './loaded-model.ts';
+import { type ExportedProgram, readExportedProgram } from './pt2-archive.ts';
 import { GraphReader, tensorName } from './pt2-graph.ts';
+import { type Batch, chooseOutput, findBatch, type Output, readInput, readOutputs } from './pt2-ports.ts';
 import type { Reading } from './reading.ts';
 import {
   countOf,
@@ -28,12 +29,17 @@ const SCHEMA_MAJOR = 8;
 interface Signature {
   parameters: { name: string; graphNames: string[]; tensor: StoredTensor }[];
   constants: { name: string; graphName: string; tensor: StoredTensor }[];
-  inputs: ModelInput[];
+  inputs: RawPort[];
   frozen: string[];
 }
 
-/** Reads the archive; at most `maxNodes` nodes are taken. */
-export async function readPt2(archive: Archive, reading: Reading, maxNodes: number): Promise<LoadedModel> {
+/** Reads the archive; at most `maxNodes` nodes are taken. `output` names or numbers the result where there are several. */
+export async function readPt2(
+  archive: Archive,
+  reading: Reading,
+  maxNodes: number,
+  output: string | number | undefined,
+): Promise<LoadedModel> {
   const exported = await readExportedProgram(archive, reading);
   const version = asObject(exported.json.schema_version, 'schema_version');
   if (version.major !== SCHEMA_MAJOR) {
@@ -46,41 +52,21 @@ export async function readPt2(archive: Archive, reading: Reading, maxNodes: numb
   const graph = asObject(graphModule.graph, 'graph');
   const signature = readSignature(asObject(graphModule.signature, 'signature'), graph, exported);
   const initialParameters = await flatten(signature, reading);
-  const output = readOutput(graphModule);
-  const program = await readProgram(signature, graph, output, initialParameters, reading);
+  const outputs = readOutputs(graphModule, graph);
+  const result = chooseOutput(outputs, output);
+  const batch = findBatch(
+    signature.inputs,
+    outputs.map(({ port }) => port),
+    result.port,
+  );
+  const program = await readProgram(signature, graph, result, batch, initialParameters, reading);
   requireFewNodes(program.nodes.length, maxNodes);
-  const { frozen, inputs } = signature;
-  const batch = fixedBatch(inputs);
-  const whole = batch === undefined ? program : { ...program, batch, rowShape: rowShape(graph, output) };
   return {
     kind: 'pt2',
-    program: await createProgram(whole, reading),
+    program: await createProgram({ ...program, returned: outputs.indexOf(result) }, reading),
     initialParameters,
-    frozen,
-    inputs,
+    frozen: signature.frozen,
   };
-}
-
-/** The sizes of one row of a value, of which none is a symbol. */
-function rowShape(graph: Json, name: string): number[] {
-  const meta = asObject(asObject(graph.tensor_values, 'tensor_values')[name], `the description of ${name}`);
-  return asList(meta.sizes, `the sizes of ${name}`)
-    .slice(1)
-    .map((size) => asCount(tagged(size, `a size of ${name}`)[1], `a size of ${name}`));
-}
-
-/** The rows that the graph is for; `undefined` where the batch of an input is a symbol. */
-function fixedBatch(inputs: readonly ModelInput[]): number | undefined {
-  const sizes = inputs.map(({ shape }) => shape[0]!);
-  if (sizes.includes(null as never)) return undefined;
-  const [batch] = sizes;
-  if (sizes.some((size) => size !== batch)) {
-    throw unsupported(
-      `the first axis of every input should be the batch, and those of ${inputs.map(({ name }) => name).join(', ')} have ${sizes.join(', ')} rows`,
-    );
-  }
-  if (batch === 0) throw unsupported('the model was exported for a batch of no rows');
-  return batch;
 }
 
 function readSignature(signature: Json, graph: Json, { weights, constants }: ExportedProgram): Signature {
@@ -122,7 +108,7 @@ function readSignature(signature: Json, graph: Json, { weights, constants }: Exp
         break;
       }
       case 'user_input':
-        readInput(tagged(entry.arg, 'an input'), graph, result.inputs);
+        readUserInput(tagged(entry.arg, 'an input'), graph, result.inputs);
         break;
       case 'constant_input':
         break; // the graph has its value where it is used
@@ -134,38 +120,10 @@ function readSignature(signature: Json, graph: Json, { weights, constants }: Exp
   return result;
 }
 
-function readInput([tag, content]: [string, unknown], graph: Json, inputs: ModelInput[]): void {
-  if (tag !== 'as_tensor') {
-    if (tag.startsWith('as_sym_')) throw unsupported('the model takes a number that may vary as an input');
-    return;
-  }
-  const name = tensorName(content, 'an input');
-  const meta = asObject(asObject(graph.tensor_values, 'tensor_values')[name], `the description of ${name}`);
-  const shape: (number | null)[] = [];
-  for (const size of asList(meta.sizes, `the sizes of ${name}`)) {
-    const [kind, value] = tagged(size, `a size of ${name}`);
-    shape.push(kind === 'as_int' ? asCount(value, `a size of ${name}`) : null);
-  }
-  if (shape.length === 0) throw unsupported(`the input ${name} has no axis for the batch`);
-  inputs.push({ name, dtype: elementType(meta.dtype), shape });
-}
-
-/** The graph name of the model's one result. */
-function readOutput(graphModule: Json): string {
-  const specs = asList(asObject(graphModule.signature, 'signature').output_specs, 'output_specs');
-  const outputs = specs.map((spec) => tagged(spec, 'an entry of output_specs'));
-  const other = outputs.find(([kind]) => kind !== 'user_output');
-  if (other !== undefined) {
-    const names = Object.values(asObject(other[1], other[0])).filter((value) => typeof value === 'string');
-    throw unsupported(
-      `the model changes ${names.join(', ')} when it runs (${other[0]}); export it after eval()`,
-    );
-  }
-  if (outputs.length !== 1)
-    throw unsupported(`the model returns ${outputs.length} values instead of one tensor`);
-  const [kind, content] = tagged(asObject(outputs[0]![1], 'the output').arg, 'the output');
-  if (kind !== 'as_tensor') throw unsupported('the model returns something else than one tensor');
-  return tensorName(content, 'the output');
+/** Constants of other kinds than tensors are in the graph where they are used. */
+function readUserInput([tag, content]: [string, unknown], graph: Json, inputs: RawPort[]): void {
+  if (tag === 'as_tensor') inputs.push(readInput(tensorName(content, 'an input'), graph));
+  else if (tag.startsWith('as_sym_')) throw unsupported('the model takes a number that may vary as an input');
 }
 
 async function flatten({ parameters }: Signature, reading: Reading): Promise<FloatArray> {
@@ -194,7 +152,8 @@ async function flatten({ parameters }: Signature, reading: Reading): Promise<Flo
 async function readProgram(
   signature: Signature,
   graph: Json,
-  output: string,
+  { graphName: output }: Output,
+  { rows, inputs, outputs }: Batch,
   flat: FloatArray,
   reading: Reading,
 ): Promise<RawProgram> {
@@ -222,9 +181,11 @@ async function readProgram(
   await reader.readNodes(graph, [output]);
   return {
     parameters: signature.parameters.map(({ name, tensor }) => ({ name, shape: tensor.shape })),
-    inputs: signature.inputs.length,
+    inputs,
     constants,
     nodes: reader.nodes,
     output: reader.valueOf(output),
+    outputs,
+    batch: rows,
   };
 }

@@ -33,6 +33,7 @@ export async function readSource<T>(
       typeof source === 'string' ? await contentOf(source, reading) : await copyOf(source, reading);
     return await read(bytes, reading);
   } catch (error) {
+    if ((error as { code?: unknown }).code === 'ERR_INVALID_ARGUMENT') throw error; // the caller's, not the file's
     const name = typeof source === 'string' ? source : kind;
     // What is no refusal of a reader's is content that it did not expect, such as nesting beyond the stack.
     const known = error instanceof TorchCurvatureError ? error : damaged((error as Error).message, error);

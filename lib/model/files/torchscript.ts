@@ -2,7 +2,8 @@
 
 import { addon } from '../../addon/addon.ts';
 import { run } from '../../addon/run.ts';
-import { elementCount, floatArray } from '../../arrays.ts';
+import { describe, elementCount, floatArray } from '../../arrays.ts';
+import { outOfRange } from '../../errors.ts';
 import { damaged, requireFewNodes, unsupported } from './failure.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { unpickle } from './pickle.ts';
@@ -30,7 +31,13 @@ export async function readTorchScript(
   bytes: Uint8Array,
   reading: Reading,
   maxNodes: number,
+  output: string | number | undefined,
 ): Promise<LoadedModel> {
+  if (typeof output === 'string') {
+    throw outOfRange(
+      `output should be a number, as TorchScript has no names for results, got ${describe(output)}`,
+    );
+  }
   for (const name of archive.names) {
     if (!/\.(py|pkl)$/.test(name)) continue;
     const content = Buffer.from(archive.read(name));
@@ -44,7 +51,7 @@ export async function readTorchScript(
   for (const part of ['data', 'constants']) checkStorages(archive, root!, part, reading);
   // libtorch copies every storage, and the program's constants are copies again.
   reading.take(2 * archive.size, 'the module');
-  const loaded = await run('loadTorchScript', { bytes }, undefined, () => ({ bytes: bytes.length }));
+  const loaded = await run('loadTorchScript', { bytes, output }, undefined, () => ({ bytes: bytes.length }));
   const { values, float64, nodes, frozen, ...program } = loaded;
   requireFewNodes(nodes, maxNodes);
   const count = program.parameters.reduce((sum, { shape }) => sum + elementCount(shape, 'a parameter'), 0);

@@ -5,7 +5,7 @@ import type { Layer } from './layer.ts';
 import type { CallArgument } from './program-builder.ts';
 
 function elementwise(kind: string, target: string, ...args: readonly CallArgument[]): Layer {
-  return { kind, emit: (scope, x) => scope.call(target, x, ...args) };
+  return { kind, takes: 'any', emit: (scope, x) => scope.call(target, x, ...args) };
 }
 
 function simple(kind: string, target: string): () => Layer {

@@ -17,6 +17,9 @@ const CONVOLUTION = new OptionNames<ConvolutionOptions<readonly number[]>>(
   'the options of a convolution',
 );
 
+/** The names of the axes of an image, or of a sequence. */
+const SPATIAL: Readonly<Record<number, readonly string[]>> = { 1: ['length'], 2: ['height', 'width'] };
+
 type Pair = readonly [number, number];
 
 /** x of [batch, inputs, length]; `weight` [outputs, inputs/groups, kernel]. */
@@ -69,6 +72,7 @@ function convolution(
   const fanIn = shape.slice(1).reduce((product, each) => product * each, 1);
   return {
     kind,
+    takes: { shape: [inputs, ...SPATIAL[axes]!] },
     emit(scope, x) {
       const weight = scope.parameter('weight', shape, kaimingUniform(fanIn));
       const offset = bias ? scope.parameter('bias', [outputs], biasUniform(fanIn)) : null;

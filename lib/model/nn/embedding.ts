@@ -24,6 +24,7 @@ export function embedding(count: number, width: number, options?: EmbeddingOptio
   }
   return {
     kind: 'embedding',
+    takes: { dtype: 'int64', shape: ['length'] },
     emit: (scope, x) =>
       scope.call(
         'aten::embedding',

@@ -2,6 +2,13 @@
 import type { Initialiser } from './initialisers.ts';
 import type { CallArgument, ProgramBuilder, Value } from './program-builder.ts';
 
+/** What a layer takes: sizes of a row, and names for those that may vary. */
+export interface LayerInput {
+  /** `float32` by default, which stands for the precision of the parameters. */
+  readonly dtype?: 'float32' | 'int64';
+  readonly shape: readonly (number | string)[];
+}
+
 /**
  * A layer of `Model.sequential`. `emit` adds its parameters and ATen calls to the program and returns its output.
  * A new layer is one function that returns such an object; see `linear.ts`.
@@ -9,6 +16,8 @@ import type { CallArgument, ProgramBuilder, Value } from './program-builder.ts';
 export interface Layer {
   /** The layer's name in `nn`, for error messages. */
   readonly kind: string;
+  /** What `model.inputs` says where the layer is the first; `'any'` for one that keeps the shape of any tensor. */
+  readonly takes?: LayerInput | 'any' | undefined;
   /** Adds the layer to a program whose value `x` it takes; returns the value of its output. */
   emit(scope: Scope, x: Value): Value;
 }

@@ -17,6 +17,7 @@ export function linear(inputs: number, outputs: number, options?: LinearOptions)
   check.flag(bias, 'linear: bias');
   return {
     kind: 'linear',
+    takes: { shape: [columns] },
     emit(scope, x) {
       const weight = scope.parameter('weight', [rows, columns], kaimingUniform(columns));
       return scope.call(

@@ -32,6 +32,7 @@ export function layerNorm(shape: number | readonly number[], options?: LayerNorm
   check.flag(elementwiseAffine, 'layerNorm: elementwiseAffine');
   return {
     kind: 'layerNorm',
+    takes: { shape: over },
     emit: (scope, x) =>
       scope.call('aten::layer_norm', x, over, ...affine(scope, over, elementwiseAffine), eps),
   };
@@ -49,6 +50,7 @@ export function groupNorm(groups: number, channels: number, options?: GroupNormO
   const scaled = check.flag(given.affine ?? true, 'groupNorm: affine');
   return {
     kind: 'groupNorm',
+    takes: { shape: [channels, '...'] },
     emit: (scope, x) => scope.call('aten::group_norm', x, groups, ...affine(scope, [channels], scaled), eps),
   };
 }

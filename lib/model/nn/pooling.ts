@@ -2,6 +2,9 @@ import { OptionNames } from '../../options.ts';
 import * as check from './arguments.ts';
 import type { Layer } from './layer.ts';
 
+/** What pooling takes. */
+const IMAGES = { shape: ['channels', 'height', 'width'] } as const;
+
 type Sizes = number | readonly [number, number];
 
 export interface MaxPoolOptions {
@@ -37,7 +40,7 @@ export function maxPool2d(kernel: Sizes, options?: MaxPoolOptions): Layer {
     check.sizes(dilation, 2, 'maxPool2d: dilation'),
     check.flag(ceilMode, 'maxPool2d: ceilMode'),
   ] as const;
-  return { kind: 'maxPool2d', emit: (scope, x) => scope.call('aten::max_pool2d', x, ...args) };
+  return { kind: 'maxPool2d', takes: IMAGES, emit: (scope, x) => scope.call('aten::max_pool2d', x, ...args) };
 }
 
 /** The mean of each window; x of [batch, channels, height, width]. The stride defaults to the kernel. */
@@ -50,5 +53,5 @@ export function avgPool2d(kernel: Sizes, options?: AvgPoolOptions): Layer {
     check.flag(given.ceilMode ?? false, 'avgPool2d: ceilMode'),
     check.flag(given.countIncludePad ?? true, 'avgPool2d: countIncludePad'),
   ] as const;
-  return { kind: 'avgPool2d', emit: (scope, x) => scope.call('aten::avg_pool2d', x, ...args) };
+  return { kind: 'avgPool2d', takes: IMAGES, emit: (scope, x) => scope.call('aten::avg_pool2d', x, ...args) };
 }

@@ -1,5 +1,5 @@
 /** Builds the straight-line program of a model, node by node. */
-import type { RawArgument, RawNode, RawProgram } from '../../addon/program.ts';
+import type { RawArgument, RawNode, RawPort, RawProgram } from '../../addon/program.ts';
 import { elementCount } from '../../arrays.ts';
 import type { Initialiser } from './initialisers.ts';
 
@@ -41,7 +41,8 @@ export class ProgramBuilder {
     return new Value('node', this.#nodes.length - 1);
   }
 
-  finish(output: Value): RawProgram {
+  /** The program, of which `input` is known. */
+  finish(output: Value, input: RawPort): RawProgram {
     const firstNode = this.parameters.length + 1;
     const number = ({ kind, index }: Value): number =>
       ({ parameter: 0, input: this.parameters.length, node: firstNode })[kind] + index;
@@ -49,7 +50,7 @@ export class ProgramBuilder {
       argument instanceof Value ? { ref: number(argument) } : argument;
     return {
       parameters: this.parameters.map(({ name, shape }) => ({ name, shape })),
-      inputs: 1,
+      inputs: [input],
       constants: [],
       nodes: this.#nodes.map(({ target, args }): RawNode => ({ target, args: args.map(raw), outputs: 1 })),
       output: number(output),

@@ -9,6 +9,7 @@ export function residual(layers: readonly Layer[], ...rest: readonly unknown[]):
   const inner = checkLayers(layers, 'residual');
   return {
     kind: 'residual',
+    takes: inner.find(({ takes }) => takes !== 'any')?.takes,
     emit: (scope, x) => scope.call('aten::add.Tensor', x, emitChain(inner, scope, x)),
   };
 }

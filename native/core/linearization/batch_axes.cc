@@ -379,10 +379,11 @@ int64_t uniform(const c10::FunctionSchema& schema, const at::Tensor& result, int
 
 }  // namespace
 
-BatchAxes::BatchAxes(const Program& program, int64_t rows) : rows_(rows) {
-  axes_.assign(program.parameters().size(), kConstant);
-  axes_.insert(axes_.end(), static_cast<size_t>(program.inputCount()), 0);
-  axes_.insert(axes_.end(), program.constants().size(), kConstant);
+BatchAxes::BatchAxes(const Point& point, int64_t rows) : rows_(rows) {
+  axes_.assign(point.program->parameters().size(), kConstant);
+  for (size_t i = 0; i < point.inputs.size(); ++i)
+    axes_.push_back(point.hasRows(i) ? 0 : kConstant);
+  axes_.insert(axes_.end(), point.program->constants().size(), kConstant);
 }
 
 void BatchAxes::observe(const Program::Node& node, const torch::jit::Stack& arguments,

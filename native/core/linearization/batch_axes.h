@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/program/point.h"
 #include "core/program/program.h"
 
 namespace tc {
@@ -15,8 +16,9 @@ namespace tc {
 /// number. Two runs of different numbers that agree leave no such chance.
 class BatchAxes {
  public:
-  /// The inputs have `rows` rows, a number that other sizes are unlikely to have.
-  BatchAxes(const Program& program, int64_t rows);
+  /// The inputs of `point` that have rows have `rows` of them, a number that other sizes are
+  /// unlikely to have.
+  BatchAxes(const Point& point, int64_t rows);
 
   void observe(const Program::Node& node, const torch::jit::Stack& arguments,
                const std::vector<at::Tensor>& values);

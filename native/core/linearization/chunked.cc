@@ -48,30 +48,39 @@ int64_t chunkRows(const Point& point, const ChunkOptions& options,
 ChunkedLinearization::ChunkedLinearization(Point point, const ChunkOptions& options,
                                            const StopToken& stop)
     : point_(std::move(point)), chosen_(chooseEngine(point_, options.engine)) {
-  const profiling::Stage stage("torch_curvature::linearize",
-                               {point_.params, point_.inputs.front()});
+  const profiling::Stage stage("torch_curvature::linearize", {point_.params, point_.x()});
   const int64_t batch = point_.batch();
   if (batch == 0) {
     output_ = emptyOutput(point_);
     return;
   }
-  const auto make = [this, products = options.products](int64_t begin, int64_t end,
-                                                        const StopToken& token) {
+  // What the probe made is the first chunk where that has the same rows.
+  struct Probed {
+    int64_t rows = 0;
+    std::unique_ptr<Linearization> made;
+  };
+  const auto probed = std::make_shared<Probed>();
+  const auto make = [this, probed, products = options.products](int64_t begin, int64_t end,
+                                                                const StopToken& token) {
+    if (begin == 0 && end == probed->rows && probed->made) return std::move(probed->made);
     Point part = point_;
-    if (begin > 0 || end < point_.batch()) part.inputs = rows(point_.inputs, begin, end);
+    if (begin > 0 || end < point_.batch()) part.inputs = rows(point_, begin, end);
     return linearize(part, chosen_, products, token);
   };
   const auto probe = [&](int64_t rows) {
-    const auto part = make(0, rows, stop);
+    auto part = make(0, rows, stop);
     part->jvp(at::zeros_like(point_.params), stop);
     engine_ = part->engine();
     stage.describes(parameters(), batch, engine_);
-    return part->bytes();
+    const int64_t bytes = part->bytes();
+    *probed = {rows, std::move(part)};
+    return bytes;
   };
   ChunkOptions here = options;
   here.engine = chosen_;
   const int64_t chunk = chunkRows(point_, here, probe, stop);
   independent_ = chunk < batch;
+  if (chunk != probed->rows) probed->made.reset();
   chunks_ = std::make_unique<Chunks<Linearization>>(
       batch, chunk, memoryBudget(point_, options), make, stop,
       [&](Linearization& part, int64_t begin, int64_t end) {

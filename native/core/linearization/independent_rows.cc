@@ -58,10 +58,13 @@ Point tried(const Point& point) {
   if (!isFixed(point) && batch > kSmallBatch) {
     for (int64_t i = 0; i < kTriedRows; ++i) chosen.push_back(i * (batch - 1) / (kTriedRows - 1));
   }
-  for (at::Tensor& input : some.inputs) {
-    input = chosen.empty()
-                ? input.narrow(0, 0, batch)
-                : input.index_select(0, at::tensor(chosen, input.options().dtype(at::kLong)));
+  for (size_t i = 0; i < some.inputs.size(); ++i) {
+    at::Tensor& input = some.inputs[i];
+    if (some.hasRows(i)) {
+      input = chosen.empty()
+                  ? input.narrow(0, 0, batch)
+                  : input.index_select(0, at::tensor(chosen, input.options().dtype(at::kLong)));
+    }
     input = wide(input).contiguous();
   }
   return some;
@@ -150,12 +153,15 @@ class Replacement {
   std::vector<at::Tensor> inputs(const Point& point) const {
     std::vector<at::Tensor> result;
     bool changed = false;
-    for (const at::Tensor& input : point.inputs) {
-      result.push_back(input.index_select(0, from_));
+    for (size_t i = 0; i < point.inputs.size(); ++i) {
+      const at::Tensor& input = point.inputs[i];
+      result.push_back(point.hasRows(i) ? input.index_select(0, from_) : input);
       changed = changed || !at::equal(result.back(), input);
     }
     if (changed) return result;
-    for (at::Tensor& input : result) input.index_copy_(0, replaced_, near(input));
+    for (size_t i = 0; i < result.size(); ++i) {
+      if (point.hasRows(i)) result[i].index_copy_(0, replaced_, near(result[i]));
+    }
     return result;
   }
 
@@ -195,7 +201,7 @@ void compareParts(const Point& some, const at::Tensor& together) {
   const int64_t rows = some.batch();
   for (const auto& [begin, end] : {std::pair{int64_t{0}, rows / 2}, {rows / 2, rows}}) {
     Point part = some;
-    part.inputs = tc::rows(some.inputs, begin, end);
+    part.inputs = tc::rows(some, begin, end);
     const at::Tensor y = outputsOfPart(part);
     const at::Tensor expected = together.narrow(0, begin, end - begin);
     // A single row may have lost its axis.

@@ -84,10 +84,9 @@ double productsOf(std::string_view name, const torch::jit::Stack& arguments,
 /// Runs some rows; adds up what they cost and says whether they stay apart.
 bool observe(const Point& point, int64_t rows, RowWork& work) {
   const c10::NoGradGuard noGradients;
-  BatchAxes axes(*point.program, rows);
+  BatchAxes axes(point, rows);
   const at::Tensor y = point.program->run(
-      point.program->unflatten(point.params.detach()), tc::rows(point.inputs, 0, rows),
-      point.constants,
+      point.program->unflatten(point.params.detach()), tc::rows(point, 0, rows), point.constants,
       [&](const Program::Node& node, const torch::jit::Stack& arguments,
           const std::vector<at::Tensor>& values) {
         axes.observe(node, arguments, values);
@@ -124,9 +123,10 @@ RowWork find(const Point& point) {
 RowWork workOf(const Point& point) {
   if (point.batch() <= kMore || fixedBatch(point) > 0) return {};
   Findings::Sizes sizes;
-  for (const at::Tensor& input : point.inputs) {
-    sizes.insert(sizes.end(), input.sizes().begin() + 1, input.sizes().end());
-    sizes.push_back(-1);
+  for (size_t i = 0; i < point.inputs.size(); ++i) {
+    const at::IntArrayRef all = point.inputs[i].sizes();
+    sizes.insert(sizes.end(), all.begin() + (point.hasRows(i) ? 1 : 0), all.end());
+    sizes.push_back(point.hasRows(i) ? -1 : -2);
   }
   return *point.program->findings().get<RowWork>(sizes, [&] { return find(point); });
 }

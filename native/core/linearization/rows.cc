@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,7 +30,7 @@ constexpr int64_t kFewRows = 8;
 
 /// The shape of `rows` rows' output; its first axis is `rows`.
 std::vector<int64_t> shapeOf(const Point& point, int64_t rows) {
-  const at::Tensor y = run(point, tc::rows(point.inputs, 0, rows));
+  const at::Tensor y = run(point, tc::rows(point, 0, rows));
   requireBatchFirst(y, rows);
   return y.sizes().vec();
 }
@@ -48,6 +49,42 @@ std::vector<int64_t> shapeFromFew(const Point& point) {
     StopScope::poll();
   }
   return shapeOf(point, point.batch());
+}
+
+/// Fills in the sizes of the point's inputs for the names in their descriptions; whether they are
+/// of the shapes described.
+bool takeSizes(const Point& point, std::map<std::string, int64_t>& sizes) {
+  const auto& inputs = point.program->inputs();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const at::IntArrayRef given = point.inputs[i].sizes();
+    if (given.size() != inputs[i].shape.size()) return false;
+    for (size_t axis = 0; axis < given.size(); ++axis) {
+      const auto& described = inputs[i].shape[axis];
+      const auto* name = std::get_if<std::string>(&described);
+      if (name == nullptr && std::get<int64_t>(described) != given[axis]) return false;
+      if (name == nullptr) continue;
+      const auto [known, added] = sizes.try_emplace(*name, given[axis]);
+      if (known->second != given[axis]) return false;
+    }
+  }
+  // What some sizes showed holds for those of the same numbers and any batch.
+  if (point.program->outputsSeen() && sizes.size() > 1) return false;
+  return sizes.count("...") == 0;
+}
+
+/// The shape of the whole batch's output as the program describes it; empty where it does not.
+std::vector<int64_t> describedShape(const Point& point) {
+  std::map<std::string, int64_t> sizes;
+  const auto& result = point.program->result();
+  if (!result.hasRows() || !takeSizes(point, sizes)) return {};
+  std::vector<int64_t> shape;
+  for (const auto& axis : result.shape) {
+    const auto* name = std::get_if<std::string>(&axis);
+    const auto known = name == nullptr ? sizes.end() : sizes.find(*name);
+    if (name != nullptr && known == sizes.end()) return {};
+    shape.push_back(name == nullptr ? std::get<int64_t>(axis) : known->second);
+  }
+  return shape;
 }
 
 /// Batches from which trying whether the rows are independent costs little beside a product.
@@ -77,10 +114,7 @@ int64_t rowsByWork(const Point& point, const StopToken& stop) {
 
 }  // namespace
 
-int64_t fixedBatch(const Point& point) {
-  const auto& fixed = point.program->fixedBatch();
-  return fixed ? fixed->rows : 0;
-}
+int64_t fixedBatch(const Point& point) { return point.program->fixedBatch().value_or(0); }
 
 void requireWholeUnits(const Point& point) {
   const int64_t unit = unitRows(point);
@@ -114,9 +148,12 @@ at::Tensor outputLike(const Point& point) {
   if (batch == 0) return emptyOutput(point);
   requireWholeUnits(point);
   const int64_t fixed = fixedBatch(point);
-  std::vector<int64_t> shape = fixed > 0          ? shapeOf(point, fixed)
-                               : batch > kFewRows ? shapeFromFew(point)
-                                                  : shapeOf(point, batch);
+  std::vector<int64_t> shape = describedShape(point);
+  if (shape.empty()) {
+    shape = fixed > 0          ? shapeOf(point, fixed)
+            : batch > kFewRows ? shapeFromFew(point)
+                               : shapeOf(point, batch);
+  }
   shape[0] = batch;
   return at::empty({1}, point.params.options()).expand(shape);
 }
@@ -124,14 +161,14 @@ at::Tensor outputLike(const Point& point) {
 int64_t outputsPerSample(const Point& point) { return outputLike(point).numel() / point.batch(); }
 
 at::Tensor emptyOutput(const Point& point) {
-  const auto& fixed = point.program->fixedBatch();
-  if (!fixed) {
+  if (fixedBatch(point) == 0) {
     const at::Tensor y = run(point, point.inputs);
     requireBatchFirst(y, 0);
     return y;
   }
-  std::vector<int64_t> shape{0};
-  shape.insert(shape.end(), fixed->rowShape.begin(), fixed->rowShape.end());
+  const std::vector<int64_t> shape = describedShape(point);
+  if (shape.empty())
+    throw Error("ERR_SHAPE_MISMATCH", "of no rows the model's output is not known");
   return at::empty(shape, point.params.options());
 }
 

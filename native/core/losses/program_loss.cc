@@ -55,7 +55,7 @@ class Called {
     if (program_->fixedBatch()) {
       throw Error("ERR_SHAPE_MISMATCH",
                   name_ + " was exported for a batch of " +
-                      std::to_string(program_->fixedBatch()->rows) +
+                      std::to_string(*program_->fixedBatch()) +
                       " rows alone: export it with dynamic_shapes that leave the first axis free");
     }
     if (params_.scalar_type() != y.scalar_type())

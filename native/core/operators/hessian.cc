@@ -24,7 +24,7 @@ namespace {
 at::Tensor runModel(const Point& point, const std::vector<at::Tensor>& leaves, int64_t begin,
                     int64_t end) {
   const DifferentiableKernels kernels(*point.program);
-  const at::Tensor y = point.program->run(leaves, rows(point.inputs, begin, end), point.constants);
+  const at::Tensor y = point.program->run(leaves, rows(point, begin, end), point.constants);
   requireBatchFirst(y, end - begin);
   return y;
 }

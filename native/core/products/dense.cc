@@ -80,8 +80,7 @@ void addGram(const at::Tensor& jacobian, const at::Tensor& gram, const StopToken
 
 at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy strategy,
                        Engine engine, int64_t chunkSize, const StopToken& stop) {
-  const profiling::Stage whole("torch_curvature::matvec_dense",
-                               {point.params, v, point.inputs.front()});
+  const profiling::Stage whole("torch_curvature::matvec_dense", {point.params, v, point.x()});
   const int64_t batch = point.batch();
   if (batch == 0) return at::zeros_like(point.params);
   requireIndependentRows(point, stop);

@@ -16,8 +16,7 @@ at::Tensor forwardPass(const Point& point, int64_t chunkSize, const StopToken& s
   const auto parameters = point.program->unflatten(point.params);
   at::Tensor result;
   forEachChunk(batch, rowsAtOnce(point, chunkSize, stop), stop, [&](int64_t begin, int64_t end) {
-    const at::Tensor y =
-        point.program->run(parameters, rows(point.inputs, begin, end), point.constants);
+    const at::Tensor y = point.program->run(parameters, rows(point, begin, end), point.constants);
     requireBatchFirst(y, end - begin);
     if (end - begin == batch) {
       result = y;

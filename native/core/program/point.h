@@ -18,22 +18,31 @@ class Program;
 struct Point {
   std::shared_ptr<const Program> program;
   at::Tensor params;               ///< flat, [P]
-  std::vector<at::Tensor> inputs;  ///< the first axis of each is the batch
+  std::vector<at::Tensor> inputs;  ///< the first axis of each that has rows is the batch
   std::vector<at::Tensor> constants;
+  /// Which inputs have no rows, so that they are the same for all of them; empty: all have rows.
+  std::vector<bool> shared = {};
 
-  int64_t batch() const { return inputs.front().size(0); }
+  bool hasRows(size_t input) const { return input >= shared.size() || !shared[input]; }
+  /// The first input that has rows.
+  const at::Tensor& x() const {
+    size_t first = 0;
+    while (!hasRows(first)) ++first;
+    return inputs[first];
+  }
+  int64_t batch() const { return x().size(0); }
 };
 
 /// `point` moved to `device`, with the program's constants in the precision of its parameters.
 /// Throws Error ERR_DEVICE_UNAVAILABLE.
 Point placed(Point point, c10::Device device);
 
-/// The inputs restricted to rows [begin, end).
-inline std::vector<at::Tensor> rows(const std::vector<at::Tensor>& inputs, int64_t begin,
-                                    int64_t end) {
-  std::vector<at::Tensor> part;
-  part.reserve(inputs.size());
-  for (const at::Tensor& input : inputs) part.push_back(input.narrow(0, begin, end - begin));
+/// The inputs for rows [begin, end): those that have none are whole.
+inline std::vector<at::Tensor> rows(const Point& point, int64_t begin, int64_t end) {
+  std::vector<at::Tensor> part = point.inputs;
+  for (size_t i = 0; i < part.size(); ++i) {
+    if (point.hasRows(i)) part[i] = part[i].narrow(0, begin, end - begin);
+  }
   return part;
 }
 

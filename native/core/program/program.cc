@@ -1,8 +1,12 @@
 #include "core/program/program.h"
 
+#include <ATen/ScalarOps.h>
 #include <ATen/core/jit_type.h>
 
+#include <algorithm>
+
 #include "core/program/functional.h"
+#include "core/program/result_shape.h"
 #include "core/program/rewrite.h"
 #include "core/program/schema.h"
 #include "core/program/slots.h"
@@ -76,7 +80,12 @@ torch::jit::Stack arguments(const Program::Node& node, const at::Tensor& leading
       stack.push_back(
           gather(*refs, hasOptionalElements(node.op.schema().arguments()[i].type()), values));
     } else if (const auto* size = std::get_if<Size>(&slot)) {
-      stack.emplace_back(evaluate(*size, values));
+      const int64_t number = evaluate(*size, values);
+      if (node.op.schema().arguments()[i].type()->kind() == c10::TypeKind::TensorType) {
+        stack.emplace_back(at::native::wrapped_scalar_tensor(number));
+      } else {
+        stack.emplace_back(number);
+      }
     } else if (const auto* sizes = std::get_if<ProgramSpec::Sizes>(&slot)) {
       c10::List<int64_t> list;
       for (const Size& each : *sizes) list.push_back(evaluate(each, values));
@@ -110,9 +119,23 @@ void append(const Program::Node& node, torch::jit::Stack stack, std::vector<at::
 
 }  // namespace
 
+bool ProgramSpec::Port::hasRows() const {
+  if (shape.empty()) return false;
+  const auto* name = std::get_if<std::string>(&shape.front());
+  return name != nullptr && *name == "batch";
+}
+
 Program::Program(const ProgramSpec& spec)
-    : inputs_(spec.inputs), batch_(spec.batch), constants_(spec.constants), output_(spec.output) {
-  if (batch_ && batch_->rows < 1) throw Error("ERR_MODEL_LOAD", "the program's batch has no rows");
+    : inputs_(spec.inputs),
+      outputs_(spec.outputs),
+      returned_(spec.returned),
+      outputsSeen_(spec.outputs.empty()),
+      batch_(spec.batch),
+      constants_(spec.constants),
+      output_(spec.output) {
+  if (batch_ && *batch_ < 1) throw Error("ERR_MODEL_LOAD", "the program's batch has no rows");
+  if (std::none_of(inputs_.begin(), inputs_.end(), [](const auto& each) { return each.hasRows(); }))
+    throw Error("ERR_MODEL_LOAD", "no input of the program has the batch as its first axis");
   for (const auto& parameter : spec.parameters) {
     int64_t length = 1;
     for (const int64_t size : parameter.shape) {
@@ -125,8 +148,7 @@ Program::Program(const ProgramSpec& spec)
       throw Error("ERR_MODEL_LOAD", "the parameters are too many to count");
     }
   }
-  values_ =
-      static_cast<int64_t>(parameters_.size()) + inputs_ + static_cast<int64_t>(constants_.size());
+  values_ = static_cast<int64_t>(parameters_.size() + inputs_.size() + constants_.size());
   int64_t output = spec.output;
   const auto pure = functional(spec.nodes, values_, output);
   for (const auto& node : rewritten(pure, values_, output)) {
@@ -148,6 +170,12 @@ Program::Program(const ProgramSpec& spec)
     for (const Slot& slot : node->slots)
       forEachValue(slot, [&](int64_t value) { use(*node, value); });
   }
+  if (outputs_.empty()) {
+    outputs_.push_back(resultShape(*this));
+    returned_ = 0;
+  }
+  if (returned_ >= outputs_.size())
+    throw Error("ERR_MODEL_LOAD", "the program returns none of its outputs");
 }
 
 std::vector<at::Tensor> Program::unflatten(const at::Tensor& flat) const {

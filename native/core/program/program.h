@@ -65,18 +65,31 @@ struct ProgramSpec {
     int64_t outputs = 1;
   };
 
-  /// The batch that a program was exported for, where it takes no other.
-  struct FixedBatch {
-    int64_t rows;
-    std::vector<int64_t> rowShape;  ///< of one row's output
+  /// What is known of an input or an output.
+  struct Port {
+    /// A size, or the name of one that varies: `batch` is the number of rows, `...` stands for any
+    /// number of axes.
+    using Axis = std::variant<int64_t, std::string>;
+
+    std::string name = "x";
+    std::optional<at::ScalarType> dtype;  ///< as exported; floating numbers follow the parameters
+    std::vector<Axis> shape = {"batch", "..."};
+
+    /// Whether its first axis is the batch; what has no rows is the same for all of them.
+    bool hasRows() const;
   };
 
   std::vector<Parameter> parameters;
-  int64_t inputs = 1;
+  std::vector<Port> inputs = {{}};
   std::vector<at::Tensor> constants;
   std::vector<Node> nodes;
   int64_t output = 0;  ///< value number of the result; its first axis is the batch
-  std::optional<FixedBatch> batch;
+  /// All results of the model as exported, of which `output` is the one at `returned`; empty where
+  /// nothing is known.
+  std::vector<Port> outputs;
+  size_t returned = 0;
+  /// The batch that it was exported for, where it takes no other.
+  std::optional<int64_t> batch;
 };
 
 /// A model: a straight-line program of ATen operators with named parameters, run through the
@@ -112,9 +125,17 @@ class Program {
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
   int64_t parameterCount() const { return parameterCount_; }
-  int64_t inputCount() const { return inputs_; }
+  const std::vector<ProgramSpec::Port>& inputs() const { return inputs_; }
+  int64_t inputCount() const { return static_cast<int64_t>(inputs_.size()); }
+  /// All results of the model as exported; where that is not known, the one result as far as the
+  /// shapes of the inputs tell.
+  const std::vector<ProgramSpec::Port>& outputs() const { return outputs_; }
+  /// Which of them the program gives.
+  const ProgramSpec::Port& result() const { return outputs_[returned_]; }
+  /// Whether `outputs` is what some inputs showed.
+  bool outputsSeen() const { return outputsSeen_; }
   /// The number of rows that the program runs at a time, if only one will do.
-  const std::optional<ProgramSpec::FixedBatch>& fixedBatch() const { return batch_; }
+  std::optional<int64_t> fixedBatch() const { return batch_; }
   const std::vector<at::Tensor>& constants() const { return constants_; }
   const std::vector<Node>& nodes() const { return nodes_; }
   /// Value number of the result.
@@ -145,8 +166,11 @@ class Program {
 
   std::vector<Parameter> parameters_;
   int64_t parameterCount_ = 0;
-  int64_t inputs_;
-  std::optional<ProgramSpec::FixedBatch> batch_;
+  std::vector<ProgramSpec::Port> inputs_;
+  std::vector<ProgramSpec::Port> outputs_;
+  size_t returned_;
+  bool outputsSeen_;
+  std::optional<int64_t> batch_;
   std::vector<at::Tensor> constants_;
   std::vector<Node> nodes_;
   int64_t values_ = 0;

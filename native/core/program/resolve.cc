@@ -218,10 +218,10 @@ Program::Node Program::resolve(const ProgramSpec::Node& node, int64_t known) con
       }
       result.slots.emplace_back(*refs);
     } else if (const auto* size = std::get_if<ProgramSpec::Size>(given)) {
-      // `arange` takes its bounds as numbers of any kind.
-      const bool bound =
-          makesTensor(schema) && argument.type()->kind() == c10::TypeKind::NumberType;
-      if (!bound && !takesInteger(argument.type(), /*list=*/false))
+      // `arange` takes its bounds as numbers of any kind, `div.Tensor` a number for a tensor.
+      const bool number = argument.type()->kind() == c10::TypeKind::NumberType;
+      if (!number && !takesTensor(argument.type()) &&
+          !takesInteger(argument.type(), /*list=*/false))
         malformed(node.target, argument);
       checkSize(*size, node.target);
       result.slots.emplace_back(*size);

@@ -83,7 +83,7 @@ TEST_CASE("the memory budget decides how many chunks are kept") {
   const int64_t one = linearizeAutograd(
                           [&] {
                             Point part = model.point;
-                            part.inputs = rows(part.inputs, 0, 2);
+                            part.inputs = rows(part, 0, 2);
                             return part;
                           }(),
                           kNever)
@@ -149,7 +149,7 @@ TEST_CASE("products are tensors of their own even where the program hands a para
 
 TEST_CASE("an empty batch gives zero products") {
   Model model = models().front();
-  model.point.inputs = rows(model.point.inputs, 0, 0);
+  model.point.inputs = rows(model.point, 0, 0);
   ChunkedLinearization empty(model.point, autogradIn(0), kNever);
   CHECK((empty.output().sizes() == at::IntArrayRef({0, 2})));
   CHECK(empty.matvec(model.point.params, kNever).abs().sum().item<double>() == 0);

@@ -144,12 +144,13 @@ Ref Builder::linear(Ref x, int64_t in, int64_t out) {
 std::shared_ptr<const Program> Builder::build(Ref output) const {
   ProgramSpec spec = spec_;
   const auto parameters = static_cast<int64_t>(spec.parameters.size());
+  const auto inputs = static_cast<int64_t>(spec.inputs.size());
   const auto constants = static_cast<int64_t>(spec.constants.size());
   const auto renumber = [&](int64_t& value) {
     if (value >= kNode) {
-      value += parameters + spec.inputs + constants - kNode;
+      value += parameters + inputs + constants - kNode;
     } else if (value >= kConstant) {
-      value += parameters + spec.inputs - kConstant;
+      value += parameters + inputs - kConstant;
     } else if (value >= kInput) {
       value += parameters - kInput;
     }

@@ -15,7 +15,7 @@ namespace tc::test {
 class Builder {
  public:
   using Argument = ProgramSpec::Argument;
-  explicit Builder(int64_t inputs = 1) { spec_.inputs = inputs; }
+  explicit Builder(int64_t inputs = 1) { spec_.inputs.resize(static_cast<size_t>(inputs)); }
 
   ProgramSpec::Ref input(int64_t i = 0) const { return {kInput + i}; }
   ProgramSpec::Ref parameter(std::vector<int64_t> shape);

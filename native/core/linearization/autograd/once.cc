@@ -60,7 +60,7 @@ class AutogradOnce final : public Once {
     const int64_t chunk = rowsAtOnce(point(), chunkSize_, stop);
     forEachChunk(point().batch(), chunk, stop, [&](int64_t begin, int64_t end) {
       Point part = point();
-      part.inputs = rows(part.inputs, begin, end);
+      part.inputs = rows(part, begin, end);
       if (forwardMode) {
         try {
           accumulate(part, tangents, sum);

@@ -64,16 +64,16 @@ void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::T
     }
   }
   std::vector<at::Tensor> leaves = point.program->unflatten(point.params.detach());
-  std::vector<at::Tensor> samples = rows(point.inputs, begin, end);
-  for (at::Tensor& sample : samples) {  // each unit a batch, of one row or of a fixed number
-    auto sizes = sample.sizes().vec();
+  std::vector<at::Tensor> samples = rows(point, begin, end);
+  const TransformLevel vmap(TransformLevel::Kind::kVmap, n);
+  for (size_t i = 0; i < samples.size(); ++i) {
+    if (!point.hasRows(i)) continue;
+    // Each unit a batch, of one row or of a fixed number.
+    auto sizes = samples[i].sizes().vec();
     sizes[0] = unit;
     sizes.insert(sizes.begin(), n);
-    sample = sample.reshape(sizes);
+    samples[i] = functorch::makeBatched(samples[i].reshape(sizes), 0, vmap.level());
   }
-
-  const TransformLevel vmap(TransformLevel::Kind::kVmap, n);
-  for (at::Tensor& sample : samples) sample = functorch::makeBatched(sample, 0, vmap.level());
   const TransformLevel grad(TransformLevel::Kind::kGrad);
   for (at::Tensor& leaf : leaves) {
     leaf = functorch::makeTensorWrapper(leaf, grad.level());
@@ -118,7 +118,7 @@ void jacobianByRows(const Point& point, int64_t begin, int64_t end, const at::Te
   const std::vector<at::Tensor> leaves = leavesAt(point);
   for (int64_t row = begin; row < end; row += unit) {
     const at::AutoGradMode recorded(true);
-    const auto y = point.program->run(leaves, rows(point.inputs, row, row + unit), point.constants)
+    const auto y = point.program->run(leaves, rows(point, row, row + unit), point.constants)
                        .reshape({-1})
                        .unbind();
     requireOutputs(y.size(), outputs);

@@ -76,7 +76,7 @@ void forEachGraph(const Point& point, const RowGraph::Sources& sources,
     {
       const c10::NoGradGuard noGradients;
       y = point.program->run(point.program->unflatten(point.params),
-                             tc::rows(point.inputs, begin, end), point.constants);
+                             tc::rows(point, begin, end), point.constants);
       requireBatchFirst(y, end - begin);
     }
     graphs.forEach(y, begin, stop, body);

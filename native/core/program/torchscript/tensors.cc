@@ -5,6 +5,7 @@
 #include <torch/csrc/jit/api/module.h>
 
 #include <optional>
+#include <utility>
 
 #include "core/program/slots.h"
 #include "core/runtime/error.h"
@@ -46,7 +47,8 @@ Tensors::Identity Tensors::identityOf(const at::Tensor& tensor) {
   return {memory, tensor.storage_offset(), tensor.sizes().vec(), tensor.strides().vec()};
 }
 
-Tensors::Tensors(const torch::jit::Module& module, int64_t inputs) : inputs_(inputs) {
+Tensors::Tensors(const torch::jit::Module& module, std::vector<ProgramSpec::Port> inputs)
+    : inputs_(std::move(inputs)) {
   for (const auto& [name, tensor] : module.named_parameters()) {
     if (!tensor.requires_grad()) {
       frozen_.push_back(name);
@@ -63,7 +65,9 @@ Tensors::Tensors(const torch::jit::Module& module, int64_t inputs) : inputs_(inp
   }
 }
 
-int64_t Tensors::firstOutput() const { return static_cast<int64_t>(values_.size()) + inputs_; }
+int64_t Tensors::firstOutput() const {
+  return static_cast<int64_t>(values_.size() + inputs_.size());
+}
 
 at::Tensor Tensors::flatParameters() const {
   std::vector<at::Tensor> flat;

@@ -23,7 +23,7 @@ class Tensors {
 
   /// Finds the parameters of the module: named_parameters() that require gradients, each tensor
   /// once.
-  Tensors(const torch::jit::Module& module, int64_t inputs);
+  Tensors(const torch::jit::Module& module, std::vector<ProgramSpec::Port> inputs);
 
   /// The value of a tensor of the module: a parameter, or a constant. Those of other kinds than
   /// typed arrays can hold need a conversion node, which `nodes` receives.
@@ -48,7 +48,7 @@ class Tensors {
   using Identity = std::tuple<const void*, int64_t, std::vector<int64_t>, std::vector<int64_t>>;
   static Identity identityOf(const at::Tensor& tensor);
 
-  int64_t inputs_;
+  std::vector<ProgramSpec::Port> inputs_;
   at::ScalarType precision_ = at::kFloat;
   std::vector<ProgramSpec::Parameter> parameters_;
   std::vector<at::Tensor> values_;  ///< of the parameters

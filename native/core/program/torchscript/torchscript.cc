@@ -17,6 +17,7 @@ namespace {
 namespace jit = torch::jit;
 using torchscript::Interpreter;
 using torchscript::Item;
+using torchscript::List;
 using torchscript::TensorItem;
 using torchscript::Tensors;
 
@@ -38,17 +39,43 @@ auto reading(Body&& body) -> decltype(body()) {
 
 bool isTensor(const c10::TypePtr& type) { return type->kind() == c10::TypeKind::TensorType; }
 
-TorchScriptModel convert(const jit::Module& module) {
+/// What the model returns: one tensor, or those of a tuple or list.
+std::vector<Item> resultsOf(std::vector<Item> results) {
+  if (results.size() != 1) return results;
+  const auto* list = std::get_if<std::shared_ptr<List>>(&results.front());
+  return list == nullptr ? results : (*list)->items;
+}
+
+size_t chooseResult(size_t count, std::optional<int64_t> wanted) {
+  const auto number = wanted.value_or(0);
+  if (count == 0) throw Error("ERR_UNSUPPORTED_OP", "the model returns no tensor");
+  if (count > 1 && !wanted) {
+    throw Error("ERR_UNSUPPORTED_OP", "the model returns " + std::to_string(count) +
+                                          " values; choose one by its number: "
+                                          "Model.load(file, { trusted: true, output: 0 })");
+  }
+  if (number < 0 || static_cast<size_t>(number) >= count) {
+    throw Error("ERR_INVALID_ARGUMENT", "output should be less than " + std::to_string(count) +
+                                            ", the number of values that the model returns, got " +
+                                            std::to_string(number));
+  }
+  return static_cast<size_t>(number);
+}
+
+TorchScriptModel convert(const jit::Module& module, std::optional<int64_t> wanted) {
   const auto method = module.find_method("forward");
   if (!method) throw Error("ERR_MODEL_LOAD", "the model has no method forward");
   auto* function = jit::tryToGraphFunction(method->function());
   if (function == nullptr) throw Error("ERR_MODEL_LOAD", "the model's forward has no graph");
   const auto& arguments = method->function().getSchema().arguments();
 
-  int64_t inputs = 0;
-  for (size_t i = 1; i < arguments.size(); ++i) inputs += isTensor(arguments[i].type()) ? 1 : 0;
-  if (inputs == 0) throw Error("ERR_MODEL_LOAD", "the model takes no tensor");
-  Tensors tensors(module, inputs);
+  std::vector<ProgramSpec::Port> inputs;
+  for (size_t i = 1; i < arguments.size(); ++i) {
+    if (isTensor(arguments[i].type()))
+      inputs.push_back({arguments[i].name(), {}, {"batch", "..."}});
+  }
+  if (inputs.empty()) throw Error("ERR_MODEL_LOAD", "the model takes no tensor");
+  Tensors tensors(module, std::move(inputs));
 
   std::vector<Item> items{c10::IValue(module._ivalue())};
   int64_t next = static_cast<int64_t>(tensors.parameters().size());
@@ -63,22 +90,27 @@ TorchScriptModel convert(const jit::Module& module) {
     }
   }
   Interpreter interpreter(tensors);
-  const auto results = interpreter.call(*function->graph(), items);
-  if (results.size() != 1)
-    throw Error("ERR_UNSUPPORTED_OP", "the model returns something else than one tensor");
-  const int64_t output = interpreter.valueOf(results.front());
-  return {tensors.finish(interpreter.takeNodes(), output), tensors.flatParameters(),
-          tensors.frozen()};
+  const std::vector<Item> results = resultsOf(interpreter.call(*function->graph(), items));
+  const size_t chosen = chooseResult(results.size(), wanted);
+  const int64_t output = interpreter.valueOf(results[chosen]);
+  ProgramSpec spec = tensors.finish(interpreter.takeNodes(), output);
+  if (results.size() > 1) {
+    for (size_t i = 0; i < results.size(); ++i)
+      spec.outputs.push_back({std::to_string(i), {}, {"batch", "..."}});
+    spec.returned = chosen;
+  }
+  return {std::move(spec), tensors.flatParameters(), tensors.frozen()};
 }
 
 }  // namespace
 
-TorchScriptModel loadTorchScript(const void* data, size_t size) {
+TorchScriptModel loadTorchScript(const void* data, size_t size, std::optional<int64_t> output) {
   return reading([&] {
     auto reader =
         std::make_shared<caffe2::serialize::MemoryReadAdapter>(data, static_cast<off_t>(size));
     return convert(jit::load(std::move(reader), c10::Device(c10::kCPU),
-                             /*load_debug_files=*/false));
+                             /*load_debug_files=*/false),
+                   output);
   });
 }
 

@@ -3,6 +3,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,10 +22,13 @@ struct TorchScriptModel {
 /// Reads the archive that `torch.jit.save` writes, on the CPU, and turns its `forward` into a
 /// straight-line program: method calls are followed, constants folded, loops of a known length
 /// unrolled, branches on constants decided. Parameters that require gradients become parameters,
-/// everything else constants. None of the model's code is run.
+/// everything else constants. None of the model's code is run. Of several results, `output` is the
+/// number of the one that the program gives.
 ///
 /// Throws Error: ERR_MODEL_LOAD for a damaged file, ERR_UNSUPPORTED_OP for what has no place in
-/// such a program, by name.
-TorchScriptModel loadTorchScript(const void* data, size_t size);
+/// such a program, by name, and for several results without `output`; ERR_INVALID_ARGUMENT for an
+/// `output` that there is not.
+TorchScriptModel loadTorchScript(const void* data, size_t size,
+                                 std::optional<int64_t> output = std::nullopt);
 
 }  // namespace tc
