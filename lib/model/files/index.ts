@@ -1,12 +1,13 @@
 /** Models from files of PyTorch. */
-import { describe } from '../../arrays.ts';
-import { positive } from '../../check.ts';
+import { type DType, describe } from '../../arrays.ts';
+import { checkDType, positive } from '../../check.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from '../../errors.ts';
 import { OptionNames } from '../../options.ts';
 import { damaged } from './failure.ts';
 import { withHelp } from './help.ts';
 import type { LoadedModel } from './loaded-model.ts';
-import { readPt2 } from './pt2.ts';
+import { otherFile, pickledFile } from './other-files.ts';
+import { type Pt2Options, readPt2 } from './pt2.ts';
 import { isExportedProgram } from './pt2-archive.ts';
 import type { Reading, ReadLimits } from './reading.ts';
 import { type FileSource, readSource } from './source.ts';
@@ -30,6 +31,11 @@ export interface LoadOptions extends ReadLimits {
    * Required there.
    */
   output?: string | number;
+  /**
+   * Converts all parameters and constants to this precision, and computes everything in it, whatever the graph says: for
+   * models in half precision, or in several. Of exported programs.
+   */
+  dtype?: DType;
 }
 export const LOAD_OPTIONS = new OptionNames<LoadOptions>({
   trusted: true,
@@ -38,6 +44,7 @@ export const LOAD_OPTIONS = new OptionNames<LoadOptions>({
   maxNesting: true,
   maxNodes: true,
   output: true,
+  dtype: true,
 });
 
 /** Nodes of a graph where the caller sets no limit; large language models have some ten thousand. */
@@ -51,14 +58,15 @@ const MOST_NODES = 1_000_000;
  * `ERR_UNSUPPORTED_OP` for a model with operators that cannot be part of a program, `ERR_UNTRUSTED_MODEL`
  */
 export function readModelFile(source: FileSource, options: LoadOptions = {}): Promise<LoadedModel> {
-  const { trusted = false, maxNodes = MOST_NODES, output, ...limits } = options;
+  const { trusted = false, maxNodes = MOST_NODES, output, dtype, ...limits } = options;
   if (typeof trusted !== 'boolean') {
     throw wrongType(`trusted should be true or false, got ${describe(trusted)}`);
   }
   positive(maxNodes, 'maxNodes');
   checkOutput(output);
+  if (dtype !== undefined) checkDType(dtype);
   const read = (bytes: Uint8Array, reading: Reading) =>
-    readModel(bytes, { trusted, maxNodes, output }, reading).catch((error: unknown) => {
+    readModel(bytes, { trusted, maxNodes, output, dtype }, reading).catch((error: unknown) => {
       throw withHelp(error);
     });
   return readSource(source, 'the model file', read, limits);
@@ -75,14 +83,14 @@ function checkOutput(output: unknown): void {
 
 async function readModel(
   bytes: Uint8Array,
-  { trusted, maxNodes, output }: { trusted: boolean; maxNodes: number; output: string | number | undefined },
+  { trusted, ...options }: Pt2Options & { trusted: boolean },
   reading: Reading,
 ): Promise<LoadedModel> {
   if (!Archive.isZip(bytes)) {
-    throw damaged('it is no zip archive, as the files of torch.export.save and torch.jit.save are');
+    throw otherFile(bytes);
   }
   const archive = await Archive.open(bytes, reading);
-  if (isExportedProgram(archive)) return readPt2(archive, reading, maxNodes, output);
+  if (isExportedProgram(archive)) return readPt2(archive, reading, options);
   if (isTorchScript(archive)) {
     if (!trusted) {
       throw new TorchCurvatureError(
@@ -93,7 +101,10 @@ async function readModel(
           'Model.load(path, { trusted: true })',
       );
     }
-    return readTorchScript(archive, bytes, reading, maxNodes, output);
+    return readTorchScript(archive, bytes, reading, options);
   }
-  throw damaged('it holds neither an exported program (.pt2) nor a TorchScript module (.pt)');
+  throw (
+    pickledFile(archive) ??
+    damaged('it holds neither an exported program (.pt2) nor a TorchScript module (.pt)')
+  );
 }

@@ -58,15 +58,22 @@ interface Scope {
   depth: number;
 }
 
+/** The precision that a graph was exported in. */
+export interface Precision {
+  type: ElementType;
+  /** Whether all floating numbers are converted to one, whatever the graph says. */
+  converts: boolean;
+}
+
 export class GraphReader {
   readonly nodes: RawNode[] = [];
   #scope: Scope;
-  readonly #precision: ElementType;
+  readonly #precision: Precision;
   readonly #turns: Turns;
   #next: number;
 
   /** `values` numbers the inputs of the graph, which the first node's output follows as `next`. */
-  constructor(graph: Json, values: Map<string, number>, next: number, precision: ElementType, turns: Turns) {
+  constructor(graph: Json, values: Map<string, number>, next: number, precision: Precision, turns: Turns) {
     this.#scope = {
       values,
       sizes: new Map(),
@@ -337,7 +344,8 @@ export class GraphReader {
 
   /** A dtype written into the graph; that of the parameters stands for theirs at the time of a run. */
   #dtype(type: ElementType, op: string, inputs: readonly Json[]): RawArgument {
-    if (type === this.#precision) return { precision: true };
+    if (type === this.#precision.type) return { precision: true };
+    if (this.#precision.converts && /^b?float/.test(type)) return { precision: true };
     if (type === 'float32' || type === 'float64') {
       const sources = inputs
         .map((input) => tagged(input.arg, op))
@@ -348,7 +356,10 @@ export class GraphReader {
     }
     const number = scalarTypeNumber(type);
     if (this.#isFloatingType(type) || number < 0) {
-      throw unsupported(`${op} converts to ${type}; a model in one precision, float32 or float64, is needed`);
+      throw unsupported(
+        `${op} converts to ${type}; a model in one precision, float32 or float64, is needed: load it with ` +
+          "Model.load(file, { dtype: 'float32' }) to compute all of it in that",
+      );
     }
     return number;
   }

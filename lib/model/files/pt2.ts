@@ -2,13 +2,13 @@
 
 import type { RawPort, RawProgram } from '../../addon/program.ts';
 import type { FloatArray, RawTensor } from '../../addon/values.ts';
-import { dtypeOf, floatArray } from '../../arrays.ts';
+import { type DType, floatArray } from '../../arrays.ts';
 import { createProgram } from '../create-program.ts';
 import { damaged, requireFewNodes, unsupported } from './failure.ts';
 import { asList, asObject, asString, type Json, tagged } from './json.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { type ExportedProgram, readExportedProgram } from './pt2-archive.ts';
-import { GraphReader, tensorName } from './pt2-graph.ts';
+import { GraphReader, type Precision, tensorName } from './pt2-graph.ts';
 import { type Batch, chooseOutput, findBatch, type Output, readInput, readOutputs } from './pt2-ports.ts';
 import type { Reading } from './reading.ts';
 import {
@@ -16,10 +16,12 @@ import {
   elementSize,
   elements,
   isDirect,
+  isHalf,
   readElements,
   type StoredTensor,
   scalarTypeNumber,
 } from './stored-tensor.ts';
+import { ofNewerVersion } from './versions.ts';
 import type { Archive } from './zip.ts';
 
 /** Of torch/_export/serde/schema.py; a new major version changes the meaning of what there was. */
@@ -33,14 +35,31 @@ interface Signature {
   frozen: string[];
 }
 
-/** Reads the archive; at most `maxNodes` nodes are taken. `output` names or numbers the result where there are several. */
-export async function readPt2(
-  archive: Archive,
-  reading: Reading,
-  maxNodes: number,
-  output: string | number | undefined,
-): Promise<LoadedModel> {
+/** What the caller of `Model.load` asks for. */
+export interface Pt2Options {
+  /** Nodes that are taken at most. */
+  maxNodes: number;
+  /** Names or numbers the result where there are several. */
+  output: string | number | undefined;
+  /** The precision that everything is converted to. */
+  dtype: DType | undefined;
+}
+
+/** Reads the archive. */
+export async function readPt2(archive: Archive, reading: Reading, options: Pt2Options): Promise<LoadedModel> {
   const exported = await readExportedProgram(archive, reading);
+  try {
+    return await readExported(exported, reading, options);
+  } catch (error) {
+    throw ofNewerVersion(error, exported.json);
+  }
+}
+
+async function readExported(
+  exported: ExportedProgram,
+  reading: Reading,
+  { maxNodes, output, dtype }: Pt2Options,
+): Promise<LoadedModel> {
   const version = asObject(exported.json.schema_version, 'schema_version');
   if (version.major !== SCHEMA_MAJOR) {
     throw damaged(
@@ -51,7 +70,7 @@ export async function readPt2(
   const graphModule = asObject(exported.json.graph_module, 'graph_module');
   const graph = asObject(graphModule.graph, 'graph');
   const signature = readSignature(asObject(graphModule.signature, 'signature'), graph, exported);
-  const initialParameters = await flatten(signature, reading);
+  const initialParameters = await flatten(signature, dtype, reading);
   const outputs = readOutputs(graphModule, graph);
   const result = chooseOutput(outputs, output);
   const batch = findBatch(
@@ -59,7 +78,11 @@ export async function readPt2(
     outputs.map(({ port }) => port),
     result.port,
   );
-  const program = await readProgram(signature, graph, result, batch, initialParameters, reading);
+  const precision = {
+    type: signature.parameters[0]?.tensor.type ?? 'float32',
+    converts: dtype !== undefined,
+  };
+  const program = await readProgram(signature, graph, result, batch, precision, reading);
   requireFewNodes(program.nodes.length, maxNodes);
   return {
     kind: 'pt2',
@@ -126,18 +149,37 @@ function readUserInput([tag, content]: [string, unknown], graph: Json, inputs: R
   else if (tag.startsWith('as_sym_')) throw unsupported('the model takes a number that may vary as an input');
 }
 
-async function flatten({ parameters }: Signature, reading: Reading): Promise<FloatArray> {
-  const counts = parameters.map(({ name, tensor }) => countOf(tensor, name));
+/** The precision of the parameters. Others than float32 and float64, and several, have to be converted by request. */
+function precisionOf({ parameters, constants }: Signature, wanted: DType | undefined): DType {
   const first = parameters[0]?.tensor.type;
+  if (wanted !== undefined) return wanted;
+  const remedy =
+    "to compute all of the model in one precision, load it with Model.load(file, { dtype: 'float32' })";
+  for (const { name, tensor } of [...parameters, ...constants]) {
+    if (isHalf(tensor.type)) throw unsupported(`${name} has the precision ${tensor.type}; ${remedy}`);
+  }
   for (const { name, tensor } of parameters) {
-    if (tensor.type !== first || (tensor.type !== 'float32' && tensor.type !== 'float64')) {
+    if (tensor.type !== first) {
       throw unsupported(
-        `the parameters mix precisions: ${name} is ${tensor.type}, ${parameters[0]!.name} is ${first}`,
+        `the parameters mix precisions: ${name} is ${tensor.type}, ${parameters[0]!.name} is ${first}; ${remedy}`,
       );
     }
+    if (!/^float(32|64)$/.test(tensor.type)) {
+      throw unsupported(`${name} is ${tensor.type}; parameters should be float32 or float64`);
+    }
   }
+  return first === 'float64' ? 'float64' : 'float32';
+}
+
+async function flatten(
+  signature: Signature,
+  wanted: DType | undefined,
+  reading: Reading,
+): Promise<FloatArray> {
+  const { parameters } = signature;
+  const dtype = precisionOf(signature, wanted);
+  const counts = parameters.map(({ name, tensor }) => countOf(tensor, name));
   const length = counts.reduce((sum, count) => sum + count, 0);
-  const dtype = first === 'float64' ? 'float64' : 'float32';
   reading.take(length * elementSize(dtype), 'the parameters');
   const flat = floatArray(dtype, length);
   let offset = 0;
@@ -154,7 +196,7 @@ async function readProgram(
   graph: Json,
   { graphName: output }: Output,
   { rows, inputs, outputs }: Batch,
-  flat: FloatArray,
+  precision: Precision,
   reading: Reading,
 ): Promise<RawProgram> {
   const values = new Map<string, number>();
@@ -169,9 +211,9 @@ async function readProgram(
     constants.push(await elements(tensor, name, reading));
     values.set(graphName, next++);
   }
-  const reader = new GraphReader(graph, values, next, dtypeOf(flat), reading);
+  const reader = new GraphReader(graph, values, next, precision, reading);
   for (const { graphName, tensor } of signature.constants) {
-    if (isDirect(tensor.type)) continue;
+    if (isDirect(tensor.type) || isHalf(tensor.type)) continue;
     const converted = reader.add('aten::to.dtype', [
       { ref: values.get(graphName)! },
       scalarTypeNumber(tensor.type),

@@ -43,6 +43,16 @@ export function scalarTypeNumber(type: ElementType): number {
   return SCALAR_TYPES.indexOf(type as (typeof SCALAR_TYPES)[number]);
 }
 
+/** The number whose sign, exponent (`width` bits) and fraction (`digits` bits) these bits are. */
+function fromBits(bits: number, width: number, digits: number): number {
+  const sign = bits >> (width + digits) === 0 ? 1 : -1;
+  const exponent = (bits >> digits) & (2 ** width - 1);
+  const fraction = (bits & (2 ** digits - 1)) / 2 ** digits;
+  const bias = 2 ** (width - 1) - 1;
+  if (exponent === 2 ** width - 1) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return exponent === 0 ? sign * fraction * 2 ** (1 - bias) : sign * (1 + fraction) * 2 ** (exponent - bias);
+}
+
 /** Types without a typed array of the addon's are read into one that holds their values. */
 const READERS: Partial<
   Record<
@@ -52,6 +62,16 @@ const READERS: Partial<
 > = {
   float32: { size: 4, make: (n) => allocated(Float32Array, n), get: (v, at) => v.getFloat32(at, true) },
   float64: { size: 8, make: (n) => allocated(Float64Array, n), get: (v, at) => v.getFloat64(at, true) },
+  float16: {
+    size: 2,
+    make: (n) => allocated(Float32Array, n),
+    get: (v, at) => fromBits(v.getUint16(at, true), 5, 10),
+  },
+  bfloat16: {
+    size: 2,
+    make: (n) => allocated(Float32Array, n),
+    get: (v, at) => fromBits(v.getUint16(at, true), 8, 7),
+  },
   int64: { size: 8, make: (n) => allocated(BigInt64Array, n), get: (v, at) => v.getBigInt64(at, true) },
   int32: { size: 4, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt32(at, true) },
   int16: { size: 2, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt16(at, true) },
@@ -65,7 +85,11 @@ export function elementSize(type: ElementType): number {
   return READERS[type]?.size ?? 2;
 }
 
-/** Types whose values the addon holds as they are; the others come as `Int32Array`. */
+/** Types whose values the addon holds as they are; the others come as `Int32Array`, halves as `Float32Array`. */
+export function isHalf(type: ElementType): boolean {
+  return type === 'float16' || type === 'bfloat16';
+}
+
 export function isDirect(type: ElementType): boolean {
   return type === 'float32' || type === 'float64' || type === 'int64' || type === 'int32';
 }
@@ -114,11 +138,12 @@ export async function elements(tensor: StoredTensor, name: string, reading: Read
 /** Elements that are read in a fraction of a slice. */
 const PIECE = 2 ** 14;
 
-/** Fills `data`, of the kind that `elements` gives and of `countOf` elements. */
+/** Fills `data`, of the kind that `elements` gives or of other floating numbers, and of `countOf` elements. */
 export async function readElements(tensor: StoredTensor, data: TypedArray, reading: Reading): Promise<void> {
   const { type, shape, strides, offset, bytes } = tensor;
   const { size, get } = READERS[type]!;
-  if (isDirect(type) && endianness() === 'LE' && isContiguous(tensor)) {
+  const same = isDirect(type) && data.BYTES_PER_ELEMENT === size;
+  if (same && endianness() === 'LE' && isContiguous(tensor)) {
     const target = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     await copyBytes(bytes.subarray(offset * size, (offset + data.length) * size), target, reading);
     return;

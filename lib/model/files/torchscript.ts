@@ -7,6 +7,7 @@ import { outOfRange } from '../../errors.ts';
 import { damaged, requireFewNodes, unsupported } from './failure.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { unpickle } from './pickle.ts';
+import type { Pt2Options } from './pt2.ts';
 import type { Reading } from './reading.ts';
 import { checkNesting } from './script-nesting.ts';
 import { storage } from './state-dict.ts';
@@ -30,9 +31,13 @@ export async function readTorchScript(
   archive: Archive,
   bytes: Uint8Array,
   reading: Reading,
-  maxNodes: number,
-  output: string | number | undefined,
+  { maxNodes, output, ...options }: Pt2Options,
 ): Promise<LoadedModel> {
+  if (options.dtype !== undefined) {
+    throw unsupported(
+      'the option dtype is for exported programs: export the model with torch.export, as a .pt2',
+    );
+  }
   if (typeof output === 'string') {
     throw outOfRange(
       `output should be a number, as TorchScript has no names for results, got ${describe(output)}`,

@@ -17,7 +17,13 @@ const meta = (sizes: unknown[], requires_grad = false) => ({
   layout: 7,
 });
 
-export function pt2(nodes: readonly GraphNode[], output: string, raw: readonly object[] = []): Uint8Array {
+/** `raw` are nodes before the others, `header` replaces entries of the whole. */
+export function pt2(
+  nodes: readonly GraphNode[],
+  output: string,
+  raw: readonly object[] = [],
+  header: object = {},
+): Uint8Array {
   const batch = { as_expr: { expr_str: 's0', hint: { as_int: 3 } } };
   const graphNodes = nodes.map(([target, inputs, outputs]) => ({
     target,
@@ -50,6 +56,7 @@ export function pt2(nodes: readonly GraphNode[], output: string, raw: readonly o
     range_constraints: {},
     schema_version: { major: 8, minor: 14 },
     torch_version: '2.13.0',
+    ...header,
   };
   const weights = {
     config: {

@@ -1,0 +1,94 @@
+/** Files that are no exported program, are in half precision, or come from a newer PyTorch (scripts/reference/other_files.py). */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, test } from 'vitest';
+import * as api from '../../../lib/index.ts';
+// @ts-expect-error a script of the repository, without types
+import { compareModel, TOLERANCE } from '../../../scripts/zoo/compare.mjs';
+import { FOLDER as MODELS } from './fixtures.ts';
+import { pt2, tensorArgument } from './pt2-file.ts';
+
+const { Model } = api;
+const FOLDER = join(import.meta.dirname, '../../fixtures/other-files');
+const load = (file: string, options?: api.LoadOptions) => Model.load(join(FOLDER, file), options);
+
+test.each([
+  [
+    'state-dict.pt',
+    /is a state dict .*model\.load_state_dict\(torch\.load\('model\.pt'\)\); torch\.export\.save\(/,
+  ],
+  ['checkpoint.pt', /is a state dict or checkpoint/],
+  [
+    'module.pt',
+    /pickle of Python objects \(torch\.nn\.modules\.container\.Sequential\).*torch\.load\('model\.pt', weights_only=False\); torch\.export\.save\(/,
+  ],
+  ['old-state-dict.pt', /pickle of Python objects, no zip archive.*torch\.export\.save\(/],
+])('%s says what it is, and the line that exports it', async (file, message) => {
+  for (const options of [{}, { trusted: true }]) {
+    await expect(load(file, options)).rejects.toMatchObject({
+      code: 'ERR_MODEL_LOAD',
+      message: expect.stringMatching(message),
+    });
+  }
+});
+
+test('safetensors are told where they are read', async () => {
+  const header = Buffer.from('{}');
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  await expect(Model.load(Buffer.concat([length, header]))).rejects.toThrow(/loadSafetensors/);
+});
+
+describe.each(['float16', 'bfloat16'])('%s', (name) => {
+  it('is refused with the option that converts it', async () => {
+    await expect(load(`${name}.pt2`)).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED_OP',
+      message: expect.stringMatching(new RegExp(`has the precision ${name}; .*\\{ dtype: 'float32' \\}`)),
+    });
+  });
+
+  it('is that of the same model in one precision', async () => {
+    const expected = JSON.parse(readFileSync(join(FOLDER, `${name}.json`), 'utf8'));
+    const results = await compareModel(api, join(FOLDER, `${name}.pt2`), expected);
+    expect(results.length).toBeGreaterThan(20);
+    for (const { product, error, refused } of results) {
+      expect({ product, refused }).toEqual({ product, refused: undefined });
+      expect(error, product).toBeLessThanOrEqual(TOLERANCE);
+    }
+    const narrow = await load(`${name}.pt2`, { dtype: 'float32' });
+    expect(narrow.initialParameters).toBeInstanceOf(Float32Array);
+    expect(narrow.initialParameters).toEqual(
+      Float32Array.from((await load(`${name}.pt2`, { dtype: 'float64' })).initialParameters!),
+    );
+  });
+});
+
+test('several precisions become one, by request', async () => {
+  const mixed = join(MODELS, 'refused-mixed.pt2');
+  await expect(Model.load(mixed)).rejects.toThrow(/mix precisions.*\{ dtype: 'float32' \}/);
+  const model = await Model.load(mixed, { dtype: 'float64' });
+  expect(model.initialParameters).toBeInstanceOf(Float64Array);
+  await expect(Model.load(mixed, { dtype: 'float16' as never })).rejects.toBeInstanceOf(RangeError);
+  await expect(Model.load(join(MODELS, 'mlp.pt'), { trusted: true, dtype: 'float32' })).rejects.toThrow(
+    /dtype is for exported programs/,
+  );
+});
+
+test('a file of a newer PyTorch says which, and which operator is missing', async () => {
+  const later = pt2(
+    [['torch.ops.aten.of_the_future.default', [['self', tensorArgument('x')]], ['y']]],
+    'y',
+    [],
+    { torch_version: '2.99.1+cpu' },
+  );
+  await expect(Model.load(later)).rejects.toMatchObject({
+    code: 'ERR_UNSUPPORTED_OP',
+    message: expect.stringMatching(
+      /no operator aten::of_the_future.*written by PyTorch 2\.99\.1\+cpu, and libtorch \d+\.\d+\.\d+.* is in use/,
+    ),
+  });
+  const format = pt2([], 'x', [], { torch_version: '2.99.1', schema_version: { major: 9, minor: 0 } });
+  await expect(Model.load(format)).rejects.toThrow(
+    /version 9 of the export format.*written by PyTorch 2\.99\.1/,
+  );
+});
