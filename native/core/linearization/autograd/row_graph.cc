@@ -27,13 +27,16 @@ RowGraph::RowGraph(const Point& point, int64_t begin, int64_t end, const Sources
     : rows_(end - begin) {
   const at::AutoGradMode gradients(true);
   const DifferentiableKernels kernels(*point.program);
-  std::vector<at::Tensor> inputs = rows(point.inputs, begin, end);
+  std::vector<at::Tensor> inputs = rows(point, begin, end);
   std::vector<at::Tensor> leaves;
   if (together) {
     leaves = point.program->unflatten(point.params.detach());
-    for (at::Tensor& input : inputs) input = input.unsqueeze(1);  // each row a batch of one
     vmap_.emplace(TransformLevel::Kind::kVmap, rows_);
-    for (at::Tensor& input : inputs) input = functorch::makeBatched(input, 0, vmap_->level());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (!point.hasRows(i)) continue;
+      // Each row a batch of one.
+      inputs[i] = functorch::makeBatched(inputs[i].unsqueeze(1), 0, vmap_->level());
+    }
     grad_.emplace(TransformLevel::Kind::kGrad);
     for (at::Tensor& leaf : leaves) {
       leaf = functorch::makeTensorWrapper(leaf, grad_->level());
