@@ -27,7 +27,7 @@ export { type SaveSafetensorsOptions, saveSafetensors } from './model/files/save
 export type { FileSource } from './model/files/source.ts';
 export { Generator, type NormalOptions, type UniformOptions } from './model/generator.ts';
 export type { Inputs, TensorSpec } from './model/inputs.ts';
-export { type InitOptions, Model, type Parameter } from './model/model.ts';
+export { type InitOptions, Model, type Parameter, type SequentialOptions } from './model/model.ts';
 export * as nn from './model/nn/index.ts';
 export type { Layer } from './model/nn/layer.ts';
 export { type CustomOperator, customOperator, type ProductContext } from './operators/custom.ts';

@@ -33,7 +33,7 @@ import { TorchCurvatureError, wrongType } from '../errors.ts';
 import { bufferOf, isList, lengthOf } from '../foreign.ts';
 import { checkInside, guard, INSIDE, type Inside } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
-import { noOptions, OptionNames, record } from '../options.ts';
+import { OptionNames, record } from '../options.ts';
 import { createProgramSync } from './create-program.ts';
 import { type FileSource, LOAD_OPTIONS, type LoadOptions, readModelFile } from './files/index.ts';
 import { Generator } from './generator.ts';
@@ -46,6 +46,7 @@ import {
   specsOf,
   type TensorSpec,
 } from './inputs.ts';
+import { Buffers } from './nn/buffers.ts';
 import { checkLayers } from './nn/check-layers.ts';
 import type { Initialiser } from './nn/initialisers.ts';
 import { inputOf } from './nn/input.ts';
@@ -75,6 +76,20 @@ export interface InitOptions {
 
 const INIT_OPTIONS = new OptionNames<InitOptions>({ seed: true, generator: true, dtype: true });
 
+/** Of `Model.sequential`. */
+export interface SequentialOptions {
+  /**
+   * The values of buffers by name, such as `1.running_mean`; a state dict may be given as it is (`loadSafetensors`). Its
+   * parameters are for `flatten`.
+   */
+  buffers?: ParameterRecord;
+}
+
+const SEQUENTIAL_OPTIONS = new OptionNames<SequentialOptions>(
+  { buffers: true },
+  'the options of Model.sequential',
+);
+
 /** Parameters that `inspect` shows one by one. */
 const MOST_SHOWN = 8;
 
@@ -84,6 +99,8 @@ export interface ModelOrigin {
   /** How each parameter is initialized; a model from a file has its own values instead. */
   initialisers?: readonly Initialiser[];
   initialParameters?: FloatArray;
+  /** What a state dict of it has beside the parameters. */
+  buffers?: Buffers;
   /** Whether its inputs have to be of the shapes and kinds that the program says. */
   exported?: boolean;
 }
@@ -119,6 +136,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
 
   readonly #handle: ProgramHandle;
   readonly #exported: boolean;
+  readonly #buffers: Buffers;
   readonly #initialisers: readonly Initialiser[] | undefined;
 
   static {
@@ -133,7 +151,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
   /** Used by `Model.sequential` and `Model.load`. */
   private constructor(key: Inside, origin: ModelOrigin) {
     checkInside(key, 'a Model comes from Model.sequential or Model.load');
-    const { program, initialisers, initialParameters, exported = false } = origin;
+    const { program, initialisers, initialParameters, exported = false, buffers = new Buffers() } = origin;
     let offset = 0;
     this.parameters = Object.freeze(
       program.parameters.map(({ name, shape }) => {
@@ -150,22 +168,24 @@ export class Model<Initial extends FloatArray = FloatArray> {
     this.inputs = specsOf(program.inputs);
     this.outputs = specsOf(program.outputs);
     this.#exported = exported;
+    this.#buffers = buffers;
     this.#handle = program.handle;
   }
 
   /**
-   * A model of layers, one after the other. Parameters are named as in the state dict of PyTorch's `nn.Sequential`:
+   * A model of layers, one after the other, as in PyTorch's `eval()`. Parameters are named as in the state dict of PyTorch's `nn.Sequential`:
    * `0.weight`, `0.bias`, `2.weight`, …
    */
-  static sequential(layers: readonly Layer[]): Model<Float32Array>;
-  static sequential(layers: readonly Layer[], ...rest: readonly unknown[]): Model<Float32Array> {
-    noOptions(rest, 'Model.sequential');
-    const builder = new ProgramBuilder();
+  static sequential(layers: readonly Layer[], options?: SequentialOptions): Model<Float32Array> {
+    const { buffers: given } = SEQUENTIAL_OPTIONS.read(options);
+    const buffers = new Buffers(given === undefined ? {} : (record(given, 'buffers') as ParameterRecord));
+    const builder = new ProgramBuilder(buffers);
     const checked = checkLayers(layers, 'Model.sequential');
     const output = emitChain(checked, new Scope(builder, ''), builder.input);
     return new Model(INSIDE, {
       program: createProgramSync(builder.finish(output, inputOf(checked))),
       initialisers: builder.parameters.map(({ initialize }) => initialize),
+      buffers,
     });
   }
 
@@ -211,7 +231,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
   }
 
   /**
-   * One flat vector from one array for each parameter.
+   * One flat vector from one array for each parameter. Buffers that the model was made with may be among them.
    *
    * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when a parameter is missing, unknown or of another length,
    * `ERR_DTYPE_MISMATCH` when the arrays are not all of one kind
@@ -223,7 +243,8 @@ export class Model<Initial extends FloatArray = FloatArray> {
   #flatten(arrays: ParameterRecord, name: string): ResultArray<FloatArray> {
     record(arrays, name);
     const unknown = Object.keys(arrays).find(
-      (key) => !this.parameters.some((parameter) => parameter.name === key),
+      (key) =>
+        !this.parameters.some((parameter) => parameter.name === key) && !this.#buffers.has(key, arrays[key]!),
     );
     if (unknown !== undefined) {
       throw new TorchCurvatureError(

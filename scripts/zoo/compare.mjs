@@ -63,7 +63,13 @@ export async function compareModel(api, file, expected) {
 
   const inputs = expected.inputs.map(decode);
   const problem = { model, params: value('params'), x: inputs.length === 1 ? inputs[0] : inputs };
-  const [v, u] = [value('v'), value('u')];
+  return [...results, ...(await compareProducts(api, problem, expected))];
+}
+
+/** The records of the products of a problem, whose values are expected. */
+export async function compareProducts(api, problem, expected) {
+  const results = [];
+  const [v, u] = ['v', 'u'].map((name) => decode(expected[name]).data);
   for (const { product, cuts, run, expect } of products(api, problem, { v, u }, expected)) {
     try {
       results.push({ product, cuts, error: relativeError(await run(), expect) });

@@ -1,6 +1,8 @@
 /** Element-wise functions. A new one is a row here. */
+import { outOfRange } from '../../errors.ts';
 import { noOptions, OptionNames } from '../../options.ts';
 import * as check from './arguments.ts';
+import { constant } from './initialisers.ts';
 import type { Layer } from './layer.ts';
 import type { CallArgument } from './program-builder.ts';
 
@@ -21,6 +23,10 @@ export const tanh: () => Layer = simple('tanh', 'aten::tanh');
 export const relu: () => Layer = simple('relu', 'aten::relu');
 /** x·σ(x) */
 export const silu: () => Layer = simple('silu', 'aten::silu');
+/** x·tanh(log(1 + exp(x))) */
+export const mish: () => Layer = simple('mish', 'aten::mish');
+/** x·min(max(x + 3, 0), 6)/6 */
+export const hardswish: () => Layer = simple('hardswish', 'aten::hardswish');
 /** σ(x) = 1/(1 + exp(−x)) */
 export const sigmoid: () => Layer = simple('sigmoid', 'aten::sigmoid');
 
@@ -78,4 +84,38 @@ export function leakyRelu(options?: LeakyReluOptions): Layer {
     'aten::leaky_relu',
     check.finite(negativeSlope, 'leakyRelu: negativeSlope'),
   );
+}
+
+export interface PreluOptions {
+  /** Slopes there are: one, or one for each channel (axis 1). */
+  parameters?: number;
+  /** What they begin with; 0.25 by default. */
+  init?: number;
+}
+const PRELU = new OptionNames<PreluOptions>({ parameters: true, init: true }, 'the options of prelu');
+
+/** x where positive, `weight`·x elsewhere. */
+export function prelu(options?: PreluOptions): Layer {
+  const { parameters = 1, init = 0.25 } = PRELU.read(options);
+  check.size(parameters, 'prelu: parameters');
+  check.finite(init, 'prelu: init');
+  return {
+    kind: 'prelu',
+    takes: parameters === 1 ? 'any' : { shape: [parameters, '...'] },
+    emit: (scope, x) => scope.call('aten::prelu', x, scope.parameter('weight', [parameters], constant(init))),
+  };
+}
+
+export interface DropoutOptions {
+  /** The probability of a zero while training, in [0, 1]; 0.5 by default. */
+  p?: number;
+}
+const DROPOUT = new OptionNames<DropoutOptions>({ p: true }, 'the options of dropout');
+
+/** x itself: models are as in `eval()`. It keeps the numbers of the layers behind it those of PyTorch's. */
+export function dropout(options?: DropoutOptions): Layer {
+  const { p = 0.5 } = DROPOUT.read(options);
+  if (!(check.finite(p, 'dropout: p') >= 0 && p <= 1))
+    throw outOfRange(`dropout: p should be between 0 and 1, got ${p}`);
+  return { kind: 'dropout', takes: 'any', emit: (_scope, x) => x };
 }

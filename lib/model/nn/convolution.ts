@@ -42,14 +42,15 @@ export function conv2d(
   return convolution('conv2d', 2, inputs, outputs, kernel, options);
 }
 
-function convolution(
-  kind: 'conv1d' | 'conv2d',
+/** The sizes of a convolution, checked. */
+function checkConvolution(
+  kind: string,
   axes: number,
   inputs: number,
   outputs: number,
   kernel: number | readonly number[],
-  given?: ConvolutionOptions<readonly number[]>,
-): Layer {
+  given: ConvolutionOptions<readonly number[]> | undefined,
+) {
   const {
     stride = 1,
     padding = 0,
@@ -64,10 +65,32 @@ function convolution(
   if (inputs % groups !== 0 || outputs % groups !== 0) {
     throw outOfRange(`${kind}: groups should divide in (${inputs}) and out (${outputs}), got ${groups}`);
   }
-  const kernelSizes = check.sizes(kernel, axes, `${kind}: kernel`);
-  const strides = check.sizes(stride, axes, `${kind}: stride`);
-  const paddings = check.sizes(padding, axes, `${kind}: padding`, 0);
-  const dilations = check.sizes(dilation, axes, `${kind}: dilation`);
+  return {
+    groups,
+    bias,
+    kernelSizes: check.sizes(kernel, axes, `${kind}: kernel`),
+    strides: check.sizes(stride, axes, `${kind}: stride`),
+    paddings: check.sizes(padding, axes, `${kind}: padding`, 0),
+    dilations: check.sizes(dilation, axes, `${kind}: dilation`),
+  };
+}
+
+function convolution(
+  kind: 'conv1d' | 'conv2d',
+  axes: number,
+  inputs: number,
+  outputs: number,
+  kernel: number | readonly number[],
+  options?: ConvolutionOptions<readonly number[]>,
+): Layer {
+  const { strides, paddings, dilations, groups, bias, kernelSizes } = checkConvolution(
+    kind,
+    axes,
+    inputs,
+    outputs,
+    kernel,
+    options,
+  );
   const shape = [outputs, inputs / groups, ...kernelSizes];
   const fanIn = shape.slice(1).reduce((product, each) => product * each, 1);
   return {
@@ -77,6 +100,54 @@ function convolution(
       const weight = scope.parameter('weight', shape, kaimingUniform(fanIn));
       const offset = bias ? scope.parameter('bias', [outputs], biasUniform(fanIn)) : null;
       return scope.call(`aten::${kind}`, x, weight, offset, strides, paddings, dilations, groups);
+    },
+  };
+}
+
+export interface TransposedConvolutionOptions extends ConvolutionOptions<Pair> {
+  outputPadding?: number | Pair;
+}
+const TRANSPOSED = new OptionNames<TransposedConvolutionOptions>(
+  { stride: true, padding: true, outputPadding: true, dilation: true, groups: true, bias: true },
+  'the options of convTranspose2d',
+);
+
+/** The transposed map of a convolution; x of [batch, inputs, height, width], `weight` [inputs, outputs/groups, kernel, kernel]. */
+export function convTranspose2d(
+  inputs: number,
+  outputs: number,
+  kernel: number | Pair,
+  options?: TransposedConvolutionOptions,
+): Layer {
+  const { outputPadding = 0, ...given } = TRANSPOSED.read(options);
+  const { strides, paddings, dilations, groups, bias, kernelSizes } = checkConvolution(
+    'convTranspose2d',
+    2,
+    inputs,
+    outputs,
+    kernel,
+    given,
+  );
+  const outputPaddings = check.sizes(outputPadding, 2, 'convTranspose2d: outputPadding', 0);
+  const shape = [inputs, outputs / groups, ...kernelSizes];
+  const fanIn = shape.slice(1).reduce((product, each) => product * each, 1);
+  return {
+    kind: 'convTranspose2d',
+    takes: { shape: [inputs, ...SPATIAL[2]!] },
+    emit(scope, x) {
+      const weight = scope.parameter('weight', shape, kaimingUniform(fanIn));
+      const offset = bias ? scope.parameter('bias', [outputs], biasUniform(fanIn)) : null;
+      return scope.call(
+        'aten::conv_transpose2d.input',
+        x,
+        weight,
+        offset,
+        strides,
+        paddings,
+        outputPaddings,
+        groups,
+        dilations,
+      );
     },
   };
 }

@@ -1,4 +1,5 @@
 /** What a layer is: a few nodes that it adds to the program of a model. */
+import type { FloatArray } from '../../arrays.ts';
 import type { Initialiser } from './initialisers.ts';
 import type { CallArgument, ProgramBuilder, Value } from './program-builder.ts';
 
@@ -35,6 +36,21 @@ export class Scope {
   /** Adds a parameter, named `<place of the layer>.<name>` as in the state dict of PyTorch's `nn.Sequential`. */
   parameter(name: string, shape: readonly number[], initialize: Initialiser): Value {
     return this.#builder.parameter(`${this.#prefix}${name}`, shape, initialize);
+  }
+
+  /** Adds a buffer, as a state dict has it, which is a constant: `initial` everywhere where the model is given no values. */
+  buffer(name: string, shape: readonly number[], initial: number): Value {
+    return this.#builder.constant(this.#builder.buffers.add(`${this.#prefix}${name}`, shape, initial), shape);
+  }
+
+  /** Says that state dicts have an entry of this name which the function does not depend on. */
+  ignore(name: string): void {
+    this.#builder.buffers.ignore(`${this.#prefix}${name}`);
+  }
+
+  /** Adds a constant that state dicts do not have. */
+  constant(data: FloatArray, shape: readonly number[]): Value {
+    return this.#builder.constant(data, shape);
   }
 
   /** Adds a call of the ATen operator `target`; arguments left out take their defaults. */

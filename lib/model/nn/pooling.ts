@@ -1,4 +1,4 @@
-import { OptionNames } from '../../options.ts';
+import { noOptions, OptionNames } from '../../options.ts';
 import * as check from './arguments.ts';
 import type { Layer } from './layer.ts';
 
@@ -54,4 +54,16 @@ export function avgPool2d(kernel: Sizes, options?: AvgPoolOptions): Layer {
     check.flag(given.countIncludePad ?? true, 'avgPool2d: countIncludePad'),
   ] as const;
   return { kind: 'avgPool2d', takes: IMAGES, emit: (scope, x) => scope.call('aten::avg_pool2d', x, ...args) };
+}
+
+/** The means of as many equal parts as `size` says along each axis of the images; x of [batch, channels, height, width]. */
+export function adaptiveAvgPool2d(size: Sizes): Layer;
+export function adaptiveAvgPool2d(size: Sizes, ...rest: readonly unknown[]): Layer {
+  noOptions(rest, 'adaptiveAvgPool2d');
+  const sizes = check.sizes(size, 2, 'adaptiveAvgPool2d: size');
+  return {
+    kind: 'adaptiveAvgPool2d',
+    takes: IMAGES,
+    emit: (scope, x) => scope.call('aten::adaptive_avg_pool2d', x, sizes),
+  };
 }
