@@ -1,7 +1,7 @@
 /** What steps of all methods have in common: a direction, a look at the loss there, and what follows from that. */
 import { copyOf, type FloatArray, floatArray, type ResultArray, type Tensor } from '../arrays.ts';
 import { checkSignal } from '../check.ts';
-import type { Inputs } from '../model/model.ts';
+import type { Inputs } from '../model/inputs.ts';
 import { lossAndGradient } from '../operators/loss-and-gradient.ts';
 import { OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
