@@ -75,8 +75,8 @@ void forEachGraph(const Point& point, const RowGraph::Sources& sources,
     at::Tensor y;
     {
       const c10::NoGradGuard noGradients;
-      y = point.program->run(point.program->unflatten(point.params),
-                             tc::rows(point, begin, end), point.constants);
+      y = point.program->run(point.program->unflatten(point.params), tc::rows(point, begin, end),
+                             point.constants);
       requireBatchFirst(y, end - begin);
     }
     graphs.forEach(y, begin, stop, body);
