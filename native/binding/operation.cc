@@ -85,6 +85,7 @@ struct Environment {
   std::mutex mutex;
   std::condition_variable idle;
   std::set<Job*> jobs;     ///< handed to the executor, and neither done nor withdrawn
+  std::set<Job*> done;     ///< whose promises are still to be settled
   size_t undelivered = 0;  ///< promises that JavaScript still waits for; used on its thread only
   bool closing = false;
   napi_threadsafe_function tasks = nullptr;
@@ -156,6 +157,10 @@ void deliver(Napi::Env env, Job* raw) {
   const profiling::Stage stage("torch_curvature::deliver");
   const std::unique_ptr<Job> job(raw);
   Environment& environment = *job->environment;
+  {
+    const std::lock_guard lock(environment.mutex);
+    environment.done.erase(raw);
+  }
   if (--environment.undelivered == 0) napi_unref_threadsafe_function(env, environment.tasks);
   try {
     job->metering.tell(env);
@@ -176,18 +181,15 @@ void runAndReport(Job* job) {
   const auto environment = job->environment;
   const std::lock_guard lock(environment->mutex);
   environment->jobs.erase(job);
-  if (environment->closing) {
-    job->result.reset();  // the promise can no longer be settled
-  } else {
-    environment->post([job](Napi::Env env) { deliver(env, job); });
-  }
+  environment->done.insert(job);
+  if (!environment->closing) environment->post([job](Napi::Env env) { deliver(env, job); });
   environment->idle.notify_all();
 }
 
 /// Runs a posted task on JavaScript's thread.
 void runTask(napi_env rawEnv, napi_value, void*, void* data) {
-  if (rawEnv == nullptr) return;
   const std::unique_ptr<Task> task(static_cast<Task*>(data));
+  if (rawEnv == nullptr) return;  // the environment ended
   const Napi::Env env(rawEnv);
   try {
     const Napi::HandleScope scope(env);
@@ -198,7 +200,9 @@ void runTask(napi_env rawEnv, napi_value, void*, void* data) {
   }
 }
 
-/// Stops what the environment started and waits for it: no native work may outlive the environment.
+/// Stops what the environment started, waits for it and frees it, on JavaScript's thread, as what
+/// it keeps may be JavaScript's: no native work may outlive the environment. Promises stay
+/// unsettled.
 void close(void* data) {
   const std::unique_ptr<std::shared_ptr<Environment>> held(
       static_cast<std::shared_ptr<Environment>*>(data));
@@ -208,9 +212,14 @@ void close(void* data) {
   const std::set<Job*> jobs = environment.jobs;
   for (Job* job : jobs) {
     job->stop.request();
-    if (Executor::instance().withdraw(job->ticket)) environment.jobs.erase(job);
+    if (!Executor::instance().withdraw(job->ticket)) continue;
+    environment.jobs.erase(job);
+    environment.done.insert(job);
   }
   environment.idle.wait(lock, [&] { return environment.jobs.empty(); });
+  const std::set<Job*> left = std::exchange(environment.done, {});
+  lock.unlock();
+  for (Job* job : left) delete job;
 }
 
 using EnvironmentData = std::shared_ptr<Environment>;
