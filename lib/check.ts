@@ -14,6 +14,7 @@ import {
 import { outOfRange, TorchCurvatureError, wrongType } from './errors.ts';
 import { isRevoked, lengthOf } from './foreign.ts';
 import { OptionNames, record } from './options.ts';
+import { HeldTensor } from './problem/held-tensor.ts';
 import { plural } from './words.ts';
 
 export const ENGINES = ['auto', 'fused', 'autograd'] as const;
@@ -227,6 +228,7 @@ export function checkTensor(
   dtype: DType,
   { bytes = false }: { bytes?: boolean } = {},
 ): Tensor {
+  if (HeldTensor.is(value)) return value.checked(name, dtype);
   const { data, shape: given } = record(value, name) as Tensor;
   checkTypedArray(data, `${name}.data`, bytes);
   const shape = sizesOf(given, `${name}.shape`);

@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   ERR_DTYPE_MISMATCH: 'an array of another element type than is needed',
   ERR_DETACHED_BUFFER: 'an array whose memory was transferred elsewhere',
   ERR_DEVICE_UNAVAILABLE: 'a device that does not exist or cannot be used here',
+  ERR_NO_CONVERGENCE: 'a product with an inverse whose solver did not reach its tolerance',
   ERR_OUT_OF_MEMORY: 'more memory needed than there is, found before allocating where that can be told',
   ERR_BUSY: 'more operations than may wait, by the option maxQueue of configure()',
   ERR_MODEL_LOAD: 'a model that is damaged or is not what it claims to be',

@@ -51,7 +51,16 @@ export {
 } from './operators/linear-operator.ts';
 export { lossAndGradient, lossAndGradientSync } from './operators/loss-and-gradient.ts';
 export * as optim from './optim/index.ts';
+export {
+  type PerSample,
+  type PerSampleOptions,
+  perSample,
+  perSampleLosses,
+  perSampleLossesSync,
+} from './operators/per-sample.ts';
 export type { Batch, BatchSource } from './problem/batches.ts';
+export { type BindOptions, type BoundProblem, bind } from './problem/bind.ts';
+export type { HeldTensor } from './problem/held-tensor.ts';
 export type { L2Term } from './problem/l2.ts';
 export type { LossProblem } from './problem/loss.ts';
 export type { Loss, LossModel, LossWithOptions } from './problem/losses.ts';
@@ -88,6 +97,19 @@ export {
 } from './profiler/profiler.ts';
 export * from './solvers/eigsh.ts';
 export * from './solvers/estimators.ts';
-export * from './solvers/linear.ts';
+export * from './solvers/inverses.ts';
+export {
+  type CgOptions,
+  cg,
+  cgSync,
+  type LinearSolution,
+  type LinearSolverOptions,
+  minres,
+  minresSync,
+  type SolverProgress,
+  type SolverRecord,
+} from './solvers/linear.ts';
+export * from './solvers/logdet.ts';
+export * from './solvers/lsmr.ts';
 export type { EigshEnd, EigshReason, SolverReason } from './solvers/reasons.ts';
 export * from './solvers/spectral-density.ts';

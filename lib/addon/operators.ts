@@ -1,7 +1,13 @@
 /** Types of the raw addon for linearizations, operators and solvers. */
 
-import type { LinearizationHandle, OperatorHandle, ProgramHandle, RawRequest } from './requests.ts';
-import type { FloatArray, RawTensor, ResultArray } from './values.ts';
+import type {
+  LinearizationHandle,
+  OperatorHandle,
+  ProgramHandle,
+  RawRequest,
+  TensorHandle,
+} from './requests.ts';
+import type { FloatArray, RawTensor, ResultArray, TypedArray } from './values.ts';
 
 /** What of a problem is linearized, and how much of it is kept. */
 export interface RawLinearizeRequest extends RawRequest {
@@ -68,6 +74,9 @@ interface RawOperatorFields extends RawLoss {
   center?: boolean | undefined;
   /** Of the Fisher matrices: what has an outer product of its own; default `'datum'`. */
   per?: 'datum' | 'row' | undefined;
+  /** Of `ntk`: inputs of a second batch, and whether outputs are traced over. */
+  others?: readonly RawTensor[] | undefined;
+  trace?: boolean | undefined;
   /** Of `fisher`: targets drawn for each datum (default 1), their seed (default 0), the number of the first row (0). */
   mcSamples?: number | undefined;
   seed?: bigint | undefined;
@@ -161,6 +170,8 @@ export interface OperatorOperations {
   operatorApply: { request: RawOperatorProduct; result: FloatArray };
   /** Row-major [rows, cols]. Throws `ERR_OUT_OF_MEMORY` before it allocates what would not fit. */
   operatorDense: { request: RawOperatorOnly; result: FloatArray };
+  /** Rows [begin, end) of it. */
+  operatorDenseRows: { request: RawOperatorOnly & { begin: number; end: number }; result: FloatArray };
   operatorDiagonal: { request: RawOperatorOnly; result: FloatArray };
   /** The loss and its gradient over all rows. */
   lossGradient: {
@@ -189,6 +200,10 @@ export interface OperatorOperations {
   kroneckerJoin: { request: RawOperatorOnly & { other: OperatorHandle }; result: OperatorHandle };
   /** In the eigenbasis of one, its blocks that are of no layer; zeros for the others. */
   kroneckerBasis: { request: RawOperatorOnly; result: OperatorHandle };
+  /** Copies a tensor to where it is to stay. */
+  holdTensor: { request: { tensor: RawTensor; device: string; threads: number }; result: TensorHandle };
+  /** What each row adds to the loss, [N]. */
+  rowLosses: { request: RawRequest & RawLoss; result: FloatArray };
   /** Any solver or estimator; what it found is a record that its own module describes. */
   solve: { request: RawSolveRequest; result: object };
 }
@@ -216,6 +231,9 @@ export interface RawCallbackOperator {
 
 /** Functions that return at once. Combinations hold on to what they are made of; a disposed handle throws `ERR_DISPOSED`. */
 export interface OperatorFunctions {
+  tensorData(tensor: TensorHandle): TypedArray;
+  tensorDispose(tensor: TensorHandle): void;
+
   linearizationInfo(linearization: LinearizationHandle): RawLinearizationInfo;
   linearizationOutput(linearization: LinearizationHandle): RawTensor;
   linearizationDispose(linearization: LinearizationHandle): void;
@@ -229,6 +247,12 @@ export interface OperatorFunctions {
   /** Aᵀ */
   operatorTranspose(operator: OperatorHandle): OperatorHandle;
   operatorProduct(a: OperatorHandle, b: OperatorHandle): OperatorHandle;
+  /** A⁻¹ by a row of native/core/solvers' inverses, `inverse`, with the options of that. */
+  operatorInverse(request: {
+    inverse: string;
+    operator: OperatorHandle;
+    readonly [option: string]: RawSolverOption;
+  }): OperatorHandle;
   operatorSubmatrix(operator: OperatorHandle, rows: RawRanges, cols: RawRanges): OperatorHandle;
   /** `symmetric` is the caller's word. */
   denseOperator(matrix: RawTensor, symmetric: boolean, device: string): OperatorHandle;

@@ -26,6 +26,10 @@ export interface RegionHandle {
 export interface LinearizationHandle {
   readonly [brand]: 'linearization';
 }
+/** Data that stay where they are between calls. */
+export interface TensorHandle {
+  readonly [brand]: 'tensor';
+}
 export interface OperatorHandle {
   readonly [brand]: 'operator';
 }

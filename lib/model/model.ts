@@ -398,6 +398,11 @@ export class Model<Initial extends FloatArray = FloatArray> {
     return rowsOf(x, this.#specs);
   }
 
+  /** @internal Data of another batch, checked. */
+  inputsOf(x: Inputs, dtype: DType): Tensor[] {
+    return checkInputs(x, this.#specs, dtype).inputs;
+  }
+
   /** @internal The first rows of data that are not checked yet, where there are more. */
   firstRows(x: Inputs, rows: number): Inputs {
     return firstRows(x, this.#specs, rows);

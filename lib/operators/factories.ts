@@ -1,15 +1,17 @@
 /** The curvature operators of a model. Each copies what it needs: changing parameters or data later changes nothing. */
 
-import type { ArrayKind, FloatArray } from '../arrays.ts';
+import { type ArrayKind, dtypeOf, type FloatArray } from '../arrays.ts';
 import { checkOneOf, positive } from '../check.ts';
-import { outOfRange } from '../errors.ts';
+import { outOfRange, wrongType } from '../errors.ts';
 import { toSeed } from '../model/generator.ts';
+import type { Inputs } from '../model/model.ts';
 import { type NamesOf, OptionNames } from '../options.ts';
+import { checkProblem } from '../problem/check.ts';
 import type { CenterOptions, LossProblem, WeightOptions } from '../problem/loss.ts';
 import type { Problem } from '../problem/problem.ts';
-import type { StreamedProblem } from '../problem/streamed-problem.ts';
-import { LINEARIZE_NAMES, type Linearization, type LinearizeOptions } from '../products/linearize.ts';
-import { factory } from './factory.ts';
+import { isStreamed, type StreamedProblem } from '../problem/streamed-problem.ts';
+import { LINEARIZE_NAMES, Linearization, type LinearizeOptions } from '../products/linearize.ts';
+import { factory, type Source } from './factory.ts';
 import type { KroneckerOperator } from './kronecker-operator.ts';
 import type { LinearOperator } from './linear-operator.ts';
 
@@ -139,6 +141,28 @@ export function gramianSync<F extends FloatArray>(
   return GRAMIAN.sync(problem, options) as LinearOperator<ArrayKind<F>>;
 }
 
+const GRAMIAN_IMAGINARY = factory('gramianImaginary', CENTERED_OPTIONS);
+
+/**
+ * The imaginary part of the quantum geometric tensor whose real part is `gramian`, [P, P], for complex outputs as pairs: the
+ * last axis of the outputs is (Re, Im), as `torch.view_as_real` gives it. With y = a + ib, Σ w (∂a ∂bᵀ − ∂b ∂aᵀ), of which
+ * `center` makes Im Σ w (O − Ō)* (O − Ō)ᵀ, O = ∂y/∂θ: antisymmetric, −½ times the Berry curvature for w = 1/N (Stokes, Izaac,
+ * Killoran & Carleo 2020, "Quantum natural gradient").
+ */
+export function gramianImaginary<F extends FloatArray>(
+  problem: Problem<F> | StreamedProblem<F, string> | Linearization<F>,
+  options?: CenteredOperatorOptions,
+): Promise<LinearOperator<ArrayKind<F>>> {
+  return GRAMIAN_IMAGINARY.promised(problem, options) as Promise<LinearOperator<ArrayKind<F>>>;
+}
+/** `gramianImaginary` on the calling thread. */
+export function gramianImaginarySync<F extends FloatArray>(
+  problem: Problem<F> | Linearization<F>,
+  options?: CenteredOperatorOptions,
+): LinearOperator<ArrayKind<F>> {
+  return GRAMIAN_IMAGINARY.sync(problem, options) as LinearOperator<ArrayKind<F>>;
+}
+
 const JACOBIAN = factory('jacobian', CENTERED_OPTIONS);
 
 /**
@@ -159,22 +183,57 @@ export function jacobianSync<F extends FloatArray>(
   return JACOBIAN.sync(problem, options) as LinearOperator<ArrayKind<F>>;
 }
 
-const NTK = factory('ntk', CENTERED_OPTIONS);
+/** Of `ntk`: also what it compares with, and how. */
+export interface NtkOptions extends CenteredOperatorOptions {
+  /** A second batch of inputs at the same parameters: J(x) J(x2)ᵀ, [N·outputs, M·outputs]. Without `weights` and `center`. */
+  x2?: Inputs;
+  /**
+   * Sums over the outputs of a row: K_nm = Σ_o ⟨∂y_no/∂θ, ∂y_mo/∂θ⟩, [N, N] or [N, M]. Divided by the number of outputs it
+   * is the empirical kernel of neural-tangents with its default `trace_axes`. A product takes one pair of J and Jᵀ for each output.
+   */
+  trace?: boolean;
+}
+const NTK_OPTIONS = new OptionNames<NtkOptions>({
+  ...LINEARIZE_NAMES,
+  weights: true,
+  center: true,
+  x2: true,
+  trace: true,
+});
+
+const NTK = factory('ntk', NTK_OPTIONS, ({ x2, trace = false }, source) => {
+  if (typeof trace !== 'boolean') throw wrongType('trace should be true or false');
+  if (x2 === undefined && !trace) return {};
+  if (isStreamed(source)) {
+    throw wrongType(
+      'x2 and trace are for data in one piece; of a stream, take ' +
+        '(await jacobian(problem)).multiply((await jacobian({ model, params, x: x2 })).T)',
+    );
+  }
+  return { trace, ...(x2 === undefined ? {} : { others: otherInputs(source as Source, x2) }) };
+});
+
+/** Inputs of a second batch, for the model and in the precision of the first. */
+function otherInputs(source: Source, x2: Inputs) {
+  if (Linearization.is(source)) return source.model.inputsOf(x2, source.dtype);
+  const { model, params } = checkProblem(source);
+  return model.inputsOf(x2, dtypeOf(model.toFlat(params, 'params')));
+}
 
 /**
- * A Aᵀ, [N·outputs, N·outputs], with A what `jacobian` gives for the same options: J Jᵀ, the tangent kernel. Goes through
- * a stream twice for each product.
+ * A Aᵀ, [N·outputs, N·outputs], with A what `jacobian` gives for the same options: J Jᵀ, the tangent kernel (Jacot, Gabriel
+ * & Hongler 2018), or with `x2` J(x) J(x2)ᵀ. Goes through a stream twice for each product.
  */
 export function ntk<F extends FloatArray>(
   problem: Problem<F> | StreamedProblem<F, string> | Linearization<F>,
-  options?: CenteredOperatorOptions,
+  options?: NtkOptions,
 ): Promise<LinearOperator<ArrayKind<F>>> {
   return NTK.promised(problem, options) as Promise<LinearOperator<ArrayKind<F>>>;
 }
 /** `ntk` on the calling thread. */
 export function ntkSync<F extends FloatArray>(
   problem: Problem<F> | Linearization<F>,
-  options?: CenteredOperatorOptions,
+  options?: NtkOptions,
 ): LinearOperator<ArrayKind<F>> {
   return NTK.sync(problem, options) as LinearOperator<ArrayKind<F>>;
 }
@@ -306,4 +365,28 @@ export function ekfacSync<F extends FloatArray, Given extends string = never>(
   options?: KfacOptions,
 ): KroneckerOperator<ArrayKind<F>> {
   return EKFAC.sync(problem, options) as KroneckerOperator<ArrayKind<F>>;
+}
+
+const PER_SAMPLE_GRADIENTS = factory('perSampleGradients', OPERATOR_OPTIONS);
+
+/**
+ * The gradients of the rows, G of [N, P]: row n is the gradient of what row n of the data adds to the loss, so that Gᵀ1 is
+ * the gradient of the loss. With `reduction: 'sum'` these are PyTorch's per-sample gradients, with `'mean'` 1/N of them (for one
+ * term in each row). `matvec` gives the slope of each row's loss along a direction, `toDense` the gradients themselves;
+ * `perSample` gives them some rows at a time.
+ *
+ * @throws TorchCurvatureError `ERR_UNSUPPORTED_OP` where the rows of the model depend on one another
+ */
+export function perSampleGradients<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
+  options?: OperatorOptions,
+): Promise<LinearOperator<ArrayKind<F>>> {
+  return PER_SAMPLE_GRADIENTS.promised(problem, options) as Promise<LinearOperator<ArrayKind<F>>>;
+}
+/** `perSampleGradients` on the calling thread. */
+export function perSampleGradientsSync<F extends FloatArray, Given extends string = never>(
+  problem: LossProblem<F, Given>,
+  options?: OperatorOptions,
+): LinearOperator<ArrayKind<F>> {
+  return PER_SAMPLE_GRADIENTS.sync(problem, options) as LinearOperator<ArrayKind<F>>;
 }

@@ -21,10 +21,10 @@ import { type BatchProblem, type Counts, Stream } from './streamed.ts';
 type Options = LinearizeOptions & CenterOptions;
 
 /** What an operator is made from: a model at a point, a linearization of one, or a problem with a loss. */
-type Source = Problem | GivenLossProblem | Linearization;
+export type Source = Problem | GivenLossProblem | Linearization;
 
 /** One whose names are checked by others. */
-type AnyStream = Omit<GivenStreamedProblem, 'loss' | 'reduction'>;
+export type AnyStream = Omit<GivenStreamedProblem, 'loss' | 'reduction'>;
 
 /**
  * The two forms of a function that makes operators of a model; the promised one takes a stream, too.
@@ -36,19 +36,19 @@ type AnyStream = Omit<GivenStreamedProblem, 'loss' | 'reduction'>;
 export function factory<Own extends Options>(
   kind: ModelOperator,
   names: OptionNames<Own>,
-  own: (options: Own) => object = () => ({}),
+  own: (options: Own, source: Source | AnyStream) => object = () => ({}),
 ) {
-  const given = (options: Own | undefined): [Own, object] => {
-    const read = names.read(options);
-    return [read, own(read)];
-  };
   return {
     async promised(source: Source | AnyStream, options: Own | undefined): Promise<LinearOperator> {
-      const [read, fields] = given(options);
+      const read = names.read(options);
+      const fields = own(read, source);
       if (isStreamed(source)) return ofStream(kind, source, read, fields);
       return CREATE.promised(kind, source as Source, read, fields);
     },
-    sync: (source: Source, options: Own | undefined) => CREATE.sync(kind, source, ...given(options)),
+    sync(source: Source, options: Own | undefined): LinearOperator {
+      const read = names.read(options);
+      return CREATE.sync(kind, source, read, own(read, source));
+    },
   };
 }
 
@@ -65,12 +65,16 @@ const CREATE = operation((kind: ModelOperator, source: Source, options: Options,
 });
 
 function wrapped(handle: OperatorHandle, kind: ModelOperator, model: Model): LinearOperator {
-  const { outputShape } = addon().operatorInfo(handle);
+  const { outputShape, rows: height, cols: width } = addon().operatorInfo(handle);
   const { rows, columns, factored }: ModelOperatorRow = MODEL_OPERATORS[kind];
-  const space = (of: 'parameters' | 'outputs'): Space =>
-    of === 'parameters' ? { kind: of, model } : { kind: of, shape: outputShape };
+  const [, ...row] = outputShape;
+  const ofRow = row.reduce((product, size) => product * size, 1);
+  const space = (of: 'parameters' | 'outputs', length: number): Space =>
+    of === 'parameters'
+      ? { kind: of, model }
+      : { kind: of, shape: ofRow === 0 ? outputShape : [length / ofRow, ...row] };
   const type = factored ? KroneckerOperator : LinearOperator;
-  return new type(handle, kind, space(rows), space(columns));
+  return new type(handle, kind, space(rows, height), space(columns, width));
 }
 
 function modelRequest(source: Source, options: Options) {
@@ -104,7 +108,7 @@ async function ofStream(
   const { center } = options;
   const centered = weightFields({ ...(center !== undefined && { center }) }, 0, 'float64').center;
   const stream = new Stream(problem, options);
-  const { rows, columns, ofLoss, factored, regularized }: ModelOperatorRow = MODEL_OPERATORS[kind];
+  const { columns, ofLoss, factored, regularized, antisymmetric }: ModelOperatorRow = MODEL_OPERATORS[kind];
   await stream.count(ofLoss ? (batch, signal) => counted(batch, signal, { ...own, kind }) : undefined);
   if (factored) {
     const part: MakePart = (kind, { problem, options, firstRow }, fields) =>
@@ -113,17 +117,20 @@ async function ofStream(
   }
   const make = ({ problem, options, firstRow }: BatchProblem, part: object = {}) =>
     CREATE.promised(kind, problem, options, { ...own, ...part, firstRow });
-  const jacobianOf = ({ problem, options }: BatchProblem) =>
-    CREATE.promised('jacobian', problem, options, {});
-  if (columns === 'outputs') return stream.ntk(jacobianOf, centered);
-  if (rows === 'outputs') return stream.jacobian(jacobianOf, centered);
+  const rowsOf = (of: 'jacobian' | 'perSampleGradients') => {
+    return ({ problem, options }: BatchProblem) => CREATE.promised(of, problem, options, {});
+  };
+  if (columns === 'outputs') return stream.ntk(rowsOf('jacobian'), centered);
+  if (kind === 'jacobian' || kind === 'perSampleGradients')
+    return stream.jacobian(kind, rowsOf(kind), centered);
+  const sign = antisymmetric ? -1 : 1;
   return centered
-    ? stream.centredSum(kind, (batch, part) => make(batch, { part }))
-    : stream.sum(kind, (batch) => make(batch), regularized === true);
+    ? stream.centredSum(kind, (batch, part) => make(batch, { part }), sign)
+    : stream.sum(kind, (batch) => make(batch), regularized === true, sign);
 }
 
-/** What a batch's loss has: the same count that a problem in one piece divides its mean by. */
-async function counted(
+/** Used inside the package: what a batch's loss has: the same count that a problem in one piece divides its mean by. */
+export async function counted(
   { problem, options }: BatchProblem,
   signal: AbortSignal | undefined,
   own: object,

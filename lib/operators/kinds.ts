@@ -10,10 +10,13 @@ export interface ModelOperatorRow {
   regularized?: true;
   /** Whether it is made of Kronecker factors. */
   factored?: true;
+  /** Whether A = −Aᵀ. */
+  antisymmetric?: true;
 }
 
 export const MODEL_OPERATORS = {
   gramian: { rows: 'parameters', columns: 'parameters', ofLoss: false },
+  gramianImaginary: { rows: 'parameters', columns: 'parameters', ofLoss: false, antisymmetric: true },
   jacobian: { rows: 'outputs', columns: 'parameters', ofLoss: false },
   ntk: { rows: 'outputs', columns: 'outputs', ofLoss: false },
   gaussNewton: { rows: 'parameters', columns: 'parameters', ofLoss: true, regularized: true },
@@ -22,6 +25,7 @@ export const MODEL_OPERATORS = {
   fisher: { rows: 'parameters', columns: 'parameters', ofLoss: true },
   kfac: { rows: 'parameters', columns: 'parameters', ofLoss: true, factored: true },
   ekfac: { rows: 'parameters', columns: 'parameters', ofLoss: true, factored: true },
+  perSampleGradients: { rows: 'outputs', columns: 'parameters', ofLoss: true },
 } as const satisfies Record<string, ModelOperatorRow>;
 
 export type ModelOperator = keyof typeof MODEL_OPERATORS;
@@ -34,6 +38,7 @@ export type OperatorKind =
   | 'damped'
   | 'product'
   | 'transpose'
+  | 'inverse'
   | 'submatrix'
   | 'inverse'
   | 'eigenvectors'

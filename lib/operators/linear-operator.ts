@@ -295,6 +295,11 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     return this.#rows;
   }
 
+  /** @internal The inverse that the addon made of it. */
+  inverseBy(handle: OperatorHandle): LinearOperator<F> {
+    return new LinearOperator(handle, 'inverse', this.#columns, this.#rows);
+  }
+
   /** @internal A vector over the rows (what a right-hand side is), checked and flat. */
   rowVector(value: OperatorVector, name: string): FloatArray {
     return this.#flat(value, name, this.#rows, this.shape[0]);

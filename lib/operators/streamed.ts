@@ -214,15 +214,19 @@ export class Stream {
     return sum;
   }
 
-  /** The sum of the operators of the batches, [P, P], by the share of their terms in a mean; with the L2 term if `regularized`. */
+  /**
+   * The sum of the operators of the batches, [P, P], by the share of their terms in a mean; with the L2 term if
+   * `regularized`. Aᵀ is `sign` A.
+   */
   sum(
     kind: OperatorKind,
     make: (batch: BatchProblem) => Promise<LinearOperator>,
     regularized: boolean,
+    sign: 1 | -1,
   ): LinearOperator {
     const product = async (vectors: FloatArray, k: number, signal: AbortSignal) =>
       this.#sum(make, vectors, k, signal);
-    return this.#symmetric(kind, product, regularized ? this.l2 : undefined);
+    return this.#square(kind, sign, product, regularized ? this.l2 : undefined);
   }
 
   /**
@@ -234,8 +238,9 @@ export class Stream {
   centredSum(
     kind: OperatorKind,
     make: (batch: BatchProblem, part: 'sums' | 'around') => Promise<LinearOperator>,
+    sign: 1 | -1,
   ): LinearOperator {
-    return this.#symmetric(kind, async (vectors, k, signal) => {
+    return this.#square(kind, sign, async (vectors, k, signal) => {
       const sums = await this.#sum((batch) => make(batch, 'sums'), vectors, k, signal);
       if (k === 0 || sums.length === 0) return new Float64Array(0);
       const [length, means] = [this.model.parameterCount, sums.length / k];
@@ -253,33 +258,51 @@ export class Stream {
     });
   }
 
-  #symmetric(
+  #square(
     kind: OperatorKind,
+    sign: 1 | -1,
     product: (vectors: FloatArray, k: number, signal: AbortSignal) => Promise<Float64Array>,
     diagonal?: FloatArray,
   ): LinearOperator {
     const { model, dtype, device } = this;
     const space = { kind: 'parameters', model } as const;
     const length = model.parameterCount;
-    const matmat = async (vectors: FloatArray, k: number, { signal }: ProductContext) => {
-      const sum = await product(vectors, k, signal);
-      const result = floatArray(dtype, k * length);
-      for (let i = 0; i < sum.length; i++) result[i] = this.share * sum[i]!;
-      if (diagonal !== undefined) {
-        for (let i = 0; i < result.length; i++) result[i]! += diagonal[i % length]! * vectors[i]!;
-      }
-      return result;
-    };
-    const custom = { shape: [length, length], dtype, device, symmetric: true, matmat } as const;
+    const scaled =
+      (factor: number) =>
+      async (vectors: FloatArray, k: number, { signal }: ProductContext) => {
+        const sum = await product(vectors, k, signal);
+        const result = floatArray(dtype, k * length);
+        for (let i = 0; i < sum.length; i++) result[i] = factor * sum[i]!;
+        if (diagonal !== undefined) {
+          for (let i = 0; i < result.length; i++) result[i]! += diagonal[i % length]! * vectors[i]!;
+        }
+        return result;
+      };
+    const [matmat, rmatmat] = [scaled(this.share), scaled(sign * this.share)];
+    const custom = {
+      shape: [length, length],
+      dtype,
+      device,
+      symmetric: sign === 1,
+      matmat,
+      rmatmat,
+    } as const;
     return makeCustom(kind, custom, space, space);
   }
 
-  /** √W (I − 1wᵀ/Σw) J of all rows, [N·outputs, P]. `make` gives √W J of a batch. */
-  jacobian(make: (batch: BatchProblem) => Promise<LinearOperator>, center: boolean): LinearOperator {
+  /**
+   * √W (I − 1wᵀ/Σw) J of all rows, [N·outputs, P], by the share of their terms in a mean. `make` gives √W J of a batch, or
+   * what else has a row for each output or row of it.
+   */
+  jacobian(
+    kind: OperatorKind,
+    make: (batch: BatchProblem) => Promise<LinearOperator>,
+    center: boolean,
+  ): LinearOperator {
     const { model, dtype, device } = this;
     const { matmat, rmatmat } = this.#jacobian(make, center);
     return makeCustom(
-      'jacobian',
+      kind,
       { shape: [this.#height, model.parameterCount], dtype, device, matmat, rmatmat },
       { kind: 'outputs', shape: [this.rows, ...this.outputs] },
       { kind: 'parameters', model },
@@ -323,6 +346,7 @@ export class Stream {
         using op = await make(batch);
         const part = await op.matmat(vectors, k, { ...this.#threads, signal });
         const size = batch.rows * width;
+        if (this.share !== 1) for (let i = 0; i < part.length; i++) part[i]! *= this.share;
         for (let i = 0; i < k; i++) {
           result.set(part.subarray(i * size, (i + 1) * size), i * height + batch.firstRow * width);
         }
@@ -342,7 +366,7 @@ export class Stream {
           block.set(given.subarray(begin, begin + size), i * size);
         }
         const part = await op.rmatmat(block, k, { ...this.#threads, signal });
-        for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
+        for (let i = 0; i < sum.length; i++) sum[i]! += this.share * part[i]!;
       }
       return this.dtype === 'float64' ? sum : Float32Array.from(sum);
     };

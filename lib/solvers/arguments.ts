@@ -5,7 +5,7 @@ import type { RawSolverOption } from '../addon/operators.ts';
 import { checkFinite, checkSignal, positive } from '../check.ts';
 import { outOfRange, TorchCurvatureError } from '../errors.ts';
 import { toSeed } from '../model/generator.ts';
-import { checkSquare, type LinearOperator } from '../operators/linear-operator.ts';
+import { checkOperator, checkSquare, type LinearOperator } from '../operators/linear-operator.ts';
 import type { OptionNames } from '../options.ts';
 
 export interface SolverOptions {
@@ -24,20 +24,27 @@ interface Own<Result> {
 }
 
 /**
- * A solver or an estimator of square operators, by a method of native/core/solvers.
+ * A solver or an estimator of operators, by a method of native/core/solvers.
  *
  * @param name what messages call it
  * @param row its row there, by default of that name
  * @param names of its options
+ * @param rectangular whether operators need not be square
  * @param ask checks what is its own, once the operator and the options that all solvers have were checked
  */
 export function solver<Options extends SolverOptions, Rest extends unknown[], Result>(
-  { name, row = name, names }: { name: string; row?: string; names: OptionNames<Options> },
+  {
+    name,
+    row = name,
+    names,
+    rectangular = false,
+  }: { name: string; row?: string; names: OptionNames<Options>; rectangular?: boolean },
   ask: (op: LinearOperator, options: Options, ...rest: Rest) => Own<Result>,
 ): Operation<[op: LinearOperator, options: Options | undefined, ...rest: Rest], Result> {
   return operation((op, options, ...rest) => {
     const read = names.read(options);
-    checkSquare(op, name);
+    if (rectangular) checkOperator(op, 'op');
+    else checkSquare(op, name);
     const { threads, signal } = read;
     const { device, dtype, shape } = op;
     const common = {

@@ -1,5 +1,5 @@
 import type { FloatArray, ResultArray } from '../arrays.ts';
-import { checkOneOf, positive } from '../check.ts';
+import { checkFinite, checkOneOf, positive } from '../check.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
 import {
@@ -28,6 +28,16 @@ export interface EigshOptions extends SolverOptions {
   maxIterations?: number;
   /** Lanczos vectors kept; max(2k + 1, 20) by default. */
   basis?: number;
+  /**
+   * Vectors that are multiplied at once, 1 by default: a space begun from so many holds as many copies of a repeated
+   * eigenvalue, and takes fewer steps of more products each.
+   */
+  block?: number;
+  /**
+   * Looks for the eigenvalues λ near it: `which` is then of 1/(λ − sigma), so that `'LM'` gives the nearest ones, as in SciPy.
+   * Each step solves a system with A − sigma I by `minres`, and `iterations` counts the products of all.
+   */
+  sigma?: number;
   /** Of the start vector; 0 by default. */
   seed?: number | bigint;
 }
@@ -38,6 +48,8 @@ const EIGSH_OPTIONS = new OptionNames<EigshOptions>({
   tolerance: true,
   maxIterations: true,
   basis: true,
+  block: true,
+  sigma: true,
   seed: true,
   threads: true,
   signal: true,
@@ -63,7 +75,7 @@ export interface Eigenpairs<F extends FloatArray = FloatArray> {
 
 const EIGSH = solver(
   { name: 'eigsh', names: EIGSH_OPTIONS },
-  (op, { k, which = 'LM', tolerance, maxIterations, basis, seed }) => {
+  (op, { k, which = 'LM', tolerance, maxIterations, basis, block, sigma, seed }) => {
     checkNotEmpty(op, 'eigsh');
     const most = op.shape[0];
     return {
@@ -74,6 +86,8 @@ const EIGSH = solver(
         tolerance: optionalAmount(tolerance, 'tolerance'),
         maxIterations: optionalCount(maxIterations, 'maxIterations'),
         basis: optionalCount(basis, 'basis'),
+        block: optionalCount(block, 'block'),
+        sigma: sigma === undefined ? undefined : checkFinite(sigma, 'sigma'),
       },
       result: (found) => found as Eigenpairs,
     };
@@ -88,7 +102,7 @@ const EIGSH = solver(
  *
  * @throws RangeError when k is not within 1 to n, or A is seen not to be symmetric
  * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when A is not square, `ERR_UNSUPPORTED_OP` for `'SM'` of more than 2048
- * unknowns
+ * unknowns, `ERR_NO_CONVERGENCE` for a `sigma` that is an eigenvalue or too close to one
  */
 export async function eigsh<F extends FloatArray>(
   op: LinearOperator<F>,

@@ -1,20 +1,20 @@
 /** Solvers of A x = b. They run natively on the operator's device: no vector crosses into JavaScript on the way. */
 
-import { types } from 'node:util';
 import { type ArrayKind, describe, type FloatArray } from '../arrays.ts';
 import { checkVector, positive } from '../check.ts';
-import { TorchCurvatureError, wrongType } from '../errors.ts';
+import { outOfRange, TorchCurvatureError, wrongType } from '../errors.ts';
 import {
   checkOperator,
   diagonalOperator,
   type LinearOperator,
   type OperatorVector,
 } from '../operators/linear-operator.ts';
-import { OptionNames } from '../options.ts';
+import { type NamesOf, OptionNames } from '../options.ts';
 import { optionalAmount, optionalLimit, type SolverOptions, solver } from './arguments.ts';
+import { listening, type SolverProgress } from './progress.ts';
 import { type LinearSolution, type SolverRecord, summary } from './solution.ts';
 
-export type { LinearSolution, SolverRecord };
+export type { LinearSolution, SolverProgress, SolverRecord };
 
 /** Of `cg` and `minres`. */
 export interface LinearSolverOptions<F extends FloatArray = FloatArray> extends SolverOptions {
@@ -39,7 +39,16 @@ export interface LinearSolverOptions<F extends FloatArray = FloatArray> extends 
   onIteration?: (progress: SolverProgress) => unknown;
 }
 
-const LINEAR_SOLVER_OPTIONS = new OptionNames<LinearSolverOptions>({
+/** Of `cg`. */
+export interface CgOptions<F extends FloatArray = FloatArray> extends LinearSolverOptions<F> {
+  /**
+   * Solves for all k right-hand sides in one Krylov space, by products with k vectors at once: fewer iterations than for each
+   * by itself, which count once for all. Without a preconditioner.
+   */
+  block?: boolean;
+}
+
+const LINEAR_SOLVER_NAMES: NamesOf<LinearSolverOptions> = {
   tolerance: true,
   maxIterations: true,
   preconditioner: true,
@@ -48,40 +57,29 @@ const LINEAR_SOLVER_OPTIONS = new OptionNames<LinearSolverOptions>({
   onIteration: true,
   threads: true,
   signal: true,
-});
-
-/** What `onIteration` is told. */
-export interface SolverProgress {
-  /** From 1. */
-  iteration: number;
-  /** ‖b − A x‖, as the method carries it along. */
-  residualNorm: number;
-  /** Which right-hand side, from 0. */
-  rightHandSide: number;
-}
+};
+const LINEAR_SOLVER_OPTIONS = new OptionNames<LinearSolverOptions>(LINEAR_SOLVER_NAMES);
+const CG_OPTIONS = new OptionNames<CgOptions>({ ...LINEAR_SOLVER_NAMES, block: true });
 
 /** A solver of A x = b by a method of native/core/solvers. */
-const linearSolver = (name: string) =>
+const linearSolver = <Options extends CgOptions>(name: string, names: OptionNames<Options>) =>
   solver(
-    { name, names: LINEAR_SOLVER_OPTIONS },
-    (op, { tolerance, maxIterations, preconditioner, x0, k, onIteration }, b: OperatorVector) => {
+    { name, names },
+    (
+      op,
+      { tolerance, maxIterations, preconditioner, x0, k, onIteration, block = false },
+      b: OperatorVector,
+    ) => {
       const count = k === undefined ? 1 : positive(k, 'k');
       const length = count * op.shape[0];
-      if (onIteration !== undefined && typeof onIteration !== 'function') {
-        throw wrongType(`onIteration should be a function, got ${describe(onIteration)}`);
+      const { report, heard } = listening(onIteration);
+      if (typeof block !== 'boolean')
+        throw wrongType(`block should be true or false, got ${describe(block)}`);
+      if (block && preconditioner !== undefined) {
+        throw outOfRange(
+          'a preconditioner is for right-hand sides that are solved by themselves: without block',
+        );
       }
-      // Promises that onIteration gave: one that rejects is as good as a throw.
-      let answers: Promise<unknown> | undefined;
-      const progress =
-        onIteration &&
-        ((rightHandSide: number, iteration: number, residualNorm: number) => {
-          const answer = onIteration({ iteration, residualNorm, rightHandSide });
-          if (types.isPromise(answer)) {
-            answers = Promise.all([answers, answer]);
-            answers.catch(() => {}); // heard of at the end
-          }
-          return answer;
-        });
       // Checked first: a preconditioner may be made, which has to be disposed.
       const options = {
         b: count === 1 ? op.rowVector(b, 'b') : checkVector(b, 'b', length, op.dtype),
@@ -89,20 +87,21 @@ const linearSolver = (name: string) =>
         maxIterations: optionalLimit(maxIterations, 'maxIterations'),
         x0: x0 === undefined ? undefined : checkVector(x0, 'x0', length, op.dtype),
         count: k === undefined ? undefined : count,
-        onIteration: progress,
+        block: block ? true : undefined,
+        onIteration: report,
       };
       const { handle, release } = preconditionerOf(op, preconditioner);
       return {
         options: { ...options, preconditioner: handle },
-        heard: () => answers,
+        heard,
         result: (found) => summary(found as LinearSolution),
         release,
       };
     },
   );
 
-/** An operator for what was given, which `release` disposes where it was made here. */
-function preconditionerOf(op: LinearOperator, given: LinearSolverOptions['preconditioner']) {
+/** Used inside the package: an operator for what was given, which `release` disposes where it was made here. */
+export function preconditionerOf(op: LinearOperator, given: LinearSolverOptions['preconditioner']) {
   if (given === undefined) return { handle: undefined, release: () => {} };
   const owned = ArrayBuffer.isView(given)
     ? diagonalOperator(checkVector(given, 'preconditioner', op.shape[0], op.dtype), { device: op.device })
@@ -118,7 +117,7 @@ function preconditionerOf(op: LinearOperator, given: LinearSolverOptions['precon
   return { handle: used.handle, release: () => owned?.dispose() };
 }
 
-const CG = linearSolver('cg');
+const CG = linearSolver('cg', CG_OPTIONS);
 
 /**
  * Conjugate gradients, for a symmetric positive definite A. A direction p with pᵀA p ≤ 0 shows that A is not: the
@@ -131,7 +130,7 @@ const CG = linearSolver('cg');
 export async function cg<F extends FloatArray>(
   op: LinearOperator<F>,
   b: OperatorVector<ArrayKind<F>>,
-  options?: LinearSolverOptions<ArrayKind<F>>,
+  options?: CgOptions<ArrayKind<F>>,
 ): Promise<LinearSolution<F>> {
   return CG.promised(op, options, b) as Promise<LinearSolution<F>>;
 }
@@ -139,12 +138,12 @@ export async function cg<F extends FloatArray>(
 export function cgSync<F extends FloatArray>(
   op: LinearOperator<F>,
   b: OperatorVector<ArrayKind<F>>,
-  options?: LinearSolverOptions<ArrayKind<F>>,
+  options?: CgOptions<ArrayKind<F>>,
 ): LinearSolution<F> {
   return CG.sync(op, options, b) as LinearSolution<F>;
 }
 
-const MINRES = linearSolver('minres');
+const MINRES = linearSolver('minres', LINEAR_SOLVER_OPTIONS);
 
 /**
  * The minimum-residual method, for a symmetric A, which may be indefinite or singular.

@@ -1,5 +1,6 @@
 #include "binding/js.h"
 #include "binding/operation.h"
+#include "binding/tensors.h"
 #include "core/runtime/memory.h"
 #include "core/runtime/threads.h"
 
@@ -16,6 +17,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   addScheduling(env, exports);
   addProgram(env, exports);
   addProducts(env, exports);
+  addTensors(env, exports);
   addLinearization(env, exports);
   addOperators(env, exports);
   addSolvers(env, exports);

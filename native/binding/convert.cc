@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 
+#include "binding/handles.h"
 #include "core/runtime/error.h"
 #include "core/runtime/memory.h"
 #include "core/runtime/threads.h"
@@ -114,6 +115,7 @@ at::Tensor toTensor(Napi::Value record, Memory memory, const char* name) {
   if (!record.IsObject())
     throw Error("ERR_INVALID_ARGUMENT", std::string(name) + " should be { data, shape }");
   const auto object = record.As<Napi::Object>();
+  if (const Napi::Value held = object.Get("held"); held.IsExternal()) return tensorOf(held);
   return toTensor(object.Get("data"), toShape(object.Get("shape"), name), memory, name);
 }
 

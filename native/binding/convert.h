@@ -21,7 +21,8 @@ enum class Memory { kBorrow, kCopy };
 at::Tensor toTensor(Napi::Value array, at::IntArrayRef shape, Memory memory, const char* name);
 /// The flat tensor of a typed array.
 at::Tensor toFlat(Napi::Value array, Memory memory, const char* name);
-/// The tensor of a `{ data, shape }` record.
+/// The tensor of a `{ data, shape }` record, or of a `{ held, shape }` one, which is nobody's to
+/// change.
 at::Tensor toTensor(Napi::Value record, Memory memory, const char* name);
 
 std::vector<int64_t> toShape(Napi::Value value, const char* name);

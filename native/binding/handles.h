@@ -28,6 +28,16 @@ inline const OperatorPtr& operatorOf(Napi::Value handle) {
   return unwrap<OperatorHandle>(handle, "operator")->share.get("the operator");
 }
 
+/// Data that stay where they are between calls.
+struct TensorHandle {
+  static constexpr napi_type_tag kTypeTag = {0x51c8e3a7f09b4d26, 0xb86d17f24ae05c93};
+  Share<const at::Tensor> share;
+};
+
+inline const at::Tensor& tensorOf(Napi::Value handle) {
+  return *unwrap<TensorHandle>(handle, "tensor")->share.get("the bound problem");
+}
+
 template <typename Handle, typename T>
 Napi::Value wrapShare(Napi::Env env, std::shared_ptr<T> object, int64_t bytes) {
   const auto handle = std::shared_ptr<Handle>(new Handle{{env, std::move(object), bytes}});

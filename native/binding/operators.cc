@@ -11,12 +11,23 @@
 #include "core/operators/hessian.h"
 #include "core/operators/l2.h"
 #include "core/operators/matrix.h"
+#include "core/operators/per_sample.h"
 #include "core/operators/request.h"
 #include "core/runtime/device.h"
 #include "core/runtime/error.h"
 
 namespace tc::js {
 namespace {
+
+std::vector<at::Tensor> toTensors(Napi::Value value, const char* name) {
+  if (!value.IsArray())
+    throw Error("ERR_INVALID_ARGUMENT", std::string(name) + " should be a list");
+  const auto list = value.As<Napi::Array>();
+  std::vector<at::Tensor> tensors;
+  for (uint32_t i = 0; i < list.Length(); ++i)
+    tensors.push_back(toTensor(Napi::Value(list[i]), Memory::kCopy, name));
+  return tensors;
+}
 
 Prepared create(const Napi::CallbackInfo& info, Memory) {
   const Fields fields(info[0]);
@@ -37,10 +48,13 @@ Prepared create(const Napi::CallbackInfo& info, Memory) {
     prepared = std::move(request.prepared);
   }
   wanted.problem = problemOf(fields);
+  if (fields.has("others")) wanted.others = toTensors(fields.get("others"), "x2");
   wanted.arguments = scalarsOf(fields);
   if (fields.has("basis")) wanted.arguments.set("basis", operatorOf(fields.get("basis")));
   const bool shared = wanted.shared != nullptr;
   const Point point = wanted.point;
+  Point second = shared ? wanted.shared->point() : point;
+  if (!wanted.others.empty()) second.inputs = wanted.others;
   prepared.compute = [kind = fields.text("kind"), wanted = std::move(wanted), device,
                       cut](const StopToken& stop) {
     OperatorRequest here = wanted;
@@ -52,7 +66,8 @@ Prepared create(const Napi::CallbackInfo& info, Memory) {
     const auto& op = result.as<OperatorPtr>();
     return wrapShare<OperatorHandle>(env, op, shared ? 0 : op->bytes());
   };
-  return shared ? std::move(prepared) : explained(point, std::move(prepared));
+  if (!shared) prepared = explained(point, std::move(prepared));
+  return explained(second, std::move(prepared));
 }
 
 /// What a problem's mean divides by, and how many data it has; with a `kind`, whether the loss has
@@ -108,6 +123,21 @@ Prepared gradient(const Napi::CallbackInfo& info, Memory memory) {
   return explained(std::move(request));
 }
 
+/// What each row adds to the loss.
+Prepared rowLosses(const Napi::CallbackInfo& info, Memory memory) {
+  Request request = takeRequest(info, memory);
+  request.prepared.compute = [point = request.point, device = request.device,
+                              chunkSize = request.chunkSize,
+                              problem = problemOf(request.fields)](const StopToken& stop) {
+    const Point here = placed(point, device);
+    const Objective objective = problem.objective(here);
+    return Result(
+        perSampleLosses(here, chunkSize, objective, problem.rowWeights(here), stop).cpu());
+  };
+  request.prepared.deliver = toTypedArray;
+  return explained(std::move(request));
+}
+
 Prepared apply(const Napi::CallbackInfo& info, Memory memory) {
   const Fields fields(info[0]);
   const OperatorPtr op = operatorOf(fields.get("operator"));
@@ -149,6 +179,18 @@ auto whole(Whole method) {
     prepared.deliver = toTypedArray;
     return prepared;
   };
+}
+
+Prepared denseRows(const Napi::CallbackInfo& info, Memory) {
+  const Fields fields(info[0]);
+  Prepared prepared;
+  prepared.threads = static_cast<int>(fields.integer("threads"));
+  prepared.compute = [op = operatorOf(fields.get("operator")), begin = fields.integer("begin"),
+                      end = fields.integer("end")](const StopToken& stop) {
+    return Result(op->toDenseRows(begin, end, stop).cpu());
+  };
+  prepared.deliver = toTypedArray;
+  return prepared;
 }
 
 Napi::Value describe(const Napi::CallbackInfo& info) {
@@ -235,7 +277,9 @@ void addOperators(Napi::Env env, Napi::Object exports) {
   addOperation(env, exports, "createOperator", create);
   addOperation(env, exports, "lossCounts", count);
   addOperation(env, exports, "lossGradient", gradient);
+  addOperation(env, exports, "rowLosses", rowLosses);
   addOperation(env, exports, "operatorApply", apply);
+  addOperation(env, exports, "operatorDenseRows", denseRows);
   addOperation(env, exports, "operatorDense", whole(&LinearOperator::toDense));
   addOperation(env, exports, "operatorDiagonal", whole(&LinearOperator::diagonal));
   addCombinations(env, exports);

@@ -3,6 +3,7 @@
 #include "binding/arguments.h"
 #include "binding/handles.h"
 #include "binding/operation.h"
+#include "core/solvers/inverse.h"
 #include "core/solvers/method.h"
 
 namespace tc::js {
@@ -55,8 +56,20 @@ Prepared solve(const Napi::CallbackInfo& info, Memory memory) {
   return prepared;
 }
 
+/// A⁻¹ as an operator, by its name among the inverses.
+Napi::Value inverse(const Napi::CallbackInfo& info) {
+  const Fields fields(info[0]);
+  const SolverArguments arguments = solverArguments(fields, Memory::kCopy);
+  const InverseMethod make = inverseMethods().at(fields.text("inverse"));
+  return wrapShare<OperatorHandle>(info.Env(),
+                                   make(operatorOf(fields.get("operator")), arguments.values), 0);
+}
+
 }  // namespace
 
-void addSolvers(Napi::Env env, Napi::Object exports) { addOperation(env, exports, "solve", solve); }
+void addSolvers(Napi::Env env, Napi::Object exports) {
+  addOperation(env, exports, "solve", solve);
+  add(env, exports, "operatorInverse", inverse);
+}
 
 }  // namespace tc::js

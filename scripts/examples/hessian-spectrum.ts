@@ -5,6 +5,7 @@
  *     npm run example:hessian-spectrum [-- --steps 300 --seed 0 --threads 1 --html FILE --json FILE]
  */
 import {
+  bind,
   eigsh,
   type FloatArray,
   Generator,
@@ -57,14 +58,15 @@ function spiral(row: number): [number, number] {
   return [radius * Math.cos(angle), radius * Math.sin(angle)];
 }
 
-const problemAt = (params: FloatArray) => ({ model, params, x, target, loss: 'cross_entropy' });
+/** The data stay in place: each step sends the parameters only. */
+const bound = await bind({ model, x, target, loss: 'cross_entropy' });
 
 async function train(): Promise<{ params: FloatArray; losses: number[] }> {
   const bar = startBar('training', steps);
   const optimizer = new Adam(start, 1e-2);
   const losses: number[] = [];
   for (let step = 0; step < steps; step++) {
-    const { loss, gradient } = await lossAndGradient(problemAt(optimizer.params), { threads });
+    const { loss, gradient } = await lossAndGradient(bound.at(optimizer.params), { threads });
     optimizer.step(gradient);
     losses.push(loss);
     bar.update(step + 1, loss.toFixed(4));
@@ -74,7 +76,7 @@ async function train(): Promise<{ params: FloatArray; losses: number[] }> {
 }
 
 const { params, losses } = await train();
-using operator = await hessian(problemAt(params), { threads });
+using operator = await hessian(bound.at(params), { threads });
 
 const bar = startBar('spectrum', 3, 'largest eigenvalues');
 const largest = await eigsh(operator, { k: ENDS, which: 'LA', threads });

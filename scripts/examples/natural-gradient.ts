@@ -4,7 +4,7 @@
  *
  *     npm run example:natural-gradient [-- --steps 150 --rate 0.01 --seed 0 --threads 1 --html FILE --json FILE]
  */
-import { type FloatArray, Generator, lossAndGradient, Model, nn, optim } from 'torch-curvature';
+import { bind, Generator, lossAndGradient, Model, nn, optim } from 'torch-curvature';
 import { page } from '../report/page.mjs';
 import { Adam } from './shared/adam.ts';
 import { parseOptions, save, startBar, wholeNumber } from './shared/cli.ts';
@@ -37,7 +37,8 @@ function truth(a: number, b: number): number {
   return Math.sin(4 * a + 2 * b * b) * Math.cos(3 * b);
 }
 
-const problemAt = (params: FloatArray) => ({ model, params, x, target, loss: 'mse' });
+/** The data stay in place: each step sends the parameters only. */
+const bound = await bind({ model, x, target, loss: 'mse' });
 
 /** How the loss went down over time. */
 class Curve {
@@ -63,7 +64,7 @@ class Curve {
 async function naturalGradient(): Promise<Curve> {
   const bar = startBar('natural gradient', steps);
   const curve = new Curve('natural gradient');
-  const optimizer = optim.levenbergMarquardt(problemAt(start), { maxIterations: 200, threads });
+  const optimizer = optim.levenbergMarquardt(bound.at(start), { maxIterations: 200, threads });
   for (let step = 0; step < steps; step++) {
     const { loss, candidateLoss, accepted } = await optimizer.step();
     curve.add(loss);
@@ -80,7 +81,7 @@ async function adam(seconds: number): Promise<Curve> {
   const curve = new Curve('Adam');
   const optimizer = new Adam(start, Number(options.rate));
   while (curve.elapsed < seconds) {
-    const { loss, gradient } = await lossAndGradient(problemAt(optimizer.params), { threads });
+    const { loss, gradient } = await lossAndGradient(bound.at(optimizer.params), { threads });
     curve.add(loss);
     bar.update(curve.elapsed, loss.toExponential(2));
     optimizer.step(gradient);

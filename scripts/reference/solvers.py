@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse.linalg import cg, minres
+from scipy.sparse.linalg import cg, lsmr, minres
 
 N = 24
 I, J = np.indices((N, N)).astype(float)
@@ -64,11 +64,35 @@ def iterates(solver, a):
     return {k: xs[k - 1].tolist() for k in STEPS if k <= certain and np.linalg.norm(B - a @ xs[k - 1]) > 1e-9}
 
 
+def rectangle(rows, columns):
+    i, j = np.indices((rows, columns)).astype(float)
+    return np.where(i == j, 1 + i / 5, 0) + 1 / (1 + np.abs(i - 2 * j)) + np.sin(i + j) / 9
+
+
+def least_squares():
+    """SciPy's lsmr after some numbers of steps, and where it ends by itself."""
+    for rows, columns in [(30, 18), (18, 30), (24, 24)]:
+        a, b = rectangle(rows, columns), np.cos(np.arange(rows))
+        for damp in [0, 0.3]:
+            for x0 in [None, np.sin(np.arange(columns))]:
+                steps = {}
+                for k in [1, 2, 3, 5, 8]:
+                    steps[k] = lsmr(a, b, damp=damp, atol=0, btol=0, conlim=0, maxiter=k, x0=x0)[0].tolist()
+                x, istop, itn, _, _, norm, condition, _ = lsmr(a, b, damp=damp, x0=x0)
+                yield {
+                    "rows": rows, "columns": columns, "damp": damp, "x0": None if x0 is None else x0.tolist(),
+                    "steps": steps, "x": x.tolist(), "istop": istop, "iterations": itn,
+                    "normA": norm, "conditionA": condition,
+                }
+
+
 spectra = {name: np.linalg.eigvalsh(a) for name, a in MATRICES.items()}
 record = {
     "n": N,
     "cg": {name: iterates(cg, MATRICES[name]) for name in DEFINITE},
     "minres": {name: iterates(minres, MATRICES[name]) for name in REGULAR},
+    "lsmr": list(least_squares()),
+    "logdet": {name: float(np.linalg.slogdet(MATRICES[name])[1]) for name in DEFINITE},
     "eigenvalues": {name: values.tolist() for name, values in spectra.items()},
 }
 path = Path("test/fixtures/solvers.json")

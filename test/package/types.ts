@@ -211,6 +211,16 @@ export const values: { [Name in Exclude<keyof Api, 'default'>]: () => unknown } 
   lossAndGradient: async () =>
     expectTypeOf(await tc.lossAndGradient(loss32)).toEqualTypeOf<{ loss: number; gradient: F32 }>(),
   lossAndGradientSync: () => expectTypeOf(tc.lossAndGradientSync(loss64).gradient).toEqualTypeOf<F64>(),
+  gramianImaginary: () => ofModel(tc.gramianImaginary, tc.gramianImaginarySync),
+  gramianImaginarySync: () => ofModel(tc.gramianImaginary, tc.gramianImaginarySync),
+  perSampleGradients: () => ofLoss(tc.perSampleGradients, tc.perSampleGradientsSync),
+  perSampleGradientsSync: () => ofLoss(tc.perSampleGradients, tc.perSampleGradientsSync),
+  perSampleLosses: async () => expectTypeOf(await tc.perSampleLosses(stream32)).toEqualTypeOf<F32>(),
+  perSampleLossesSync: () => expectTypeOf(tc.perSampleLossesSync(loss64)).toEqualTypeOf<F64>(),
+  perSample: async () => {
+    for await (const some of tc.perSample(loss32, { rows: 2 }))
+      expectTypeOf(some).toEqualTypeOf<api.PerSample<Float32Array>>();
+  },
   customOperator: () => {
     const shape = [1, 1] as const;
     expectTypeOf(tc.customOperator({ shape, matmat: (v) => v })).toEqualTypeOf<Operator<Float32Array>>();
@@ -227,6 +237,53 @@ export const values: { [Name in Exclude<keyof Api, 'default'>]: () => unknown } 
   cgSync: () => solver(tc.cg, tc.cgSync),
   minres: () => solver(tc.minres, tc.minresSync),
   minresSync: () => solver(tc.minres, tc.minresSync),
+  bind: async () => {
+    const bound = await tc.bind(loss64, { device: 'cpu' });
+    expectTypeOf((await tc.lossAndGradient(bound.at(f64))).gradient).toEqualTypeOf<F64>();
+    expectTypeOf(await tc.gramian(bound.at(f32))).toEqualTypeOf<Operator<Float32Array>>();
+    const { x: data } = single;
+    await tc.bind({ model, x: data });
+  },
+  optim: async () => {
+    const optimizer = tc.optim.levenbergMarquardt(loss64, { damping: 1 });
+    expectTypeOf(optimizer).toEqualTypeOf<api.optim.Optimizer<Float64Array>>();
+    expectTypeOf(optimizer.params).toEqualTypeOf<F64>();
+    expectTypeOf(await optimizer.step({ x })).toEqualTypeOf<api.optim.StepRecord>();
+    expectTypeOf(tc.optim.naturalGradient(loss32, { fisher: 'mc' }).params).toEqualTypeOf<F32>();
+    expectTypeOf(tc.optim.newtonCG(loss32, { radius: 1 }).params).toEqualTypeOf<F32>();
+    expectTypeOf((await tc.optim.sr(single, f32)).direction).toEqualTypeOf<F32>();
+    expectTypeOf((await tc.optim.minSR(double, { data: f64, shape: [1] })).direction).toEqualTypeOf<F64>();
+    // @ts-expect-error no such Fisher matrix
+    tc.optim.naturalGradient(loss32, { fisher: 'type1' });
+  },
+  cgInverse: () => {
+    expectTypeOf(tc.cgInverse(op32, { tolerance: 1e-8, preconditioner: f32 })).toEqualTypeOf<
+      Operator<Float32Array>
+    >();
+    // @ts-expect-error a preconditioner of the other precision
+    tc.cgInverse(op32, { preconditioner: f64 });
+  },
+  minresInverse: () => expectTypeOf(tc.minresInverse(op64)).toEqualTypeOf<Operator<Float64Array>>(),
+  neumannInverse: () => expectTypeOf(tc.neumannInverse(op, { terms: 9 })).toEqualTypeOf<api.LinearOperator>(),
+  lsmr: async () => {
+    expectTypeOf(await tc.lsmr(op32, f32, { damp: 1 })).toEqualTypeOf<
+      api.LeastSquaresSolution<Float32Array>
+    >();
+    // @ts-expect-error a right-hand side of the other precision
+    tc.lsmr(op32, f64);
+  },
+  lsmrSync: () => expectTypeOf(tc.lsmrSync(op64, f64).reason).toEqualTypeOf<api.LsmrReason>(),
+  logdet: async () =>
+    expectTypeOf(await tc.logdet(op32, { method: 'exact' })).toEqualTypeOf<api.TraceEstimate>(),
+  logdetSync: () => expectTypeOf(tc.logdetSync(op).estimate).toEqualTypeOf<number>(),
+  xtrace: async () => expectTypeOf(await tc.xtrace(op32)).toEqualTypeOf<api.TraceEstimate>(),
+  xtraceSync: () => expectTypeOf(tc.xtraceSync(op).products).toEqualTypeOf<number>(),
+  xdiag: async () => expectTypeOf((await tc.xdiag(op32)).diagonal).toEqualTypeOf<F32>(),
+  xdiagSync: () => expectTypeOf(tc.xdiagSync(op64).standardError).toEqualTypeOf<F64>(),
+  squaredFrobeniusNorm: async () =>
+    expectTypeOf(await tc.squaredFrobeniusNorm(op32)).toEqualTypeOf<api.TraceEstimate>(),
+  squaredFrobeniusNormSync: () =>
+    expectTypeOf(tc.squaredFrobeniusNormSync(op)).toEqualTypeOf<api.TraceEstimate>(),
   eigsh: async () => {
     const pairs = await tc.eigsh(op32, { which: 'LA' });
     expectTypeOf(pairs).toEqualTypeOf<api.Eigenpairs<Float32Array>>();

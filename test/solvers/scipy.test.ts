@@ -7,9 +7,11 @@ import {
   type EigshEnd,
   eigshSync,
   type FloatArray,
+  logdetSync,
+  lsmrSync,
   minresSync,
 } from '../../lib/index.ts';
-import { apply, element, type Matrix, matrix } from '../support/dense.ts';
+import { apply, element, type Matrix, matrix, transpose } from '../support/dense.ts';
 import { dot, relativeError } from '../support/models.ts';
 
 type Iterates = Record<string, Record<string, number[]>>;
@@ -17,6 +19,19 @@ const reference: {
   n: number;
   cg: Iterates;
   minres: Iterates;
+  lsmr: {
+    rows: number;
+    columns: number;
+    damp: number;
+    x0: number[] | null;
+    steps: Record<string, number[]>;
+    x: number[];
+    istop: number;
+    iterations: number;
+    normA: number;
+    conditionA: number;
+  }[];
+  logdet: Record<string, number>;
   eigenvalues: Record<string, number[]>;
 } = JSON.parse(readFileSync(new URL('../fixtures/solvers.json', import.meta.url), 'utf8'));
 const { n } = reference;
@@ -75,6 +90,54 @@ describe.each([
   });
 });
 
+describe.each(reference.lsmr)('lsmr of $rows × $columns, damp $damp, is that of SciPy (%#)', (found) => {
+  const { rows, columns, damp, steps } = found;
+  const a = matrix(
+    rows,
+    columns,
+    (i, j) => (i === j ? 1 + i / 5 : 0) + 1 / (1 + Math.abs(i - 2 * j)) + Math.sin(i + j) / 9,
+  );
+  const op = denseOperator(a);
+  const b = Float64Array.from({ length: rows }, (_, i) => Math.cos(i));
+  const given = { damp, ...(found.x0 && { x0: Float64Array.from(found.x0) }) };
+
+  it('after each number of steps', () => {
+    for (const [k, expected] of Object.entries(steps)) {
+      const exact = { atol: 0, btol: 0, conlim: 0, maxIterations: Number(k) };
+      const { x, ...record } = lsmrSync(op, b, { ...given, ...exact });
+      expect(relativeError(x, expected)).toBeLessThan(1e-10);
+      expect(record).toMatchObject({ iterations: Number(k), reason: 'maxIterations', converged: false });
+    }
+  });
+
+  it('where it ends, with residuals by products', () => {
+    const { x, ...record } = lsmrSync(op, b, given);
+    // By then rounding has grown, up to what the tolerances leave.
+    expect(relativeError(x, found.x)).toBeLessThan(1e-4);
+    const reason = ['solution', 'solution', 'leastSquares', 'condition'][found.istop];
+    expect(record).toMatchObject({ iterations: found.iterations, reason: reason ?? 'maxIterations' });
+    expect(Math.abs(record.normA / found.normA - 1)).toBeLessThan(1e-2);
+    expect(Math.abs(record.conditionA / found.conditionA - 1)).toBeLessThan(0.5);
+    const r = apply(a, x).map((each, i) => b[i]! - each);
+    expect(Math.abs(record.residualNorm - Math.hypot(...r))).toBeLessThan(1e-12);
+    const normal = apply(transpose(a), r).map((each, i) => each - damp ** 2 * x[i]!);
+    expect(Math.abs(record.normalResidualNorm - Math.hypot(...normal))).toBeLessThan(1e-12);
+  });
+});
+
+it.each(Object.entries(reference.logdet))(
+  'the logarithm of the determinant of %s is that of NumPy',
+  (name, expected) => {
+    const op = denseOperator(MATRICES[name]!, { symmetric: true });
+    const exact = logdetSync(op, { method: 'exact' });
+    expect(exact).toMatchObject({ standardError: 0, products: n });
+    expect(Math.abs(exact.estimate - expected)).toBeLessThan(1e-9 * Math.max(1, Math.abs(expected)));
+    // With as many steps as unknowns, only the random vectors are left.
+    const { estimate, standardError } = logdetSync(op, { probes: 200, steps: n });
+    expect(Math.abs(estimate - expected)).toBeLessThan(4 * standardError + 1e-9);
+  },
+);
+
 /** As SciPy's `eigsh` names them. */
 function wanted(values: readonly number[], which: EigshEnd, k: number): number[] {
   const by = (key: (value: number) => number) =>
@@ -119,6 +182,29 @@ describe.each(Object.keys(MATRICES))('eigenvalues of %s', (name) => {
     }
   });
 });
+
+describe.each(['decay', 'laplacian', 'lehmer', 'toeplitz', 'repeated', 'indefinite', 'saddle'])(
+  'of %s',
+  (name) => {
+    const values = reference.eigenvalues[name]!;
+    const size = Math.max(...values.map(Math.abs));
+    const op = denseOperator(MATRICES[name]!, { symmetric: true });
+
+    it.each([-0.37, 0.21, 1.313, 4.21])('eigenvalues near %d, through the inverse', (sigma) => {
+      if (values.some((each) => Math.abs(each - sigma) < 1e-3)) return;
+      for (const k of [1, 3]) {
+        const { eigenvalues, residualNorms, ...record } = eigshSync(op, { k, sigma });
+        expect(record).toMatchObject({ converged: true, reason: 'converged' });
+        const nearest = [...values].sort((x, y) => Math.abs(x - sigma) - Math.abs(y - sigma)).slice(0, k);
+        nearest.sort((x, y) => x - y);
+        eigenvalues.forEach((each, i) => {
+          expect(Math.abs(each - nearest[i]!) / size).toBeLessThan(1e-10);
+          expect(residualNorms[i]! / size).toBeLessThan(1e-8);
+        });
+      }
+    });
+  },
+);
 
 it('has the formulas of the script', () => {
   for (const [name, a] of Object.entries(MATRICES)) {

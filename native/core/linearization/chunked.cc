@@ -143,6 +143,17 @@ at::Tensor ChunkedLinearization::matvec(const at::Tensor& v, const StopToken& st
   return sum.defined() ? sum : at::zeros_like(point_.params);
 }
 
+at::Tensor ChunkedLinearization::matmat(const at::Tensor& vectors, const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::matmat", {vectors});
+  stage.describes(parameters(), batch(), engine_);
+  at::Tensor sum;
+  forEach(stop, [&](Linearization& part, int64_t, int64_t) {
+    const at::Tensor products = part.matmat(vectors, stop);
+    sum = sum.defined() ? sum.add_(products) : products;
+  });
+  return sum.defined() ? sum : at::zeros_like(vectors);
+}
+
 void ChunkedLinearization::jacobian(int64_t begin, int64_t end, const at::Tensor& out,
                                     const StopToken& stop) const {
   linearizeOnce(point_, chosen_, 0)->jacobian(begin, end, out, stop);

@@ -50,6 +50,8 @@ class ChunkedLinearization {
   at::Tensor vjp(const at::Tensor& u, const StopToken& stop);
   /// Jᵀ(J v), [P]
   at::Tensor matvec(const at::Tensor& v, const StopToken& stop);
+  /// Jᵀ(J v) for each of k tangents, [k, P]
+  at::Tensor matmat(const at::Tensor& vectors, const StopToken& stop);
   /// Writes the per-sample Jacobian of rows [begin, end), as Linearization's. Keeps nothing, and
   /// may run at the same time as products.
   void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) const;

@@ -1,5 +1,7 @@
 #include "core/linearization/engine.h"
 
+#include <ATen/ops/empty_like.h>
+
 #include <utility>
 
 #include "core/linearization/autograd/autograd.h"
@@ -23,6 +25,12 @@ Engine chooseEngine(const Point& point, Engine wanted) {
   if (obstacle.empty()) return Engine::kFused;
   if (wanted == Engine::kAuto) return Engine::kAutograd;
   throw Error("ERR_UNSUPPORTED_OP", "the fused engine cannot run this model here: " + obstacle);
+}
+
+at::Tensor Linearization::matmat(const at::Tensor& vectors, const StopToken& stop) {
+  at::Tensor results = at::empty_like(vectors, at::MemoryFormat::Contiguous);
+  for (int64_t i = 0; i < vectors.size(0); ++i) results[i].copy_(matvec(vectors[i], stop));
+  return results;
 }
 
 std::unique_ptr<Linearization> linearize(const Point& point, Engine engine, int64_t products,

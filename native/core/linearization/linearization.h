@@ -38,6 +38,8 @@ class Linearization {
   virtual at::Tensor matvec(const at::Tensor& v, const StopToken& stop) {
     return vjp(jvp(v, stop), stop);
   }
+  /// Jᵀ(J v) for each of k tangents, [k, P]; engines that read their data once for all override it.
+  virtual at::Tensor matmat(const at::Tensor& vectors, const StopToken& stop);
   /// Writes the per-sample Jacobian of rows [begin, end) into `out`, [(end − begin)·outputs, P],
   /// contiguous: row `sample·outputs + output` is the gradient of that output. For rows that do not
   /// depend on one another.

@@ -35,6 +35,10 @@ std::string Arguments::text(const std::string& name, const std::string& otherwis
   return find<std::string>(name, "a string").value_or(otherwise);
 }
 
+bool Arguments::flag(const std::string& name, bool otherwise) const {
+  return find<bool>(name, "true or false").value_or(otherwise);
+}
+
 uint64_t Arguments::seed(const std::string& name) const {
   return find<uint64_t>(name, "a bigint").value_or(0);
 }

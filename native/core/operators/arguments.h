@@ -32,6 +32,7 @@ class Arguments {
   int64_t integer(const std::string& name, int64_t otherwise) const;
   std::optional<int64_t> integer(const std::string& name) const;
   std::string text(const std::string& name, const std::string& otherwise) const;
+  bool flag(const std::string& name, bool otherwise = false) const;
   /// 0 unless given.
   uint64_t seed(const std::string& name) const;
   /// On the CPU; undefined unless given.

@@ -50,36 +50,10 @@ class Jacobian : public LinearOperator {
   RowWeights weights_;
 };
 
-class Ntk : public LinearOperator {
- public:
-  explicit Ntk(std::shared_ptr<const Jacobian> jacobian)
-      : LinearOperator(jacobian->rows(), jacobian->rows(), jacobian->options()),
-        jacobian_(std::move(jacobian)) {}
-
-  bool symmetric() const override { return true; }
-  const char* engine() const override { return jacobian_->engine(); }
-  std::vector<int64_t> outputShape() const override { return jacobian_->outputShape(); }
-  int64_t bytes() const override { return jacobian_->bytes(); }
-
- protected:
-  at::Tensor apply(const at::Tensor& u, const StopToken& stop) const override {
-    return jacobian_->matvec(jacobian_->rmatvec(u, stop), stop);
-  }
-
- private:
-  std::shared_ptr<const Jacobian> jacobian_;
-};
-
 }  // namespace
 
 OperatorPtr jacobian(LinearizationPtr linearization, RowWeights weights) {
   return std::make_shared<Jacobian>(std::move(linearization), std::move(weights));
-}
-
-OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights, const StopToken& stop) {
-  linearization->requireIndependentRows(stop);  // it compares the gradients of rows
-  return std::make_shared<Ntk>(
-      std::make_shared<Jacobian>(std::move(linearization), std::move(weights)));
 }
 
 namespace {
@@ -89,15 +63,9 @@ OperatorPtr makeJacobian(const OperatorRequest& request, const StopToken& stop) 
   return jacobian(request.linearization(stop), std::move(weights));
 }
 
-OperatorPtr makeNtk(const OperatorRequest& request, const StopToken& stop) {
-  RowWeights weights = request.rowWeights();
-  return ntk(request.linearization(stop), std::move(weights), stop);
-}
-
 const Rows<OperatorKind> kRows(
     operatorKinds(),
-    {{"jacobian", {"torch_curvature::jacobian_operator", makeJacobian, /*centers=*/true}},
-     {"ntk", {"torch_curvature::ntk", makeNtk, /*centers=*/true}}});
+    {{"jacobian", {"torch_curvature::jacobian_operator", makeJacobian, /*centers=*/true}}});
 
 }  // namespace
 

@@ -13,7 +13,7 @@ using LinearizationPtr = std::shared_ptr<ChunkedLinearization>;
 /// A = √W (I − 1wᵀ/Σw) J, [N·outputs, P]; J itself without weights and centring.
 OperatorPtr jacobian(LinearizationPtr linearization, RowWeights weights = {});
 
-/// A Aᵀ, [N·outputs, N·outputs]: the neural tangent kernel.
+/// A Aᵀ, [N·outputs, N·outputs]: the neural tangent kernel (ntk.cc).
 OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights = {},
                 const StopToken& stop = {});
 

@@ -33,6 +33,15 @@ void check(const at::Tensor& vectors, int64_t dims, int64_t length,
   }
 }
 
+/// Throws Error ERR_OUT_OF_MEMORY where a matrix of this size would not fit.
+void requireDense(int64_t rows, int64_t cols, const at::TensorOptions& options) {
+  int64_t bytes = 0;
+  const auto itemSize = static_cast<int64_t>(options.dtype().itemsize());
+  const bool overflow =
+      __builtin_mul_overflow(rows, cols, &bytes) || __builtin_mul_overflow(bytes, itemSize, &bytes);
+  requireMemory(options.device(), overflow ? -1 : bytes, "the operator as a dense matrix");
+}
+
 /// Calls `use(block, first)` with blocks of unit vectors, [k, length].
 template <typename Use>
 void forUnitVectors(int64_t length, const at::TensorOptions& options, const StopToken& stop,
@@ -83,12 +92,20 @@ at::Tensor LinearOperator::rmatmat(const at::Tensor& vectors, const StopToken& s
 at::Tensor LinearOperator::toDense(const StopToken& stop) const {
   const profiling::Stage stage("torch_curvature::to_dense");
   stage.describes(cols_, -1, engine());
-  int64_t bytes = 0;
-  const auto itemSize = static_cast<int64_t>(options_.dtype().itemsize());
-  const bool overflow = __builtin_mul_overflow(rows_, cols_, &bytes) ||
-                        __builtin_mul_overflow(bytes, itemSize, &bytes);
-  requireMemory(options_.device(), overflow ? -1 : bytes, "the operator as a dense matrix");
+  requireDense(rows_, cols_, options_);
   return makeDense(stop);
+}
+
+at::Tensor LinearOperator::toDenseRows(int64_t begin, int64_t end, const StopToken& stop) const {
+  const profiling::Stage stage("torch_curvature::to_dense");
+  stage.describes(cols_, -1, engine());
+  if (begin < 0 || begin > end || end > rows_) {
+    throw Error("ERR_INVALID_ARGUMENT", "rows should be within 0 and " + std::to_string(rows_) +
+                                            ", got " + std::to_string(begin) + " to " +
+                                            std::to_string(end));
+  }
+  requireDense(end - begin, cols_, options_);
+  return makeRows(begin, end, stop);
 }
 
 at::Tensor LinearOperator::diagonal(const StopToken& stop) const {
@@ -134,6 +151,12 @@ at::Tensor LinearOperator::makeDense(const StopToken& stop) const {
     });
   }
   return dense;
+}
+
+at::Tensor LinearOperator::makeRows(int64_t begin, int64_t end, const StopToken& stop) const {
+  at::Tensor units = at::zeros({end - begin, rows_}, options_);
+  units.narrow(1, begin, end - begin).fill_diagonal_(1);
+  return applyTransposedMany(units, stop);
 }
 
 at::Tensor LinearOperator::makeDiagonal(const StopToken& stop) const {

@@ -40,6 +40,9 @@ class LinearOperator {
   /// A as a matrix, [rows, cols], by products with unit vectors unless the operator knows better.
   /// Throws Error ERR_OUT_OF_MEMORY before it allocates what would not fit.
   at::Tensor toDense(const StopToken& stop) const;
+  /// Rows [begin, end) of A as a matrix, [end − begin, cols]. Throws Error ERR_INVALID_ARGUMENT for
+  /// rows that are not there, ERR_OUT_OF_MEMORY.
+  at::Tensor toDenseRows(int64_t begin, int64_t end, const StopToken& stop) const;
   /// The exact diagonal of a square A, [rows]. Throws Error ERR_SHAPE_MISMATCH.
   at::Tensor diagonal(const StopToken& stop) const;
 
@@ -66,6 +69,7 @@ class LinearOperator {
   virtual at::Tensor applyMany(const at::Tensor& vectors, const StopToken& stop) const;
   virtual at::Tensor applyTransposedMany(const at::Tensor& vectors, const StopToken& stop) const;
   virtual at::Tensor makeDense(const StopToken& stop) const;
+  virtual at::Tensor makeRows(int64_t begin, int64_t end, const StopToken& stop) const;
   virtual at::Tensor makeDiagonal(const StopToken& stop) const;
 
  private:

@@ -12,7 +12,7 @@
 
 namespace tc {
 
-/// The symmetric matrix C of JᵀCJ: a map on the space of outputs.
+/// The matrix C of JᵀCJ, symmetric or antisymmetric: a map on the space of outputs.
 class OutputMap {
  public:
   virtual ~OutputMap() = default;
@@ -23,6 +23,8 @@ class OutputMap {
   /// Whether C is block-diagonal over the rows, so that chunks of rows may be passed.
   virtual bool local() const { return true; }
   virtual bool identity() const { return false; }
+  /// Whether C = −Cᵀ rather than Cᵀ.
+  virtual bool antisymmetric() const { return false; }
   /// Bytes that it keeps.
   virtual int64_t bytes() const { return 0; }
 };

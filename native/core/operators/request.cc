@@ -11,6 +11,13 @@ LinearizationPtr OperatorRequest::linearization(const StopToken& stop) const {
   return shared ? shared : std::make_shared<ChunkedLinearization>(point, options, stop);
 }
 
+LinearizationPtr OperatorRequest::otherLinearization(const StopToken& stop) const {
+  Point second = shared ? shared->point() : point;
+  for (size_t i = 0; i < others.size(); ++i)
+    second.inputs[i] = others[i].to(second.params.device());
+  return std::make_shared<ChunkedLinearization>(std::move(second), options, stop);
+}
+
 Table<OperatorKind>& operatorKinds() {
   static Table<OperatorKind> table("the kind of operator");
   return table;

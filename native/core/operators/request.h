@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/operators/arguments.h"
 #include "core/operators/jacobian.h"
@@ -16,10 +17,13 @@ struct OperatorRequest {
   LinearizationPtr shared;  ///< at that point, of other operators too; null: make one
   ChunkOptions options;     ///< of a linearisation that is made
   Problem problem;
-  Arguments arguments;  ///< options of this operator alone
+  std::vector<at::Tensor> others;  ///< inputs of a second batch, for kinds that compare two
+  Arguments arguments;             ///< options of this operator alone
 
   /// The one that is shared, or a new one: a forward pass.
   LinearizationPtr linearization(const StopToken& stop) const;
+  /// The same model at the same parameters, for the second batch.
+  LinearizationPtr otherLinearization(const StopToken& stop) const;
   Objective objective() const { return problem.objective(point); }
   RowWeights rowWeights() const { return problem.rowWeights(point); }
 };

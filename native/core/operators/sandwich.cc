@@ -29,7 +29,7 @@ class Sandwich : public LinearOperator {
         linearization_(std::move(linearization)),
         map_(std::move(map)) {}
 
-  bool symmetric() const override { return true; }
+  bool symmetric() const override { return !map_->antisymmetric(); }
   const char* engine() const override { return linearization_->engine(); }
   int64_t bytes() const override { return linearization_->bytes() + map_->bytes(); }
 
@@ -48,6 +48,25 @@ class Sandwich : public LinearOperator {
       sum = sum.defined() ? sum.add_(product) : product;
     });
     return sum.defined() ? sum : at::zeros_like(v);
+  }
+
+  at::Tensor applyTransposed(const at::Tensor& v, const StopToken& stop) const override {
+    const at::Tensor product = apply(v, stop);
+    return symmetric() ? product : product.neg();
+  }
+
+  /// Chunk by chunk, so that one that is not kept is made once for all vectors.
+  at::Tensor applyMany(const at::Tensor& vectors, const StopToken& stop) const override {
+    if (map_->identity()) return linearization_->matmat(vectors, stop);
+    if (!map_->local()) return LinearOperator::applyMany(vectors, stop);
+    at::Tensor sums = at::zeros_like(vectors, at::MemoryFormat::Contiguous);
+    linearization_->forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
+      for (int64_t i = 0; i < vectors.size(0); ++i) {
+        const at::Tensor u = part.jvp(vectors[i], stop);
+        sums[i].add_(part.vjp(mapped(*map_, u, begin, end, linearization_->batch(), stop), stop));
+      }
+    });
+    return sums;
   }
 
   at::Tensor makeDiagonal(const StopToken& stop) const override {

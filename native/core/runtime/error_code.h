@@ -17,6 +17,7 @@ inline constexpr std::string_view kErrorCodes[] = {
     "ERR_INVALID_ARGUMENT",
     "ERR_LIBTORCH",
     "ERR_MODEL_LOAD",
+    "ERR_NO_CONVERGENCE",
     "ERR_OUT_OF_MEMORY",
     "ERR_PROFILER_BUSY",
     "ERR_SHAPE_MISMATCH",

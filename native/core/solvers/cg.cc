@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/profiler/stage.h"
+#include "core/solvers/block_cg.h"
 #include "core/solvers/linear_method.h"
 
 namespace tc {
@@ -71,7 +72,11 @@ SolverResult cg(const LinearOperator& a, const at::Tensor& b, const SolverOption
 
 namespace {
 
-const Rows<SolverMethod> kRows(solverMethods(), {{"cg", linearMethod<cg>}});
+Record run(const LinearOperator& a, const Arguments& given, const StopToken& stop) {
+  return solveLinear(given.flag("block") ? blockCg : cg, a, given, stop);
+}
+
+const Rows<SolverMethod> kRows(solverMethods(), {{"cg", run}});
 
 }  // namespace
 

@@ -13,10 +13,12 @@
 
 #include "core/profiler/stage.h"
 #include "core/runtime/error.h"
+#include "core/solvers/block_lanczos.h"
 #include "core/solvers/krylov.h"
 #include "core/solvers/method.h"
 #include "core/solvers/probes.h"
 #include "core/solvers/scale.h"
+#include "core/solvers/shift_invert.h"
 #include "core/solvers/symmetry.h"
 #include "core/solvers/wanted.h"
 
@@ -44,18 +46,6 @@ struct Sizes {
         limit(options.maxIterations > 0 ? options.maxIterations : std::max<int64_t>(1000, 10 * n)) {
   }
 };
-
-EigshResult notANumber(const LinearOperator& a, int64_t k, int64_t iterations) {
-  const double value = std::numeric_limits<double>::quiet_NaN();
-  EigshResult result;
-  result.eigenvalues = at::full({k}, value, a.options());
-  result.residualNorms = at::full({k}, value, a.options());
-  result.eigenvectors = at::full({k, a.rows()}, value, a.options());
-  result.iterations = iterations;
-  result.reason = "nan";
-  result.message = "a product with the operator gave NaN or infinity";
-  return result;
-}
 
 /// Puts the eigenpairs of the span of `vectors` (rows, orthonormal) and their residuals into the
 /// result, by the products A q: Rayleigh & Ritz.
@@ -285,6 +275,18 @@ class ThickRestartLanczos {
 
 }  // namespace
 
+EigshResult notANumber(const LinearOperator& a, int64_t k, int64_t iterations) {
+  const double value = std::numeric_limits<double>::quiet_NaN();
+  EigshResult result;
+  result.eigenvalues = at::full({k}, value, a.options());
+  result.residualNorms = at::full({k}, value, a.options());
+  result.eigenvectors = at::full({k, a.rows()}, value, a.options());
+  result.iterations = iterations;
+  result.reason = "nan";
+  result.message = "a product with the operator gave NaN or infinity";
+  return result;
+}
+
 Which findWhich(const std::string& name) {
   if (name == "LM") return Which::kLargestMagnitude;
   if (name == "SM") return Which::kSmallestMagnitude;
@@ -298,6 +300,8 @@ Which findWhich(const std::string& name) {
 EigshResult eigsh(const LinearOperator& a, const EigshOptions& options, const StopToken& stop) {
   const profiling::Stage stage("torch_curvature::eigsh");
   requireSquare(a, "eigsh");
+  if (options.block < 1) throw Error("ERR_INVALID_ARGUMENT", "block should be at least 1");
+  if (options.sigma) return shiftInvert(a, options, stop);
   const Sizes sizes(a, options);
   if (options.k < 0 || sizes.k > sizes.n) {
     throw Error("ERR_INVALID_ARGUMENT", "k should be within 1 and " + std::to_string(sizes.n) +
@@ -324,6 +328,15 @@ EigshResult eigsh(const LinearOperator& a, const EigshOptions& options, const St
   requireSymmetric(a, "eigsh", stop);
   const bool whole = sizes.basis == sizes.n || options.which == Which::kSmallestMagnitude;
   if (whole && sizes.n <= sizes.limit) return solveDense(a, options, sizes, stop);
+  if (options.block > 1) {
+    // Each restart should leave room for some blocks.
+    const int64_t usual = 2 * sizes.k + 6 * options.block;
+    const int64_t least = options.basis > 0 ? sizes.k + 3 * options.block : usual;
+    const int64_t basis = std::max(sizes.basis, least);
+    if (basis + options.block < sizes.n)
+      return blockLanczos(a, options, sizes.k, basis, sizes.limit, stop);
+    if (sizes.n <= sizes.limit) return solveDense(a, options, sizes, stop);
+  }
   return ThickRestartLanczos(a, options, sizes, stop).run();
 }
 
@@ -337,6 +350,8 @@ Record run(const LinearOperator& a, const Arguments& given, const StopToken& sto
   options.maxIterations = given.integer("maxIterations", options.maxIterations);
   options.basis = given.integer("basis", options.basis);
   options.seed = given.seed("seed");
+  options.block = given.integer("block", options.block);
+  options.sigma = given.number("sigma");
   const EigshResult result = eigsh(a, options, stop);
   return {{{"eigenvalues", result.eigenvalues},
            {"eigenvectors", result.eigenvectors},

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/operators/linear_operator.h"
@@ -31,6 +32,9 @@ struct EigshOptions {
   double tolerance = 0;       ///< on ‖A q − λ q‖ relative to |λ|; 0: what the precision allows
   int64_t maxIterations = 0;  ///< products with the operator; 0: 10 n, at least 1000
   int64_t basis = 0;          ///< Lanczos vectors; 0: max(2 k + 1, 20)
+  int64_t block = 1;          ///< vectors that are multiplied at once
+  /// Eigenvalues near it instead: `which` is of 1/(λ − σ), by products with (A − σI)⁻¹.
+  std::optional<double> sigma;
   uint64_t seed = 0;
 };
 
@@ -47,8 +51,10 @@ struct EigshResult {
 /// Some eigenvalues and eigenvectors of a symmetric A by thick-restart Lanczos (Wu & Simon 2000).
 /// One Krylov space holds one vector of each eigenspace, so what converged is verified: a fresh
 /// random direction, orthogonal to it, must find nothing that is further out, or the search goes
-/// on. Where the basis would span the whole space, for SM, and for up to kMostDenseUnknowns that
-/// have not converged after n products (at least 200), the matrix is formed and solved.
+/// on. With a block of several vectors one space begun from all of them holds as many of each
+/// eigenspace (block_lanczos.h). Where the basis would span the whole space, for SM, and for up to
+/// kMostDenseUnknowns that have not converged after n products (at least 200), the matrix is formed
+/// and solved.
 ///
 /// Throws Error ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT (k not within 1 to n, not symmetric),
 /// ERR_UNSUPPORTED_OP (SM of more than kMostDenseUnknowns unknowns), ERR_OUT_OF_MEMORY.

@@ -26,18 +26,6 @@ void checkArguments(const LinearOperator& a, int64_t samples, const char* purpos
   if (samples < 1) throw Error("ERR_INVALID_ARGUMENT", "samples should be at least 1");
 }
 
-/// Mean and standard error of the mean.
-TraceEstimate summarise(const std::vector<double>& values) {
-  const auto n = static_cast<double>(values.size());
-  double mean = values.front();  // exact where all are the same
-  for (const double value : values) mean += (value - values.front()) / n;
-  double spread = 0;  // the root of the sum of squares, which stays within float64
-  for (const double value : values) spread = std::hypot(spread, value - mean);
-  const double error =
-      n > 1 ? spread / std::sqrt(n * (n - 1)) : std::numeric_limits<double>::quiet_NaN();
-  return {mean, error, static_cast<int64_t>(values.size())};
-}
-
 TraceEstimate hutchinson(const LinearOperator& a, int64_t samples, Probes& probes,
                          const StopToken& stop) {
   std::vector<double> values;
@@ -81,6 +69,17 @@ TraceEstimate hutchPlusPlus(const LinearOperator& a, int64_t samples, Probes& pr
 
 }  // namespace
 
+TraceEstimate summarise(const std::vector<double>& values) {
+  const auto n = static_cast<double>(values.size());
+  double mean = values.front();  // exact where all are the same
+  for (const double value : values) mean += (value - values.front()) / n;
+  double spread = 0;  // the root of the sum of squares, which stays within float64
+  for (const double value : values) spread = std::hypot(spread, value - mean);
+  const double error =
+      n > 1 ? spread / std::sqrt(n * (n - 1)) : std::numeric_limits<double>::quiet_NaN();
+  return {mean, error, static_cast<int64_t>(values.size())};
+}
+
 TraceEstimate trace(const LinearOperator& a, TraceMethod method, int64_t samples, uint64_t seed,
                     const StopToken& stop) {
   const profiling::Stage stage("torch_curvature::trace");
@@ -91,6 +90,25 @@ TraceEstimate trace(const LinearOperator& a, TraceMethod method, int64_t samples
   return method == TraceMethod::kHutchPlusPlus && samples >= 3
              ? hutchPlusPlus(a, samples, probes, stop)
              : hutchinson(a, samples, probes, stop);
+}
+
+TraceEstimate squaredFrobeniusNorm(const LinearOperator& a, int64_t samples, uint64_t seed,
+                                   const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::squared_frobenius_norm");
+  if (samples < 1) throw Error("ERR_INVALID_ARGUMENT", "samples should be at least 1");
+  Probes probes(a, seed);
+  std::vector<double> values;
+  for (int64_t i = 0; i < samples; ++i) {
+    const double norm = normOf(a.matvec(probes.rademacher(), stop));
+    values.push_back(norm * norm);
+  }
+  return summarise(values);
+}
+
+Record recordOf(const TraceEstimate& result) {
+  return {{{"estimate", result.estimate},
+           {"standardError", result.standardError},
+           {"products", result.products}}};
 }
 
 DiagonalEstimate estimateDiagonal(const LinearOperator& a, int64_t samples, uint64_t seed,
@@ -126,11 +144,13 @@ TraceMethod findTraceMethod(const std::string& name) {
 }
 
 Record runTrace(const LinearOperator& a, const Arguments& given, const StopToken& stop) {
-  const TraceEstimate result = trace(a, findTraceMethod(given.text("method", "hutchinson")),
-                                     given.integer("samples", kSamples), given.seed("seed"), stop);
-  return {{{"estimate", result.estimate},
-           {"standardError", result.standardError},
-           {"products", result.products}}};
+  return recordOf(trace(a, findTraceMethod(given.text("method", "hutchinson")),
+                        given.integer("samples", kSamples), given.seed("seed"), stop));
+}
+
+Record runNorm(const LinearOperator& a, const Arguments& given, const StopToken& stop) {
+  return recordOf(
+      squaredFrobeniusNorm(a, given.integer("samples", kSamples), given.seed("seed"), stop));
 }
 
 Record runDiagonal(const LinearOperator& a, const Arguments& given, const StopToken& stop) {
@@ -139,8 +159,9 @@ Record runDiagonal(const LinearOperator& a, const Arguments& given, const StopTo
   return {{{"diagonal", result.diagonal}, {"standardError", result.standardError}}};
 }
 
-const Rows<SolverMethod> kRows(solverMethods(),
-                               {{"trace", runTrace}, {"stochasticDiagonal", runDiagonal}});
+const Rows<SolverMethod> kRows(solverMethods(), {{"trace", runTrace},
+                                                 {"squaredFrobeniusNorm", runNorm},
+                                                 {"stochasticDiagonal", runDiagonal}});
 
 }  // namespace
 

@@ -18,30 +18,6 @@ namespace {
 /// What a residual has to fall by for another try.
 constexpr double kLower = 0.999;
 
-void checkArguments(const LinearOperator& a, const at::Tensor& b, const SolverOptions& options) {
-  requireSquare(a, "a linear solver");
-  if (b.dim() < 1 || b.dim() > 2 || b.size(-1) != a.rows()) {
-    throw Error("ERR_SHAPE_MISMATCH", "b should have one element for each of the operator's " +
-                                          std::to_string(a.rows()) + " rows");
-  }
-  if (b.dtype() != a.options().dtype())
-    throw Error("ERR_DTYPE_MISMATCH", "b should have the precision of the operator");
-  if (options.x0.defined()) {
-    if (options.x0.sizes() != b.sizes())
-      throw Error("ERR_SHAPE_MISMATCH", "x0 should have the shape of b");
-    if (options.x0.dtype() != b.dtype())
-      throw Error("ERR_DTYPE_MISMATCH", "x0 should have the precision of b");
-  }
-  if (options.preconditioner &&
-      (options.preconditioner->rows() != a.rows() || options.preconditioner->cols() != a.rows())) {
-    throw Error("ERR_SHAPE_MISMATCH", "the preconditioner should have the shape of the operator");
-  }
-  if (!(options.tolerance >= 0))
-    throw Error("ERR_INVALID_ARGUMENT", "tolerance should not be negative");
-  if (options.maxIterations.value_or(0) < 0)
-    throw Error("ERR_INVALID_ARGUMENT", "maxIterations should not be negative");
-}
-
 /// A x for an x of any scale.
 at::Tensor product(const LinearOperator& a, const at::Tensor& x, const StopToken& stop) {
   const int exponent = exponentOf(x);
@@ -121,6 +97,30 @@ Ending solveOne(System& system, const LinearOperator& a, const at::Tensor& b, at
 
 }  // namespace
 
+void checkSystem(const LinearOperator& a, const at::Tensor& b, const SolverOptions& options) {
+  requireSquare(a, "a linear solver");
+  if (b.dim() < 1 || b.dim() > 2 || b.size(-1) != a.rows()) {
+    throw Error("ERR_SHAPE_MISMATCH", "b should have one element for each of the operator's " +
+                                          std::to_string(a.rows()) + " rows");
+  }
+  if (b.dtype() != a.options().dtype())
+    throw Error("ERR_DTYPE_MISMATCH", "b should have the precision of the operator");
+  if (options.x0.defined()) {
+    if (options.x0.sizes() != b.sizes())
+      throw Error("ERR_SHAPE_MISMATCH", "x0 should have the shape of b");
+    if (options.x0.dtype() != b.dtype())
+      throw Error("ERR_DTYPE_MISMATCH", "x0 should have the precision of b");
+  }
+  if (options.preconditioner &&
+      (options.preconditioner->rows() != a.rows() || options.preconditioner->cols() != a.rows())) {
+    throw Error("ERR_SHAPE_MISMATCH", "the preconditioner should have the shape of the operator");
+  }
+  if (!(options.tolerance >= 0))
+    throw Error("ERR_INVALID_ARGUMENT", "tolerance should not be negative");
+  if (options.maxIterations.value_or(0) < 0)
+    throw Error("ERR_INVALID_ARGUMENT", "maxIterations should not be negative");
+}
+
 at::Tensor System::begin(const at::Tensor& r, double target, int targetExponent) {
   exponent_ = exponentOf(r);
   at::Tensor scaled = scaledCopy(r, -exponent_);
@@ -174,7 +174,7 @@ double System::unscaled(double value) const { return std::ldexp(value, exponentO
 SolverResult solveBySweeps(const LinearOperator& a, const at::Tensor& b,
                            const SolverOptions& options, const StopToken& stop,
                            const char* stagnation, const Sweep& sweep) {
-  checkArguments(a, b, options);
+  checkSystem(a, b, options);
   requireSymmetric(a, "a linear solver", stop);
   const int64_t limit = options.maxIterations.value_or(10 * a.rows());
   SolverResult result{options.x0.defined() ? options.x0.clone() : at::zeros_like(b), {}};

@@ -26,6 +26,10 @@ struct SolverOptions {
   OnIteration onIteration;  ///< may be empty
 };
 
+/// Throws Error ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH or ERR_INVALID_ARGUMENT where the parts of
+/// A x = b do not fit together.
+void checkSystem(const LinearOperator& a, const at::Tensor& b, const SolverOptions& options);
+
 /// How one right-hand side ended.
 struct SolverRecord {
   int64_t iterations = 0;   ///< steps of the method

@@ -2,6 +2,8 @@
 import * as tc from 'torch-curvature';
 
 const model = tc.Model.sequential([tc.nn.linear(2, 2), tc.nn.tanh(), tc.nn.linear(2, 1)]);
+/** Its outputs are pairs. */
+const pairs = tc.Model.sequential([tc.nn.linear(2, 2)]);
 /** Its parameters would not fit any memory. */
 const huge = tc.Model.sequential([tc.nn.linear(2 ** 22, 2 ** 22)]);
 const P = model.parameterCount;
@@ -49,6 +51,23 @@ const solver = () => ({
   x0: floats(3),
   k: 1,
   onIteration: () => true,
+});
+const descent = () => ({ damping: 0.1, tolerance: 1e-3, maxIterations: 5, threads: 1, engine: 'auto' });
+const least = () => ({
+  ...apply(),
+  damp: 0.1,
+  atol: 1e-3,
+  btol: 1e-3,
+  conlim: 1e6,
+  maxIterations: 5,
+  x0: floats(3),
+  onIteration: () => true,
+});
+const inverse = () => ({
+  tolerance: 1e-3,
+  maxIterations: 5,
+  preconditioner: floats(3).map(Math.abs),
+  strict: true,
 });
 const convolution = () => ({ stride: 1, padding: 0, dilation: 1, groups: 1, bias: true });
 const header = Buffer.from('{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}');
@@ -103,7 +122,15 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
   matvecDense: [() => [problem(), floats(P), { ...product(), strategy: 'gram' }]],
   gramian: [() => [problem(), centered()], () => [streamed(), centered()]],
   jacobian: [() => [problem(), centered()], () => [streamed(), centered()]],
-  ntk: [() => [problem(), centered()], () => [streamed(), centered()]],
+  ntk: [
+    () => [problem(), centered()],
+    () => [streamed(), centered()],
+    () => [problem(), { ...how(), x2: x(), trace: true }],
+  ],
+  gramianImaginary: [() => [{ ...problem(), model: pairs, params: floats(6) }, centered()]],
+  perSampleGradients: [() => [lossProblem(), weighted()], () => [streamed(), how()]],
+  perSampleLosses: [() => [lossProblem(), weighted()], () => [streamed(), how()]],
+  perSample: [() => [lossProblem(), { ...weighted(), rows: 1 }], () => [streamed(), how()]],
   hessian: [() => [lossProblem(), weighted()], () => [streamed(), how()]],
   gaussNewton: [
     () => [lossProblem(), weighted()],
@@ -130,6 +157,23 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
   ],
   'optim.minSR': [() => [problem(), floats(ROWS), { ...weighted(), damping: 0.1 }]],
   minres: [() => [operator(), floats(3), solver()]],
+  bind: [() => [lossProblem(), { device: 'cpu', signal: signal() }]],
+  'optim.levenbergMarquardt': [() => [lossProblem(), descent()]],
+  'optim.naturalGradient': [() => [lossProblem(), { ...descent(), fisher: 'mc', mcSamples: 2 }]],
+  'optim.newtonCG': [() => [lossProblem(), { radius: 1, maxRadius: 10, maxIterations: 3 }]],
+  'optim.sr': [() => [problem(), target(), { ...weighted(), damping: 0.1, tolerance: 1e-3, maxIterations: 5 }]],
+  'optim.minSR': [() => [problem(), floats(ROWS), { ...weighted(), damping: 0.1 }]],
+  lsmr: [() => [operator(), floats(3), least()]],
+  cgInverse: [() => [operator(), inverse()]],
+  minresInverse: [() => [operator(), inverse()]],
+  neumannInverse: [() => [operator(), { terms: 3, scale: 0.1 }]],
+  logdet: [
+    () => [operator(), { ...apply(), method: 'slq', probes: 2, steps: 2, seed: 0 }],
+    () => [operator(), { method: 'exact' }],
+  ],
+  xtrace: [() => [operator(), { ...apply(), samples: 5, seed: 0 }]],
+  xdiag: [() => [operator(), { ...apply(), samples: 5, seed: 0 }]],
+  squaredFrobeniusNorm: [() => [operator(), { ...apply(), samples: 5, seed: 0 }]],
   eigsh: [
     () => [
       operator(),

@@ -177,6 +177,24 @@ class FusedLinearization final : public Linearization {
                            });
   }
 
+  at::Tensor matmat(const at::Tensor& vectors, const StopToken& stop) override {
+    // Where rows are shared, the memory that threads share is for one vector.
+    if (plan_.sharesRows()) return Linearization::matmat(vectors, stop);
+    const at::Tensor tangents = vectors.contiguous();
+    const T* const directions = tangents.const_data_ptr<T>();
+    const int64_t count = vectors.size(0);
+    const int64_t length = params_.numel();
+    return tiles(stop)
+        .sum(program_, 0, count * length,
+             [&](int64_t tile, int64_t, int64_t n, T* scratch, const Target& target) {
+               for (int64_t i = 0; i < count; ++i) {
+                 const Target own{target.gradient + i * length, nullptr, target.first};
+                 program_.pushPull(directions + i * length, n, kept(tile), scratch, own, stop);
+               }
+             })
+        .view({count, length});
+  }
+
   void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) override {
     tc::jacobian<T>(point_, plan_.chain, begin, end, out, stop);
   }

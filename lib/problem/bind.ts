@@ -1,0 +1,140 @@
+/** Problems whose data stay in place while the parameters change. */
+import { inspect } from 'node:util';
+import { operation } from '../addon/operation.ts';
+import {
+  checkTypedArray,
+  dtypeOf,
+  type FloatArray,
+  isFloatArray,
+  type ParameterVector,
+  type Tensor,
+} from '../arrays.ts';
+import { checkDevice, checkSignal, checkTensor } from '../check.ts';
+import { wrongType } from '../errors.ts';
+import { isList, listOf } from '../foreign.ts';
+import { checkInside, guard, INSIDE, type Inside } from '../guard.ts';
+import { type InspectArguments, inspected } from '../inspect.ts';
+import type { Inputs } from '../model/model.ts';
+import { OptionNames, record } from '../options.ts';
+import { checkProblem } from './check.ts';
+import { HeldTensor } from './held-tensor.ts';
+import type { Problem } from './problem.ts';
+
+/** Of `bind`. */
+export interface BindOptions {
+  /** Where the data are kept: `'cpu'` (the default), `'cuda'` or `'cuda:N'`. Products elsewhere send them there each time. */
+  device?: string;
+  /** Stops before the next tensor is copied. */
+  signal?: AbortSignal;
+}
+
+const OPTIONS = new OptionNames<BindOptions>({ device: true, signal: true });
+
+/** What is bound: a problem without its parameters. */
+type Unparametrized = Omit<Problem, 'params'> & { target?: Tensor };
+
+/** A problem whose data were put in place by `bind`. */
+export class BoundProblem<P extends Unparametrized = Unparametrized> implements Disposable {
+  /** Where the data are kept. */
+  readonly device: string;
+  readonly #problem: P;
+  readonly #held: readonly HeldTensor[];
+
+  static {
+    guard(BoundProblem, (value) => typeof value === 'object' && value !== null && #held in value);
+  }
+
+  /** Used by `bind`. */
+  constructor(key: Inside, problem: P, held: readonly HeldTensor[], device: string) {
+    checkInside(key, 'a BoundProblem comes from bind');
+    this.device = device;
+    this.#problem = problem;
+    this.#held = held;
+  }
+
+  /** The problem at these parameters, for every function that takes one: only the parameters are sent. */
+  at<F extends FloatArray>(params: ParameterVector<F>): Omit<P, 'params'> & { params: ParameterVector<F> } {
+    return { ...this.#problem, params };
+  }
+
+  /** Whether `dispose` was called. */
+  get disposed(): boolean {
+    return this.#held.every((each) => each.disposed);
+  }
+
+  /** Frees the data; operators and linearizations that were made of them keep theirs. */
+  dispose(): void {
+    for (const each of this.#held) each.dispose();
+  }
+
+  /** What the end of a `using` block calls. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** In `Object.prototype.toString`. */
+  get [Symbol.toStringTag](): string {
+    return 'BoundProblem';
+  }
+
+  /** @internal */
+  [inspect.custom](...how: InspectArguments): string {
+    const { device, disposed } = this;
+    return inspected('BoundProblem', { ...this.#problem, device, disposed }, how);
+  }
+}
+
+const HOLD = operation((tensor: Tensor, device: string, signal: AbortSignal | undefined) => ({
+  name: 'holdTensor',
+  request: { tensor, device, threads: 0 },
+  signal,
+  describe: () => ({ device, shape: tensor.shape }),
+  result: (handle) => new HeldTensor(handle, tensor, device),
+}));
+
+/**
+ * Copies the data of a problem, inputs and targets, to where products read them, once for all: `bound.at(params)` is then the
+ * problem at any parameters, for products, operators, losses and optimizers, of which only the parameters are sent. For loops
+ * that move the parameters, and for data on a GPU. Parameters that the problem has are not looked at.
+ *
+ * @throws TypeError, TorchCurvatureError `ERR_SHAPE_MISMATCH`, `ERR_DTYPE_MISMATCH`, `ERR_DEVICE_UNAVAILABLE`
+ */
+export async function bind<P extends Unparametrized>(
+  problem: P,
+  options?: BindOptions,
+): Promise<BoundProblem<Omit<P, 'params'> & Unparametrized>> {
+  const { device: where, signal: given } = OPTIONS.read(options);
+  const [device, signal] = [checkDevice(where), checkSignal(given)];
+  const { params: _, x, target, ...rest } = checkProblem(problem as unknown as Problem) as Problem & { target?: Tensor };
+  const held: HeldTensor[] = [];
+  const hold = async (value: unknown, name: string) => {
+    const made = await HOLD.promised(anyTensor(value, name), device, signal);
+    held.push(made);
+    return made;
+  };
+  try {
+    const inputs = await each(x, (input, name) => hold(input, name));
+    const targets = target === undefined ? {} : { target: await hold(target, 'problem.target') };
+    const bound = { ...rest, x: inputs, ...targets } as unknown as Omit<P, 'params'> & Unparametrized;
+    return new BoundProblem(INSIDE, bound, held, device);
+  } catch (error) {
+    for (const made of held) made.dispose();
+    throw error;
+  }
+}
+
+/** A tensor of either precision: which one it should be is known with the parameters. */
+function anyTensor(value: unknown, name: string): Tensor {
+  const { data } = record(value, name) as Tensor;
+  if (HeldTensor.is(value)) throw wrongType(`${name} is bound already`);
+  checkTypedArray(data, `${name}.data`);
+  return checkTensor(value, name, isFloatArray(data) ? dtypeOf(data) : 'float32');
+}
+
+/** The same structure of inputs: a tensor, or a list of them. */
+async function each(x: Inputs, hold: (input: unknown, name: string) => Promise<HeldTensor>): Promise<Inputs> {
+  if (!isList(x)) return hold(x, 'x');
+  const held: HeldTensor[] = [];
+  for (const [index, input] of listOf(x, 'x').entries()) held.push(await hold(input, `x[${index}]`));
+  return held;
+}

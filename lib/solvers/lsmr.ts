@@ -1,0 +1,110 @@
+import type { ArrayKind, FloatArray, ResultArray } from '../arrays.ts';
+import { checkFinite, checkVector } from '../check.ts';
+import type { LinearOperator, OperatorVector } from '../operators/linear-operator.ts';
+import { OptionNames } from '../options.ts';
+import { optionalAmount, optionalLimit, type SolverOptions, solver } from './arguments.ts';
+import { listening, type SolverProgress } from './progress.ts';
+
+/** Of `lsmr`; names and defaults as in SciPy. */
+export interface LsmrOptions<F extends FloatArray = FloatArray> extends SolverOptions {
+  /** λ of min ‖b − A x‖² + λ² ‖x‖²; 0 by default. */
+  damp?: number;
+  /** Relative error of A, to which the residual of a least-squares solution is orthogonal to it; 1e-6 by default. */
+  atol?: number;
+  /** Relative error of b; 1e-6 by default. */
+  btol?: number;
+  /** Ends where the condition of A seems to be larger; 1e8 by default, 0 for never. */
+  conlim?: number;
+  /** The smaller of the numbers of rows and columns by default. */
+  maxIterations?: number;
+  /** Where to start, [columns]; zero by default. */
+  x0?: F;
+  /** As of `cg`; `residualNorm` includes λ ‖x‖. */
+  onIteration?: (progress: SolverProgress) => unknown;
+}
+
+const OPTIONS = new OptionNames<LsmrOptions>({
+  damp: true,
+  atol: true,
+  btol: true,
+  conlim: true,
+  maxIterations: true,
+  x0: true,
+  onIteration: true,
+  threads: true,
+  signal: true,
+});
+
+/**
+ * Why `lsmr` ended:
+ * - `solution`: A x = b, to `atol` and `btol`.
+ * - `leastSquares`: x is the least-squares solution, to `atol`.
+ * - `condition`: A seems to be worse conditioned than `conlim`.
+ * - `maxIterations`, `stopped`, `nan`: as of `cg`.
+ */
+export type LsmrReason = 'solution' | 'leastSquares' | 'condition' | 'maxIterations' | 'stopped' | 'nan';
+
+/** What `lsmr` found. Not to converge is a result, no failure. */
+export interface LeastSquaresSolution<F extends FloatArray = FloatArray> {
+  /** [columns] */
+  x: ResultArray<F>;
+  /** Steps of the method, a product with A and one with Aᵀ each. */
+  iterations: number;
+  /** ‖b − A x‖ of the x returned, by a product. */
+  residualNorm: number;
+  /** ‖Aᵀ(b − A x) − λ² x‖ of the x returned, by products. */
+  normalResidualNorm: number;
+  /** An estimate of the Frobenius norm of A, with λI below it. */
+  normA: number;
+  /** An estimate of the condition of that. */
+  conditionA: number;
+  /** Whether it is a solution or a least-squares solution. */
+  converged: boolean;
+  /** Why it ended. */
+  reason: LsmrReason;
+  /** For people; empty when converged. */
+  message: string;
+}
+
+const LSMR = solver(
+  { name: 'lsmr', names: OPTIONS, rectangular: true },
+  (op, { damp, atol, btol, conlim, maxIterations, x0, onIteration }, b: OperatorVector) => {
+    const { report, heard } = listening(onIteration);
+    return {
+      options: {
+        b: op.rowVector(b, 'b'),
+        damp: damp === undefined ? undefined : checkFinite(damp, 'damp'),
+        atol: optionalAmount(atol, 'atol'),
+        btol: optionalAmount(btol, 'btol'),
+        conlim: optionalAmount(conlim, 'conlim'),
+        maxIterations: optionalLimit(maxIterations, 'maxIterations'),
+        x0: x0 === undefined ? undefined : checkVector(x0, 'x0', op.shape[1], op.dtype),
+        onIteration: report,
+      },
+      heard,
+      result: (found) => found as LeastSquaresSolution,
+    };
+  },
+);
+
+/**
+ * min ‖b − A x‖² + λ² ‖x‖² for an operator of any shape, by products with A and Aᵀ (Fong & Saunders 2011, "LSMR: an
+ * iterative algorithm for sparse least-squares problems"): of several solutions, from a start of zero, the one of least norm.
+ *
+ * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when b or x0 do not fit, `ERR_DTYPE_MISMATCH`
+ */
+export async function lsmr<F extends FloatArray>(
+  op: LinearOperator<F>,
+  b: OperatorVector<ArrayKind<F>>,
+  options?: LsmrOptions<ArrayKind<F>>,
+): Promise<LeastSquaresSolution<F>> {
+  return LSMR.promised(op, options, b) as Promise<LeastSquaresSolution<F>>;
+}
+/** `lsmr` on the calling thread. */
+export function lsmrSync<F extends FloatArray>(
+  op: LinearOperator<F>,
+  b: OperatorVector<ArrayKind<F>>,
+  options?: LsmrOptions<ArrayKind<F>>,
+): LeastSquaresSolution<F> {
+  return LSMR.sync(op, options, b) as LeastSquaresSolution<F>;
+}

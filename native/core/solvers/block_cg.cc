@@ -1,0 +1,139 @@
+#include "core/solvers/block_cg.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cholesky_solve.h>
+#include <ATen/ops/linalg_cholesky_ex.h>
+#include <ATen/ops/linalg_qr.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "core/profiler/stage.h"
+#include "core/runtime/error.h"
+#include "core/solvers/cg.h"
+#include "core/solvers/symmetry.h"
+
+namespace tc {
+namespace {
+
+/// Of each row, [k], float64 on the CPU.
+at::Tensor normsOf(const at::Tensor& rows) {
+  return at::linalg_vector_norm(rows.to(at::kDouble), 2, {1}).cpu();
+}
+
+/// {r, q} with rows = r q, q orthonormal rows and r lower triangular, [k, k].
+std::pair<at::Tensor, at::Tensor> orthonormal(const at::Tensor& rows) {
+  const auto [q, r] = at::linalg_qr(rows.t());
+  return {r.t(), q.t().contiguous()};
+}
+
+/// Adds to x what brings all residuals r within the targets, by the recurrence
+///
+///     r = s q,  x += s γ p,  γ = (p A pᵀ)⁻¹,  t q' = q − γ p A,  s' = s t,  p' = q' + tᵀ p
+///
+/// on rows; `iterations` counts, up to `limit`.
+std::optional<Ending> sweep(const LinearOperator& a, const at::Tensor& r, const at::Tensor& targets,
+                            const SolverOptions& options, const StopToken& stop, int64_t limit,
+                            int64_t& iterations, at::Tensor& x) {
+  auto [s, q] = orthonormal(r);
+  at::Tensor p = q;
+  while (iterations < limit) {
+    const profiling::Stage iteration("torch_curvature::block_cg_iteration");
+    const at::Tensor ap = a.matmat(p, stop);
+    const at::Tensor curvature = at::matmul(p, ap.t());
+    if (!std::isfinite(largestOf(curvature.flatten())))
+      return Ending{"nan", "a product with the operator gave NaN or infinity"};
+    const auto [factor, info] = at::linalg_cholesky_ex((curvature + curvature.t()) / 2);
+    if (info.item<int64_t>() != 0) {
+      return Ending{"indefinite",
+                    "the operator is not positive definite (some direction of an iteration has no "
+                    "curvature above rounding); use minres, or damp it"};
+    }
+    x.add_(at::matmul(s, at::cholesky_solve(p, factor)));
+    ++iterations;
+    const auto [turn, next] = orthonormal(q - at::cholesky_solve(ap, factor));
+    s = at::matmul(s, turn);
+    const at::Tensor residuals = normsOf(s);
+    const double largest = residuals.max().item<double>();
+    if (!std::isfinite(largest)) return Ending{"nan", "the iteration gave NaN or infinity"};
+    if (options.onIteration && !options.onIteration(0, iterations, largest))
+      return Ending{"stopped", "stopped by onIteration"};
+    if ((residuals <= targets).all().item<bool>()) break;
+    p = next + at::matmul(turn.t(), p);
+    q = next;
+  }
+  return std::nullopt;
+}
+
+/// Why it ended; `residuals` are then those of x, by a product.
+Ending solve(const LinearOperator& a, const at::Tensor& b, const at::Tensor& targets,
+             const SolverOptions& options, const StopToken& stop, int64_t& iterations,
+             at::Tensor& x, at::Tensor& residuals) {
+  const int64_t limit = options.maxIterations.value_or(10 * a.rows());
+  at::Tensor r = options.x0.defined() ? b - a.matmat(x, stop) : b;
+  std::optional<Ending> ending;
+  double before = std::numeric_limits<double>::infinity();
+  while (true) {
+    residuals = normsOf(r);
+    if (ending && std::string_view(ending->reason) == "nan") return *ending;
+    if (!std::isfinite(largestOf(r.flatten())))
+      return {"nan", "the right-hand sides, the start or a product hold NaN or infinity"};
+    if ((residuals <= targets).all().item<bool>()) return {"converged", ""};
+    if (ending) return *ending;
+    if (iterations >= limit)
+      return {"maxIterations", "no convergence within " + std::to_string(limit) + " iterations"};
+    // What is left beyond the targets, of the right-hand side that is furthest from its own.
+    const double worst =
+        (residuals / targets.clamp_min(std::numeric_limits<double>::min())).max().item<double>();
+    if (!(worst < before * 0.5)) {
+      return {"stagnation",
+              "the residuals no longer fall: rounding keeps them above the tolerance (use a larger "
+              "one, or float64), or a system has no solution"};
+    }
+    before = worst;
+    at::Tensor next = x.clone();
+    ending = sweep(a, r, targets, options, stop, limit, iterations, next);
+    if (std::isfinite(largestOf(next.flatten()))) x = next;
+    r = b - a.matmat(x, stop);
+  }
+}
+
+}  // namespace
+
+SolverResult blockCg(const LinearOperator& a, const at::Tensor& b, const SolverOptions& options,
+                     const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::block_cg");
+  checkSystem(a, b, options);
+  if (options.preconditioner) {
+    throw Error("ERR_INVALID_ARGUMENT",
+                "a preconditioner is for right-hand sides that are solved by themselves: leave "
+                "block or the preconditioner out");
+  }
+  // A space of more directions than unknowns is no help.
+  if (b.dim() == 1 || b.size(0) < 2 || b.size(0) > a.rows()) return cg(a, b, options, stop);
+  requireSymmetric(a, "a linear solver", stop);
+  at::Tensor x = options.x0.defined() ? options.x0.clone() : at::zeros_like(b);
+  const at::Tensor targets = normsOf(b) * options.tolerance;
+  at::Tensor residuals;
+  int64_t iterations = 0;
+  const Ending ending = solve(a, b, targets, options, stop, iterations, x, residuals);
+  SolverResult result{x, {}};
+  for (int64_t i = 0; i < b.size(0); ++i) {
+    SolverRecord record;
+    record.iterations = iterations;
+    record.residualNorm = residuals[i].item<double>();
+    record.converged = record.residualNorm <= targets[i].item<double>();
+    record.reason = record.converged ? "converged" : ending.reason;
+    record.message = record.converged ? "" : ending.message;
+    result.records.push_back(std::move(record));
+  }
+  return result;
+}
+
+}  // namespace tc
