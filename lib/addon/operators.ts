@@ -75,7 +75,7 @@ interface RawOperatorFields extends RawLoss {
   /** Of the Fisher matrices: what has an outer product of its own; default `'datum'`. */
   per?: 'datum' | 'row' | undefined;
   /** Of `ntk`: inputs of a second batch, and whether outputs are traced over. */
-  others?: readonly RawTensor[] | undefined;
+  x2?: readonly RawTensor[] | undefined;
   trace?: boolean | undefined;
   /** Of `fisher`: targets drawn for each datum (default 1), their seed (default 0), the number of the first row (0). */
   mcSamples?: number | undefined;

@@ -210,7 +210,7 @@ const NTK = factory('ntk', NTK_OPTIONS, ({ x2, trace = false }, source) => {
         '(await jacobian(problem)).multiply((await jacobian({ model, params, x: x2 })).T)',
     );
   }
-  return { trace, ...(x2 === undefined ? {} : { others: otherInputs(source as Source, x2) }) };
+  return { trace, ...(x2 === undefined ? {} : { x2: otherInputs(source as Source, x2) }) };
 });
 
 /** Inputs of a second batch, for the model and in the precision of the first. */

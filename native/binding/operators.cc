@@ -48,7 +48,7 @@ Prepared create(const Napi::CallbackInfo& info, Memory) {
     prepared = std::move(request.prepared);
   }
   wanted.problem = problemOf(fields);
-  if (fields.has("others")) wanted.others = toTensors(fields.get("others"), "x2");
+  if (fields.has("x2")) wanted.others = toTensors(fields.get("x2"), "x2");
   wanted.arguments = scalarsOf(fields);
   if (fields.has("basis")) wanted.arguments.set("basis", operatorOf(fields.get("basis")));
   const bool shared = wanted.shared != nullptr;
