@@ -330,18 +330,6 @@ export const values: { [Name in Exclude<keyof Api, 'default'>]: () => unknown } 
     expectTypeOf(new tc.TorchCurvatureError('ERR_DISPOSED', '').code).toEqualTypeOf<api.ErrorCode>(),
   configure: () => expectTypeOf(tc.configure({ threads: 2 })).toEqualTypeOf<api.Settings>(),
   info: () => expectTypeOf(tc.info()).toEqualTypeOf<api.Info>(),
-  optim: async () => {
-    const optimizer = tc.optim.levenbergMarquardt(loss64, { damping: 1 });
-    expectTypeOf(optimizer).toEqualTypeOf<api.optim.Optimizer<Float64Array>>();
-    expectTypeOf(optimizer.params).toEqualTypeOf<F64>();
-    expectTypeOf(await optimizer.step({ x })).toEqualTypeOf<api.optim.StepRecord>();
-    expectTypeOf(tc.optim.naturalGradient(loss32, { fisher: 'mc' }).params).toEqualTypeOf<F32>();
-    expectTypeOf(tc.optim.newtonCG(loss32, { radius: 1 }).params).toEqualTypeOf<F32>();
-    expectTypeOf((await tc.optim.sr(single, f32)).direction).toEqualTypeOf<F32>();
-    expectTypeOf((await tc.optim.minSR(double, { data: f64, shape: [1] })).direction).toEqualTypeOf<F64>();
-    // @ts-expect-error no such Fisher matrix
-    tc.optim.naturalGradient(loss32, { fisher: 'type1' });
-  },
   loadNpy: () => expectTypeOf(tc.loadNpy('x.npy')).toEqualTypeOf<Promise<api.Tensor>>(),
   saveNpy: () => expectTypeOf(tc.saveNpy('x.npy', f32)).toEqualTypeOf<Promise<void>>(),
   saveSafetensors: () =>

@@ -72,7 +72,6 @@ const inverse = () => ({
 const convolution = () => ({ stride: 1, padding: 0, dilation: 1, groups: 1, bias: true });
 const header = Buffer.from('{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}');
 const safetensors = () => Uint8Array.of(header.length, 0, 0, 0, 0, 0, 0, 0, ...header, 0, 0, 128, 63);
-const descent = () => ({ damping: 0.1, tolerance: 1e-3, maxIterations: 5, threads: 1, engine: 'auto' });
 const npy = () => {
   const text = "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }";
   return Uint8Array.of(
@@ -158,11 +157,6 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
   'optim.minSR': [() => [problem(), floats(ROWS), { ...weighted(), damping: 0.1 }]],
   minres: [() => [operator(), floats(3), solver()]],
   bind: [() => [lossProblem(), { device: 'cpu', signal: signal() }]],
-  'optim.levenbergMarquardt': [() => [lossProblem(), descent()]],
-  'optim.naturalGradient': [() => [lossProblem(), { ...descent(), fisher: 'mc', mcSamples: 2 }]],
-  'optim.newtonCG': [() => [lossProblem(), { radius: 1, maxRadius: 10, maxIterations: 3 }]],
-  'optim.sr': [() => [problem(), target(), { ...weighted(), damping: 0.1, tolerance: 1e-3, maxIterations: 5 }]],
-  'optim.minSR': [() => [problem(), floats(ROWS), { ...weighted(), damping: 0.1 }]],
   lsmr: [() => [operator(), floats(3), least()]],
   cgInverse: [() => [operator(), inverse()]],
   minresInverse: [() => [operator(), inverse()]],
