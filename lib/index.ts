@@ -50,7 +50,6 @@ export {
   type Selection,
 } from './operators/linear-operator.ts';
 export { lossAndGradient, lossAndGradientSync } from './operators/loss-and-gradient.ts';
-export * as optim from './optim/index.ts';
 export {
   type PerSample,
   type PerSampleOptions,
@@ -58,6 +57,7 @@ export {
   perSampleLosses,
   perSampleLossesSync,
 } from './operators/per-sample.ts';
+export * as optim from './optim/index.ts';
 export type { Batch, BatchSource } from './problem/batches.ts';
 export { type BindOptions, type BoundProblem, bind } from './problem/bind.ts';
 export type { HeldTensor } from './problem/held-tensor.ts';

@@ -13,6 +13,7 @@ import {
 import { checkTensor } from '../check.ts';
 import { TorchCurvatureError } from '../errors.ts';
 import { isList, isRevoked, lengthOf, listOf } from '../foreign.ts';
+import { HeldTensor } from '../problem/held-tensor.ts';
 
 /**
  * The data of a model: a tensor, or, where it takes several, a list of them in order or a record by name
@@ -52,7 +53,7 @@ export function specsOf(ports: readonly RawPort[]): readonly TensorSpec[] {
 }
 
 /** Whether it is a record of tensors by name, and no tensor itself. */
-function isNamed(x: unknown): x is Record<string, Tensor> {
+export function isNamed(x: unknown): x is Record<string, Tensor> {
   if (typeof x !== 'object' || x === null || isRevoked(x) || isList(x) || ArrayBuffer.isView(x)) return false;
   return !('data' in x) && !('shape' in x);
 }
@@ -90,7 +91,8 @@ export function checkInputs(x: Inputs, specs: InputSpecs, dtype: DType): { input
   };
   const inputs = given.map((input, index) => {
     const tensor = checkTensor(input, nameOf(index), dtype, { bytes: true });
-    if (specs.exported) checkKind(tensor.data, expected[index]!, nameOf(index));
+    if (specs.exported)
+      checkKind(HeldTensor.is(tensor) ? tensor.sample : tensor.data, expected[index]!, nameOf(index));
     return tensor;
   });
   const batch = checkBatch(inputs, specs);

@@ -4,7 +4,7 @@ import { type ArrayKind, dtypeOf, type FloatArray } from '../arrays.ts';
 import { checkOneOf, positive } from '../check.ts';
 import { outOfRange, wrongType } from '../errors.ts';
 import { toSeed } from '../model/generator.ts';
-import type { Inputs } from '../model/model.ts';
+import type { Inputs } from '../model/inputs.ts';
 import { type NamesOf, OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
 import type { CenterOptions, LossProblem, WeightOptions } from '../problem/loss.ts';

@@ -14,7 +14,7 @@ import { wrongType } from '../errors.ts';
 import { isList, listOf } from '../foreign.ts';
 import { checkInside, guard, INSIDE, type Inside } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
-import type { Inputs } from '../model/model.ts';
+import { type Inputs, isNamed } from '../model/inputs.ts';
 import { OptionNames, record } from '../options.ts';
 import { checkProblem } from './check.ts';
 import { HeldTensor } from './held-tensor.ts';
@@ -105,7 +105,12 @@ export async function bind<P extends Unparametrized>(
 ): Promise<BoundProblem<Omit<P, 'params'> & Unparametrized>> {
   const { device: where, signal: given } = OPTIONS.read(options);
   const [device, signal] = [checkDevice(where), checkSignal(given)];
-  const { params: _, x, target, ...rest } = checkProblem(problem as unknown as Problem) as Problem & { target?: Tensor };
+  const {
+    params: _,
+    x,
+    target,
+    ...rest
+  } = checkProblem(problem as unknown as Problem) as Problem & { target?: Tensor };
   const held: HeldTensor[] = [];
   const hold = async (value: unknown, name: string) => {
     const made = await HOLD.promised(anyTensor(value, name), device, signal);
@@ -127,12 +132,17 @@ export async function bind<P extends Unparametrized>(
 function anyTensor(value: unknown, name: string): Tensor {
   const { data } = record(value, name) as Tensor;
   if (HeldTensor.is(value)) throw wrongType(`${name} is bound already`);
-  checkTypedArray(data, `${name}.data`);
-  return checkTensor(value, name, isFloatArray(data) ? dtypeOf(data) : 'float32');
+  checkTypedArray(data, `${name}.data`, true);
+  return checkTensor(value, name, isFloatArray(data) ? dtypeOf(data) : 'float32', { bytes: true });
 }
 
-/** The same structure of inputs: a tensor, or a list of them. */
+/** The same structure of inputs: a tensor, or several in order or by name. */
 async function each(x: Inputs, hold: (input: unknown, name: string) => Promise<HeldTensor>): Promise<Inputs> {
+  if (isNamed(x)) {
+    const named: Record<string, Tensor> = {};
+    for (const [name, input] of Object.entries(x)) named[name] = await hold(input, `x.${name}`);
+    return named;
+  }
   if (!isList(x)) return hold(x, 'x');
   const held: HeldTensor[] = [];
   for (const [index, input] of listOf(x, 'x').entries()) held.push(await hold(input, `x[${index}]`));

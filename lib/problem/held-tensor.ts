@@ -1,5 +1,5 @@
 /** Data that stay where they are between calls. */
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { addon } from '../addon/addon.ts';
 import { NativeObject } from '../addon/native-object.ts';
 import type { TensorHandle } from '../addon/requests.ts';
@@ -14,6 +14,8 @@ export class HeldTensor extends NativeObject<TensorHandle> implements Tensor {
   /** Where it lies. */
   readonly device: string;
   readonly #dtype: DType | undefined;
+  /** @internal An empty array of the kind of its data. */
+  readonly sample: TypedArray;
 
   static {
     guard(HeldTensor, HeldTensor.is);
@@ -30,6 +32,7 @@ export class HeldTensor extends NativeObject<TensorHandle> implements Tensor {
     this.shape = Object.freeze([...like.shape]);
     this.device = device;
     this.#dtype = isFloatArray(like.data) ? dtypeOf(like.data) : undefined;
+    this.sample = emptyLike(like.data);
   }
 
   /** A copy of its data. */
@@ -62,4 +65,11 @@ export class HeldTensor extends NativeObject<TensorHandle> implements Tensor {
     const { shape, device, disposed } = this;
     return inspected('HeldTensor', { shape, device, disposed }, how);
   }
+}
+
+function emptyLike(data: TypedArray): TypedArray {
+  if (types.isFloat32Array(data)) return new Float32Array();
+  if (types.isFloat64Array(data)) return new Float64Array();
+  if (types.isInt32Array(data)) return new Int32Array();
+  return types.isUint8Array(data) ? new Uint8Array() : new BigInt64Array();
 }

@@ -9,9 +9,9 @@ import {
   hessian,
   lossAndGradient,
   lossAndGradientSync,
+  Model,
   matvecDense,
   matvecOnTheFlySync,
-  Model,
   nn,
   ntk,
   perSampleLosses,
@@ -78,7 +78,9 @@ describe('bind', () => {
     using bound = await bind(problem);
     const single = model.init({ dtype: 'float32' });
     expect(() => lossAndGradientSync(bound.at(single) as never)).toThrow(code('ERR_DTYPE_MISMATCH'));
-    await expect(bind({ ...problem, x: { data: x.data, shape: [4, 3] } })).rejects.toThrow(code('ERR_SHAPE_MISMATCH'));
+    await expect(bind({ ...problem, x: { data: x.data, shape: [4, 3] } })).rejects.toThrow(
+      code('ERR_SHAPE_MISMATCH'),
+    );
     await expect(bind(bound.at(points[0]!))).rejects.toThrow('bound already');
     await expect(bind(problem, { device: 'cuda:63' })).rejects.toThrow(code('ERR_DEVICE_UNAVAILABLE'));
     await expect(bind(problem, { devise: 'cpu' } as object)).rejects.toThrow('device');

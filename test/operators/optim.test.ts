@@ -21,7 +21,10 @@ const P = model.parameterCount;
 const draw = new Generator(1);
 const randn = (...shape: number[]) => draw.randn(shape, { dtype: 'float64' });
 const x = randn(12, 2);
-const target = { data: Float64Array.from({ length: 12 }, (_, i) => Math.sin(2 * x.data[2 * i]!)), shape: [12, 1] };
+const target = {
+  data: Float64Array.from({ length: 12 }, (_, i) => Math.sin(2 * x.data[2 * i]!)),
+  shape: [12, 1],
+};
 const params = model.init({ seed: 3, dtype: 'float64' });
 const problem = { model, params, x, target, loss: 'mse' } as const;
 const exact = { tolerance: 1e-12, maxIterations: 1000 };
@@ -31,7 +34,12 @@ const difference = (a: FloatArray, b: FloatArray) => Float64Array.from(a, (each,
 describe.each([
   { name: 'levenbergMarquardt', make: optim.levenbergMarquardt, curvature: gaussNewtonSync, options: {} },
   { name: 'naturalGradient', make: optim.naturalGradient, curvature: gaussNewtonSync, options: {} },
-  { name: 'naturalGradient, empirical', make: optim.naturalGradient, curvature: empiricalFisherSync, options: { fisher: 'empirical' } as const },
+  {
+    name: 'naturalGradient, empirical',
+    make: optim.naturalGradient,
+    curvature: empiricalFisherSync,
+    options: { fisher: 'empirical' } as const,
+  },
 ])('$name', ({ name, make, curvature, options }) => {
   it('takes the steps of dense algebra, and records them', async () => {
     const optimizer = make(problem, { damping: 0.1, ...exact, ...options });
@@ -41,7 +49,10 @@ describe.each([
       using op = curvature({ ...problem, params: before as Float64Array });
       const dense = op.toDenseSync();
       const damped = matrix(P, P, (i, j) => element(dense, i, j) + (i === j ? lambda : 0));
-      const d = solve(damped, gradient.map((each) => -each));
+      const d = solve(
+        damped,
+        gradient.map((each) => -each),
+      );
       const candidate = Float64Array.from(before, (each, i) => each + d[i]!);
       const there = lossAndGradientSync({ ...problem, params: candidate }).loss;
       const predicted = -dot(gradient, d) - dot(d, apply(dense, d)) / 2;
@@ -60,7 +71,8 @@ describe.each([
       else expect(optimizer.params).toEqual(before);
       const { ratio } = record;
       if (name === 'levenbergMarquardt') {
-        if (ratio > 0) expect(optimizer.damping / lambda).toBeCloseTo(Math.max(1 / 3, 1 - (2 * ratio - 1) ** 3), 10);
+        if (ratio > 0)
+          expect(optimizer.damping / lambda).toBeCloseTo(Math.max(1 / 3, 1 - (2 * ratio - 1) ** 3), 10);
       } else if (ratio > 0) {
         expect(optimizer.damping / lambda).toBeCloseTo(ratio > 0.75 ? 2 / 3 : ratio < 0.25 ? 1.5 : 1, 10);
       }
@@ -109,41 +121,58 @@ describe('newtonCG', () => {
 });
 
 describe('all of them', () => {
-  const MAKERS = { newtonCG: optim.newtonCG, levenbergMarquardt: optim.levenbergMarquardt, naturalGradient: optim.naturalGradient };
-  it.each(Object.entries(MAKERS))('%s gets down, in either precision, from bound data too', async (_, make) => {
-    using bound = await bind(problem);
-    const single = {
-      ...problem,
-      params: Float32Array.from(params),
-      x: { data: Float32Array.from(x.data), shape: x.shape },
-      target: { data: Float32Array.from(target.data), shape: target.shape },
-    };
-    const ends = [];
-    for (const optimizer of [make(problem), make(bound.at(params)), make(single)]) {
-      for (let i = 0; i < 30; i++) await optimizer.step();
-      ends.push(optimizer.records.at(-1)!.loss);
-    }
-    const start = lossAndGradientSync(problem).loss;
-    for (const end of ends) expect(end).toBeLessThan(0.05 * start);
-    expect(ends[1]).toBe(ends[0]);
-  });
+  const MAKERS = {
+    newtonCG: optim.newtonCG,
+    levenbergMarquardt: optim.levenbergMarquardt,
+    naturalGradient: optim.naturalGradient,
+  };
+  it.each(Object.entries(MAKERS))(
+    '%s gets down, in either precision, from bound data too',
+    async (_, make) => {
+      using bound = await bind(problem);
+      const single = {
+        ...problem,
+        params: Float32Array.from(params),
+        x: { data: Float32Array.from(x.data), shape: x.shape },
+        target: { data: Float32Array.from(target.data), shape: target.shape },
+      };
+      const ends = [];
+      for (const optimizer of [make(problem), make(bound.at(params)), make(single)]) {
+        for (let i = 0; i < 30; i++) await optimizer.step();
+        ends.push(optimizer.records.at(-1)!.loss);
+      }
+      const start = lossAndGradientSync(problem).loss;
+      for (const end of ends) expect(end).toBeLessThan(0.05 * start);
+      expect(ends[1]).toBe(ends[0]);
+    },
+  );
 
-  it.each(Object.entries(MAKERS))('%s leaves all as it was where a step is stopped or the data are wrong', async (_, make) => {
-    const optimizer = make(problem);
-    await expect(optimizer.step({ signal: AbortSignal.abort('no') })).rejects.toBe('no');
-    await expect(optimizer.step({ x: randn(3, 5) })).rejects.toThrow(expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH' }));
-    await expect(optimizer.step({ y: 1 } as object)).rejects.toThrow(TypeError);
-    expect(optimizer.params).toEqual(params);
-    expect(optimizer.records).toHaveLength(0);
-    const half = (data: Float64Array, width: number) => ({ data: data.slice(0, 6 * width), shape: [6, width] });
-    const [first, second] = await Promise.all([
-      optimizer.step({ x: half(x.data, 2), target: half(target.data, 1) }),
-      optimizer.step(),
-    ]);
-    expect([first.step, second.step]).toEqual([1, 2]);
-    expect(() => make({ ...problem, params: new Float64Array(2) })).toThrow(expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH' }));
-    expect(() => make(problem, { dampings: 1 } as object)).toThrow(TypeError);
-  });
+  it.each(Object.entries(MAKERS))(
+    '%s leaves all as it was where a step is stopped or the data are wrong',
+    async (_, make) => {
+      const optimizer = make(problem);
+      await expect(optimizer.step({ signal: AbortSignal.abort('no') })).rejects.toBe('no');
+      await expect(optimizer.step({ x: randn(3, 5) })).rejects.toThrow(
+        expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH' }),
+      );
+      await expect(optimizer.step({ y: 1 } as object)).rejects.toThrow(TypeError);
+      expect(optimizer.params).toEqual(params);
+      expect(optimizer.records).toHaveLength(0);
+      const half = (data: Float64Array, width: number) => ({
+        data: data.slice(0, 6 * width),
+        shape: [6, width],
+      });
+      const [first, second] = await Promise.all([
+        optimizer.step({ x: half(x.data, 2), target: half(target.data, 1) }),
+        optimizer.step(),
+      ]);
+      expect([first.step, second.step]).toEqual([1, 2]);
+      expect(() => make({ ...problem, params: new Float64Array(2) })).toThrow(
+        expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH' }),
+      );
+      expect(() => make(problem, { dampings: 1 } as object)).toThrow(TypeError);
+    },
+  );
 
   it('draw targets anew in each step, the same from the start', async () => {
     const [a, b] = [0, 1].map(() => optim.naturalGradient(problem, { fisher: 'mc', mcSamples: 2 }));
@@ -180,7 +209,9 @@ describe('stochastic reconfiguration', () => {
 
   it('refuses what does not fit', async () => {
     for (const way of [optim.sr, optim.minSR]) {
-      await expect(way({ model, params, x }, randn(5).data)).rejects.toThrow(expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH' }));
+      await expect(way({ model, params, x }, randn(5).data)).rejects.toThrow(
+        expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH' }),
+      );
       await expect(way({ model, params, x }, values, { weights: new Float64Array(5) })).rejects.toThrow(
         expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH' }),
       );

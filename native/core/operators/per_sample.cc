@@ -81,7 +81,7 @@ class PerSampleGradients : public LinearOperator {
   /// A pass backwards for each row, through those that the program runs together.
   at::Tensor oneByOne(int64_t begin, int64_t end, const StopToken& stop) const {
     Point part = linearization_->point();
-    part.inputs = tc::rows(part.inputs, begin, end);
+    part.inputs = tc::rows(part, begin, end);
     const auto linearization = linearize(part, Engine::kAuto, /*products=*/1, stop);
     const at::Tensor gradients = at::empty({end - begin, cols()}, options());
     for (int64_t row = begin; row < end; ++row) {
