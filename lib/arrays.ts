@@ -33,7 +33,7 @@ export type ArrayKind<F extends FloatArray> = F extends Float32Array
  * integers are refused where the record is used.
  */
 export interface ParameterRecord<F extends FloatArray = FloatArray> {
-  readonly [name: string]: F | IntegerArray | Uint8Array;
+  readonly [name: string]: F | IntegerArray;
 }
 
 /** A vector over the parameters: flat, or one array for each parameter. */

@@ -2,10 +2,10 @@
 
 /** A flat vector. */
 export type FloatArray = Float32Array | Float64Array;
-/** For embeddings and class targets. */
-export type IntegerArray = Int32Array | BigInt64Array;
-/** What tensors hold; bytes are `bool` (0 or 1) or `uint8`, as inputs of models from files may be. */
-export type TypedArray = FloatArray | IntegerArray | Uint8Array;
+/** For embeddings and class targets; bytes are `bool` (0 or 1) or `uint8`, as inputs of models from files may be. */
+export type IntegerArray = Int32Array | BigInt64Array | Uint8Array;
+/** What tensors hold. */
+export type TypedArray = FloatArray | IntegerArray;
 
 /**
  * What results of a precision are: over an `ArrayBuffer` of their own, which TypeScript tells from other memory since its

@@ -26,8 +26,11 @@ import {
 } from './options.ts';
 
 const KINDS = Object.keys(MODEL_OPERATORS) as ModelOperator[];
-/** Those that have eigenvalues. */
-const SQUARE = KINDS.filter((kind) => MODEL_OPERATORS[kind].rows === MODEL_OPERATORS[kind].columns);
+/** Those that have real eigenvalues. */
+const SYMMETRIC = KINDS.filter((kind) => {
+  const { rows, columns, antisymmetric }: ModelOperatorRow = MODEL_OPERATORS[kind];
+  return rows === columns && !antisymmetric;
+});
 
 /** `gauss-newton` for `gaussNewton`. */
 export const operatorName = (kind: ModelOperator) =>
@@ -173,7 +176,7 @@ const namesOf = (of: OwnOption['of']) => KINDS.filter(of).map(operatorName).join
 
 /** Adds to a command the options that say which operator it is about; of square ones only, where it solves something. */
 export function operatorOptions(command: Command, { square = true } = {}): Command {
-  const kinds = square ? SQUARE : KINDS;
+  const kinds = square ? SYMMETRIC : KINDS;
   command
     .option(
       '--model <file>',

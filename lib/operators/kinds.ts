@@ -40,7 +40,6 @@ export type OperatorKind =
   | 'transpose'
   | 'inverse'
   | 'submatrix'
-  | 'inverse'
   | 'eigenvectors'
   | 'dense'
   | 'diagonal'

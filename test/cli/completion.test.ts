@@ -55,7 +55,11 @@ describe.skipIf(!isThere('bash'))(`bash${skip('bash')}`, () => {
 
   it('names that an option takes', async () => {
     expect(await bash(['matvec', '--operator', ''])).toEqual(OPERATORS);
-    expect(await bash(['matvec', '--operator', 'g'])).toEqual(['gramian', 'gauss-newton']);
+    expect(await bash(['matvec', '--operator', 'g'])).toEqual([
+      'gramian',
+      'gramian-imaginary',
+      'gauss-newton',
+    ]);
     expect(await bash(['matvec', '--operator', '=', 'hes'])).toEqual(['hessian']);
     expect(await bash(['matvec', '--operator', '='])).toEqual(OPERATORS);
     expect(await bash(['trace', '--method', 'hutch+'])).toEqual(['hutch++']);
@@ -88,7 +92,7 @@ describe.skipIf(!isThere('fish'))(`fish${skip('fish')}`, () => {
     expect((await fish('')).sort()).toEqual([...COMMANDS, 'help'].sort());
     for (const command of COMMANDS)
       expect((await fish(`${command} --`)).sort()).toEqual([...options[command]!].sort());
-    expect(await fish('matvec --operator g')).toEqual(['gauss-newton', 'gramian']);
+    expect(await fish('matvec --operator g')).toEqual(['gauss-newton', 'gramian', 'gramian-imaginary']);
     expect(await fish('completion z')).toEqual(['zsh']);
   });
 });

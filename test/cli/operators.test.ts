@@ -36,6 +36,8 @@ const PRODUCTS: readonly [name: string, options: string[], v: string, product: n
   ['kfac', LOSS, 'v.npy', [-2, -3, -1]],
   ['ekfac', LOSS, 'v.npy', [-2, -3, -1]],
   ['kfac', [...LOSS, '--fisher', 'empirical'], 'v.npy', [-1, -1.5, -0.5]],
+  // Halves of the gradients of r², r = [½, -½].
+  ['per-sample-gradients', LOSS, 'v.npy', [-0.25, 0.25]],
   // The outputs are the loss: half of Σ Jᵢ Jᵢᵀ.
   ['empirical-fisher', ['--loss', 'output'], 'v.npy', [-1, -1.5, -0.5]],
 ];
@@ -76,6 +78,17 @@ it('fisher: its mean over many draws is Gauss–Newton, and the seed decides', a
   expect(await fisher('other.npy', '--seed', '2')).not.toEqual(first);
 });
 
+it('gramian-imaginary: outputs are pairs of real and imaginary parts', async () => {
+  const { on, array } = await filesOf({
+    'model.json': JSON.stringify({ layers: [['linear', 2, 2]] }),
+    'params.npy': npy(new Float32Array(6), [6]),
+    'v.npy': npy(new Float32Array([0, 0, 1, 0, 0, 0]), [6]),
+  });
+  const outcome = await on('matvec', '--operator', 'gramian-imaginary', '--v', 'v.npy', '--out', 'out.npy');
+  expect(outcome.stderr).toBe('');
+  expectNear((await array('out.npy')).data, [10, 14, 0, 0, 4, 0]);
+});
+
 it('a loss that is a model: squared errors of each row, four times their mean', async () => {
   const numbers = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i));
   const { on, array } = await filesOf({
@@ -99,7 +112,7 @@ it('a loss that is a model: squared errors of each row, four times their mean', 
 });
 
 it('every operator of the table is among them', () => {
-  const named = new Set([...PRODUCTS.map(([name]) => name), 'fisher']);
+  const named = new Set([...PRODUCTS.map(([name]) => name), 'fisher', 'gramian-imaginary']);
   expect(named).toEqual(
     new Set(Object.keys(MODEL_OPERATORS).map((kind) => operatorName(kind as ModelOperator))),
   );

@@ -1,37 +1,15 @@
 /** Layers with buffers, for sequences, and others, against PyTorch (scripts/reference/nn_layers.py). */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as api from '../../lib/index.ts';
 // @ts-expect-error a script of the repository, without types
-import { compareProducts, decode, relativeError, TOLERANCE } from '../../scripts/zoo/compare.mjs';
+import { compareProducts, relativeError, TOLERANCE } from '../../scripts/zoo/compare.mjs';
+import { decode, LAYER_CASES, layersOf, stateOf } from '../support/layers.ts';
 
 const { Model, nn, tensor } = api;
 
-/** A case of the script; arrays are as the zoo writes them. */
-interface Case {
-  name: string;
-  layers: [string, ...unknown[]][];
-  state: Record<string, never>;
-  names: unknown;
-  init: unknown;
-  params: unknown;
-  inputs: unknown[];
-}
-
-const CASES: Case[] = JSON.parse(
-  readFileSync(join(import.meta.dirname, '../fixtures/nn-layers.json'), 'utf8'),
-);
-
-type Make = (...args: unknown[]) => api.Layer;
-const layersOf = (layers: [string, ...unknown[]][]) =>
-  layers.map(([kind, ...args]) => (nn as unknown as Record<string, Make>)[kind]!(...args));
-const stateOf = (state: Record<string, never>): Record<string, api.FloatArray> =>
-  Object.fromEntries(Object.entries(state).map(([name, each]) => [name, decode(each).data]));
-
-describe.each(CASES)('$name', (expected) => {
-  const layers = layersOf(expected.layers);
-  const state = stateOf(expected.state);
+describe.each(LAYER_CASES)('$name', (expected) => {
+  const layers = layersOf(expected);
+  const state = stateOf(expected);
 
   it('is initialized as in PyTorch', () => {
     expect(Model.sequential(layers).init({ seed: 0 })).toEqual(decode(expected.init).data);
@@ -41,7 +19,7 @@ describe.each(CASES)('$name', (expected) => {
     const model = Model.sequential(layers, { buffers: state });
     expect(model.parameters.map(({ name, shape }) => [name, shape])).toEqual(expected.names);
     expect(model.flatten(state)).toEqual(decode(expected.params).data);
-    const problem = { model, params: decode(expected.params).data, x: decode(expected.inputs[0]) };
+    const problem = { model, params: decode(expected.params).data, x: decode(expected.inputs[0]!) };
     const results = await compareProducts(api, problem, expected);
     expect(results.length).toBeGreaterThan(20);
     for (const { product, error, refused } of results) {

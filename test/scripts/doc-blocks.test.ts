@@ -139,8 +139,8 @@ describe('guide', () => {
       2: `const k = 2;
         const t = { data: new Int32Array(N), shape: [N] };
         const V = new Generator(4).randn([params.length, k]).data;`,
-      3: 'const t = new Generator(5).randn([N, 1]);',
-      4: 'const gradient = v;',
+      3: 'const gradient = v;',
+      4: 'const t = new Generator(5).randn([N, 1]);',
     };
     await expectRuns(folder, code, given);
   });

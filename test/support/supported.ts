@@ -17,6 +17,7 @@ import {
   type Tensor,
 } from '../../lib/index.ts';
 import { type Expected, FOLDER, inputTensors, modelFiles, relativeError } from '../model/files/fixtures.ts';
+import { decode, LAYER_CASES, layerProblem } from './layers.ts';
 import { MODEL_CASES, type ModelCase, problemOf, tensorOf } from './models.ts';
 
 /** The parts of PyTorch that each model of scripts/reference/models.py is there for. */
@@ -121,8 +122,8 @@ const kindsOf = (layers: ModelCase['layers']): string[] =>
   );
 
 async function layerTable(): Promise<string> {
-  const tried = await Promise.all(
-    MODEL_CASES.map(async (each) => ({
+  const tried = await Promise.all([
+    ...MODEL_CASES.map(async (each) => ({
       kinds: kindsOf(each.layers),
       ways: await tryWays(problemOf(each), {
         output: each.y.data,
@@ -130,7 +131,15 @@ async function layerTable(): Promise<string> {
         product: each.jtjv,
       }),
     })),
-  );
+    ...LAYER_CASES.map(async (each) => ({
+      kinds: each.layers.map(([kind]) => kind),
+      ways: await tryWays(layerProblem(each), {
+        output: decode(each.y).data,
+        v: decode(each.v).data,
+        product: decode(each.jtjv).data,
+      }),
+    })),
+  ]);
   return table(
     ['layer', ...WAYS],
     Object.keys(nn).map((layer) => {
