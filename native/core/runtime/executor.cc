@@ -52,7 +52,17 @@ bool Executor::fits(int threads) const {
 
 void Executor::requireRoom(int threads) const {
   const auto waiting = static_cast<int64_t>(queue_.size());
-  if (waiting < limits_.maxQueue || (waiting == 0 && fits(threads))) return;
+  // Who has an earlier result asks for more before the thread that made it is free again.
+  int ending = 0;
+  int endingThreads = 0;
+  for (const Worker& worker : workers_) {
+    if (!worker.busy || !worker.finished) continue;
+    ++ending;
+    endingThreads += worker.threads;
+  }
+  const bool fitsSoon =
+      active_ - ending < limits_.concurrency && threads <= freeCores_ + endingThreads;
+  if (waiting < limits_.maxQueue || (waiting == 0 && fitsSoon)) return;
   throw Error("ERR_BUSY", std::to_string(active_) + " operations run and " +
                               std::to_string(waiting) + " wait; at most " +
                               std::to_string(limits_.maxQueue) +
