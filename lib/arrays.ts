@@ -160,6 +160,8 @@ export function write(out: FloatArray, values: FloatArray): void {
   Float32Array.prototype.set.call(out, values);
 }
 
-export function describeShape(shape: readonly number[]): string {
-  return `[${shape.join(', ')}]`;
+/** Of sizes that need not be checked yet: they may be anything. */
+export function describeShape(shape: readonly unknown[]): string {
+  const shown = shape.map((size) => (/number|string/.test(typeof size) ? size : describe(size)));
+  return `[${shown.join(', ')}]`;
 }

@@ -54,8 +54,8 @@ export function wrongType(message: string): Coded<TypeError> {
 }
 
 /** An argument of the right kind whose value is not allowed. */
-export function outOfRange(message: string): Coded<RangeError> {
-  return coded(new RangeError(message));
+export function outOfRange(message: string, options?: ErrorOptions): Coded<RangeError> {
+  return coded(new RangeError(message, options));
 }
 
 /** How the addon says that a stop handle was used; callers see the signal's reason instead. */

@@ -17,7 +17,9 @@ import {
   matvecOnTheFly,
   matvecOnTheFlySync,
   nn,
+  optim,
   profile,
+  saveNpy,
   schedule,
   startProfile,
   tensor,
@@ -44,6 +46,7 @@ describe('a revoked Proxy', () => {
     ['a model', () => gramianSync({ ...problem, model: revoked() })],
     ['data', () => gramianSync({ ...problem, x: revoked([]) })],
     ['a shape', () => tensor(params, revoked([]))],
+    ['a size', () => customOperator({ shape: [revoked()] as never, matmat: (v) => v })],
     ['a layer', () => Model.sequential([revoked()])],
     ['what a layer emits', () => Model.sequential([{ kind: 'own', emit: () => revoked() }])],
     ['an operator', () => cgSync(revoked(), params)],
@@ -52,6 +55,7 @@ describe('a revoked Proxy', () => {
 
   test.each<[string, () => Promise<unknown>]>([
     ['a batch', () => gramian({ model, params, batches: [revoked()] })],
+    ['an array to save', () => saveNpy('nowhere/x.npy', revoked())],
     ['batches', () => gramian({ model, params, batches: revoked() })],
     ['what batches() returns', () => gramian({ model, params, batches: () => revoked() })],
     ['what a profiled function returns', () => profile(() => revoked())],
@@ -85,7 +89,8 @@ describe('methods called on something else', () => {
 });
 
 test('constructors that are not for callers say where such objects come from', () => {
-  for (const made of [model, startProfile().stop()]) {
+  const loss = { ...problem, target: tensor(Float32Array.of(1), [1, 1]), loss: 'mse' } as const;
+  for (const made of [model, startProfile().stop(), optim.newtonCG(loss)]) {
     const { constructor: type } = made as unknown as { constructor: new (...args: unknown[]) => unknown };
     expect(() => new type({})).toThrow(/comes from/);
   }
@@ -93,6 +98,12 @@ test('constructors that are not for callers say where such objects come from', (
     constructor: new (x: unknown) => unknown;
   };
   expect(() => new type({})).toThrow(expect.objectContaining(INVALID));
+});
+
+test('a layer that says it takes more sizes than any tensor has', () => {
+  const shape = new Array(2 ** 32 - 1);
+  const layer = { kind: 'own', takes: { shape }, emit: (_: unknown, value: unknown) => value };
+  expect(() => Model.sequential([layer as never])).toThrow(/layer 0: takes.shape/);
 });
 
 describe('arrays that lie about themselves', () => {

@@ -9,7 +9,7 @@ import { outOfRange } from '../errors.ts';
 import { guard } from '../guard.ts';
 import { OptionNames } from '../options.ts';
 import type { OperatorKind } from './kinds.ts';
-import { LinearOperator, type Space } from './linear-operator.ts';
+import { LinearOperator } from './linear-operator.ts';
 
 /** Of `KroneckerOperator.inverse`. */
 export interface InverseOptions extends WholeOptions {
@@ -115,27 +115,6 @@ export class KroneckerOperator<F extends FloatArray = FloatArray> extends Linear
     return 'KroneckerOperator';
   }
 
-  /** @internal Of the rows of this and of another together. */
-  async joined(other: KroneckerOperator, signal?: AbortSignal): Promise<KroneckerOperator> {
-    return KroneckerOperator.#join.promised(this, other, signal);
-  }
-
-  /** @internal What the parts of an `ekfac` in the basis of this add up from: its blocks that are of no layer. */
-  async basis(signal?: AbortSignal): Promise<KroneckerOperator> {
-    return KroneckerOperator.#basis.promised(this, signal);
-  }
-
-  #made(handle: OperatorHandle, kind: OperatorKind, space: Space): KroneckerOperator {
-    return new KroneckerOperator(handle, kind, space, space);
-  }
-
-  static #asked<Given extends { signal: AbortSignal | undefined }>(
-    { handle, device, dtype, shape }: KroneckerOperator,
-    { signal, ...rest }: Given,
-  ) {
-    return { request: { operator: handle, ...rest }, signal, describe: () => ({ device, dtype, shape }) };
-  }
-
   static readonly #inverse = operation((op: KroneckerOperator, options: InverseOptions | undefined) => {
     const { damping = 0, method = 'exact', ...how } = INVERSE_OPTIONS.read(options);
     const given = {
@@ -145,8 +124,8 @@ export class KroneckerOperator<F extends FloatArray = FloatArray> extends Linear
     };
     return {
       name: 'kroneckerInverse',
-      ...KroneckerOperator.#asked(op, given),
-      result: (handle: OperatorHandle) => op.#made(handle, 'inverse', op.space),
+      ...asked(op, given),
+      result: (handle: OperatorHandle) => madeOf(op, handle, 'inverse'),
     };
   });
 
@@ -155,44 +134,30 @@ export class KroneckerOperator<F extends FloatArray = FloatArray> extends Linear
     const given = { damping: checkDamping(damping), ...checkWholeOptions(how) };
     return {
       name: 'kroneckerLogdet',
-      ...KroneckerOperator.#asked(op, given),
+      ...asked(op, given),
       result: (found: number) => found,
     };
   });
 
   static readonly #trace = operation((op: KroneckerOperator, options: WholeOptions | undefined) => ({
     name: 'kroneckerTrace',
-    ...KroneckerOperator.#asked(op, checkWholeOptions(options)),
+    ...asked(op, checkWholeOptions(options)),
     result: (found: number) => found,
   }));
 
   static readonly #frobeniusNorm = operation((op: KroneckerOperator, options: WholeOptions | undefined) => ({
     name: 'kroneckerFrobeniusNorm',
-    ...KroneckerOperator.#asked(op, checkWholeOptions(options)),
+    ...asked(op, checkWholeOptions(options)),
     result: (found: number) => found,
   }));
 
   static readonly #eigh = operation((op: KroneckerOperator, options: WholeOptions | undefined) => ({
     name: 'kroneckerEigh',
-    ...KroneckerOperator.#asked(op, checkWholeOptions(options)),
+    ...asked(op, checkWholeOptions(options)),
     result: ({ eigenvalues, eigenvectors }: RawEigh): Eigendecomposition => ({
       eigenvalues,
       eigenvectors: new LinearOperator(eigenvectors, 'eigenvectors', op.space, { kind: 'plain' }),
     }),
-  }));
-
-  static readonly #join = operation(
-    (op: KroneckerOperator, other: KroneckerOperator, signal: AbortSignal | undefined) => ({
-      name: 'kroneckerJoin',
-      ...KroneckerOperator.#asked(op, { other: other.handle, threads: 0, signal }),
-      result: (handle: OperatorHandle) => op.#made(handle, op.kind, op.space),
-    }),
-  );
-
-  static readonly #basis = operation((op: KroneckerOperator, signal: AbortSignal | undefined) => ({
-    name: 'kroneckerBasis',
-    ...KroneckerOperator.#asked(op, { threads: 0, signal }),
-    result: (handle: OperatorHandle) => op.#made(handle, 'ekfac', op.space),
   }));
 }
 
@@ -201,3 +166,31 @@ function checkDamping(value: unknown): number {
   if (damping < 0) throw outOfRange(`damping should be at least 0, got ${damping}`);
   return damping;
 }
+
+/** Over the same parameters as another. */
+function madeOf({ space }: KroneckerOperator, handle: OperatorHandle, kind: OperatorKind): KroneckerOperator {
+  return new KroneckerOperator(handle, kind, space, space);
+}
+
+function asked<Given extends { signal: AbortSignal | undefined }>(
+  { handle, device, dtype, shape }: KroneckerOperator,
+  { signal, ...rest }: Given,
+) {
+  return { request: { operator: handle, ...rest }, signal, describe: () => ({ device, dtype, shape }) };
+}
+
+/** Used inside the package, as is `basisOf`: of the rows of both together. */
+export const join = operation(
+  (op: KroneckerOperator, other: KroneckerOperator, signal: AbortSignal | undefined) => ({
+    name: 'kroneckerJoin',
+    ...asked(op, { other: other.handle, threads: 0, signal }),
+    result: (handle: OperatorHandle) => madeOf(op, handle, op.kind),
+  }),
+);
+
+/** What the parts of an `ekfac` in the basis of this add up from: its blocks that are of no layer. */
+export const basisOf = operation((op: KroneckerOperator, signal: AbortSignal | undefined) => ({
+  name: 'kroneckerBasis',
+  ...asked(op, { threads: 0, signal }),
+  result: (handle: OperatorHandle) => madeOf(op, handle, 'ekfac'),
+}));

@@ -1,7 +1,7 @@
 /** Kronecker factors of data that come in batches: those of the batches add up. */
 import type { OperatorHandle } from '../addon/requests.ts';
 import { TorchCurvatureError } from '../errors.ts';
-import type { KroneckerOperator } from './kronecker-operator.ts';
+import { basisOf, join, type KroneckerOperator } from './kronecker-operator.ts';
 import type { BatchProblem, Stream } from './streamed.ts';
 
 /** What a part is made with beside the caller's options. */
@@ -34,7 +34,7 @@ export async function factorsOver(
   using basis = factors;
   const { handle } = basis;
   const parts = (batch: BatchProblem) => make('ekfac', batch, { share, basis: handle });
-  return (await joined(stream, parts, await basis.basis(signal), signal))!;
+  return (await joined(stream, parts, await basisOf.promised(basis, signal), signal))!;
 }
 
 async function joined(
@@ -53,7 +53,7 @@ async function joined(
     }
     using before = sum;
     using last = part;
-    sum = await before.joined(last, signal);
+    sum = await join.promised(before, last, signal);
   }
   return sum;
 }

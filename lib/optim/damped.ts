@@ -1,6 +1,7 @@
 /** Methods that solve (A + λI) d = −∇L, and differ in A and in how λ follows. */
 import type { ArrayKind, FloatArray } from '../arrays.ts';
 import { checkOneOf, positive } from '../check.ts';
+import { INSIDE } from '../guard.ts';
 import { empiricalFisher, fisher, gaussNewton } from '../operators/factories.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
@@ -84,7 +85,7 @@ export function levenbergMarquardt(problem: GivenLossProblem, options?: DampedOp
     return next;
   };
   const solver = defined({ damping, tolerance, maxIterations });
-  return new Optimizer(problem, new Damped((at, how) => gaussNewton(at, how), nielsen, solver), how);
+  return new Optimizer(INSIDE, problem, new Damped((at, how) => gaussNewton(at, how), nielsen, solver), how);
 }
 
 /** Of `naturalGradient`. */
@@ -130,7 +131,7 @@ export function naturalGradient(problem: GivenLossProblem, options?: NaturalGrad
     return ratio < 0.25 ? (damping * 3) / 2 : damping;
   };
   const solver = defined({ damping, tolerance, maxIterations });
-  return new Optimizer(problem, new Damped(curvatures[kind], martens, solver), how);
+  return new Optimizer(INSIDE, problem, new Damped(curvatures[kind], martens, solver), how);
 }
 
 function defined<T extends object>(values: T) {

@@ -1,4 +1,5 @@
 import { type ArrayKind, copyOf, type FloatArray } from '../arrays.ts';
+import { INSIDE } from '../guard.ts';
 import { hessian } from '../operators/factories.ts';
 import { OptionNames } from '../options.ts';
 import type { GivenLossProblem, LossProblem } from '../problem/loss.ts';
@@ -109,5 +110,5 @@ export function newtonCG(problem: GivenLossProblem, options?: NewtonCGOptions): 
     ...(maxRadius !== undefined && { maxRadius }),
     ...(maxIterations !== undefined && { maxIterations }),
   });
-  return new Optimizer(problem, region, how);
+  return new Optimizer(INSIDE, problem, region, how);
 }

@@ -1,6 +1,7 @@
 /** What steps of all methods have in common: a direction, a look at the loss there, and what follows from that. */
 import { copyOf, type FloatArray, floatArray, type ResultArray, type Tensor } from '../arrays.ts';
 import { checkSignal } from '../check.ts';
+import { checkInside, guard, type Inside } from '../guard.ts';
 import type { Inputs } from '../model/inputs.ts';
 import { lossAndGradient } from '../operators/loss-and-gradient.ts';
 import { OptionNames } from '../options.ts';
@@ -73,8 +74,13 @@ export class Optimizer<F extends FloatArray = FloatArray> {
   readonly #method: Method;
   readonly #how: LinearizeOptions;
 
-  /** @internal */
-  constructor(problem: GivenLossProblem, method: Method, how: LinearizeOptions) {
+  static {
+    guard(Optimizer, (value) => typeof value === 'object' && value !== null && #params in value);
+  }
+
+  /** @internal Used by the methods. */
+  constructor(key: Inside, problem: GivenLossProblem, method: Method, how: LinearizeOptions) {
+    checkInside(key, 'an Optimizer comes from levenbergMarquardt or another function of optim');
     this.#problem = checkProblem(problem);
     this.#params = copyOf(this.#problem.model.toFlat(this.#problem.params, 'params'));
     this.#method = method;

@@ -1,15 +1,18 @@
 /** Stochastic reconfiguration: directions from values of the samples, as of local energies, without a loss. */
 import {
   type ArrayKind,
+  checkTypedArray,
+  copyOf,
   type FloatArray,
   floatArray,
   type IntegerArray,
+  isFloatArray,
   type ResultArray,
   type Tensor,
 } from '../arrays.ts';
 import { checkOutputVector, checkSignal, checkVector } from '../check.ts';
 import { gramian, jacobian, ntk } from '../operators/factories.ts';
-import { OptionNames } from '../options.ts';
+import { OptionNames, record } from '../options.ts';
 import type { Problem } from '../problem/problem.ts';
 import { LINEARIZE_NAMES, type LinearizeOptions, linearize } from '../products/linearize.ts';
 import { optionalAmount, optionalLimit } from '../solvers/arguments.ts';
@@ -89,7 +92,8 @@ async function direction(
   options: SROptions | undefined,
   overSamples: boolean,
 ): Promise<SRDirection> {
-  const { damping, weights: given, tolerance, maxIterations, ...how } = OPTIONS.read(options);
+  const { damping, weights, tolerance, maxIterations, ...how } = OPTIONS.read(options);
+  const [given, epsilons] = [isFloatArray(weights) ? held(weights, 'weights') : weights, heldValues(values)];
   const lambda = optionalAmount(damping, 'damping') ?? 1e-3;
   const most = optionalLimit(maxIterations, 'maxIterations');
   const signal = checkSignal(how.signal);
@@ -102,10 +106,10 @@ async function direction(
   using linearization = await linearize(problem, how);
   const { outputShape, dtype } = linearization;
   const rows = outputShape[0]!;
-  const weights =
+  const ofRows =
     given === undefined ? floatArray(dtype, rows).fill(1 / rows) : checkVector(given, 'weights', rows, dtype);
-  const epsilon = centered(checkOutputVector(values, 'values', outputShape, dtype), weights);
-  const centering = { weights, center: true };
+  const epsilon = centered(checkOutputVector(epsilons, 'values', outputShape, dtype), ofRows);
+  const centering = { weights: ofRows, center: true };
   using a = await jacobian(linearization, centering);
   using matrix = await (overSamples ? ntk : gramian)(linearization, centering);
   using damped = matrix.damp(lambda);
@@ -118,6 +122,19 @@ async function direction(
     residualNorm,
     converged,
   };
+}
+
+/** What an array of the caller's holds when it is passed: it may change while the problem is linearized. */
+function held(array: FloatArray, name: string): FloatArray {
+  checkTypedArray(array, name);
+  return copyOf(array);
+}
+
+function heldValues(values: unknown): unknown {
+  if (isFloatArray(values)) return held(values, 'values');
+  if (ArrayBuffer.isView(values)) return values;
+  const { data, shape } = record(values, 'values') as Tensor;
+  return { data: isFloatArray(data) ? held(data, 'values.data') : data, shape };
 }
 
 /** √w (ε − Σ wε / Σw), for each output of a row. */

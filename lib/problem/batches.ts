@@ -2,7 +2,7 @@
 import { describe, describeShape, type FloatArray, sizesOf, type Tensor } from '../arrays.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from '../errors.ts';
 import { checkAwaitable, isList, isRevoked, listOf } from '../foreign.ts';
-import type { Inputs } from '../model/inputs.ts';
+import { type Inputs, isNamed } from '../model/inputs.ts';
 import { Names } from '../options.ts';
 import { unlessAborted, untilAborted } from './until-aborted.ts';
 
@@ -125,7 +125,6 @@ function describeRows({ x, target, weights }: Batch): string {
     const { shape } = Object(value) as Partial<Tensor>;
     return isList(shape) ? describeShape(sizesOf(shape, 'a shape').slice(1)) : describe(value);
   };
-  const named = typeof x === 'object' && !isRevoked(x) && !isList(x) && !('shape' in x);
-  const inputs = isList(x) ? listOf(x, 'x').map(row) : named ? Object.values(x).map(row) : [row(x)];
+  const inputs = isList(x) ? listOf(x, 'x').map(row) : isNamed(x) ? Object.values(x).map(row) : [row(x)];
   return `${inputs.join(', ')}${target === undefined ? '' : ` with targets ${row(target)}`}${weights === undefined ? '' : ' and weights'}`;
 }

@@ -141,7 +141,9 @@ export class Profile {
       writeFileSync(path, gzipSync(readFileSync(path)));
     } catch (error) {
       rmSync(path, { force: true });
-      throw outOfRange(`the trace could not be written to '${path}': ${(error as Error).message}`);
+      throw outOfRange(`the trace could not be written to '${path}': ${(error as Error).message}`, {
+        cause: error,
+      });
     }
   }
 }

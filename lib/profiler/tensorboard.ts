@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe } from '../arrays.ts';
-import { wrongType } from '../errors.ts';
+import { outOfRange, wrongType } from '../errors.ts';
 import { OptionNames } from '../options.ts';
 import type { Profile } from './profile.ts';
 
@@ -31,8 +31,18 @@ export function tensorboardTraceHandler(
     throw wrongType(`workerName should be a name without slashes, got ${describe(workerName)}`);
   }
   return (profile) => {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     const time = BigInt(Date.now()) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n);
     profile.exportChromeTrace(join(folder, `${workerName}.${time}.pt.trace.json${useGzip ? '.gz' : ''}`));
   };
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw outOfRange(`the folder '${folder}' could not be made: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }

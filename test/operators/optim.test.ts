@@ -207,6 +207,17 @@ describe('stochastic reconfiguration', () => {
     }
   });
 
+  it('takes values and weights as they were when it was called for', async () => {
+    for (const way of [optim.sr, optim.minSR]) {
+      const [expected, held] = [await way({ model, params, x }, values, { weights }), weights.slice()];
+      const changed = { data: values.data.slice(), shape: [12, 1] };
+      const found = way({ model, params, x }, changed, { weights: held });
+      changed.data.fill(0);
+      held.fill(1);
+      expect(await found).toEqual(expected);
+    }
+  });
+
   it('refuses what does not fit', async () => {
     for (const way of [optim.sr, optim.minSR]) {
       await expect(way({ model, params, x }, randn(5).data)).rejects.toThrow(

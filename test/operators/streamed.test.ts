@@ -322,6 +322,7 @@ describe('refuses', () => {
     [{ batches: generator() }, {}, 'ERR_INVALID_ARGUMENT', /only once/],
     [{ batches: 7 }, {}, 'ERR_INVALID_ARGUMENT', /iterable/],
     [{ batches: () => 7 }, {}, 'ERR_INVALID_ARGUMENT', /iterable/],
+    [{ batches: [{ x: null }] }, {}, 'ERR_INVALID_ARGUMENT', /x should be/],
     [{ batches: [7] }, {}, 'ERR_INVALID_ARGUMENT', /x, target/],
     [{ batches: new ReadableStream() }, {}, 'ERR_INVALID_ARGUMENT', /only once/],
     [{ batches: cut(x) }, { weights: new Float64Array(4) }, 'ERR_SHAPE_MISMATCH', /each row, got 4/],

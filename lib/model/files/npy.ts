@@ -2,9 +2,9 @@
  * NumPy's `.npy` files (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html): a magic word, a version,
  * the length of a header, the header as a literal of a Python dict, then the elements.
  */
-import { allocated, type Tensor, type TypedArray, tensor } from '../../arrays.ts';
+import { allocated, checkTypedArray, type Tensor, type TypedArray, tensor } from '../../arrays.ts';
 import { checkFloats } from '../../check.ts';
-import { noOptions } from '../../options.ts';
+import { noOptions, record } from '../../options.ts';
 import { damaged, unsupported } from './failure.ts';
 import { half } from './half.ts';
 import { READ_LIMITS, type Reading, type ReadLimits } from './reading.ts';
@@ -62,6 +62,7 @@ export async function loadNpy(source: FileSource, limits?: ReadLimits): Promise<
  * finds what was there before.
  *
  * @throws TypeError, TorchCurvatureError `ERR_SHAPE_MISMATCH`, `ERR_DTYPE_MISMATCH`, `ERR_DETACHED_BUFFER`
+ * @throws RangeError (`ERR_INVALID_ARGUMENT`) where the file cannot be written; its `cause` is the error of Node.js
  */
 export async function saveNpy(path: string, array: Tensor | Float32Array | Float64Array): Promise<void>;
 export async function saveNpy(
@@ -78,7 +79,8 @@ export async function saveNpy(
 /** A tensor as it is, checked; a flat vector as one with a single axis. */
 function tensorOf(array: Tensor | Float32Array | Float64Array): Tensor {
   if (!ArrayBuffer.isView(array)) {
-    const { data, shape } = Object(array) as Tensor;
+    const { data, shape } = record(array, 'array') as Tensor;
+    checkTypedArray(data, 'array.data');
     return tensor(data, shape);
   }
   const data = checkFloats(array, 'array');

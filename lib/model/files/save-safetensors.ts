@@ -1,6 +1,7 @@
 /** Writes what safetensors.ts reads. */
-import { checkTypedArray, describe, type Tensor, type TypedArray, tensor } from '../../arrays.ts';
+import { checkTypedArray, describe, sizesOf, type Tensor, type TypedArray, tensor } from '../../arrays.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from '../../errors.ts';
+import { isRevoked, lengthOf, listOf } from '../../foreign.ts';
 import { OptionNames, record } from '../../options.ts';
 import { LARGEST_HEADER } from './safetensors.ts';
 import { checkPath, littleEndian, writeWhole } from './write-file.ts';
@@ -30,7 +31,8 @@ const ORDER = ['I64', 'F64', 'F32', 'I32'];
  * arrays, which have the shape [n] unless `model` knows their name. The file is there as a whole or not at all: whoever
  * reads it meanwhile finds what was there before.
  *
- * @throws TypeError, RangeError for what is no tensor, or larger than the format or its readers allow
+ * @throws TypeError, RangeError for what is no tensor, or larger than the format or its readers allow, and where the file
+ * cannot be written: the `cause` is then the error of Node.js
  * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH`, `ERR_DTYPE_MISMATCH`, `ERR_DETACHED_BUFFER`
  */
 export async function saveSafetensors(
@@ -40,7 +42,7 @@ export async function saveSafetensors(
 ): Promise<void> {
   checkPath(path);
   const { model, metadata } = OPTIONS.read(options);
-  const shapes = new Map(model?.parameters.map(({ name, shape }) => [name, shape]));
+  const shapes = shapesOf(model);
   const entries: Record<string, object> = Object.create(null);
   if (metadata !== undefined) entries.__metadata__ = words(metadata);
   const stored = Object.entries(record(tensors, 'tensors')).map(([name, value]) => {
@@ -59,19 +61,42 @@ export async function saveSafetensors(
   await writeWhole(path, [framed(JSON.stringify(entries)), ...stored.map(({ bytes }) => bytes)]);
 }
 
+/** By name. */
+function shapesOf(model: SaveSafetensorsOptions['model']): ReadonlyMap<string, readonly number[]> {
+  if (model === undefined) return new Map();
+  const { parameters } = record(model, 'model') as typeof model;
+  return new Map(
+    listOf(parameters, 'model.parameters').map((each) => {
+      const { name, shape } = record(each, 'a parameter of model') as (typeof parameters)[number];
+      if (typeof name !== 'string')
+        throw wrongType(`the name of a parameter of model should be a string, got ${describe(name)}`);
+      return [name, sizesOf(shape, `the shape of ${name}`)];
+    }),
+  );
+}
+
 function named(name: string, value: unknown, shape: readonly number[] | undefined): Tensor {
   try {
     if (!ArrayBuffer.isView(value)) {
       const { data, shape } = record(value, 'it') as Tensor;
+      checkTypedArray(data, 'it.data');
       return tensor(data, shape);
     }
     checkTypedArray(value, 'it');
-    return tensor(value, shape ?? [value.length]);
+    return tensor(value, shape ?? [lengthOf(value)]);
   } catch (error) {
-    const { message, code } = error as TorchCurvatureError;
-    if (error instanceof TorchCurvatureError) throw new TorchCurvatureError(code, `${name}: ${message}`);
-    throw wrongType(`${name}: ${message}`);
+    throw about(name, error);
   }
+}
+
+/** An error of ours with the name of the tensor; what the caller's own code threw as it is. */
+function about(name: string, error: unknown): unknown {
+  if (isRevoked(error)) return error;
+  if (error instanceof TorchCurvatureError)
+    return new TorchCurvatureError(error.code, `${name}: ${error.message}`);
+  if ((error as { code?: unknown } | undefined)?.code !== 'ERR_INVALID_ARGUMENT') return error;
+  const { message } = error as Error;
+  return error instanceof RangeError ? outOfRange(`${name}: ${message}`) : wrongType(`${name}: ${message}`);
 }
 
 function words(metadata: unknown): Record<string, string> {

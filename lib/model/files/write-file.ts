@@ -14,8 +14,8 @@ import { pieces } from './turns.ts';
  * reads the file meanwhile, or after a failure at any moment, finds what was there before. A link is followed, and an
  * existing file's permissions stay.
  *
- * @throws RangeError for more bytes than are read, or where something else than a file stands there; errors of Node.js
- * (`ENOENT`, `EACCES`, `ENOSPC`, …) as they are
+ * @throws RangeError for more bytes than are read, where something else than a file stands there, and where it cannot be
+ * written: its `cause` is the error of Node.js (`ENOENT`, `EACCES`, `ENOSPC`, …)
  */
 export async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<void> {
   const size = parts.reduce((sum, part) => sum + part.length, 0);
@@ -36,9 +36,14 @@ export async function writeWhole(path: string, parts: readonly Uint8Array[]): Pr
     if (there !== undefined) await chmod(draft, there.mode);
     await rename(draft, target);
   } catch (error) {
-    await rm(draft, { force: true });
-    throw error;
+    await rm(draft, { force: true }).catch(() => {});
+    throw unwritable(path, error);
   }
+}
+
+/** What a file that cannot be written is refused with; `error` is what Node.js said. */
+export function unwritable(path: string, error: unknown): RangeError {
+  return outOfRange(`'${path}' could not be written: ${(error as Error).message}`, { cause: error });
 }
 
 /** @throws TypeError */

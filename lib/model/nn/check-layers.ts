@@ -1,18 +1,19 @@
 import { types } from 'node:util';
-import { describe } from '../../arrays.ts';
+import { describe, sizesOf } from '../../arrays.ts';
 import { outOfRange, wrongType } from '../../errors.ts';
 import { isList, isRevoked, listOf } from '../../foreign.ts';
 import type { Layer, LayerInput } from './layer.ts';
 import { Value } from './program-builder.ts';
 
-function isInput(takes: unknown): takes is Layer['takes'] {
-  if (takes === 'any') return true;
+/** A copy of what a layer says that it takes, of which each part was read once; undefined for what says nothing. */
+function readInput(takes: unknown, name: string): Layer['takes'] {
+  if (takes === 'any') return takes;
   const { dtype = 'float32', shape } = (isRevoked(takes) ? {} : Object(takes)) as Partial<LayerInput>;
-  return (
-    ['float32', 'int64'].includes(dtype) &&
-    isList(shape) &&
-    shape.every((size) => typeof size === 'string' || (Number.isSafeInteger(size) && (size as number) >= 0))
-  );
+  if (!['float32', 'int64'].includes(dtype) || !isList(shape)) return undefined;
+  const sizes: readonly unknown[] = sizesOf(shape, `${name}: takes.shape`);
+  const isSize = (size: unknown): size is number | string =>
+    typeof size === 'string' || (Number.isSafeInteger(size) && (size as number) >= 0);
+  return sizes.every(isSize) ? { dtype, shape: sizes } : undefined;
 }
 
 /** A copy of the list, once every element is a layer and there is at least one. */
@@ -26,7 +27,7 @@ export function checkLayers(layers: unknown, name: string): readonly Layer[] {
     }
     return {
       kind: typeof kind === 'string' ? kind : 'own',
-      takes: isInput(takes) ? takes : undefined,
+      takes: readInput(takes, `${name}: layer ${index}`),
       emit(scope, x) {
         const output: unknown = Reflect.apply(emit, layer, [scope, x]);
         if (!isRevoked(output) && output instanceof Value) return output;

@@ -35,7 +35,7 @@ const MOST_WORK = 64;
 type Place = { holder: Record<string, unknown>; key: string };
 
 /** Makes the arguments that a plan describes. */
-export function make(plan: Plan, entries: readonly Entry[]): Made {
+export async function make(plan: Plan, entries: readonly Entry[]): Promise<Made> {
   const entry = entries[plan.entry % entries.length]!;
   const args = argumentsOf(entry.name, plan.way);
   const views = new Set<ArrayBufferView>();
@@ -52,7 +52,7 @@ export function make(plan: Plan, entries: readonly Entry[]): Made {
     }
   }
   const makers = MAKERS[entry.owner ?? ''];
-  const valid = makers?.[plan.way % makers.length]?.();
+  const valid = await makers?.[plan.way % makers.length]?.();
   let touched = plan.meanwhile !== 'nothing';
   const around = {
     detachAll() {

@@ -20,6 +20,7 @@ const streamed = () => ({
   batches: [{ x: x(), target: target(), weights: floats(ROWS).map(Math.abs) }],
   loss: 'mse',
 });
+const unweighted = () => ({ ...streamed(), batches: [{ x: x(), target: target() }] });
 const signal = () => new AbortController().signal;
 const apply = () => ({ threads: 1, signal: signal() });
 const product = () => ({ ...apply(), device: 'cpu', chunkSize: 2, engine: 'auto', out: floats(P) });
@@ -70,6 +71,7 @@ const inverse = () => ({
   strict: true,
 });
 const convolution = () => ({ stride: 1, padding: 0, dilation: 1, groups: 1, bias: true });
+const buffers = () => ({ '0.running_mean': floats(2), '0.running_var': floats(2).map(Math.abs) });
 const header = Buffer.from('{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}');
 const safetensors = () => Uint8Array.of(header.length, 0, 0, 0, 0, 0, 0, 0, ...header, 0, 0, 128, 63);
 const npy = () => {
@@ -117,13 +119,13 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
   denseOperator: [() => [matrix(), { symmetric: true, device: 'cpu' }]],
   diagonalOperator: [() => [floats(3), { device: 'cpu' }]],
   checkDeterministic: [() => [operator()]],
-  matvecOnTheFly: [() => [problem(), floats(P), product()], () => [streamed(), floats(P), product()]],
+  matvecOnTheFly: [() => [problem(), floats(P), product()], () => [unweighted(), floats(P), product()]],
   matvecDense: [() => [problem(), floats(P), { ...product(), strategy: 'gram' }]],
-  gramian: [() => [problem(), centered()], () => [streamed(), centered()]],
-  jacobian: [() => [problem(), centered()], () => [streamed(), centered()]],
+  gramian: [() => [problem(), centered()], () => [streamed(), { ...how(), center: true }]],
+  jacobian: [() => [problem(), centered()], () => [streamed(), { ...how(), center: true }]],
   ntk: [
     () => [problem(), centered()],
-    () => [streamed(), centered()],
+    () => [streamed(), { ...how(), center: true }],
     () => [problem(), { ...how(), x2: x(), trace: true }],
   ],
   gramianImaginary: [() => [{ ...problem(), model: pairs, params: floats(6) }, centered()]],
@@ -180,7 +182,7 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
     () => [operator(), { ...apply(), probes: 2, steps: 3, gridPoints: 8, margin: 0.1, sigma: 0.2, seed: 0 }],
   ],
   configure: [() => [{ concurrency: 1, maxQueue: 4, memoryLimit: 2 ** 30, threads: 1 }]],
-  warmUp: [() => [problem(), how()]],
+  warmUp: [() => [problem(), { ...apply(), device: 'cpu', engine: 'auto' }]],
   profile: [() => [() => 1, profiled()]],
   startProfile: [() => [profiled()]],
   recordFunction: [() => ['region', () => 1]],
@@ -189,12 +191,25 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
   'nn.linear': [() => [2, 3, { bias: true }]],
   'nn.conv1d': [() => [2, 3, 3, convolution()]],
   'nn.conv2d': [() => [2, 3, [3, 3], convolution()]],
+  'nn.convTranspose2d': [() => [2, 3, [3, 3], { ...convolution(), outputPadding: 0 }]],
+  'nn.batchNorm1d': [() => [2, { eps: 1e-5, affine: true }]],
+  'nn.batchNorm2d': [() => [2, { eps: 1e-5, affine: true }]],
+  'nn.instanceNorm': [() => [2, { eps: 1e-5, affine: true }]],
+  'nn.multiheadAttention': [() => [4, 2, { bias: true, causal: true }]],
+  'nn.positionalEmbedding': [() => [5, 2]],
+  'nn.rotaryEmbedding': [() => [2, { base: 100, positions: 5 }]],
+  'nn.adaptiveAvgPool2d': [() => [[2, 2]]],
+  'nn.prelu': [() => [{ parameters: 2, init: 0.1 }]],
+  'nn.dropout': [() => [{ p: 0.1 }]],
   'nn.embedding': [() => [5, 2, {}]],
-  'nn.layerNorm': [() => [[2], { eps: 1e-5, elementwiseAffine: true, bias: true }]],
+  'nn.layerNorm': [() => [[2], { eps: 1e-5, elementwiseAffine: true }]],
   'nn.groupNorm': [() => [1, 2, { eps: 1e-5, affine: true }]],
   'nn.avgPool2d': [() => [2, { stride: 1, padding: 0 }]],
   'nn.maxPool2d': [() => [[2, 2], { stride: 1, padding: 0, dilation: 1 }]],
-  'nn.flatten': [() => [{}]],
+  'nn.flatten': [() => [1], () => []],
+  ...Object.fromEntries(
+    ['tanh', 'relu', 'silu', 'mish', 'hardswish', 'sigmoid'].map((name) => [`nn.${name}`, [() => []]]),
+  ),
   'nn.gelu': [() => [{ approximate: 'tanh' }]],
   'nn.softplus': [() => [{ beta: 1, threshold: 20 }]],
   'nn.elu': [() => [{ alpha: 1 }]],
@@ -206,7 +221,7 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
   'nn.unsqueeze': [() => [1]],
   'new Generator': [() => [1n]],
   'new TorchCurvatureError': [() => ['ERR_SHAPE_MISMATCH', 'message', {}]],
-  'Model.sequential': [() => [layers()]],
+  'Model.sequential': [() => [layers()], () => [[tc.nn.batchNorm1d(2)], { buffers: buffers() }]],
   'Model.load': [
     () => [safetensors(), { trusted: true, maxBytes: 1000, maxNodes: 10, maxMemory: 10000, maxNesting: 9 }],
     () => ['nowhere.pt2', {}],
@@ -234,19 +249,28 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
   'LinearOperator.prototype.scale': [() => [2]],
   'LinearOperator.prototype.damp': [() => [2]],
   'LinearOperator.prototype.dampRelative': [() => [0.5]],
-  'LinearOperator.prototype.submatrix': [() => [['0.*', '2.bias']]],
+  'LinearOperator.prototype.submatrix': [() => [['0.*', '2.bias']], () => [[0, 2], [1]]],
+  'LinearOperator.prototype.divide': [() => [2]],
+  'KroneckerOperator.prototype.matvec': [() => [floats(P), { ...apply(), out: floats(P) }]],
+  'KroneckerOperator.prototype.rmatvec': [() => [floats(P), { ...apply(), out: floats(P) }]],
+  'KroneckerOperator.prototype.matmat': [() => [floats(2 * P), 2, { ...apply(), out: floats(2 * P) }]],
+  'KroneckerOperator.prototype.rmatmat': [() => [floats(2 * P), 2, { ...apply(), out: floats(2 * P) }]],
+  'KroneckerOperator.prototype.add': [() => [tc.kfacSync(lossProblem() as never)]],
+  'KroneckerOperator.prototype.multiply': [() => [tc.kfacSync(lossProblem() as never)]],
   'KroneckerOperator.prototype.inverse': [() => [{ ...apply(), damping: 0.1, method: 'pi' }]],
   'KroneckerOperator.prototype.logdet': [() => [{ ...apply(), damping: 0.1 }]],
   'KroneckerOperator.prototype.trace': [() => [apply()]],
   'KroneckerOperator.prototype.frobeniusNorm': [() => [apply()]],
   'KroneckerOperator.prototype.eigh': [() => [apply()]],
+  'BoundProblem.prototype.at': [() => [floats(P)], () => [model.unflatten(floats(P))]],
+  'Optimizer.prototype.step': [() => [{ x: x(), target: target(), signal: signal() }], () => []],
   'KeyAverages.prototype.table': [() => [{ sortBy: 'count', rowLimit: 3 }]],
   'Profile.prototype.keyAverages': [() => [{ groupByInputShape: false }]],
   'Profile.prototype.exportChromeTrace': [() => ['trace.json']],
 };
 
 /** Objects to call methods on, by class; of operators several, which are computed in different places. */
-export const MAKERS: Readonly<Record<string, readonly (() => object)[]>> = {
+export const MAKERS: Readonly<Record<string, readonly (() => object | Promise<object>)[]>> = {
   Model: [() => model, () => huge],
   Generator: [() => new tc.Generator(1)],
   Linearization: [() => tc.linearizeSync(problem())],
@@ -258,6 +282,13 @@ export const MAKERS: Readonly<Record<string, readonly (() => object)[]>> = {
     () => tc.customOperator({ shape: [1, 2 ** 50], matmat: (vectors) => vectors }),
   ],
   KroneckerOperator: [() => tc.kfacSync(lossProblem() as never), () => tc.ekfacSync(lossProblem() as never)],
+  BoundProblem: [() => tc.bind(lossProblem() as never)],
+  HeldTensor: [async () => (await tc.bind(problem())).at(floats(P)).x as object],
+  Optimizer: [
+    () => tc.optim.levenbergMarquardt(lossProblem() as never, descent() as never),
+    () => tc.optim.naturalGradient(lossProblem() as never),
+    () => tc.optim.newtonCG(lossProblem() as never),
+  ],
   Profiler: [() => tc.startProfile()],
   Profile: [() => recorded],
   KeyAverages: [() => recorded.keyAverages()],
@@ -273,7 +304,12 @@ function record() {
 
 /** Valid arguments for an entry; of another one for what is not known here. */
 export function argumentsOf(name: string, way: number): unknown[] {
-  const known = ARGUMENTS[name] ?? ARGUMENTS[name.replace(/Sync$/, '')];
+  const asynchronous = name.replace(/Sync$/, '');
+  // Those of its own, or else those that it inherits.
+  const known =
+    ARGUMENTS[name] ??
+    ARGUMENTS[asynchronous] ??
+    ARGUMENTS[asynchronous.replace(/^KroneckerOperator/, 'LinearOperator')];
   const ways = known ?? Object.values(ARGUMENTS)[way % Object.keys(ARGUMENTS).length]!;
   return ways[way % ways.length]!();
 }

@@ -11,7 +11,7 @@ const INNARDS = /\.cpp\b|\.h:\d|aten\/src|c10\/|\/pytorch\/|bug to PyTorch|INTER
 
 /** Members without types, and what JavaScript's own `Error` refuses. */
 const INTERNAL =
-  /\.(is|toFlat|request|rowVector|handle|model|settled|cancel|Symbol\(nodejs\.util\.inspect\.custom\))$|^new TorchCurvatureError$/;
+  /\.(is|toFlat|request|called|rowsOf|inputsOf|firstRows|rowVector|space|inverseBy|held|checked|handle|model|settled|cancel|Symbol\(nodejs\.util\.inspect\.custom\))$|^new TorchCurvatureError$/;
 
 /** Of the process, to which a call may put an end. */
 const settings = tc.configure();
@@ -26,6 +26,8 @@ export async function judge(made: Made, { meanwhile }: Plan): Promise<string> {
     if (meanwhile === 'dispose') around.disposeAll();
     if (meanwhile === 'write') for (const each of args) if (types.isFloat32Array(each)) scribble(each);
     dispose(types.isPromise(result) ? await result : result);
+    // A generator does nothing before it is asked for values.
+    if (types.isGeneratorObject(result)) for await (const _ of result as unknown as AsyncGenerator);
   } catch (error) {
     outcome = wrongError(error, made) ?? 'refused';
   }

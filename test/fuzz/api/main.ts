@@ -10,15 +10,10 @@ import * as tc from 'torch-curvature';
 import { make, type Plan } from './call.ts';
 import { MAKERS } from './calls.ts';
 import { judge } from './judge.ts';
-import { surface } from './surface.ts';
+import { type Entry, surface } from './surface.ts';
 
 const [calls, seed, file, wanted = ''] = process.argv.slice(2) as [string, string, string, string?];
 const LARGE = 1_000_000;
-
-const instances = Object.entries(MAKERS).map(([owner, [first]]) => [owner, first!()] as const);
-const entries = surface(tc, Object.fromEntries(instances));
-for (const [, instance] of instances)
-  if (instance instanceof Object && Symbol.dispose in instance) (instance as Disposable)[Symbol.dispose]();
 
 const plans: fc.Arbitrary<Plan> = fc.record({
   entry: fc.nat(LARGE),
@@ -35,6 +30,17 @@ function often<First extends string, Other extends string>(first: First, ...othe
     { weight: 20, arbitrary: fc.constant<First | Other>(first) },
     { weight: 1, arbitrary: fc.constantFrom<First | Other>(...others) },
   );
+}
+
+let entries: Entry[] = [];
+
+async function allEntries(): Promise<Entry[]> {
+  const instances: Record<string, object> = {};
+  for (const [owner, [first]] of Object.entries(MAKERS)) instances[owner] = await first!();
+  const found = surface(tc, instances);
+  for (const instance of Object.values(instances))
+    if (Symbol.dispose in instance) (instance as Disposable)[Symbol.dispose]();
+  return found;
 }
 
 const current = openSync(file, 'w');
@@ -54,7 +60,7 @@ const known = new Set<string>();
 const signature = (name: string, wrong: string) => `${name} ${wrong.replace(/\d+/g, '').split('\n', 1)}`;
 
 async function tell(plan: Plan): Promise<void> {
-  const call = make(plan, entries);
+  const call = await make(plan, entries);
   if (!call.text.includes(wanted)) return;
   made += 1;
   under = call.text;
@@ -75,6 +81,7 @@ main().catch((error: unknown) => {
 async function main() {
   // A promise that never settles keeps the process waiting, and so is seen.
   const waiting = setInterval(() => {}, 1000);
+  entries = await allEntries();
   for (let left = Number(calls); left > 0; ) {
     const result = await fc.check(fc.asyncProperty(plans, tell), {
       seed: Number(seed) + known.size,

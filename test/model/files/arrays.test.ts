@@ -130,7 +130,11 @@ describe('safetensors', () => {
   it.each([
     ['no tensors', undefined, {}, TypeError],
     ['another type', { a: new Uint8Array(1) }, {}, 'ERR_DTYPE_MISMATCH'],
+    ['a tensor of bytes', { a: { data: new Uint8Array(1), shape: [1] } }, {}, 'ERR_DTYPE_MISMATCH'],
     ['no tensor', { a: 'b' }, {}, TypeError],
+    ['no model', { a: one }, { model: 1 }, TypeError],
+    ['a model without parameters', { a: one }, { model: {} }, TypeError],
+    ['a parameter without a shape', { a: one }, { model: { parameters: [{ name: 'a' }] } }, TypeError],
     ['a shape that does not fit', { a: { ...one, shape: [2] } }, {}, 'ERR_SHAPE_MISMATCH'],
     ['the name of the metadata', { __metadata__: one }, {}, RangeError],
     ['metadata that are no words', { a: one }, { metadata: { a: 1 } }, TypeError],
@@ -176,8 +180,15 @@ describe('a file is there as a whole or not at all', () => {
     const folder = await temporaryFolder();
     await mkdir(join(folder, 'taken'));
     await expect(saveNpy(join(folder, 'taken'), before)).rejects.toThrow(RangeError);
-    await expect(saveNpy(join(folder, 'nowhere', 'x.npy'), before)).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(saveNpy(join(folder, 'nowhere', 'x.npy'), before)).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      message: expect.stringContaining('ENOENT'),
+      cause: { code: 'ENOENT' },
+    });
+    await expect(saveNpy(join(folder, 'a\0b'), before)).rejects.toThrow(RangeError);
     await expect(saveNpy(7 as never, before)).rejects.toThrow(TypeError);
+    const bytes = { data: new Uint8Array(1), shape: [1] };
+    await expect(saveNpy(join(folder, 'x'), bytes)).rejects.toMatchObject({ code: 'ERR_DTYPE_MISMATCH' });
     expect(await readdir(folder)).toEqual(['taken']);
   });
 
