@@ -312,6 +312,28 @@ def together(mix, embedded=False):
     return lambda: Together(mix, embedded)
 
 
+class Assigned(nn.Module):
+    """Assignments to fresh tensors and through views, as a functional graph has them."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        y = torch.tanh(self.fc(x))
+        shifted = torch.zeros_like(y)
+        shifted[:, 1:] = y[:, :3]
+        shifted.view(-1, 2, 2)[:, 0].mul_(3)
+        pairs = torch.zeros(x.shape[0], 4, 2, dtype=x.dtype)
+        pairs[..., 0] = y.T.contiguous().T
+        pairs[..., 1].fill_(2.0)
+        pairs[:, :, 1] = 0.5
+        return shifted + pairs.sum(-1) * y
+
+
+# Exported in functional form, in which nothing changes in place.
+FUNCTIONAL = ("assigned",)
+
 # name: module, inputs for a batch, dynamic export or rows that it is exported for, dtype, other TorchScript than a trace?
 MODELS = {
     "mlp": (mlp, floats(3), True, torch.float64, "both"),
@@ -387,6 +409,7 @@ MODELS = {
         torch.float64,
         None,
     ),
+    "assigned": (Assigned, floats(4), True, torch.float64, None),
 }
 
 
@@ -512,9 +535,10 @@ def traced(module, inputs, path):
     shrink(path)
 
 
-def exported(module, inputs, dynamic, path):
+def exported(module, inputs, dynamic, path, functional=False):
     shapes = tuple({0: DYNAMIC} for _ in inputs) if dynamic else None
-    torch.export.save(torch.export.export(module, inputs, dynamic_shapes=shapes), path)
+    program = torch.export.export(module, inputs, dynamic_shapes=shapes)
+    torch.export.save(program.run_decompositions({}) if functional else program, path)
     shrink(path)
 
 
@@ -597,7 +621,7 @@ def main():
         dynamic = batch is True
         module = build().to(dtype).eval()
         example = cast(inputs(EXPORTED if dynamic else batch), dtype)
-        exported(module, example, dynamic, FOLDER / f"{name}.pt2")
+        exported(module, example, dynamic, FOLDER / f"{name}.pt2", name in FUNCTIONAL)
         if script:
             traced(module, example, FOLDER / f"{name}.pt")
         if script == "both":

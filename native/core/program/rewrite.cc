@@ -138,6 +138,7 @@ class Rewriting {
         {"aten::_pdist_forward", &Rewriting::pdist},
         {"aten::median", &Rewriting::contiguousInput},
         {"aten::nanmedian", &Rewriting::contiguousInput},
+        {"aten::copy", &Rewriting::copy},
         {"aten::embedding", &Rewriting::denseGradient},
         {"aten::gather", &Rewriting::denseGradient},
     };
@@ -291,6 +292,14 @@ class Rewriting {
     if (node.args.empty() || !std::holds_alternative<Ref>(node.args[0])) return false;
     node.args[0] = add("aten::contiguous", {node.args[0]});
     return false;
+  }
+
+  bool copy(ProgramSpec::Node&, const Arguments& given) {
+    if (!given.isTensor("self") || !given.isTensor("src")) return false;
+    const Argument& self = given["self"];
+    const Argument same = add("aten::type_as", {given["src"], self});
+    is(0, add("aten::contiguous", {add("aten::expand_as", {same, self})}));
+    return true;
   }
 
   bool denseGradient(ProgramSpec::Node& node, const Arguments&) {

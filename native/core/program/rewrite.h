@@ -16,6 +16,8 @@ namespace tc {
 /// - `cdist`, `pdist`: neither forward mode nor a second derivative. Where points coincide the
 ///   derivatives are zero, as PyTorch's gradient is.
 /// - medians: misread tensors that are not contiguous.
+/// - `copy`, which functional graphs have for assignments: not differentiable. What is copied, in
+///   the shape and precision of what it replaces.
 /// - sparse gradients of `embedding` and `gather`: as if they were not asked for.
 ///
 /// Values of nodes are numbered from `firstOutput`; `output` follows the renumbering.
