@@ -27,8 +27,7 @@ using Argument = ProgramSpec::Argument;
 int64_t toInteger(double number, const std::string& target, const c10::Argument& argument) {
   constexpr double kLimit = 9007199254740992.0;  // 2^53, beyond which a double is no exact integer
   // Files end a slice at the largest integer, which JSON's numbers are not exact for.
-  if (argument.name() == "end" && number >= kLimit - 1)
-    return std::numeric_limits<int64_t>::max();
+  if (argument.name() == "end" && number >= kLimit - 1) return std::numeric_limits<int64_t>::max();
   if (!(std::trunc(number) == number && std::abs(number) <= kLimit)) malformed(target, argument);
   return static_cast<int64_t>(number);
 }
