@@ -100,6 +100,11 @@ test('constructors that are not for callers say where such objects come from', (
   expect(() => new type({})).toThrow(expect.objectContaining(INVALID));
 });
 
+test.each([[9n], [Symbol('rows')]])('a number of rows that is none to warm up with (%#)', async (rows) => {
+  const wrong = { data: x.data, shape: [rows, 2] };
+  await expect(warmUp({ ...problem, x: wrong } as never)).rejects.toMatchObject(INVALID);
+});
+
 test('a layer that says it takes more sizes than any tensor has', () => {
   const shape = new Array(2 ** 32 - 1);
   const layer = { kind: 'own', takes: { shape }, emit: (_: unknown, value: unknown) => value };

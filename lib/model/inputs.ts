@@ -189,8 +189,9 @@ export function firstRows(x: Inputs, { inputs }: InputSpecs, rows: number): Inpu
     const { data, shape } = (isRevoked(input) ? {} : Object(input)) as Tensor;
     const [batch = 0, ...row] = isList(shape) ? sizesOf(shape, 'a shape of x') : [];
     const spec = inputs[index];
-    const cuts = spec !== undefined && hasRows(spec) && types.isTypedArray(data) && Number(batch) > rows;
-    if (!cuts || lengthOf(data) % batch !== 0) return input as Tensor;
+    const cuts = spec !== undefined && hasRows(spec) && types.isTypedArray(data);
+    if (!cuts || typeof batch !== 'number' || !(batch > rows) || lengthOf(data) % batch !== 0)
+      return input as Tensor;
     return { data: data.subarray(0, (lengthOf(data) / batch) * rows), shape: [rows, ...row] };
   };
   return given.map(first);
