@@ -12,6 +12,7 @@ import zipfile
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "test" / "fixtures" / "models"
 BATCH = 5  # of the expected values; of exports for a fixed batch twice that batch
@@ -331,6 +332,21 @@ class Assigned(nn.Module):
         return shifted + pairs.sum(-1) * y
 
 
+class InPlace(nn.Module):
+    """Changes of views whose bases nobody reads afterwards."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        y = self.fc(x).view(-1, 2, 2).transpose(1, 2)
+        y.mul_(2).tanh_()
+        y = F.dropout(y.flatten(1), 0.5, training=False, inplace=True)
+        y += x
+        return F.silu(y[:, 1:], inplace=True)
+
+
 # Exported in functional form, in which nothing changes in place.
 FUNCTIONAL = ("assigned",)
 
@@ -410,6 +426,7 @@ MODELS = {
         None,
     ),
     "assigned": (Assigned, floats(4), True, torch.float64, None),
+    "in-place": (InPlace, floats(4), True, torch.float64, "trace"),
 }
 
 

@@ -39,6 +39,9 @@ const MODULES: Readonly<Record<string, string>> = {
   rnn: '`RNN`',
   softmax: '`softmax`, `log_softmax`, `chunk`, `split`, `max`',
   'dropout-eval': '`Dropout` in `eval()`',
+  assigned: 'assignments to parts of tensors, after `run_decompositions({})`',
+  'in-place':
+    '`dropout(inplace=True)` in `eval()`, `x += y` and `mul_` on views that nobody else reads later',
   loop: 'a loop of a constant number of steps, `ModuleList`',
 };
 

@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "core/program/schema.h"
 #include "core/runtime/error.h"
@@ -66,20 +66,63 @@ std::optional<std::string> pureForm(const std::string& target, const c10::Functi
   return std::nullopt;
 }
 
-class Functionalisation {
+/// Which values may lie in the same memory: sets that grow as operators hand through what they are
+/// given.
+class SharedMemory {
  public:
-  Functionalisation(std::vector<ProgramSpec::Node> nodes, int64_t firstOutput)
-      : nodes_(std::move(nodes)), next_(firstOutput) {}
+  /// A value in memory of its own.
+  void add(int64_t value) {
+    parents_[value] = value;
+    members_[value] = {value};
+  }
+  void join(int64_t left, int64_t right) {
+    left = rootOf(left);
+    right = rootOf(right);
+    if (left == right) return;
+    if (members_[left].size() < members_[right].size()) std::swap(left, right);
+    auto& joined = members_[left];
+    const auto& other = members_[right];
+    joined.insert(joined.end(), other.begin(), other.end());
+    members_.erase(right);
+    parents_[right] = left;
+  }
+  const std::vector<int64_t>& with(int64_t value) { return members_[rootOf(value)]; }
+
+ private:
+  int64_t rootOf(int64_t value) {
+    const auto found = parents_.find(value);
+    if (found == parents_.end()) {
+      add(value);
+      return value;
+    }
+    int64_t root = found->second;
+    while (parents_[root] != root) root = parents_[root] = parents_[parents_[root]];
+    return parents_[value] = root;
+  }
+
+  std::unordered_map<int64_t, int64_t> parents_;
+  std::unordered_map<int64_t, std::vector<int64_t>> members_;
+};
+
+class Functionalization {
+ public:
+  Functionalization(std::vector<ProgramSpec::Node> nodes, int64_t firstOutput)
+      : nodes_(std::move(nodes)), firstOutput_(firstOutput), next_(firstOutput) {}
 
   std::vector<ProgramSpec::Node> run(int64_t& output) {
-    for (ProgramSpec::Node& node : nodes_) {
+    for (size_t i = 0; i < nodes_.size(); ++i)
+      forEachTensor(nodes_[i], [&](const int64_t& value) { lastReader_[value] = i; });
+    lastReader_[output] = nodes_.size();
+    for (now_ = 0; now_ < nodes_.size(); ++now_) {
+      ProgramSpec::Node& node = nodes_[now_];
       forEachTensor(node, [&](int64_t& value) { value = latest(value); });
       const auto op = findOperator(node.target);
       const bool fresh = op.schema().is_mutable() ? replace(node, op) : returnsFreshMemory(op);
-      if (fresh) {
-        for (int64_t i = 0; i < node.outputs; ++i) own_.insert(next_ + i);
-      } else {  // its results may be views of any of its arguments
-        forEachTensor(node, [&](const int64_t& value) { own_.erase(value); });
+      for (int64_t i = 0; i < node.outputs; ++i) {
+        memory_.add(next_ + i);
+        // Its results may be views of any of its arguments.
+        if (!fresh)
+          forEachTensor(node, [&](const int64_t& value) { memory_.join(next_ + i, value); });
       }
       next_ += node.outputs;
     }
@@ -92,6 +135,17 @@ class Functionalisation {
     for (auto found = renamed_.find(value); found != renamed_.end(); found = renamed_.find(value))
       value = found->second;
     return value;
+  }
+
+  /// Whether a change of this value, at the node at hand, shows in nothing but its later readers:
+  /// the memory is that of a value of a node, and of those that may share it nobody reads another.
+  bool isOurs(int64_t changed) {
+    for (const int64_t value : memory_.with(changed)) {
+      if (value < firstOutput_) return false;
+      const auto reader = lastReader_.find(value);
+      if (value != changed && reader != lastReader_.end() && reader->second > now_) return false;
+    }
+    return true;
   }
 
   /// Makes `node` pure. Returns whether its result has memory of its own.
@@ -116,15 +170,22 @@ class Functionalisation {
     }
     const auto* changed = first == nullptr ? nullptr : std::get_if<ProgramSpec::Ref>(first);
     if (!name || changed == nullptr) throw refuse("and has no form that does not");
-    if (own_.count(changed->value) == 0) throw refuse("which other values of the model may share");
+    if (!isOurs(changed->value)) throw refuse("which other values of the model may share");
     renamed_[changed->value] = next_;
+    // Who read the one reads the other.
+    const size_t last = std::exchange(lastReader_[changed->value], 0);
+    lastReader_[next_] = std::max(lastReader_[next_], last);
     node.target = *name;
     return returnsFreshMemory(findOperator(*name));
   }
 
   std::vector<ProgramSpec::Node> nodes_;
+  int64_t firstOutput_;
   int64_t next_;
-  std::unordered_set<int64_t> own_;  ///< values in memory that no other value shares
+  size_t now_ = 0;  ///< the node at hand
+  SharedMemory memory_;
+  /// The last node that reads a value; as many as there are nodes where it is the output.
+  std::unordered_map<int64_t, size_t> lastReader_;
   std::unordered_map<int64_t, int64_t> renamed_;
 };
 
@@ -132,7 +193,7 @@ class Functionalisation {
 
 std::vector<ProgramSpec::Node> functional(const std::vector<ProgramSpec::Node>& nodes,
                                           int64_t firstOutput, int64_t& output) {
-  return Functionalisation(nodes, firstOutput).run(output);
+  return Functionalization(nodes, firstOutput).run(output);
 }
 
 }  // namespace tc
