@@ -39,9 +39,6 @@ const MODULES: Readonly<Record<string, string>> = {
   rnn: '`RNN`',
   softmax: '`softmax`, `log_softmax`, `chunk`, `split`, `max`',
   'dropout-eval': '`Dropout` in `eval()`',
-  assigned: 'assignments to parts of tensors, after `run_decompositions({})`',
-  'in-place':
-    '`dropout(inplace=True)` in `eval()`, `x += y` and `mul_` on views that nobody else reads later',
   loop: 'a loop of a constant number of steps, `ModuleList`',
 };
 
@@ -218,7 +215,7 @@ async function tryFile(file: string, expected: Expected): Promise<string[]> {
 async function moduleTable(): Promise<string> {
   const files = await Promise.all(
     modelFiles()
-      .filter(({ file }) => !/^(fixed|merged|whitened)/.test(file))
+      .filter(({ file }) => !/^(fixed|merged|whitened|assigned|in-place)/.test(file))
       .map(async ({ file, expected }) => ({ file, ways: await tryFile(file, expected) })),
   );
   const of = (name: string, format: string) =>
