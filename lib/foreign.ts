@@ -40,9 +40,10 @@ export function isRevoked(value: unknown): boolean {
   }
 }
 
-const getter = (name: string) =>
+const getter = (name: string | symbol) =>
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Int8Array.prototype), name)!.get!;
-const [length, buffer] = [getter('length'), getter('buffer')];
+const [length, buffer, offset] = [getter('length'), getter('buffer'), getter('byteOffset')];
+const kind = getter(Symbol.toStringTag);
 
 /** The length that a typed array has, whatever a property of its own says. */
 export function lengthOf(view: ArrayBufferView): number {
@@ -52,6 +53,19 @@ export function lengthOf(view: ArrayBufferView): number {
 /** Likewise the memory that it is a view of. */
 export function bufferOf(view: ArrayBufferView): ArrayBufferLike {
   return buffer.call(view) as ArrayBufferLike;
+}
+
+/** Likewise the name of its kind: `Float32Array`. */
+export function kindOf(view: ArrayBufferView): string {
+  return kind.call(view) as string;
+}
+
+/** Likewise the bytes of its elements, in place. */
+export function bytesOf(view: ArrayBufferView): Uint8Array {
+  const length = lengthOf(view);
+  if (length === 0) return new Uint8Array(); // its buffer may be detached
+  const size = /64/.test(kindOf(view)) ? 8 : /32/.test(kindOf(view)) ? 4 : 1;
+  return new Uint8Array(bufferOf(view), offset.call(view) as number, size * length);
 }
 
 /** A value as an error message shows it: its kind, and its content where that is short. */

@@ -4,6 +4,7 @@
  */
 import { allocated, checkTypedArray, type Tensor, type TypedArray, tensor } from '../../arrays.ts';
 import { checkFloats } from '../../check.ts';
+import { kindOf, lengthOf } from '../../foreign.ts';
 import { noOptions, record } from '../../options.ts';
 import { damaged, unsupported } from './failure.ts';
 import { half } from './half.ts';
@@ -84,7 +85,7 @@ function tensorOf(array: Tensor | Float32Array | Float64Array): Tensor {
     return tensor(data, shape);
   }
   const data = checkFloats(array, 'array');
-  return { data, shape: [data.length] };
+  return { data, shape: [lengthOf(data)] };
 }
 
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
@@ -96,7 +97,7 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
 
 function header(data: TypedArray, shape: readonly number[]): Uint8Array {
   const sizes = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
-  const description = DESCRIPTIONS[data[Symbol.toStringTag]];
+  const description = DESCRIPTIONS[kindOf(data)];
   const text = `{'descr': '${description}', 'fortran_order': False, 'shape': (${sizes}), }`;
   // As NumPy: room for the first axis to grow, and the elements begin at a multiple of 64 bytes, for whoever maps the file.
   const growth = shape.length === 0 ? 0 : GROWING_DIGITS - String(shape[0]).length;

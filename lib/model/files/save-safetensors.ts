@@ -1,7 +1,7 @@
 /** Writes what safetensors.ts reads. */
 import { checkTypedArray, describe, sizesOf, type Tensor, type TypedArray, tensor } from '../../arrays.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from '../../errors.ts';
-import { isRevoked, lengthOf, listOf } from '../../foreign.ts';
+import { isRevoked, kindOf, lengthOf, listOf } from '../../foreign.ts';
 import { OptionNames, record } from '../../options.ts';
 import { LARGEST_HEADER } from './safetensors.ts';
 import { checkPath, littleEndian, writeWhole } from './write-file.ts';
@@ -49,7 +49,7 @@ export async function saveSafetensors(
     if (name === '__metadata__')
       throw outOfRange("'__metadata__' is no name of a tensor: see the option metadata");
     const { data, shape } = named(name, value, shapes.get(name));
-    return { name, dtype: TYPES[data[Symbol.toStringTag]]!, shape, bytes: littleEndian(data) };
+    return { name, dtype: TYPES[kindOf(data)]!, shape, bytes: littleEndian(data) };
   });
   stored.sort((a, b) => ORDER.indexOf(a.dtype) - ORDER.indexOf(b.dtype) || (a.name < b.name ? -1 : 1));
   let begin = 0;

@@ -5,7 +5,7 @@ import { endianness } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { describe, type TypedArray } from '../../arrays.ts';
 import { outOfRange, wrongType } from '../../errors.ts';
-import { bufferOf, lengthOf } from '../../foreign.ts';
+import { bytesOf, kindOf } from '../../foreign.ts';
 import { MOST_BYTES } from './reading.ts';
 import { pieces } from './turns.ts';
 
@@ -53,8 +53,7 @@ export function checkPath(path: unknown): asserts path is string {
 
 /** A copy of the elements' bytes as files hold them: the caller may change the array while it is written. */
 export function littleEndian(array: TypedArray): Uint8Array {
-  const size = lengthOf(array) * array.BYTES_PER_ELEMENT;
-  const bytes = Buffer.from(new Uint8Array(bufferOf(array), array.byteOffset, size));
+  const bytes = Buffer.from(bytesOf(array));
   if (endianness() === 'LE') return bytes;
-  return array.BYTES_PER_ELEMENT === 8 ? bytes.swap64() : bytes.swap32();
+  return /64/.test(kindOf(array)) ? bytes.swap64() : bytes.swap32();
 }

@@ -1,5 +1,6 @@
 /** Values that a state dict has beside the parameters: running statistics. They are constants of the program. */
 import {
+  copyOf,
   describe,
   describeShape,
   elementCount,
@@ -38,7 +39,7 @@ export class Buffers {
         `buffers['${name}'] should be a Float32Array or Float64Array of the shape ${describeShape(shape)}, got ${describe(given)}`,
       );
     }
-    const value = given.slice();
+    const value = copyOf(given);
     this.#values.set(name, value);
     return value;
   }
