@@ -187,16 +187,7 @@ class BlockLanczos {
     result.eigenvectors = at::matmul(turn, basis());
     result.residualNorms = residualsOf(values, rotation, ascending).to(a_.options());
     result.iterations = products_;
-    result.converged = verified;
-    result.reason = verified ? "converged" : "maxIterations";
-    if (!verified) {
-      const std::string within = " within " + std::to_string(limit_) + " products";
-      result.message =
-          converged ? "all eigenvalues converged, but that none is missing between them could not "
-                      "be verified" +
-                          within
-                    : "not all of the " + std::to_string(k_) + " eigenvalues converged" + within;
-    }
+    conclude(result, k_, limit_, verified, converged);
     return result;
   }
 

@@ -11,6 +11,10 @@ namespace tc {
 EigshResult blockLanczos(const LinearOperator& a, const EigshOptions& options, int64_t k,
                          int64_t basis, int64_t limit, const StopToken& stop);
 
+/// Says how the search for k pairs ended that had `limit` products: whether what was asked for
+/// converged, and whether it was verified that nothing is missing.
+void conclude(EigshResult& result, int64_t k, int64_t limit, bool verified, bool converged);
+
 /// What the search for k pairs ends with where the operator gave NaN.
 EigshResult notANumber(const LinearOperator& a, int64_t k, int64_t iterations);
 

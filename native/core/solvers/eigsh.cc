@@ -246,16 +246,7 @@ class ThickRestartLanczos {
       iterations_ += k_;
     }
     result.iterations = iterations_;
-    result.converged = verified;
-    result.reason = verified ? "converged" : "maxIterations";
-    if (!verified) {
-      const std::string within = " within " + std::to_string(limit_) + " products";
-      result.message =
-          converged ? "all eigenvalues converged, but that none is missing between "
-                      "them could not be verified" +
-                          within
-                    : "not all of the " + std::to_string(k_) + " eigenvalues converged" + within;
-    }
+    conclude(result, k_, limit_, verified, converged);
     return result;
   }
 
@@ -274,6 +265,18 @@ class ThickRestartLanczos {
 };
 
 }  // namespace
+
+void conclude(EigshResult& result, int64_t k, int64_t limit, bool verified, bool converged) {
+  result.converged = verified;
+  result.reason = verified ? "converged" : "maxIterations";
+  if (verified) return;
+  const std::string within = " within " + std::to_string(limit) + " products";
+  result.message = converged
+                       ? "all eigenvalues converged, but that none is missing between them could "
+                         "not be verified" +
+                             within
+                       : "not all of the " + std::to_string(k) + " eigenvalues converged" + within;
+}
 
 EigshResult notANumber(const LinearOperator& a, int64_t k, int64_t iterations) {
   const double value = std::numeric_limits<double>::quiet_NaN();
