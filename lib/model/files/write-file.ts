@@ -1,11 +1,9 @@
 /** Files that are there as a whole or not at all. */
-import { randomBytes } from 'node:crypto';
-import { chmod, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { endianness } from 'node:os';
-import { basename, dirname, join } from 'node:path';
 import { describe, type TypedArray } from '../../arrays.ts';
 import { outOfRange, wrongType } from '../../errors.ts';
 import { bytesOf, kindOf } from '../../foreign.ts';
+import { placeOf, replaceFile } from '../../whole-file.ts';
 import { MOST_BYTES } from './reading.ts';
 import { pieces } from './turns.ts';
 
@@ -21,22 +19,14 @@ export async function writeWhole(path: string, parts: readonly Uint8Array[]): Pr
   const size = parts.reduce((sum, part) => sum + part.length, 0);
   if (size > MOST_BYTES)
     throw outOfRange(`${path} would have ${size} bytes; at most ${MOST_BYTES} are read back`);
-  const target = await realpath(path).catch(() => path);
-  const there = await stat(target).catch(() => undefined);
-  if (there !== undefined && !there.isFile()) throw outOfRange(`${path} is no regular file`);
-  const draft = join(dirname(target), `.${basename(target).slice(0, 200)}.${randomBytes(6).toString('hex')}`);
+  const place = await placeOf(path);
+  if (place.there !== undefined && !place.there.isFile()) throw outOfRange(`${path} is no regular file`);
   try {
-    const file = await open(draft, 'wx');
-    try {
-      for (const part of parts) for (const piece of pieces(part)) await file.writeFile(piece);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    if (there !== undefined) await chmod(draft, there.mode);
-    await rename(draft, target);
+    await replaceFile(
+      place,
+      parts.flatMap((part) => [...pieces(part)]),
+    );
   } catch (error) {
-    await rm(draft, { force: true }).catch(() => {});
     throw unwritable(path, error);
   }
 }

@@ -1,0 +1,41 @@
+/** Files that are there as a whole or not at all, whatever ends the process in between. */
+import { randomBytes } from 'node:crypto';
+import type { Stats } from 'node:fs';
+import { chmod, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+/** Where a path leads, through links, and what is there. */
+export interface Place {
+  target: string;
+  there: Stats | undefined;
+}
+
+export async function placeOf(path: string): Promise<Place> {
+  const target = await realpath(path).catch(() => path);
+  return { target, there: await stat(target).catch(() => undefined) };
+}
+
+/**
+ * Writes a file of these parts into a new one beside it, which takes its place once all of it is on the disk. Whoever reads
+ * the file meanwhile, or after a failure at any moment, finds what was there before. An existing file's permissions stay.
+ */
+export async function replaceFile(
+  { target, there }: Place,
+  parts: Iterable<string | Uint8Array>,
+): Promise<void> {
+  const draft = join(dirname(target), `.${basename(target).slice(0, 200)}.${randomBytes(6).toString('hex')}`);
+  try {
+    const file = await open(draft, 'wx');
+    try {
+      for (const part of parts) await file.writeFile(part);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (there !== undefined) await chmod(draft, there.mode);
+    await rename(draft, target);
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => {});
+    throw error;
+  }
+}
