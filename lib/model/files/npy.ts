@@ -7,7 +7,7 @@ import { checkFloats } from '../../check.ts';
 import { kindOf, lengthOf } from '../../foreign.ts';
 import { noOptions, record } from '../../options.ts';
 import { damaged, unsupported } from './failure.ts';
-import { half } from './half.ts';
+import { float16 } from './half.ts';
 import { READ_LIMITS, type Reading, type ReadLimits } from './reading.ts';
 import { type FileSource, readSource } from './source.ts';
 import { checkPath, littleEndian, writeWhole } from './write-file.ts';
@@ -34,7 +34,7 @@ const integers64 = (n: number) => allocated(BigInt64Array, n);
 const KINDS: Readonly<Record<string, Kind>> = {
   f8: { make: (n) => allocated(Float64Array, n), get: (v, at, little) => v.getFloat64(at, little) },
   f4: { make: floats32, get: (v, at, little) => v.getFloat32(at, little) },
-  f2: { make: floats32, get: (v, at, little) => half(v.getUint16(at, little)) },
+  f2: { make: floats32, get: (v, at, little) => float16(v.getUint16(at, little)) },
   i8: { make: integers64, get: (v, at, little) => v.getBigInt64(at, little) },
   u4: { make: integers64, get: (v, at, little) => BigInt(v.getUint32(at, little)) },
   i4: { make: integers32, get: (v, at, little) => v.getInt32(at, little) },

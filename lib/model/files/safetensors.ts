@@ -5,7 +5,7 @@
 import { endianness } from 'node:os';
 import { allocated, type Tensor, type TypedArray } from '../../arrays.ts';
 import { damaged, unsupported } from './failure.ts';
-import { half } from './half.ts';
+import { bfloat16, float16 } from './half.ts';
 import { asCount, asList, asObject, asString, type Json, parseJson } from './json.ts';
 import { READ_LIMITS, type Reading, type ReadLimits } from './reading.ts';
 import { type FileSource, readSource } from './source.ts';
@@ -24,8 +24,8 @@ interface Kind {
 const KINDS: Readonly<Record<string, Kind>> = {
   F64: { size: 8, make: (n) => allocated(Float64Array, n), get: (v, at) => v.getFloat64(at, true) },
   F32: { size: 4, make: (n) => allocated(Float32Array, n), get: (v, at) => v.getFloat32(at, true) },
-  F16: { size: 2, make: (n) => allocated(Float32Array, n), get: (v, at) => half(v.getUint16(at, true)) },
-  BF16: { size: 2, make: (n) => allocated(Float32Array, n), get: (v, at) => bfloat(v.getUint16(at, true)) },
+  F16: { size: 2, make: (n) => allocated(Float32Array, n), get: (v, at) => float16(v.getUint16(at, true)) },
+  BF16: { size: 2, make: (n) => allocated(Float32Array, n), get: (v, at) => bfloat16(v.getUint16(at, true)) },
   I64: { size: 8, make: (n) => allocated(BigInt64Array, n), get: (v, at) => v.getBigInt64(at, true) },
   U32: { size: 4, make: (n) => allocated(BigInt64Array, n), get: (v, at) => BigInt(v.getUint32(at, true)) },
   I32: { size: 4, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt32(at, true) },
@@ -138,12 +138,4 @@ async function read(
     if (i % PIECE === PIECE - 1) await reading.pass();
   }
   return { data: array, shape };
-}
-
-const word = new DataView(new ArrayBuffer(4));
-
-/** The upper half of a float32. */
-function bfloat(bits: number): number {
-  word.setUint32(0, bits << 16);
-  return word.getFloat32(0);
 }

@@ -3,6 +3,7 @@ import { endianness } from 'node:os';
 import type { RawTensor, TypedArray } from '../../addon/values.ts';
 import { allocated } from '../../arrays.ts';
 import { damaged, unsupported } from './failure.ts';
+import { bfloat16, float16 } from './half.ts';
 import type { Reading } from './reading.ts';
 import { copyBytes } from './turns.ts';
 
@@ -43,16 +44,6 @@ export function scalarTypeNumber(type: ElementType): number {
   return SCALAR_TYPES.indexOf(type as (typeof SCALAR_TYPES)[number]);
 }
 
-/** The number whose sign, exponent (`width` bits) and fraction (`digits` bits) these bits are. */
-function fromBits(bits: number, width: number, digits: number): number {
-  const sign = bits >> (width + digits) === 0 ? 1 : -1;
-  const exponent = (bits >> digits) & (2 ** width - 1);
-  const fraction = (bits & (2 ** digits - 1)) / 2 ** digits;
-  const bias = 2 ** (width - 1) - 1;
-  if (exponent === 2 ** width - 1) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return exponent === 0 ? sign * fraction * 2 ** (1 - bias) : sign * (1 + fraction) * 2 ** (exponent - bias);
-}
-
 /** Types without a typed array of the addon's are read into one that holds their values. */
 const READERS: Partial<
   Record<
@@ -65,12 +56,12 @@ const READERS: Partial<
   float16: {
     size: 2,
     make: (n) => allocated(Float32Array, n),
-    get: (v, at) => fromBits(v.getUint16(at, true), 5, 10),
+    get: (v, at) => float16(v.getUint16(at, true)),
   },
   bfloat16: {
     size: 2,
     make: (n) => allocated(Float32Array, n),
-    get: (v, at) => fromBits(v.getUint16(at, true), 8, 7),
+    get: (v, at) => bfloat16(v.getUint16(at, true)),
   },
   int64: { size: 8, make: (n) => allocated(BigInt64Array, n), get: (v, at) => v.getBigInt64(at, true) },
   int32: { size: 4, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt32(at, true) },
@@ -85,11 +76,11 @@ export function elementSize(type: ElementType): number {
   return READERS[type]?.size ?? 2;
 }
 
-/** Types whose values the addon holds as they are; the others come as `Int32Array`, halves as `Float32Array`. */
 export function isHalf(type: ElementType): boolean {
   return type === 'float16' || type === 'bfloat16';
 }
 
+/** Types whose values the addon holds as they are; the others come as `Int32Array`, halves as `Float32Array`. */
 export function isDirect(type: ElementType): boolean {
   return type === 'float32' || type === 'float64' || type === 'int64' || type === 'int32';
 }
