@@ -112,7 +112,7 @@ function commonPrefix(a: string, b: string): number {
 }
 
 /**
- * How many slips make `b` of `a`: letters added, left out, replaced, or exchanged with their neighbour (the optimal string
+ * How many slips make `b` of `a`: letters added, left out, replaced, or exchanged with their neighbor (the optimal string
  * alignment distance).
  */
 function distance(a: string, b: string): number {

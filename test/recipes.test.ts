@@ -15,7 +15,7 @@ import {
   Model,
   nn,
 } from '../lib/index.ts';
-import { constant } from '../lib/model/nn/initialisers.ts';
+import { constant } from '../lib/model/nn/initializers.ts';
 import { factory } from '../lib/operators/factory.ts';
 import { OptionNames } from '../lib/options.ts';
 import { LINEARIZE_NAMES, type LinearizeOptions } from '../lib/products/linearize.ts';

@@ -1,6 +1,6 @@
 /**
  * How long the threads of OpenMP, on which libtorch computes, keep their cores while they wait for the next loop. By
- * default that is some milliseconds: nothing is faster on cores of one's own, but beside busy neighbours a thread that
+ * default that is some milliseconds: nothing is faster on cores of one's own, but beside busy neighbors a thread that
  * waits for another holds up the one it waits for. The library reads its environment once, when it is loaded.
  */
 import { availableParallelism, cpus, loadavg } from 'node:os';

@@ -48,7 +48,7 @@ import {
 } from './inputs.ts';
 import { Buffers } from './nn/buffers.ts';
 import { checkLayers } from './nn/check-layers.ts';
-import type { Initialiser } from './nn/initialisers.ts';
+import type { Initializer } from './nn/initializers.ts';
 import { inputOf } from './nn/input.ts';
 import { emitChain, type Layer, Scope } from './nn/layer.ts';
 import { ProgramBuilder } from './nn/program-builder.ts';
@@ -97,7 +97,7 @@ const MOST_SHOWN = 8;
 export interface ModelOrigin {
   program: ProgramRecord;
   /** How each parameter is initialized; a model from a file has its own values instead. */
-  initialisers?: readonly Initialiser[];
+  initializers?: readonly Initializer[];
   initialParameters?: FloatArray;
   /** What a state dict of it has beside the parameters. */
   buffers?: Buffers;
@@ -137,7 +137,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
   readonly #handle: ProgramHandle;
   readonly #exported: boolean;
   readonly #buffers: Buffers;
-  readonly #initialisers: readonly Initialiser[] | undefined;
+  readonly #initializers: readonly Initializer[] | undefined;
 
   static {
     guard(Model, Model.is);
@@ -151,7 +151,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
   /** Used by `Model.sequential` and `Model.load`. */
   private constructor(key: Inside, origin: ModelOrigin) {
     checkInside(key, 'a Model comes from Model.sequential or Model.load');
-    const { program, initialisers, initialParameters, exported = false, buffers = new Buffers() } = origin;
+    const { program, initializers, initialParameters, exported = false, buffers = new Buffers() } = origin;
     let offset = 0;
     this.parameters = Object.freeze(
       program.parameters.map(({ name, shape }) => {
@@ -163,7 +163,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
     );
     this.parameterCount = offset;
     this.initialParameters = initialParameters as ResultArray<Initial> | undefined;
-    this.#initialisers = initialisers;
+    this.#initializers = initializers;
     this.batchSize = program.batch;
     this.inputs = specsOf(program.inputs);
     this.outputs = specsOf(program.outputs);
@@ -184,7 +184,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
     const output = emitChain(checked, new Scope(builder, ''), builder.input);
     return new Model(INSIDE, {
       program: createProgramSync(builder.finish(output, inputOf(checked))),
-      initialisers: builder.parameters.map(({ initialize }) => initialize),
+      initializers: builder.parameters.map(({ initialize }) => initialize),
       buffers,
     });
   }
@@ -220,11 +220,11 @@ export class Model<Initial extends FloatArray = FloatArray> {
       throw wrongType(`generator should be a Generator, got ${describe(generator)}`);
     }
     const flat = floatArray(precision, this.parameterCount);
-    if (this.#initialisers === undefined) {
+    if (this.#initializers === undefined) {
       flat.set(this.initialParameters!);
     } else {
       this.parameters.forEach(({ shape, offset }, index) => {
-        flat.set(this.#initialisers![index]!(shape, generator, precision), offset);
+        flat.set(this.#initializers![index]!(shape, generator, precision), offset);
       });
     }
     return flat;

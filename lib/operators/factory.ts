@@ -125,7 +125,7 @@ async function ofStream(
     return stream.jacobian(kind, rowsOf(kind), centered);
   const sign = antisymmetric ? -1 : 1;
   return centered
-    ? stream.centredSum(kind, (batch, part) => make(batch, { part }), sign)
+    ? stream.centeredSum(kind, (batch, part) => make(batch, { part }), sign)
     : stream.sum(kind, (batch) => make(batch), regularized === true, sign);
 }
 

@@ -235,7 +235,7 @@ export class Stream {
    *
    * @param make of a batch, v ↦ its part of the mean times `weight`, and (v, mean) ↦ its part of the product
    */
-  centredSum(
+  centeredSum(
     kind: OperatorKind,
     make: (batch: BatchProblem, part: 'sums' | 'around') => Promise<LinearOperator>,
     sign: 1 | -1,

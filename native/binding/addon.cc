@@ -7,7 +7,7 @@
 namespace tc::js {
 namespace {
 
-Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   defaultThreads();  // read before anything changes it
   keepFreedMemory();
   guardAllocations();
@@ -32,8 +32,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
 }  // namespace
 }  // namespace tc::js
 
-static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
-  return tc::js::initialise(env, exports);
+static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  return tc::js::initialize(env, exports);
 }
 
-NODE_API_MODULE(torch_curvature, initialise)
+NODE_API_MODULE(torch_curvature, initialize)

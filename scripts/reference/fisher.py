@@ -4,7 +4,7 @@ or row, each by a backward pass of its own.
     python scripts/reference/fisher.py        (PyTorch 2.13 on the CPU)
 
 The scale is that of curvlinops' EFLinearOperator: c Σ g gᵀ, with g the gradient of the summed loss of a datum and c = 1, or
-1 over what PyTorch's mean divides by. Rows have weights, which multiply what a row contributes; a centred matrix is that
+1 over what PyTorch's mean divides by. Rows have weights, which multiply what a row contributes; a centered matrix is that
 of g minus its weighted mean over the data whose targets are not ignored.
 """
 

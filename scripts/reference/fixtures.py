@@ -4,7 +4,7 @@
 
 products.json   models of every layer in float64: output, J v, Jᵀu, JᵀJ v, JJᵀu; for each loss that fits, the loss,
                 its gradient, and the products of its Hessian, Gauss-Newton matrix and empirical Fisher matrix with v
-init.json       default initialisations from a seed, in both precisions
+init.json       default initializations from a seed, in both precisions
 """
 
 import json

@@ -401,7 +401,7 @@ MODELS = {
     "rows-softmax": (together(lambda h, x: torch.softmax(h, 0)), floats(3), True, torch.float64, "trace"),
     "rows-mean": (together(lambda h, x: h - h.mean(0)), floats(3), True, torch.float64, "trace"),
     "rows-weakly": (together(lambda h, x: h + 1e-4 * h.mean(0)), floats(3), True, torch.float64, None),
-    "rows-neighbours": (together(lambda h, x: h + h.roll(1, 0)), floats(3), True, torch.float64, None),
+    "rows-neighbors": (together(lambda h, x: h + h.roll(1, 0)), floats(3), True, torch.float64, None),
     "rows-pairs": (together(lambda h, x: h @ h.T), floats(3), True, torch.float64, None),
     "rows-numbered": (
         together(lambda h, x: h * torch.arange(x.shape[0])[:, None]),

@@ -25,7 +25,7 @@ globalThis.drawPlots = (plots) => {
     return (value) => (value == null ? '–' : format(value));
   };
 
-  // Whole decades, so that every logarithmic axis has labelled marks.
+  // Whole decades, so that every logarithmic axis has labeled marks.
   function decades(_, low, high) {
     if (low == null || high == null) return [1, 10];
     const from = Math.floor(Math.log10(low));

@@ -32,7 +32,7 @@ it.each(['on-the-fly', 'dense'])('computes a known product, %s', async (method) 
   expect(data).toEqual(PRODUCT);
 });
 
-it('works in float64, with parameters initialised from a seed', async () => {
+it('works in float64, with parameters initialized from a seed', async () => {
   const { matvec, result } = await files({
     'x.npy': npy(new Float64Array([1, 2, 3, 4]), [2, 2]),
     'v.npy': npy(new Float64Array([1, -1, 0.5]), [3]),

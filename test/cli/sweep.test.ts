@@ -64,7 +64,7 @@ it.skipIf(browser === undefined).each(['light', 'dark'] as const)(
       for (const id of ['time', 'memory']) {
         const canvas = page.locator(`#${id} canvas`);
         expect(await canvas.count()).toBe(1);
-        // Drawn in more colours than axes alone need.
+        // Drawn in more colors than axes alone need.
         const colors = await canvas.evaluate((element) => {
           const { width, height } = element as unknown as { width: number; height: number };
           const context = (element as unknown as { getContext(kind: '2d'): Context2d }).getContext('2d');

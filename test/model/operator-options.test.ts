@@ -45,7 +45,7 @@ function columns(values: ArrayLike<number>, { cases }: Options, index: number): 
   });
 }
 
-describe.each(['attention', 'normalisation', 'operators', 'factories'])('%s', (name) => {
+describe.each(['attention', 'normalization', 'operators', 'factories'])('%s', (name) => {
   const expected = read(name);
   const v = Float64Array.from(expected.v);
 

@@ -36,7 +36,7 @@ describe.each(named)('%s', (_, each: FisherCase) => {
     each.matrices.map((matrix) => {
       const { per, weighted, center, reduction } = matrix;
       return [
-        `per ${per}, ${weighted ? 'weighted, ' : ''}${center ? 'centred, ' : ''}${reduction}`,
+        `per ${per}, ${weighted ? 'weighted, ' : ''}${center ? 'centered, ' : ''}${reduction}`,
         matrix,
       ] as const;
     }),

@@ -397,8 +397,8 @@ describe('weights and centring', () => {
 
   describe.each([
     ['weights', { weights }, weights, false],
-    ['weights, centred', { weights, center: true }, weights, true],
-    ['centred', { center: true }, ones, true],
+    ['weights, centered', { weights, center: true }, weights, true],
+    ['centered', { center: true }, ones, true],
   ] as const)('%s', (_, given, w, center) => {
     it.each([{}, { chunkSize: 2 }, { chunkSize: 2, memoryBudget: 1 }, { engine: 'autograd' }] as const)(
       'are those of the dense matrices, with %j',
@@ -544,7 +544,7 @@ describe('combinations', () => {
     }
   });
 
-  it('operators of a linearisation share it, and outlive its dispose', async () => {
+  it('operators of a linearization share it, and outlive its dispose', async () => {
     const lin = linearizeSync(problem, { chunkSize: 2 });
     using gram = await gramian(lin);
     using j = jacobianSync(lin);
@@ -757,7 +757,7 @@ describe('bad input', () => {
       /weights should be finite and not negative/,
     ],
     [
-      'a centre that is no yes or no',
+      'a center that is no yes or no',
       () => ntkSync(problem, { center: 1 as never }),
       'ERR_INVALID_ARGUMENT',
       /center/,

@@ -96,7 +96,7 @@ describe.each(['cpu', 'cuda'])('products taken again and again', (device) => {
 
   describe.skipIf(skipped)(`on ${device}${skipped ? reason : ''}`, () => {
     it.each(MODEL_CASES.map((each) => [each.name, each] as const))(
-      'are those of a new linearisation: %s',
+      'are those of a new linearization: %s',
       async (_, each) => {
         const problem = problemOf(each);
         using reference = linearizeSync(problem, { engine: 'autograd' });
@@ -110,7 +110,7 @@ describe.each(['cpu', 'cuda'])('products taken again and again', (device) => {
     );
 
     it.each(modelFiles().filter(({ file }) => file.endsWith('.pt2')))(
-      'are those of a new linearisation: $file',
+      'are those of a new linearization: $file',
       async ({ file, expected }) => {
         const model = await Model.load(join(FOLDER, file), { trusted: true });
         const inputs = expected.inputs.map(({ dtype, ...stored }) =>
@@ -123,7 +123,7 @@ describe.each(['cpu', 'cuda'])('products taken again and again', (device) => {
       },
     );
 
-    it('do not change each other, in two linearisations used in turn while others come and go', async () => {
+    it('do not change each other, in two linearizations used in turn while others come and go', async () => {
       const cases = MODEL_CASES.slice(0, 2);
       const pairs = cases.map((each) => [linearizeSync(problemOf(each), options), each] as const);
       const taken: { result: FloatArray; expected: FloatArray }[] = [];
@@ -139,7 +139,7 @@ describe.each(['cpu', 'cuda'])('products taken again and again', (device) => {
       for (const { result, expected } of taken) expect(relativeError(result, expected)).toBeLessThan(1e-11);
     });
 
-    it('may be taken at once from several linearisations, made and disposed of meanwhile', async () => {
+    it('may be taken at once from several linearizations, made and disposed of meanwhile', async () => {
       const rounds = Array.from({ length: 12 }, async (_, round) => {
         const problem = problemOf(MODEL_CASES[round % MODEL_CASES.length]!);
         using reference = await linearize(problem, { engine: 'autograd' });

@@ -1,4 +1,4 @@
-/** Laws of a kept linearisation, over the table of models. */
+/** Laws of a kept linearization, over the table of models. */
 import { describe, expect, it } from 'vitest';
 import {
   Generator,
@@ -21,7 +21,7 @@ import {
   vector,
 } from '../support/models.ts';
 
-/** How a linearisation may be kept; each gives the same products. */
+/** How a linearization may be kept; each gives the same products. */
 const KEPT: Record<string, LinearizeOptions> = {
   whole: {},
   'for a single product': { products: 1 },
@@ -30,7 +30,7 @@ const KEPT: Record<string, LinearizeOptions> = {
   'row by row': { chunkSize: 1 },
   'in chunks, the last one ragged': { chunkSize: 2 },
   'in longer chunks': { chunkSize: 3 },
-  'not at all: linearised anew in each product': { chunkSize: 2, memoryBudget: 1 },
+  'not at all: linearized anew in each product': { chunkSize: 2, memoryBudget: 1 },
   'on several threads': { threads: 3 },
 };
 
@@ -227,7 +227,7 @@ describe('memory', () => {
     let most = 0;
     for (let i = 0; i < count; i++) {
       await linearize(problem(4096));
-      // Finalisers run between turns of the event loop.
+      // Finalizers run between turns of the event loop.
       await new Promise(setImmediate);
       most = Math.max(most, process.memoryUsage().rss - before);
     }

@@ -123,13 +123,13 @@ describe.each(modelFiles().filter(({ file, expected }) => file.endsWith('.pt2') 
       const mean = (c: number, k: number) =>
         weights.reduce((sum, w, i) => sum + (w * j.data[(i * outputs + c) * v.length + k]!) / total, 0);
       const means = matrix(outputs, v.length, mean);
-      const centred = matrix(n * outputs, v.length, (i, k) => {
+      const centered = matrix(n * outputs, v.length, (i, k) => {
         const root = Math.sqrt(weights[Math.floor(i / outputs)]!);
         return root * (j.data[i * v.length + k]! - means.data[(i % outputs) * v.length + k]!);
       });
       close(
         await (await gramian(problem, { weights, center: true })).matvec(v),
-        apply(transpose(centred), apply(centred, v)),
+        apply(transpose(centered), apply(centered, v)),
       );
       const lossy = { ...problem, ...squares(expected.output) };
       close(

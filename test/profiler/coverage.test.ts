@@ -101,7 +101,7 @@ const CASES = (['fused', 'autograd'] as const).flatMap((engine) =>
 describe.each(CASES)('$name, $engine, $dtype', ({ engine, root, flops, run }) => {
   it('is accounted for: time, operations, rows, events', { timeout: 120_000 }, async () => {
     await run();
-    // Both are measured in the same run; a neighbour may take the processor between the two clocks, hence the median.
+    // Both are measured in the same run; a neighbor may take the processor between the two clocks, hence the median.
     const shares: number[] = [];
     for (let repetition = 0; repetition < 3; repetition++) {
       const { result: wall, profile: recorded } = await profile(

@@ -2,7 +2,7 @@
 import { outOfRange } from '../../errors.ts';
 import { noOptions, OptionNames } from '../../options.ts';
 import * as check from './arguments.ts';
-import { constant } from './initialisers.ts';
+import { constant } from './initializers.ts';
 import type { Layer } from './layer.ts';
 import type { CallArgument } from './program-builder.ts';
 

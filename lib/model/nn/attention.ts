@@ -3,7 +3,7 @@ import { outOfRange } from '../../errors.ts';
 import { OptionNames } from '../../options.ts';
 import type { Generator } from '../generator.ts';
 import * as check from './arguments.ts';
-import { biasUniform, constant, type Initialiser, kaimingUniform, uniform } from './initialisers.ts';
+import { biasUniform, constant, type Initializer, kaimingUniform, uniform } from './initializers.ts';
 import type { Layer, Scope } from './layer.ts';
 import type { Value } from './program-builder.ts';
 
@@ -72,12 +72,12 @@ function parameters(
 ): Record<'inProjection' | 'outProjection', Projection> {
   const drawn = new WeakMap<Generator, FloatArray>();
   const xavier = uniform(Math.sqrt(6 / (4 * width)));
-  const first: Initialiser = (shape, generator, dtype) => {
+  const first: Initializer = (shape, generator, dtype) => {
     drawn.set(generator, kaimingUniform(width)([width, width], generator, dtype));
     if (bias) biasUniform(width)([width], generator, dtype);
     return xavier(shape, generator, dtype);
   };
-  const last: Initialiser = (_shape, generator) => drawn.get(generator)!;
+  const last: Initializer = (_shape, generator) => drawn.get(generator)!;
   const offset = (name: string, size: number) => (bias ? scope.parameter(name, [size], constant(0)) : null);
   return {
     inProjection: [

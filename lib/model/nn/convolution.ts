@@ -1,7 +1,7 @@
 import { outOfRange } from '../../errors.ts';
 import { OptionNames } from '../../options.ts';
 import * as check from './arguments.ts';
-import { biasUniform, kaimingUniform } from './initialisers.ts';
+import { biasUniform, kaimingUniform } from './initializers.ts';
 import type { Layer } from './layer.ts';
 
 export interface ConvolutionOptions<Sizes> {

@@ -1,7 +1,7 @@
 import { outOfRange } from '../../errors.ts';
 import { OptionNames } from '../../options.ts';
 import * as check from './arguments.ts';
-import { normal } from './initialisers.ts';
+import { normal } from './initializers.ts';
 import type { Layer } from './layer.ts';
 
 /** Of `embedding`. */

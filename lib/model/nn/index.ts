@@ -17,7 +17,7 @@ export { multiheadAttention } from './attention.ts';
 export { conv1d, conv2d, convTranspose2d } from './convolution.ts';
 export { embedding } from './embedding.ts';
 export { linear } from './linear.ts';
-export { batchNorm1d, batchNorm2d, groupNorm, instanceNorm, layerNorm } from './normalisation.ts';
+export { batchNorm1d, batchNorm2d, groupNorm, instanceNorm, layerNorm } from './normalization.ts';
 export { adaptiveAvgPool2d, avgPool2d, maxPool2d } from './pooling.ts';
 export { positionalEmbedding, rotaryEmbedding } from './positions.ts';
 export { residual } from './residual.ts';

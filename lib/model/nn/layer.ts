@@ -1,6 +1,6 @@
 /** What a layer is: a few nodes that it adds to the program of a model. */
 import type { FloatArray } from '../../arrays.ts';
-import type { Initialiser } from './initialisers.ts';
+import type { Initializer } from './initializers.ts';
 import type { CallArgument, ProgramBuilder, Value } from './program-builder.ts';
 
 /** What a layer takes: sizes of a row, and names for those that may vary. */
@@ -34,7 +34,7 @@ export class Scope {
   }
 
   /** Adds a parameter, named `<place of the layer>.<name>` as in the state dict of PyTorch's `nn.Sequential`. */
-  parameter(name: string, shape: readonly number[], initialize: Initialiser): Value {
+  parameter(name: string, shape: readonly number[], initialize: Initializer): Value {
     return this.#builder.parameter(`${this.#prefix}${name}`, shape, initialize);
   }
 

@@ -3,7 +3,7 @@ import { floatArray } from '../../arrays.ts';
 import { outOfRange } from '../../errors.ts';
 import { OptionNames } from '../../options.ts';
 import * as check from './arguments.ts';
-import { normal } from './initialisers.ts';
+import { normal } from './initializers.ts';
 import type { Layer, Scope } from './layer.ts';
 import type { Value } from './program-builder.ts';
 

@@ -3,7 +3,7 @@ import type { RawArgument, RawNode, RawPort, RawProgram } from '../../addon/prog
 import type { RawTensor } from '../../addon/values.ts';
 import { elementCount, type FloatArray } from '../../arrays.ts';
 import { Buffers } from './buffers.ts';
-import type { Initialiser } from './initialisers.ts';
+import type { Initializer } from './initializers.ts';
 
 /** A value of a program under construction. Its number is known once all parameters are. */
 export class Value {
@@ -31,7 +31,7 @@ export type CallArgument =
 export interface ParameterSpec {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly initialize: Initialiser;
+  readonly initialize: Initializer;
 }
 
 function isValues(argument: CallArgument): argument is readonly Value[] {
@@ -56,7 +56,7 @@ export class ProgramBuilder {
     return new Value('constant', this.#constants.length - 1);
   }
 
-  parameter(name: string, shape: readonly number[], initialize: Initialiser): Value {
+  parameter(name: string, shape: readonly number[], initialize: Initializer): Value {
     elementCount(shape, `the shape of ${name}`);
     this.parameters.push({ name, shape, initialize });
     return new Value('parameter', this.parameters.length - 1);

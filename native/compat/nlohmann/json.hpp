@@ -1,7 +1,7 @@
 #pragma once
 
 // libtorch's functorch headers include nlohmann/json.hpp, which libtorch does not ship, only to declare how an
-// interpreter is serialised. Nothing here serialises one: these declarations let the headers compile, and a use would
+// interpreter is serialized. Nothing here serializes one: these declarations let the headers compile, and a use would
 // fail to link.
 
 #include <string>

@@ -9,7 +9,7 @@
 
 namespace tc {
 
-/// How a linearisation over the whole batch is cut and kept.
+/// How a linearization over the whole batch is cut and kept.
 struct ChunkOptions {
   Engine engine = Engine::kAuto;
   int64_t chunkSize = 0;     ///< rows at once; 0: as many as the memory budget and the work allow
@@ -21,15 +21,15 @@ struct ChunkOptions {
 int64_t memoryBudget(const Point& point, const ChunkOptions& options);
 
 /// Rows at once: what was asked for, or as many as fit the memory budget and, for any engine but
-/// kFused, `rowsAtOnce` allows. `probe(rows)` linearises
+/// kFused, `rowsAtOnce` allows. `probe(rows)` linearizes
 /// the first `rows` rows, to learn what they cost and whether every operator has the derivatives
 /// that products need, and returns the bytes it keeps. Throws as `rowsAtOnce` and `probe` do.
 int64_t chunkRows(const Point& point, const ChunkOptions& options,
                   const std::function<int64_t(int64_t rows)>& probe, const StopToken& stop);
 
-/// y = f(θ, x) linearised at θ over the whole batch, in chunks of rows. A chunk's linearisation is
+/// y = f(θ, x) linearized at θ over the whole batch, in chunks of rows. A chunk's linearization is
 /// kept while the memory budget lasts and made again in each product beyond it. May be shared by
-/// threads: products are serialised.
+/// threads: products are serialized.
 class ChunkedLinearization {
  public:
   /// Throws Error ERR_UNSUPPORTED_OP (also where rows are cut apart that depend on one another),

@@ -13,7 +13,7 @@
 namespace tc {
 
 /// Something that is made for each chunk of the batch and costs memory (`T::bytes()`): kept while a
-/// budget lasts, made again for every use beyond it. Uses are serialised by a mutex.
+/// budget lasts, made again for every use beyond it. Uses are serialized by a mutex.
 template <typename T>
 class Chunks {
  public:

@@ -17,8 +17,8 @@ enum class Engine {
   kAutograd,  ///< libtorch's autograd: any program, any device
 };
 
-/// y = f(θ, x) linearised at θ for one chunk of rows: J = ∂y/∂θ as a linear map. The forward pass
-/// is paid once, when the linearisation is made; each product pays its linear part only.
+/// y = f(θ, x) linearized at θ for one chunk of rows: J = ∂y/∂θ as a linear map. The forward pass
+/// is paid once, when the linearization is made; each product pays its linear part only.
 ///
 /// Vectors over the parameters are flat, [P]; vectors over the outputs have the shape of y. Tensors
 /// are of the precision and on the device of the point's parameters. To be called from one thread
@@ -51,7 +51,7 @@ class Linearization {
   virtual int64_t bytes() const = 0;
 };
 
-/// Linearises at `point` (all its rows). `products` is how many products the caller expects: some
+/// Linearizes at `point` (all its rows). `products` is how many products the caller expects: some
 /// engines pay a longer set-up when many are to come. Throws Error ERR_UNSUPPORTED_OP, ABORTED.
 std::unique_ptr<Linearization> linearize(const Point& point, Engine engine, int64_t products,
                                          const StopToken& stop);

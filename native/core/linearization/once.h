@@ -7,7 +7,7 @@
 
 namespace tc {
 
-/// A linearisation that keeps nothing for its own kinds of products. Should it be asked for others,
+/// A linearization that keeps nothing for its own kinds of products. Should it be asked for others,
 /// it becomes one that does.
 class Once : public Linearization {
  public:
@@ -24,7 +24,7 @@ class Once : public Linearization {
   explicit Once(Point point) : point_(std::move(point)) {}
 
   const Point& point() const { return point_; }
-  /// The same point linearised for good.
+  /// The same point linearized for good.
   virtual std::unique_ptr<Linearization> keep(const StopToken& stop) const = 0;
 
  private:

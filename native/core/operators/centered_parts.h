@@ -7,7 +7,7 @@
 
 namespace tc {
 
-// A centred matrix over data that come batch by batch, Σ_b JᵀBᵀW(BJ v − 1 meanᵀ), needs the mean
+// A centered matrix over data that come batch by batch, Σ_b JᵀBᵀW(BJ v − 1 meanᵀ), needs the mean
 // over all batches before the product with any: a pass for the mean, then one for the product. Of
 // one batch, with C = BᵀWB the map of its rows:
 

@@ -37,7 +37,7 @@ class Jacobian : public LinearOperator {
     return linearization_->vjp(weights_.subtractMeanTransposed(weighted), stop);
   }
   at::Tensor makeDense(const StopToken& stop) const override {
-    const bool plain = !weights_.weighted() && !weights_.centred();
+    const bool plain = !weights_.weighted() && !weights_.centered();
     if (!plain || rows() == 0 || !hasSeparateRows(linearization_->point()))
       return LinearOperator::makeDense(stop);
     at::Tensor dense = at::empty({rows(), cols()}, options());

@@ -17,7 +17,7 @@ OperatorPtr jacobian(LinearizationPtr linearization, RowWeights weights = {});
 OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights = {},
                 const StopToken& stop = {});
 
-/// Jᵀ C J, [P, P]: linearise, apply J, apply C, apply Jᵀ.
+/// Jᵀ C J, [P, P]: linearize, apply J, apply C, apply Jᵀ.
 OperatorPtr sandwich(LinearizationPtr linearization, std::unique_ptr<OutputMap> map);
 
 }  // namespace tc

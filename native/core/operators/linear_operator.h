@@ -12,7 +12,7 @@ namespace tc {
 
 /// A matrix A, [rows, cols], of which only products are known. Vectors are flat tensors of its
 /// precision on its device; several vectors are the rows of a matrix. Immutable and safe to share
-/// between threads: an operator that cannot compute two products at once serialises them itself.
+/// between threads: an operator that cannot compute two products at once serializes them itself.
 ///
 /// Every public function checks shape, precision and device (Error ERR_SHAPE_MISMATCH,
 /// ERR_DTYPE_MISMATCH), looks at the stop token, and returns a tensor of its own.

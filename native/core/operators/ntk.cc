@@ -92,7 +92,7 @@ class TraceKernel : public LinearOperator {
 OperatorPtr make(const OperatorRequest& request, const StopToken& stop) {
   RowWeights weights = request.rowWeights();
   const bool two = !request.others.empty();
-  if (two && (weights.weighted() || weights.centred())) {
+  if (two && (weights.weighted() || weights.centered())) {
     throw Error("ERR_INVALID_ARGUMENT",
                 "weights and center are of the rows of one batch: without x2, or by "
                 "jacobian(a).multiply(jacobian(b).T), each with its own");

@@ -18,7 +18,7 @@ class RowWeighting : public CenteredMap {
   RowWeighting(const at::Tensor& y, RowWeights weights)
       : CenteredMap(weights, weights.total()), row_(y.sizes().slice(1).vec()) {}
 
-  bool identity() const override { return !weights().weighted() && !weights().centred(); }
+  bool identity() const override { return !weights().weighted() && !weights().centered(); }
   int64_t means() const override { return c10::multiply_integers(row_); }
   at::Tensor weightedSum(const at::Tensor& u, int64_t begin, int64_t end) const override {
     return weights().times(u, begin, end).sum(0).reshape({-1});
@@ -111,7 +111,7 @@ at::Tensor mapped(const OutputMap& map, const at::Tensor& u, int64_t begin, int6
 }
 
 at::Tensor CenteredMap::apply(const at::Tensor& u, int64_t begin, int64_t end) const {
-  if (!weights_.centred()) return applyAround(u, {}, begin, end);
+  if (!weights_.centered()) return applyAround(u, {}, begin, end);
   // Where nothing has weight there is no mean to subtract, and nothing to subtract it from.
   const double share = totalWeight_ > 0 ? 1 / totalWeight_ : 0;
   return applyAround(u, weightedSum(u, begin, end) * share, begin, end);

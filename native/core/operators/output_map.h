@@ -42,7 +42,7 @@ class CenteredMap : public OutputMap {
       : weights_(std::move(weights)), totalWeight_(totalWeight) {}
 
   at::Tensor apply(const at::Tensor& u, int64_t begin, int64_t end) const final;
-  bool local() const final { return !weights_.centred(); }
+  bool local() const final { return !weights_.centered(); }
 
   /// How many numbers each row or datum has: the length of their mean.
   virtual int64_t means() const = 0;

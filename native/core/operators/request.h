@@ -15,7 +15,7 @@ namespace tc {
 struct OperatorRequest {
   Point point;              ///< on the device that computes
   LinearizationPtr shared;  ///< at that point, of other operators too; null: make one
-  ChunkOptions options;     ///< of a linearisation that is made
+  ChunkOptions options;     ///< of a linearization that is made
   Problem problem;
   std::vector<at::Tensor> others;  ///< inputs of a second batch, for kinds that compare two
   Arguments arguments;             ///< options of this operator alone
@@ -44,7 +44,7 @@ struct OperatorKind {
 Table<OperatorKind>& operatorKinds();
 
 /// The operator of the kind called `name`. Throws Error ERR_INVALID_ARGUMENT where there is none,
-/// or where it cannot be centred.
+/// or where it cannot be centered.
 OperatorPtr makeOperator(const std::string& name, const OperatorRequest& request,
                          const StopToken& stop);
 

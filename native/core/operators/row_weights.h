@@ -5,7 +5,7 @@
 namespace tc {
 
 /// Weights w of the rows (samples), and whether the weighted mean over the rows is subtracted: what
-/// turns J into A = √W (I − 1 wᵀ/Σw) J, so that AᵀA is the weighted, centred Gramian. With
+/// turns J into A = √W (I − 1 wᵀ/Σw) J, so that AᵀA is the weighted, centered Gramian. With
 /// w = 1/N that is the quantum geometric tensor of stochastic reconfiguration (real part), and AAᵀ
 /// its counterpart over the samples (minSR, Chen & Heyl 2024).
 class RowWeights {
@@ -17,7 +17,7 @@ class RowWeights {
              const at::TensorOptions& options);
 
   bool weighted() const { return weights_.defined(); }
-  bool centred() const { return center_; }
+  bool centered() const { return center_; }
   /// Σw; the number of rows where there are no weights.
   double total() const { return total_; }
 
@@ -25,7 +25,7 @@ class RowWeights {
   at::Tensor times(const at::Tensor& u, int64_t begin, int64_t end) const;
   /// √w ⊙ u for all rows.
   at::Tensor timesRoot(const at::Tensor& u) const;
-  /// u minus its weighted mean over all rows, (I − 1 wᵀ/Σw) u; u itself unless centred.
+  /// u minus its weighted mean over all rows, (I − 1 wᵀ/Σw) u; u itself unless centered.
   at::Tensor subtractMean(const at::Tensor& u) const;
   /// The transpose, (I − w 1ᵀ/Σw) u.
   at::Tensor subtractMeanTransposed(const at::Tensor& u) const;

@@ -78,7 +78,7 @@ class Sandwich : public LinearOperator {
   }
 
  private:
-  /// Σₙ diag(JₙᵀCₙJₙ) from materialised Jacobians Jₙ, [outputs, P], of some rows at a time; nothing
+  /// Σₙ diag(JₙᵀCₙJₙ) from materialized Jacobians Jₙ, [outputs, P], of some rows at a time; nothing
   /// where that does not pay or fails.
   std::optional<at::Tensor> fromPerSampleJacobians(const StopToken& stop) const {
     const int64_t batch = linearization_->batch();

@@ -13,7 +13,7 @@ enum class DenseStrategy {
   kJacobian,  ///< J, then Jᵀ(J v)
 };
 
-/// (JᵀJ)v through a materialised J, [rows·outputs, P]: the reference that on-the-fly products are
+/// (JᵀJ)v through a materialized J, [rows·outputs, P]: the reference that on-the-fly products are
 /// measured against. With `chunkSize` 0 all of J exists at once; otherwise that many rows of the
 /// batch do, and F, [P, P], sums over them. Throws Error ERR_OUT_OF_MEMORY, with the estimate,
 /// before it allocates what would not fit.

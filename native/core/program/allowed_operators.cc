@@ -13,7 +13,7 @@ namespace {
 
 /// What is missing here, and why: operators on files (`from_file`), storages, devices and streams;
 /// views that reinterpret memory (`as_strided`, `view` as another type, `_reshape_alias`); sparse,
-/// nested and quantised tensors; fused kernels of other libraries and backward passes that take
+/// nested and quantized tensors; fused kernels of other libraries and backward passes that take
 /// indices, offsets or sizes on trust (`ctc_loss`, `lu_solve`,
 /// `max_pool2d_backward`).
 constexpr OperatorFamily kFamilies[] = {
@@ -86,7 +86,7 @@ constexpr OperatorFamily kFamilies[] = {
      " pixel_shuffle pixel_unshuffle upsample_bicubic2d upsample_bilinear2d"
      " upsample_linear1d upsample_nearest1d upsample_nearest2d upsample_nearest3d"
      " upsample_trilinear3d"},
-    {"Normalisations; those of batches in evaluation mode.",
+    {"Normalizations; those of batches in evaluation mode.",
      " _batch_norm_impl_index _fused_rms_norm _native_batch_norm_legit"
      " _native_batch_norm_legit_no_training _weight_norm _weight_norm_interface batch_norm"
      " group_norm instance_norm layer_norm native_batch_norm native_group_norm"

@@ -145,7 +145,7 @@ class Rewriting {
     return table;
   }
 
-  // --- normalisations
+  // --- normalizations
 
   /// Axis 1, the channels, last: so that vectors over channels broadcast. A view; results keep its
   /// layout, so that the way back gives what lies like the input.
@@ -183,10 +183,10 @@ class Rewriting {
     Argument scale =
         add("aten::rsqrt", {add("aten::add.Scalar", {given["running_var"], Float{eps}})});
     if (given.isTensor("weight")) scale = add("aten::mul.Tensor", {scale, given["weight"]});
-    const Argument centred = add("aten::sub.Tensor", {channelsLast(x), mean});
+    const Argument centered = add("aten::sub.Tensor", {channelsLast(x), mean});
     return channelsBack(given.isTensor("bias")
-                            ? add("aten::addcmul", {given["bias"], centred, scale})
-                            : add("aten::mul.Tensor", {centred, scale}));
+                            ? add("aten::addcmul", {given["bias"], centered, scale})
+                            : add("aten::mul.Tensor", {centered, scale}));
   }
 
   bool instanceNorm(ProgramSpec::Node&, const Arguments& given) {

@@ -22,7 +22,7 @@ bool makesTensor(const c10::FunctionSchema& schema);
 bool returnsFreshMemory(const c10::OperatorHandle& op);
 
 /// Throws Error ERR_UNSUPPORTED_OP for a call whose result is not a function of its arguments
-/// alone: random numbers (dropout while training), uninitialised memory, normalisation by the
+/// alone: random numbers (dropout while training), uninitialized memory, normalization by the
 /// statistics of the batch, which also changes its running averages, and gradients that libtorch
 /// scales by how often an index is in the batch.
 void refuseStochastic(const c10::OperatorHandle& op, const std::vector<Program::Slot>& slots);

@@ -109,8 +109,8 @@ class BlockLanczos {
       if (size_ > 0) w = w - at::matmul(at::matmul(w, basis().t()), basis());
       const auto [q, r] = at::linalg_qr(w.t());
       w = q.t().contiguous();
-      // A row without anything of its own is turned into noise by the factorisation: a random one,
-      // orthogonalised in the next pass, has a meaning.
+      // A row without anything of its own is turned into noise by the factorization: a random one,
+      // orthogonalized in the next pass, has a meaning.
       const at::Tensor pivots = r.diagonal().abs().to(at::kCPU, at::kDouble);
       const double least = pivots.max().item<double>() * epsilon_ * kNothingLeft;
       for (int64_t i = 0; i < most && pass == 0; ++i) {

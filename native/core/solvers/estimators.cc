@@ -33,7 +33,7 @@ TraceEstimate hutchinson(const LinearOperator& a, int64_t samples, Probes& probe
     const at::Tensor z = probes.rademacher();
     values.push_back(dotOf(z, a.matvec(z, stop)));
   }
-  return summarise(values);
+  return summarize(values);
 }
 
 TraceEstimate hutchPlusPlus(const LinearOperator& a, int64_t samples, Probes& probes,
@@ -61,7 +61,7 @@ TraceEstimate hutchPlusPlus(const LinearOperator& a, int64_t samples, Probes& pr
     z = z - at::matmul(at::matmul(q, z), q);
     values.push_back(dotOf(z, a.matvec(z, stop)));
   }
-  TraceEstimate rest = summarise(values);
+  TraceEstimate rest = summarize(values);
   rest.estimate += exact;
   rest.products += 2 * sketch;
   return rest;
@@ -69,7 +69,7 @@ TraceEstimate hutchPlusPlus(const LinearOperator& a, int64_t samples, Probes& pr
 
 }  // namespace
 
-TraceEstimate summarise(const std::vector<double>& values) {
+TraceEstimate summarize(const std::vector<double>& values) {
   const auto n = static_cast<double>(values.size());
   double mean = values.front();  // exact where all are the same
   for (const double value : values) mean += (value - values.front()) / n;
@@ -102,7 +102,7 @@ TraceEstimate squaredFrobeniusNorm(const LinearOperator& a, int64_t samples, uin
     const double norm = normOf(a.matvec(probes.rademacher(), stop));
     values.push_back(norm * norm);
   }
-  return summarise(values);
+  return summarize(values);
 }
 
 Record recordOf(const TraceEstimate& result) {

@@ -20,7 +20,7 @@ struct TraceEstimate {
 };
 
 /// Mean and standard error of the mean of at least one value, each by one product.
-TraceEstimate summarise(const std::vector<double>& values);
+TraceEstimate summarize(const std::vector<double>& values);
 
 /// `estimate`, `standardError` and `products`.
 Record recordOf(const TraceEstimate& result);

@@ -7,7 +7,7 @@
 namespace tc {
 
 /// An orthonormal basis that a symmetric A is projected on, grown by the Lanczos process with full
-/// re-orthogonalisation (twice, Giraud, Langou & Rozložník 2005).
+/// re-orthogonalization (twice, Giraud, Langou & Rozložník 2005).
 struct KrylovBasis {
   at::Tensor vectors;    ///< [m + 1, n]: rows are the basis, then the next direction
   at::Tensor projected;  ///< QᵀAQ, [m, m], float64 on the CPU
@@ -17,7 +17,7 @@ struct KrylovBasis {
 
   int64_t size() const { return projected.size(0); }
   /// Adds direction `j`: multiplies basis vector j by A, fills column j of the projection and puts
-  /// the normalised rest in row j + 1. Returns false on NaN or infinity.
+  /// the normalized rest in row j + 1. Returns false on NaN or infinity.
   bool extend(const LinearOperator& a, int64_t j, const StopToken& stop);
   /// Makes `vector` orthonormal to the first `count` basis vectors and stores it as row `count`.
   /// Returns false when nothing of it is left.

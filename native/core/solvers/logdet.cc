@@ -36,7 +36,7 @@ TraceEstimate notANumber(int64_t products) {
 constexpr int64_t kBlock = 256;
 
 /// Σ ln of the eigenvalues of a symmetric matrix, of which the lower triangle is used up: by
-/// Cholesky's factorisation, block by block.
+/// Cholesky's factorization, block by block.
 double logdetInPlace(const at::Tensor& matrix, const StopToken& stop) {
   const int64_t n = matrix.size(0);
   double sum = 0;
@@ -88,7 +88,7 @@ TraceEstimate byQuadrature(const LinearOperator& a, const LogdetOptions& options
     }
     values.push_back(static_cast<double>(a.rows()) * sum);
   }
-  TraceEstimate result = summarise(values);
+  TraceEstimate result = summarize(values);
   result.products = density.products;
   return result;
 }

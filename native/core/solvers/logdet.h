@@ -5,7 +5,7 @@
 namespace tc {
 
 struct LogdetOptions {
-  bool exact = false;   ///< by a factorisation of the matrix itself
+  bool exact = false;   ///< by a factorization of the matrix itself
   int64_t probes = 10;  ///< random start vectors
   int64_t steps = 80;   ///< Lanczos steps for each, at most n
   uint64_t seed = 0;

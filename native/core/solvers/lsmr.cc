@@ -30,14 +30,14 @@ struct Rotation {
   }
 };
 
-/// A U = …: the bidiagonalisation of A begun with u ∝ r. α, β and the vectors u, v of a step.
+/// A U = …: the bidiagonalization of A begun with u ∝ r. α, β and the vectors u, v of a step.
 class Bidiagonalisation {
  public:
   Bidiagonalisation(const LinearOperator& a, const at::Tensor& r, const StopToken& stop)
       : a_(a), stop_(stop), u_(r.clone()), v_(at::zeros({a.cols()}, a.options())) {
-    beta = normalise(u_);
+    beta = normalize(u_);
     if (beta > 0) v_ = a_.rmatvec(u_, stop_);
-    alpha = normalise(v_);
+    alpha = normalize(v_);
   }
 
   double alpha = 0;
@@ -46,14 +46,14 @@ class Bidiagonalisation {
 
   void step() {
     u_ = a_.matvec(v_, stop_).sub_(u_, alpha);
-    beta = normalise(u_);
+    beta = normalize(u_);
     if (!(beta > 0)) return;
     v_ = a_.rmatvec(u_, stop_).sub_(v_, beta);
-    alpha = normalise(v_);
+    alpha = normalize(v_);
   }
 
  private:
-  static double normalise(at::Tensor& x) {
+  static double normalize(at::Tensor& x) {
     const double norm = normOf(x);
     if (norm > 0) x.div_(norm);
     return norm;

@@ -36,7 +36,7 @@ struct LsmrResult {
   std::string message;  ///< for people; empty when converged
 };
 
-/// min ‖b − A x‖² + λ² ‖x‖² for any A, by Golub & Kahan's bidiagonalisation (Fong & Saunders 2011,
+/// min ‖b − A x‖² + λ² ‖x‖² for any A, by Golub & Kahan's bidiagonalization (Fong & Saunders 2011,
 /// "LSMR: an iterative algorithm for sparse least-squares problems"); of several solutions, from a
 /// start of zero, the one of least norm. Throws Error ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH,
 /// ERR_INVALID_ARGUMENT, and ABORTED through the operator.

@@ -108,7 +108,7 @@ TraceEstimate xtrace(const LinearOperator& a, int64_t samples, uint64_t seed,
     const double scale = (n - static_cast<double>(length) + 1) / square;
     values.push_back(inside - s.dot(at::matmul(h, s)).item<double>() + scale * form);
   }
-  TraceEstimate result = summarise(values);
+  TraceEstimate result = summarize(values);
   result.products = products;
   return result;
 }

@@ -7,7 +7,7 @@ export const CLIENT_GONE = new Refusal(499, 'ERR_CLIENT_GONE', 'the client went 
 declare module 'fastify' {
   interface FastifyReply {
     /** Aborted when the client goes away, or its time is over: products and solvers that know it stop. */
-    cancelled: AbortSignal;
+    canceled: AbortSignal;
   }
 }
 
@@ -17,7 +17,7 @@ declare module 'fastify' {
  * @param timeout milliseconds of a request
  */
 export function addCancellation(app: FastifyInstance, timeout: number) {
-  app.decorateReply('cancelled');
+  app.decorateReply('canceled');
   app.addHook('onRequest', async (_, reply: FastifyReply) => {
     const controller = new AbortController();
     const timer = setTimeout(() => {
@@ -27,6 +27,6 @@ export function addCancellation(app: FastifyInstance, timeout: number) {
       clearTimeout(timer);
       controller.abort(CLIENT_GONE);
     });
-    reply.cancelled = controller.signal;
+    reply.canceled = controller.signal;
   });
 }

@@ -330,7 +330,7 @@ def _(rows):
 
 
 class Rbf(nn.Module):
-    """Kernel regression with learned centres, length scales and an inducing-point solve."""
+    """Kernel regression with learned centers, length scales and an inducing-point solve."""
 
     def __init__(self, solve):
         super().__init__()

@@ -45,12 +45,12 @@ void countAll() {
   const at::Tensor v = at::ones_like(fused.params);
   count("fused, one shot", 4, [&] { linearizeFusedOnce(fused)->matvec(v, StopToken()); });
   const auto linear = linearizeFused(fused, 100, StopToken());
-  count("fused, linearised", 4, [&] { linear->matvec(v, StopToken()); });
+  count("fused, linearized", 4, [&] { linear->matvec(v, StopToken()); });
 
   const Point small = network(16, 64);
   const at::Tensor w = at::ones_like(small.params);
   const auto kept = linearizeAutograd(small, StopToken());
-  count("autograd, linearised", 20, [&] { kept->matvec(w, StopToken()); });
+  count("autograd, linearized", 20, [&] { kept->matvec(w, StopToken()); });
   count("dense", 4,
         [&] { matvecDense(small, w, DenseStrategy::kGram, Engine::kAuto, 0, StopToken()); });
 }

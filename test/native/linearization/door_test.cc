@@ -78,7 +78,7 @@ TEST_CASE("every engine writes the rows of J, once or kept") {
   }
 }
 
-TEST_CASE("what is linearised for one product takes every kind of them") {
+TEST_CASE("what is linearized for one product takes every kind of them") {
   for (const Model& model : models()) {
     CAPTURE(model.name);
     const at::Tensor v = randomLike(model.point.params, 1);

@@ -24,7 +24,7 @@ ChunkOptions autogradIn(int64_t chunkSize, int64_t memoryBudget = 0) {
 
 }  // namespace
 
-TEST_CASE("a linearisation applies J and its transpose") {
+TEST_CASE("a linearization applies J and its transpose") {
   for (const Model& model : models()) {
     CAPTURE(model.name);
     const at::Tensor jacobian = jacobianByRows(model.point);
@@ -110,7 +110,7 @@ TEST_CASE("rows at once follow from the budget") {
   CHECK(rowsFor(autogradIn(300, 1)) == 300);
 }
 
-TEST_CASE("a linearisation frees its memory") {
+TEST_CASE("a linearization frees its memory") {
   for (const Model& model : models()) {
     CAPTURE(model.name);
     std::vector<at::Tensor> existing = model.point.inputs;
@@ -170,7 +170,7 @@ TEST_CASE("complex numbers may occur on the way") {
   CHECK(difference(linearization->matvec(v, kNever), jacobian.t().mv(jacobian.mv(v))) < 1e-13);
 }
 
-TEST_CASE("float32 is linearised in float32") {
+TEST_CASE("float32 is linearized in float32") {
   Model model = models().front();
   model.point.params = model.point.params.to(at::kFloat);
   model.point.inputs[0] = model.point.inputs[0].to(at::kFloat);
@@ -220,7 +220,7 @@ TEST_CASE("kernels that can be differentiated are asked for while they are neede
 }
 
 TEST_CASE("an operator without derivatives is named") {
-  const auto linearise = [](const std::string& name,
+  const auto linearize = [](const std::string& name,
                             const std::function<ProgramSpec::Ref(Builder&)>& call) {
     Builder b;
     const Point point{b.build(call(b)),
@@ -236,7 +236,7 @@ TEST_CASE("an operator without derivatives is named") {
       CHECK(std::string(error.what()).find(name) != std::string::npos);
     }
   };
-  linearise("igamma", [](Builder& b) {
+  linearize("igamma", [](Builder& b) {
     const auto y = b.call("aten::exp", {b.linear(b.input(), 3, 4)});
     return b.call("aten::special_gammainc", {y, y});
   });

@@ -54,7 +54,7 @@ const std::vector<std::pair<const char*, Mix>> kDependent = {
      [](Builder& b, auto h) {
        return b.call("aten::sub.Tensor", {h, b.call("aten::amax", {h, kBatchAxis, true})});
      }},
-    {"neighbour",
+    {"neighbor",
      [](Builder& b, auto h) {
        const auto moved = b.call("aten::roll", {h, std::vector<double>{1}, std::vector<double>{0}});
        return b.call("aten::add.Tensor", {h, moved});

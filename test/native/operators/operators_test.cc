@@ -64,16 +64,16 @@ std::vector<std::pair<std::string, OperatorPtr>> operators(const Model& model, i
   return {
       {"gramian", gramian(lin, {})},
       {"weighted gramian", gramian(lin, w(false))},
-      {"centred gramian", gramian(lin, weightsOf({}, true, model))},
-      {"weighted, centred gramian", gramian(lin, w(true))},
+      {"centered gramian", gramian(lin, weightsOf({}, true, model))},
+      {"weighted, centered gramian", gramian(lin, w(true))},
       {"jacobian", jacobian(lin)},
-      {"weighted, centred jacobian", jacobian(lin, w(true))},
+      {"weighted, centered jacobian", jacobian(lin, w(true))},
       {"ntk", ntk(lin)},
-      {"weighted, centred ntk", ntk(lin, w(true))},
+      {"weighted, centered ntk", ntk(lin, w(true))},
       {"gauss-newton", gaussNewton(lin, objective, {})},
       {"weighted gauss-newton", gaussNewton(lin, objective, w(false))},
       {"empirical fisher", empiricalFisher(lin, objective, {})},
-      {"weighted, centred empirical fisher", empiricalFisher(lin, objective, w(true))},
+      {"weighted, centered empirical fisher", empiricalFisher(lin, objective, w(true))},
       {"empirical fisher of rows", empiricalFisher(lin, objective, w(true), Per::kRow)},
       {"monte-carlo fisher", monteCarloFisher(lin, objective, 3, 5)},
       {"weighted sums of J", weightedSums(lin, rowWeighting(lin->output(), w(true)))},
@@ -146,7 +146,7 @@ TEST_CASE("ragged chunks change nothing") {
   }
 }
 
-TEST_CASE("Gramian and kernel are those of the Jacobian, weighted and centred") {
+TEST_CASE("Gramian and kernel are those of the Jacobian, weighted and centered") {
   for (const Model& model : models()) {
     CAPTURE(model.name);
     const auto lin = linearized(model, 2);
@@ -288,10 +288,10 @@ TEST_CASE("the empirical Fisher matrix is the sum of g gᵀ, a datum or a row at
         const auto lin = linearized(model, 3);
         CHECK(difference(empiricalFisher(lin, objective, {}, per)->toDense(kNever),
                          g.t().mm(g) * objective.scale) < 1e-11);
-        const at::Tensor centred = (g - (g * w).sum(0, true) / w.sum()) * w.sqrt();
+        const at::Tensor centered = (g - (g * w).sum(0, true) / w.sum()) * w.sqrt();
         const RowWeights weighting = weightsOf(perRow, true, model);
         CHECK(difference(empiricalFisher(lin, objective, weighting, per)->toDense(kNever),
-                         centred.t().mm(centred) * objective.scale) < 1e-10);
+                         centered.t().mm(centered) * objective.scale) < 1e-10);
         CHECK(dataWeight(y, objective, weighting, per) ==
               doctest::Approx(w.sum().item<double>()).epsilon(1e-12));
       }
@@ -343,7 +343,7 @@ TEST_CASE("draws are those of their rows, samples and places") {
     CHECK(std::abs(z.mean().item<double>()) < 5 * std::sqrt(1 / 1e5));
     CHECK(std::abs(z.var().item<double>() - 1) < 5 * std::sqrt(2 / 1e5));
     CHECK(std::abs(z.pow(4).mean().item<double>() - 3) < 5 * std::sqrt(96 / 1e5));
-    // Neighbours along either axis are not correlated.
+    // Neighbors along either axis are not correlated.
     CHECK(std::abs((z.slice(0, 1) * z.slice(0, 0, -1)).mean().item<double>()) < 5 / std::sqrt(1e5));
     CHECK(std::abs((z.slice(1, 1) * z.slice(1, 0, -1)).mean().item<double>()) < 5 / std::sqrt(1e5));
   }

@@ -1,4 +1,4 @@
-// Layers that are more than one of the other kinds: normalisations, softmax, recurrence.
+// Layers that are more than one of the other kinds: normalizations, softmax, recurrence.
 #include "core/runtime/random.h"
 #include "operations.h"
 
@@ -31,7 +31,7 @@ Affine contiguousAffine(Sketch& s, const Sketch::Shape& shape) {
   return result;
 }
 
-/// Far enough from constant rows, where normalising has no derivative.
+/// Far enough from constant rows, where normalizing has no derivative.
 constexpr double kEpsilon = 0.1;
 
 Operation softmax(const std::string& target, const std::vector<Argument>& more) {
@@ -44,7 +44,7 @@ Operation softmax(const std::string& target, const std::vector<Argument>& more) 
 }
 
 /// The last one or two axes of `x`.
-Sketch::Shape normalised(Sketch& s, const Value& x) {
+Sketch::Shape normalized(Sketch& s, const Value& x) {
   const Sketch::Shape shape = x.shape();
   return {shape.end() - (x.dim() > 1 && s.chance(0.3) ? 2 : 1), shape.end()};
 }
@@ -93,21 +93,21 @@ const std::vector<Operation>& layerOperations() {
       {"layer_norm",
        [](Sketch& s, Value x) -> Result {
          if (x.dim() < 1) return {};
-         const Sketch::Shape shape = normalised(s, x);
+         const Sketch::Shape shape = normalized(s, x);
          const auto [weight, bias] = affine(s, shape);
          return s.call("aten::layer_norm", {x.ref, list(shape), weight, bias, kEpsilon});
        }},
       {"native_layer_norm",
        [](Sketch& s, Value x) -> Result {
          if (x.dim() < 2) return {};
-         const Sketch::Shape shape = normalised(s, x);
+         const Sketch::Shape shape = normalized(s, x);
          const auto [weight, bias] = affine(s, shape);
          return s.first("aten::native_layer_norm", {x.ref, list(shape), weight, bias, kEpsilon}, 3);
        }},
       {"rms_norm",
        [](Sketch& s, Value x) -> Result {
          if (x.dim() < 1) return {};
-         const Sketch::Shape shape = normalised(s, x);
+         const Sketch::Shape shape = normalized(s, x);
          return s.call("aten::rms_norm", {x.ref, list(shape), affine(s, shape).weight, kEpsilon});
        }},
       {"group_norm",

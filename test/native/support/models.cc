@@ -55,7 +55,7 @@ Model convolution() {
               "cross_entropy", classes({6}, 3, 2));
 }
 
-Model normalised() {
+Model normalized() {
   Builder b;
   const Ref z = b.linear(b.input(), 3, 4);
   const Ref normed = b.call("aten::layer_norm", {z, List{4}, b.parameter({4}), b.parameter({4})});
@@ -176,7 +176,7 @@ std::shared_ptr<const Program> Builder::build(Ref output) const {
 }
 
 std::vector<Model> models() {
-  return {mlp(),       scalarOutput(), convolution(), normalised(),
+  return {mlp(),       scalarOutput(), convolution(), normalized(),
           embedding(), attention(),    gated(),       recurrent()};
 }
 

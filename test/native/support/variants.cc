@@ -198,7 +198,7 @@ Argument VariantSource::draw(const std::string& name, const c10::TypePtr& type) 
     case c10::TypeKind::SymIntType:
       return number(name);
     case c10::TypeKind::FloatType:
-      // With little of it, two numbers are normalised to nearly ±1: derivatives of rounding alone.
+      // With little of it, two numbers are normalized to nearly ±1: derivatives of rounding alone.
       if (holds(name, {"eps"})) return Float{pick<double>({0.1, 0.5})};
       if (holds(name, {"dropout", "p"}) && chance(0.9)) return Float{0};
       return Float{pick<double>({0.5, 0.1, 2, 0.7})};

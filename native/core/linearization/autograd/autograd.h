@@ -6,7 +6,7 @@
 
 namespace tc {
 
-/// Linearises with libtorch's autograd: any program, device and precision.
+/// Linearizes with libtorch's autograd: any program, device and precision.
 ///
 /// Jᵀu is the backward pass of a graph that is kept, J v a program of the operators' derivatives
 /// (tangent_program.h). For an operator without forward mode J v is instead the backward pass of
@@ -17,7 +17,7 @@ namespace tc {
 /// Keeps references to the point's tensors, whose contents must stay as they are.
 std::unique_ptr<Linearization> linearizeAutograd(const Point& point, const StopToken& stop);
 
-/// The same for one product: a forward pass in which each operator is linearised, applied to the
+/// The same for one product: a forward pass in which each operator is linearized, applied to the
 /// tangents and forgotten, then a backward pass; in chunks of `chunkSize` rows, 0 for as many as
 /// `rowsAtOnce` says.
 std::unique_ptr<Linearization> linearizeAutogradOnce(const Point& point, int64_t chunkSize);

@@ -16,7 +16,7 @@
 namespace tc {
 namespace {
 
-/// Adds Jᵀ(Jv) of some rows to `sum`: one forward pass in which each operator is linearised,
+/// Adds Jᵀ(Jv) of some rows to `sum`: one forward pass in which each operator is linearized,
 /// applied to the tangents and forgotten, and one backward pass. Throws c10::NotImplementedError,
 /// before it adds anything, for an operator without forward mode.
 void accumulate(const Point& point, std::vector<at::Tensor> tangents,

@@ -29,7 +29,7 @@ using fused::Chain;
 using fused::Plan;
 using fused::Tiles;
 
-/// What the layers below the cut of a linearisation may keep.
+/// What the layers below the cut of a linearization may keep.
 constexpr int64_t kDirectBytes = int64_t{256} << 20;
 
 using Recognized = std::shared_ptr<const fused::Recognition>;

@@ -19,7 +19,7 @@ std::string fusedObstacle(const Point& point);
 /// precision it is to run: its rows are independent of one another.
 bool isChain(const Point& point);
 
-/// The fused engine's linearisation, tile by tile on the CPU (fused/tile.h). Throws Error
+/// The fused engine's linearization, tile by tile on the CPU (fused/tile.h). Throws Error
 /// ERR_UNSUPPORTED_OP where it cannot run the point.
 std::unique_ptr<Linearization> linearizeFused(const Point& point, int64_t products,
                                               const StopToken& stop);

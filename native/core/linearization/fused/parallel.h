@@ -9,7 +9,7 @@ namespace tc::fused {
 /// thread alone inside such a region. `workers` is at most at::get_num_threads().
 void forkJoin(int64_t workers, const std::function<void(int64_t)>& body);
 
-/// The items of `count` that worker `index` of `workers` does: neighbours, the same ones each time.
+/// The items of `count` that worker `index` of `workers` does: neighbors, the same ones each time.
 struct WorkRange {
   int64_t begin;
   int64_t end;

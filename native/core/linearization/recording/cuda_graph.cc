@@ -153,7 +153,7 @@ class CudaRecorder : public Recorder {
     at::Tensor result;
     try {
       // libtorch runs each backward node on the stream on which its forward ran, so that all of a
-      // linearisation, made like this, stays on the side stream.
+      // linearization, made like this, stays on the side stream.
       const c10::cuda::CUDAStreamGuard guard(side_->stream);
       result = body();
     } catch (...) {

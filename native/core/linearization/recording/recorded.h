@@ -34,7 +34,7 @@ using MakeLinearization = std::function<std::unique_ptr<Linearization>()>;
 /// strategy or fail for good, and by the second every library has allocated what it keeps.
 inline constexpr int64_t kProductsBeforeRecording = 2;
 
-/// The linearisation that `make` makes, with each kind of product recorded after
+/// The linearization that `make` makes, with each kind of product recorded after
 /// kProductsBeforeRecording of it. One that cannot be recorded goes on through its operators.
 std::unique_ptr<Linearization> recorded(std::unique_ptr<Recorder> recorder,
                                         const MakeLinearization& make);

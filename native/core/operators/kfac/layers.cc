@@ -149,7 +149,7 @@ class Finder {
   void visit(size_t index, int64_t result) {
     const Program::Node& node = program_.nodes()[index];
     if (follow(node, result)) return;
-    std::optional<Found> layer = recognise(index);
+    std::optional<Found> layer = recognize(index);
     for (size_t i = 0; i < node.slots.size(); ++i) {
       forEachValue(node.slots[i], [&](int64_t value) {
         const View* view = viewOf(value);
@@ -205,7 +205,7 @@ class Finder {
     return swaps;
   }
 
-  std::optional<Found> recognise(size_t index) const {
+  std::optional<Found> recognize(size_t index) const {
     const std::string_view name = nameOf(program_.nodes()[index]);
     if (name == "linear") return linear(index, "input", "weight", "bias", true);
     if (name == "matmul") return linear(index, "self", "other", nullptr, false);

@@ -32,7 +32,7 @@ export function addOperators(app: FastifyInstance, registry: Registry) {
   const product = { schema: { params: operatorParams, body: operatorBody } };
   app.post<Product>(`${path}/matvec`, product, async (request, reply) => {
     const { body } = request;
-    const signal = reply.cancelled;
+    const signal = reply.canceled;
     const found = served(registry, request);
     using operator = await OPERATORS[request.params.operator](lossProblem(found, body), {
       signal,
@@ -44,7 +44,7 @@ export function addOperators(app: FastifyInstance, registry: Registry) {
   const system = { schema: { params: operatorParams, body: solveBody } };
   app.post<System>(`${path}/solve`, system, async (request, reply) => {
     const { body } = request;
-    const signal = reply.cancelled;
+    const signal = reply.canceled;
     const { b, damping, tolerance = 1e-4, maxIterations = 100 } = body;
     const found = served(registry, request);
     using operator = await OPERATORS[request.params.operator](lossProblem(found, body), { signal });

@@ -19,12 +19,12 @@ export function addProducts(app: FastifyInstance, registry: Registry) {
     const { x, v, dense = false } = request.body;
     const problem = { model, params, x: fromJson(x, params) };
     const product = dense ? matvecDense : matvecOnTheFly;
-    return { result: toJson(await product(problem, vector(v, params), { signal: reply.cancelled })) };
+    return { result: toJson(await product(problem, vector(v, params), { signal: reply.canceled })) };
   });
 
   app.post<Tangent>('/models/:name/jvp', { schema: { body: tangentBody } }, async (request, reply) => {
     const { model, params } = served(registry, request);
-    const signal = reply.cancelled;
+    const signal = reply.canceled;
     const { x, v } = request.body;
     using linearization = await linearize({ model, params, x: fromJson(x, params) }, { signal, products: 1 });
     const { data, shape } = await linearization.jvp(vector(v, params), { signal });
@@ -33,7 +33,7 @@ export function addProducts(app: FastifyInstance, registry: Registry) {
 
   app.post<Cotangent>('/models/:name/vjp', { schema: { body: cotangentBody } }, async (request, reply) => {
     const { model, params } = served(registry, request);
-    const signal = reply.cancelled;
+    const signal = reply.canceled;
     const { x, u } = request.body;
     using linearization = await linearize({ model, params, x: fromJson(x, params) }, { signal, products: 1 });
     return { result: toJson(await linearization.vjp(fromJson(u, params), { signal })) };

@@ -25,7 +25,7 @@ using fused::Isa;
 using Ref = ProgramSpec::Ref;
 using test::Threads;
 
-/// PyTorch initialises weights and biases within ± 1 / √fan-in.
+/// PyTorch initializes weights and biases within ± 1 / √fan-in.
 constexpr double kDefaultGain = 1;
 constexpr double kSingleTolerance = 1e-6;
 constexpr double kDoubleTolerance = 1e-13;
@@ -63,9 +63,9 @@ double cancellation(const Point& exact, const at::Tensor& w, const at::Tensor& s
 /// where rounding the inputs alone makes more than that, not above the error of autograd in the
 /// same precision.
 void checkClose(const Point& point, const at::Tensor& result, const at::Tensor& exact,
-                const at::Tensor& autograd, double cancelled = 1) {
+                const at::Tensor& autograd, double canceled = 1) {
   CHECK(relativeError(result, exact) <=
-        std::max(cancelled * tolerance(point), 4 * relativeError(autograd, exact)));
+        std::max(canceled * tolerance(point), 4 * relativeError(autograd, exact)));
 }
 
 /// Runs `body` with every instruction set of this processor.
@@ -328,7 +328,7 @@ TEST_CASE("NaN reaches what depends on it, and nothing else") {
   });
 }
 
-TEST_CASE("a linearisation does not refer to the caller's memory") {
+TEST_CASE("a linearization does not refer to the caller's memory") {
   std::mt19937 random(8);
   const Point point = randomPoint(network(tanhCall(), 4, 9, 2), 33, 4, at::kFloat, random);
   const auto linear = linearizeFused(point, 1, StopToken());

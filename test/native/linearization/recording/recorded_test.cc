@@ -77,7 +77,7 @@ void checkProducts(Linearization& linearization, const Point& point, int times) 
 
 }  // namespace
 
-TEST_CASE("recorded products are those of the linearisation") {
+TEST_CASE("recorded products are those of the linearization") {
   for (const Model& model : models()) {
     CAPTURE(model.name);
     Counts counts;

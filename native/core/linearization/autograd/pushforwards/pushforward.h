@@ -16,7 +16,7 @@
 namespace tc {
 
 /// One call of an operator in a forward pass, without autograd's graph: the point at which the
-/// operator is linearised.
+/// operator is linearized.
 struct Call {
   /// A tensor among the arguments that the parameters reach; the others are constants.
   struct Active {
@@ -46,7 +46,7 @@ using Tangents = std::vector<at::Tensor>;
 /// factors f'(x) of element-wise operators.
 using Pushforward = std::function<Tangents(const Tangents&)>;
 
-/// How operators are linearised: an empty function where the rule does not apply to this call.
+/// How operators are linearized: an empty function where the rule does not apply to this call.
 using Rule = std::function<Pushforward(const Call&)>;
 
 /// The rules by the operator's name: `aten::linear`, for every overload, or with one,

@@ -193,7 +193,7 @@ std::vector<Case> cases() {
       {"aten::atan2", {x(), positive({4, 1})}},
       {"aten::rsub.Scalar", {x(), 2.0, 3.0}},
       {"aten::addcdiv", {x(), numbers({6}), positive({4, 1}), 0.5}},
-      // normalisation
+      // normalization
       {"aten::layer_norm",
        {numbers({2, 3, 4}), Ints{3, 4}, numbers({3, 4}), numbers({3, 4}), 1e-5, false}},
       {"aten::layer_norm", {x(), Ints{6}, none(), none(), 1e-5, false}},
@@ -271,9 +271,9 @@ TEST_CASE("the derivative of every operator is that of dual numbers, whichever a
       }
       Tangents copies;
       for (const at::Tensor& tangent : tangents) copies.push_back(tangent.clone());
-      const Pushforward linearised = pushforward(call);
+      const Pushforward linearized = pushforward(call);
       for (int repeat = 0; repeat < 2; ++repeat) {  // nothing that is kept changes
-        const Tangents results = linearised(tangents);
+        const Tangents results = linearized(tangents);
         const Tangents expected = withDuals(call)(tangents);
         REQUIRE(results.size() == expected.size());
         for (size_t i = 0; i < results.size(); ++i) {

@@ -3,7 +3,7 @@ import { outOfRange } from '../../errors.ts';
 import { isList } from '../../foreign.ts';
 import { OptionNames } from '../../options.ts';
 import * as check from './arguments.ts';
-import { constant } from './initialisers.ts';
+import { constant } from './initializers.ts';
 import type { Layer, Scope } from './layer.ts';
 
 export interface LayerNormOptions {

@@ -1,4 +1,4 @@
-// Normalisations: y = w ⊙ x̂ + b with x̂ = (x − mean) / deviation.
+// Normalizations: y = w ⊙ x̂ + b with x̂ = (x − mean) / deviation.
 //
 // Over groups of the values of one sample, ∂x̂/∂x is the symmetric map
 // L(t) = (t − mean(t) − x̂ mean(x̂ ⊙ t)) / deviation of each group, so that libtorch's kernel for
@@ -22,7 +22,7 @@ struct Affine {
   size_t weight;  ///< the argument w; x is argument 0
   size_t bias;
   std::vector<int64_t> shape;  ///< that w and b are viewed in, to broadcast to x
-  at::Tensor normalised;       ///< x̂
+  at::Tensor normalized;       ///< x̂
 };
 
 Pushforward affine(const Call& call, Affine parts, std::function<at::Tensor(const at::Tensor&)> l) {
@@ -32,7 +32,7 @@ Pushforward affine(const Call& call, Affine parts, std::function<at::Tensor(cons
   if (!known) return {};
   std::vector<size_t> arguments;
   for (const Call::Active& each : call.active) arguments.push_back(each.argument);
-  if (call.find(parts.weight) == nullptr) parts.normalised.reset();
+  if (call.find(parts.weight) == nullptr) parts.normalized.reset();
   auto w = call.arguments[parts.weight].toOptional<at::Tensor>();
   if (w) w = w->view(parts.shape);
   return [parts, arguments, l = std::move(l), w,
@@ -45,7 +45,7 @@ Pushforward affine(const Call& call, Affine parts, std::function<at::Tensor(cons
         if (w) sum = sum.mul_(*w);
       } else if (arguments[i] == parts.weight) {
         const at::Tensor dw = tangent.view(parts.shape);
-        sum = sum.defined() ? sum.addcmul_(parts.normalised, dw) : parts.normalised * dw;
+        sum = sum.defined() ? sum.addcmul_(parts.normalized, dw) : parts.normalized * dw;
       } else {
         const at::Tensor db = tangent.view(parts.shape);
         sum = sum.defined() ? sum.add_(db) : db.expand(shape);
@@ -55,13 +55,13 @@ Pushforward affine(const Call& call, Affine parts, std::function<at::Tensor(cons
   };
 }
 
-/// Normalises rows of `length` values; x is cut in such rows.
+/// Normalizes rows of `length` values; x is cut in such rows.
 Pushforward overRows(const Call& call, int64_t length, double eps, Affine parts) {
   const at::Tensor x = call.arguments[0].toTensor();
   const at::Tensor rows = x.reshape({-1, length});
-  const auto [normalised, mean, deviation] =
+  const auto [normalized, mean, deviation] =
       at::native_layer_norm(rows, {length}, std::nullopt, std::nullopt, eps);
-  parts.normalised = normalised.view(x.sizes());
+  parts.normalized = normalized.view(x.sizes());
   return affine(call, std::move(parts),
                 [rows, mean = mean, inverse = deviation](const at::Tensor& tangent) {
                   return std::get<0>(at::native_layer_norm_backward(
