@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { CURVES, TABLE } from './peers/cases.mjs';
 import { peersPage } from './peers/page.mjs';
-import { measurePeak, productFlops } from './peers/peak.mjs';
+import { measurePeak } from './peers/peak.mjs';
 import { pythonWithPeers } from './peers/python.mjs';
 import { costs, race, ratios } from './peers/race.mjs';
 
@@ -67,7 +67,7 @@ function chooseCases() {
   return all.filter(({ name }) => values.case.includes(name));
 }
 
-function report({ name, widths, batch, parameters, dtype, threads, versions, results, ratios, costs }) {
+function report({ name, batch, flops, parameters, dtype, threads, versions, results, ratios, costs }) {
   const described = Object.entries(versions).map(([peer, version]) => `${peer} ${version}`);
   console.log(
     `\n${name}: P = ${parameters}, batch ${batch}, ${dtype}, ${threads} thread${threads === 1 ? '' : 's'}; ${described.join(', ')}`,
@@ -83,7 +83,7 @@ function report({ name, widths, batch, parameters, dtype, threads, versions, res
       minMs.toPrecision(3),
       medianMs.toPrecision(3),
       ratios.find((each) => each.title === title)?.ratio.toFixed(3) ?? '',
-      way === 'linearized' && widths !== undefined ? ofPeak(widths, batch, minMs, dtype, threads) : '',
+      way === 'linearized' ? ofPeak(flops, minMs, dtype, threads) : '',
       (peakBytes / 1e6).toFixed(0),
       difference.toExponential(0),
     ]);
@@ -95,11 +95,9 @@ function report({ name, widths, batch, parameters, dtype, threads, versions, res
 }
 
 /** What a product by the plain chain rule would need, as a share of the peak; other ways of computing may pass 100 %. */
-function ofPeak(widths, batch, ms, dtype, threads) {
+function ofPeak(flops, ms, dtype, threads) {
   const most = peak?.find((each) => each.threads === threads)?.[dtype];
-  return most === undefined
-    ? ''
-    : `${((100 * productFlops(widths, batch)) / (ms * 1e6) / most).toFixed(0)} %`;
+  return most === undefined ? '' : `${((100 * flops) / (ms * 1e6) / most).toFixed(0)} %`;
 }
 
 async function save(file, content) {

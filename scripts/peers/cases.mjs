@@ -4,7 +4,7 @@
  * @typedef {object} Case
  * @property {string} name
  * @property {number[]} [widths] of a tanh MLP, inputs first
- * @property {'cnn' | 'transformer'} [file] a model that PyTorch exports to a .pt2
+ * @property {'cnn' | 'transformer' | 'wide-transformer' | 'gpt'} [file] a model that PyTorch exports to a .pt2
  * @property {number} batch
  * @property {('float32' | 'float64')[]} dtypes
  * @property {boolean} [dense] whether the dense product is compared too
@@ -22,6 +22,8 @@ export const TABLE = [
   { name: '784-2048²-10', widths: [784, 2048, 2048, 10], batch: 512, dtypes: [...SINGLE] },
   { name: 'cnn', file: 'cnn', batch: 128, dtypes: [...SINGLE] },
   { name: 'transformer', file: 'transformer', batch: 32, dtypes: [...SINGLE] },
+  { name: 'wide-transformer', file: 'wide-transformer', batch: 8, dtypes: [...SINGLE] },
+  { name: 'gpt', file: 'gpt', batch: 8, dtypes: [...SINGLE] },
 ];
 
 /** @type {Case[]} */

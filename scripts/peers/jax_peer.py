@@ -1,41 +1,54 @@
-"""JAX's ways to compute JᵀJ v of a tanh MLP.
+"""JAX's ways to compute JᵀJ v.
 
     oneShot       jvp, then vjp of its tangent, in one jitted function
     linearized    jax.linearize and jax.vjp kept; their application, jitted, is one product
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 
-from peer import Lazy, read, serve
+from jax_models import MODELS
+from peer import Lazy, read, read_inputs, serve
+
+
+def mlp_tensors(widths):
+    for layer, (fan_in, fan_out) in enumerate(zip(widths, widths[1:])):
+        yield {"name": f"{layer}.weight", "shape": [fan_out, fan_in]}
+        yield {"name": f"{layer}.bias", "shape": [fan_out]}
+
+
+def mlp(p, x):
+    layers = len(p) // 2
+    for layer in range(layers):
+        x = x @ p[f"{layer}.weight"].T + p[f"{layer}.bias"]
+        if layer + 1 < layers:
+            x = jnp.tanh(x)
+    return x
 
 
 def make_experiment(request):
     jax.config.update("jax_enable_x64", True)
     case = request["case"]
-    shapes = list(zip(case["widths"], case["widths"][1:]))
-    x = jnp.asarray(read(request, "x").reshape(case["xShape"]))
+    x = jnp.asarray(read_inputs(request))
+    tensors = case.get("tensors") or list(mlp_tensors(case["widths"]))
 
     def split(flat):
-        blocks, begin = [], 0
-        for fan_in, fan_out in shapes:
-            end = begin + fan_in * fan_out
-            blocks.append((jnp.asarray(flat[begin:end].reshape(fan_out, fan_in)), jnp.asarray(flat[end : end + fan_out])))
-            begin = end + fan_out
+        blocks, begin = {}, 0
+        for tensor in tensors:
+            end = begin + math.prod(tensor["shape"])
+            blocks[tensor["name"]] = jnp.asarray(flat[begin:end].reshape(tensor["shape"]))
+            begin = end
         return blocks
 
     params, v = split(read(request, "params")), split(read(request, "v"))
 
     def forward(params):
-        y = x
-        for layer, (weight, bias) in enumerate(params):
-            y = y @ weight.T + bias
-            if layer + 1 < len(params):
-                y = jnp.tanh(y)
-        return y
+        return MODELS[case["file"]](params, x) if "file" in case else mlp(params, x)
 
     def flatten(blocks):
-        return jnp.concatenate([part.reshape(-1) for block in blocks for part in block])
+        return jnp.concatenate([blocks[tensor["name"]].reshape(-1) for tensor in tensors])
 
     @jax.jit
     def product(params, v):

@@ -9,6 +9,7 @@ import {
   matvecDenseSync,
   matvecOnTheFlySync,
   nn,
+  profile,
 } from 'torch-curvature';
 
 let ways = {};
@@ -28,6 +29,10 @@ async function answer(request) {
     ways[request.memoryOf]();
     return { bytes: peakResidentBytes() - before };
   }
+  if ('flopsOf' in request) {
+    const { profile: recorded } = await profile(ways[request.flopsOf], { withFlops: true });
+    return { flops: recorded.keyAverages().reduce((sum, { flops }) => sum + flops, 0) };
+  }
   const run = ways[request.run];
   const ms = [];
   let result;
@@ -42,12 +47,13 @@ async function answer(request) {
 
 async function makeExperiment({ case: each, folder, dtype, threads }) {
   const Kind = dtype === 'float64' ? Float64Array : Float32Array;
-  const read = (name) => {
+  const read = (name, Numbers = Kind) => {
     const bytes = readFileSync(`${folder}/${name}.bin`);
-    return new Kind(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+    return new Numbers(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
   };
   const model = each.file === undefined ? mlp(each.widths) : await Model.load(`${folder}/model.pt2`);
-  const problem = { model, params: read('params'), x: { data: read('x'), shape: each.xShape } };
+  const x = { data: read('x', each.vocabulary == null ? Kind : BigInt64Array), shape: each.xShape };
+  const problem = { model, params: read('params'), x };
   const v = read('v');
   const options = { threads };
   const { shape } = model.forwardSync(problem.params, problem.x);

@@ -29,15 +29,3 @@ export async function measurePeak(threads) {
     await rm(folder, { recursive: true, force: true });
   }
 }
-
-/**
- * Floating-point operations of one product of an MLP that was linearized: per hidden layer, J v needs two products of
- * matrices and Jᵀu two more; the first layer needs no derivative of its inputs.
- *
- * @param {number[]} widths
- * @param {number} batch
- */
-export function productFlops(widths, batch) {
-  const layers = widths.slice(1).map((width, index) => width * widths[index]);
-  return layers.reduce((sum, size, index) => sum + (index === 0 ? 2 : 4) * 2 * size * batch, 0);
-}

@@ -17,6 +17,13 @@ def read(request, name):
     return np.fromfile(f"{request['folder']}/{name}.bin", dtype=request["dtype"])
 
 
+def read_inputs(request):
+    """The batch: vectors of the experiment's precision, or tokens."""
+    case = request["case"]
+    kind = request["dtype"] if case.get("vocabulary") is None else "int64"
+    return np.fromfile(f"{request['folder']}/x.bin", dtype=kind).reshape(case["xShape"])
+
+
 def peak_resident_bytes():
     """Linux keeps the peak of this program in VmHWM; getrusage would include the parent's before exec."""
     with open("/proc/self/status") as status:

@@ -76,18 +76,18 @@ export async function race(each, { dtype, threads, rounds, python }) {
         result.samples.push(...ms);
       }
     }
-    return { ...setup, dtype, threads, versions, results: results.map(summarize) };
+    const { flops } = await workers.ours.ask({ flopsOf: 'linearized' });
+    return { ...setup, dtype, threads, versions, flops, results: results.map(summarize) };
   } finally {
     for (const worker of Object.values(workers)) worker.end();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-function takesPart({ peer, way, dense }, each) {
+function takesPart({ way, dense }, each) {
   if (dense) return each.dense === true;
-  // The thread's way is what the seed's case is about; JAX does not read a .pt2.
-  if (way === 'seed') return each.dense === true;
-  return !(peer === 'jax' && each.file !== undefined);
+  // The thread's way is what the seed's case is about.
+  return way !== 'seed' || each.dense === true;
 }
 
 /** Writes the parameters, the batch and the vector that all peers read. */
@@ -109,9 +109,16 @@ async function prepare(each, dtype, folder, python) {
     const model = await Model.load(join(folder, 'model.pt2'));
     await write('params', { data: model.init({ dtype }) });
   }
-  await write('x', generator.randn(setup.xShape, { dtype }));
+  await write('x', inputs(setup, generator, dtype));
   await write('v', generator.randn([setup.parameters], { dtype }));
   return setup;
+}
+
+/** Vectors, or tokens where the model has a vocabulary. */
+function inputs({ xShape, vocabulary }, generator, dtype) {
+  if (vocabulary == null) return generator.randn(xShape, { dtype });
+  const { data } = generator.randn(xShape, { dtype: 'float64' });
+  return { data: BigInt64Array.from(data, (each) => BigInt(Math.floor(Math.abs(each) * 1e6) % vocabulary)) };
 }
 
 async function product(worker, way, folder) {

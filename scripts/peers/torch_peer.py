@@ -12,7 +12,7 @@ from torch import nn
 from torch.func import functional_call, jacrev, jvp, linearize, vjp, vmap
 
 from exported import MODELS
-from peer import Lazy, read, serve
+from peer import Lazy, read, read_inputs, serve
 
 
 def make_model(case, dtype):
@@ -30,9 +30,10 @@ def flatten(tree):
 
 def make_experiment(request):
     torch.set_num_threads(request["threads"])
+    torch.backends.cuda.enable_flash_sdp(False)  # on the CPU, too; it has no forward mode
     case, dtype = request["case"], getattr(torch, request["dtype"])
     model = make_model(case, dtype).eval()
-    x = torch.from_numpy(read(request, "x")).reshape(case["xShape"])
+    x = torch.from_numpy(read_inputs(request))
 
     def split(flat):
         blocks, begin = {}, 0

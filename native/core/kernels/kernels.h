@@ -15,8 +15,9 @@ enum class Isa { kBaseline, kAvx2, kAvx512 };
 ///
 ///     C[i][j] = start[i][j] + Σ_k A[i][k] B[k][j] (+ Σ_k A2[i][k] B2[k][j]),   i < m, j < n
 ///
-/// `start` is C itself (`accumulate`), else bias[i], else 0. A is read element by element, so it
-/// may be any strided matrix; A2 and B2 have the strides of A and B. n is a multiple of `lanes`.
+/// `start` is C itself (`accumulate`), else bias[i], else columnBias[j], else 0. A is read element
+/// by element, so it may be any strided matrix; A2 and B2 have the strides of A and B. n is a
+/// multiple of `lanes`.
 template <typename T>
 struct Product {
   int64_t m = 0;
@@ -32,6 +33,7 @@ struct Product {
   T* c = nullptr;
   int64_t cRow = 0;
   const T* bias = nullptr;
+  const T* columnBias = nullptr;
   bool accumulate = false;
   /// Elements, laid out as C, that multiply the result.
   const T* scale = nullptr;
@@ -41,6 +43,16 @@ struct Product {
 /// that are taken at a time they are 144 KiB, which the second-level cache holds beside the panel
 /// of B. Cut between rows at multiples of it, a product is the same bit for bit.
 constexpr int64_t kRowsAtOnce = 72;
+
+/// Rows that were normalized, x̂ = (x − mean) / deviation, and their weights: y = w ⊙ x̂ + b.
+template <typename T>
+struct NormalizedRows {
+  int64_t rows;
+  int64_t n;            ///< a multiple of `lanes`
+  const T* normalized;  ///< x̂, [rows][n]
+  const T* inverse;     ///< 1 / deviation, [rows]
+  const T* weight;      ///< w, [n]; null is 1
+};
 
 /// The inner loops of the fused engine for one instruction set. Matrices are [rows][n] with `row`
 /// elements from one row to the next, samples along the columns unless said otherwise; n is a
@@ -76,6 +88,14 @@ struct Kernels {
   /// c[i][t] = Σ_o u[o][t] d[o][i][t] and, unless g is null, g[i] += Σ_t c[i][t]
   void (*weighted)(int64_t outputs, int64_t rows, int64_t n, int64_t row, const T* u, const T* d,
                    int64_t dOutput, T* c, T* g);
+  /// out = w ⊙ L(t) + x̂ ⊙ dw + db for L(t) = (t − mean(t) − x̂ mean(x̂ ⊙ t)) / deviation, row by row;
+  /// t, dw or db may be null, which is 0
+  void (*pushNormalized)(const NormalizedRows<T>&, const T* t, const T* dw, const T* db, T* out);
+  /// Its transpose: dx = L(w ⊙ u), dw += Σ_rows x̂ ⊙ u, db += Σ_rows u; each may be null
+  void (*pullNormalized)(const NormalizedRows<T>&, const T* u, T* dx, T* dw, T* db);
+  /// t[i][j] = p[i][j] (t[i][j] − Σ_k p[i][k] t[i][k]), the derivative of softmax; p is contiguous,
+  /// t has `row` elements from one row to the next; for any n
+  void (*pushSoftmax)(int64_t rows, int64_t n, const T* p, T* t, int64_t row);
   /// b[j][i] = a[i][j] for any rows and columns
   void (*transpose)(int64_t rows, int64_t columns, const T* a, int64_t aRow, T* b, int64_t bRow);
 };

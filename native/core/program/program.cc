@@ -188,11 +188,11 @@ std::vector<at::Tensor> Program::unflatten(const at::Tensor& flat) const {
 }
 
 void Program::call(const Node& node, const at::Tensor& leading, std::vector<at::Tensor>& values,
-                   const Observer& observer) {
+                   const Observer& observer, const Caller& caller) {
   torch::jit::Stack stack = arguments(node, leading, values);
   if (node.check != nullptr) node.check(node.op.schema(), stack);
   const torch::jit::Stack seen = observer ? stack : torch::jit::Stack();
-  node.op.callBoxed(stack);
+  if (!caller || !caller(node, stack)) node.op.callBoxed(stack);
   for (const int64_t value : node.lastUses) values[static_cast<size_t>(value)].reset();
   append(node, std::move(stack), values);
   if (observer) observer(node, seen, values);
@@ -211,7 +211,7 @@ static at::Tensor leadingOf(at::TensorList parameters, at::TensorList inputs,
 }
 
 at::Tensor Program::run(at::TensorList parameters, at::TensorList inputs, at::TensorList constants,
-                        const Observer& observer) const {
+                        const Observer& observer, const Caller& caller) const {
   std::vector<at::Tensor> values;
   values.reserve(static_cast<size_t>(values_));
   values.insert(values.end(), parameters.begin(), parameters.end());
@@ -220,7 +220,7 @@ at::Tensor Program::run(at::TensorList parameters, at::TensorList inputs, at::Te
   const at::Tensor leading = leadingOf(parameters, inputs, constants);
   for (const Node& node : nodes_) {
     StopScope::poll();
-    call(node, leading, values, observer);
+    call(node, leading, values, observer, caller);
   }
   return values[static_cast<size_t>(output_)];
 }

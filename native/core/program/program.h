@@ -151,15 +151,19 @@ class Program {
   using Observer = std::function<void(const Node& node, const torch::jit::Stack& arguments,
                                       const std::vector<at::Tensor>& values)>;
 
+  /// May call a node's operator in its place, with arguments on the stack, on which it leaves the
+  /// results; false where it did nothing.
+  using Caller = std::function<bool(const Node& node, torch::jit::Stack& stack)>;
+
   /// Runs the nodes, and polls the thread's token (StopScope) before each. `constants` are those of
   /// the program in the precision and on the device of the parameters.
   at::Tensor run(at::TensorList parameters, at::TensorList inputs, at::TensorList constants,
-                 const Observer& observer = {}) const;
+                 const Observer& observer = {}, const Caller& caller = {}) const;
 
   /// Runs one node, appending what it produces to the values before it. `leading` is a tensor whose
   /// precision and device stand for those of the parameters.
   static void call(const Node& node, const at::Tensor& leading, std::vector<at::Tensor>& values,
-                   const Observer& observer = {});
+                   const Observer& observer = {}, const Caller& caller = {});
 
  private:
   Node resolve(const ProgramSpec::Node& node, int64_t known) const;

@@ -7,8 +7,10 @@
 #include <optional>
 
 #include "core/linearization/autograd/differentiable_kernels.h"
+#include "core/linearization/autograd/flat_gradient.h"
 #include "core/linearization/autograd/kept_graph.h"
 #include "core/linearization/autograd/kept_storage.h"
+#include "core/linearization/autograd/maps/linearizer.h"
 #include "core/linearization/autograd/per_sample_jacobian.h"
 #include "core/linearization/autograd/tangent_program.h"
 #include "core/profiler/stage.h"
@@ -30,25 +32,29 @@ class AutogradLinearization : public Linearization {
     const at::AutoGradMode gradients(true);
     const DifferentiableKernels kernels(*point.program);
     TangentProgram tangents;
+    Linearizer linearizer;
     bool known = true;  // every operator has a derivative in forward mode
-    at::Tensor y =
-        point.program->run(leaves_, point.inputs, point.constants,
-                           [&](const Program::Node& node, const torch::jit::Stack& arguments,
-                               const std::vector<at::Tensor>& values) {
-                             try {
-                               if (known) tangents.record(node, arguments, values);
-                             } catch (const c10::NotImplementedError&) {
-                               known = false;
-                             }
-                           });
+    at::Tensor y = point.program->run(
+        leaves_, point.inputs, point.constants,
+        [&](const Program::Node& node, const torch::jit::Stack& arguments,
+            const std::vector<at::Tensor>& values) {
+          try {
+            Pushforward push = linearizer.takePushforward();
+            if (known) tangents.record(node, arguments, values, std::move(push));
+          } catch (const c10::NotImplementedError&) {
+            known = false;
+          }
+        },
+        [&](const Program::Node& node, torch::jit::Stack& stack) {
+          return linearizer.call(node, stack);
+        });
     output_ = y.detach();
     if (y.requires_grad()) {
       backward_ = KeptGraph({y}, leaves_);
       if (known) {
         tangents_ = std::move(tangents);
-        y_ = y;
       } else {
-        keepForward(y);
+        keepForward();
       }
     } else {  // no parameter reaches the output
       backward_ = KeptGraph({}, leaves_);
@@ -73,7 +79,8 @@ class AutogradLinearization : public Linearization {
   at::Tensor vjp(const at::Tensor& u, const StopToken& stop) override {
     const StopScope scope(stop);
     const profiling::Stage stage("torch_curvature::transposed");
-    return flattened(backward_.pull({u}), leaves_, point_.params.numel(), u.options());
+    FlatGradient gradient(leaves_, point_.params.numel(), u.options());
+    return gradient.filled(backward_.pull({u}));
   }
 
   void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) override {
@@ -83,8 +90,11 @@ class AutogradLinearization : public Linearization {
   int64_t bytes() const override { return bytes_; }
 
  private:
-  void keepForward(const at::Tensor& y) {
+  /// By a forward pass of libtorch's operators alone, whose graph can be differentiated again.
+  void keepForward() {
     const at::AutoGradMode gradients(true);
+    const DifferentiableKernels kernels(*point_.program);
+    const at::Tensor y = point_.program->run(leaves_, point_.inputs, point_.constants);
     const at::Tensor cotangent = at::zeros_like(output_).requires_grad_();
     forward_ = KeptGraph(differentiableGradient(y, leaves_, cotangent), {cotangent});
     if (const std::string missing = forward_.missingDerivative(); !missing.empty())
@@ -97,8 +107,7 @@ class AutogradLinearization : public Linearization {
         return tangents_->push(tangents, point_.program->output());
       } catch (const c10::NotImplementedError&) {  // some operator lacks forward mode
         tangents_.reset();
-        keepForward(y_);
-        y_.reset();
+        keepForward();
       }
     }
     return forward_.pull(tangents).front();
@@ -110,7 +119,6 @@ class AutogradLinearization : public Linearization {
   KeptGraph backward_;                      ///< u ↦ Jᵀu
   std::optional<TangentProgram> tangents_;  ///< v ↦ J v, or where an operator has no forward mode
   KeptGraph forward_;                       ///< the same as the backward pass of Jᵀ
-  at::Tensor y_;  ///< with its graph, should forward mode turn out not to exist
   int64_t bytes_ = 0;
 };
 

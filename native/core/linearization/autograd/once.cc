@@ -7,6 +7,7 @@
 #include "core/linearization/autograd/autograd.h"
 #include "core/linearization/autograd/differentiable_kernels.h"
 #include "core/linearization/autograd/kept_graph.h"
+#include "core/linearization/autograd/maps/linearizer.h"
 #include "core/linearization/autograd/per_sample_jacobian.h"
 #include "core/linearization/autograd/tangent_program.h"
 #include "core/linearization/once.h"
@@ -24,14 +25,20 @@ void accumulate(const Point& point, std::vector<at::Tensor> tangents,
   const std::vector<at::Tensor> leaves = leavesAt(point);
   const DifferentiableKernels kernels(*point.program);
   at::Tensor y;
+  Linearizer linearizer;
   {
     const profiling::Stage stage("torch_curvature::forward_and_tangent");
-    y = point.program->run(leaves, point.inputs, point.constants,
-                           [&](const Program::Node& node, const torch::jit::Stack& arguments,
-                               const std::vector<at::Tensor>& values) {
-                             if (const auto step = TangentStep::at(node, arguments, values))
-                               step->run(tangents);
-                           });
+    y = point.program->run(
+        leaves, point.inputs, point.constants,
+        [&](const Program::Node& node, const torch::jit::Stack& arguments,
+            const std::vector<at::Tensor>& values) {
+          if (const auto step =
+                  TangentStep::at(node, arguments, values, linearizer.takePushforward()))
+            step->run(tangents);
+        },
+        [&](const Program::Node& node, torch::jit::Stack& stack) {
+          return linearizer.call(node, stack);
+        });
   }
   requireBatchFirst(y, point.batch());
   const profiling::Stage stage("torch_curvature::transposed");

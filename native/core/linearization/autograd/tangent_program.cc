@@ -46,7 +46,8 @@ bool reached(const at::Tensor& tensor) { return tensor.defined() && tensor.requi
 
 std::optional<TangentStep> TangentStep::at(const Program::Node& node,
                                            const torch::jit::Stack& arguments,
-                                           const std::vector<at::Tensor>& values) {
+                                           const std::vector<at::Tensor>& values,
+                                           Pushforward known) {
   const auto results = values.end() - node.outputs;
   if (std::none_of(results, values.end(), reached)) return {};
   const c10::NoGradGuard noGradients;
@@ -74,7 +75,9 @@ std::optional<TangentStep> TangentStep::at(const Program::Node& node,
     }
     call.arguments.push_back(detached(arguments[i]));
   }
-  step.pushforward_ = inForwardMode(node.op.schema().name(), [&] { return pushforward(call); });
+  step.pushforward_ =
+      known ? std::move(known)
+            : inForwardMode(node.op.schema().name(), [&] { return pushforward(call); });
   step.op_ = &node.op.schema().name();
   return step;
 }
@@ -98,8 +101,9 @@ void TangentStep::run(std::vector<at::Tensor>& tangents) const {
 }
 
 void TangentProgram::record(const Program::Node& node, const torch::jit::Stack& arguments,
-                            const std::vector<at::Tensor>& values) {
-  if (auto step = TangentStep::at(node, arguments, values)) steps_.push_back(std::move(*step));
+                            const std::vector<at::Tensor>& values, Pushforward known) {
+  if (auto step = TangentStep::at(node, arguments, values, std::move(known)))
+    steps_.push_back(std::move(*step));
 }
 
 at::Tensor TangentProgram::push(std::vector<at::Tensor> tangents, int64_t output) const {

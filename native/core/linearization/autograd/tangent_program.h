@@ -18,10 +18,11 @@ class TangentStep {
   /// Made by a program's observer, after the node was called under autograd: a value that needs no
   /// gradient has no tangent. Empty if none of the results has one. Throws
   /// c10::NotImplementedError where libtorch has no derivative of this call in forward mode, in
-  /// whatever words it says so.
+  /// whatever words it says so. `known` is the node's derivative where that was made already.
   static std::optional<TangentStep> at(const Program::Node& node,
                                        const torch::jit::Stack& arguments,
-                                       const std::vector<at::Tensor>& values);
+                                       const std::vector<at::Tensor>& values,
+                                       Pushforward known = {});
 
   /// `tangents`, by value number, gain those of the results and lose those that no later node
   /// needs. Undefined is zero. Throws c10::NotImplementedError as `at` does.
@@ -49,7 +50,7 @@ class TangentProgram {
  public:
   /// Watches one run of a program, called as its observer. Throws as `TangentStep::at`.
   void record(const Program::Node& node, const torch::jit::Stack& arguments,
-              const std::vector<at::Tensor>& values);
+              const std::vector<at::Tensor>& values, Pushforward known = {});
 
   /// The tangent of the value numbered `output` for those of the parameters, each of its
   /// parameter's shape. Undefined where no parameter reaches it; may be a view of what came in.

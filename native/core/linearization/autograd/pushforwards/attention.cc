@@ -21,11 +21,11 @@ std::optional<at::Tensor> additive(const std::optional<at::Tensor>& mask, const 
       .masked_fill_(mask->logical_not(), -std::numeric_limits<double>::infinity());
 }
 
-/// Y = P V with P = softmax(S), S = s Q Kᵀ + M:
-/// Ṡ = s (Q̇ Kᵀ + Q K̇ᵀ) + Ṁ, Ṗ = P ⊙ (Ṡ − rowsum(P ⊙ Ṡ)), Ẏ = Ṗ V + P V̇.
-/// A row that is masked as a whole has P = 0, and no derivative.
-Pushforward scaledDotProduct(const Call& call) {
-  enum : size_t { kQuery, kKey, kValue, kMask, kDropout, kCausal, kScale, kGrouped };
+enum : size_t { kQuery, kKey, kValue, kMask, kDropout, kCausal, kScale, kGrouped };
+
+}  // namespace
+
+std::optional<Attention> attentionAt(const Call& call) {
   const auto& arguments = call.arguments;
   const bool grouped = arguments.size() > kGrouped && arguments[kGrouped].toBool();
   if (arguments[kDropout].toDouble() > 0 || grouped) return {};
@@ -38,11 +38,21 @@ Pushforward scaledDotProduct(const Call& call) {
                                                   : arguments[kScale].toScalar().toDouble();
   const at::Tensor p = std::get<1>(at::_scaled_dot_product_attention_math(
       q, k, v, mask, 0.0, arguments[kCausal].toBool(), std::nullopt, scale));
+  return Attention{q * scale, k * scale, v, p};
+}
 
+namespace {
+
+/// Y = P V with P = softmax(S), S = s Q Kᵀ + M:
+/// Ṡ = s (Q̇ Kᵀ + Q K̇ᵀ) + Ṁ, Ṗ = P ⊙ (Ṡ − rowsum(P ⊙ Ṡ)), Ẏ = Ṗ V + P V̇.
+/// A row that is masked as a whole has P = 0, and no derivative.
+Pushforward scaledDotProduct(const Call& call) {
+  const auto parts = attentionAt(call);
+  if (!parts) return {};
   std::vector<size_t> which;
   for (const Call::Active& each : call.active) which.push_back(each.argument);
-  return [p, v, which, keys = k.mT() * scale,
-          queries = q * scale](const Tangents& tangents) -> Tangents {
+  return [p = parts->p, v = parts->v, which, keys = parts->k.mT(),
+          queries = parts->q](const Tangents& tangents) -> Tangents {
     at::Tensor scores, sum;
     const auto add = [](at::Tensor& total, const at::Tensor& each) {
       total = total.defined() ? total.add_(each) : each;

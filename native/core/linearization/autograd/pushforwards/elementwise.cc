@@ -38,6 +38,8 @@ Rule ofResult(Derivative derivative) {
 
 }  // namespace
 
+at::Tensor slopeAt(const Call& call) { return partial(Replaced(call), call.active.front()); }
+
 Pushforward elementwise(const Call& call) {
   const Replaced again(call);
   std::vector<at::Tensor> partials;

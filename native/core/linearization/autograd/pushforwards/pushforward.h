@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct Call {
     size_t argument;
     size_t element;  ///< of an argument that is a list of tensors; else 0
     at::Tensor primal;
+    bool leaf = false;  ///< a parameter as it is, not something made of one
   };
 
   c10::OperatorHandle op;
@@ -57,9 +59,24 @@ Table<Rule>& pushforwardRules();
 /// which one call with tangents of ones gives.
 Pushforward elementwise(const Call& call);
 
+/// ∂f/∂a of the shape of the result, for the first active tensor a of such an operator; undefined
+/// where it is zero.
+at::Tensor slopeAt(const Call& call);
+
 /// Any operator with forward-mode derivatives: computes it again with dual numbers in each product.
 /// The product throws c10::NotImplementedError for one without.
 Pushforward withDuals(const Call& call);
+
+/// What the derivatives of scaled-dot-product attention need.
+struct Attention {
+  at::Tensor q;  ///< s Q
+  at::Tensor k;  ///< s K
+  at::Tensor v;
+  at::Tensor p;  ///< softmax(s Q Kᵀ + M)
+};
+
+/// Of a call of it; empty for calls with dropout, grouped heads, or a mask of another precision.
+std::optional<Attention> attentionAt(const Call& call);
 
 /// A dual number of any primal.
 at::Tensor makeDual(const at::Tensor& primal, const at::Tensor& tangent, const DualLevel& level);

@@ -1,0 +1,51 @@
+// C[i] = A[i] B[i]: Ċ = Ȧ B + A Ḃ, dA = u Bᵀ, dB = Aᵀ u.
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include "core/linearization/autograd/maps/linear_map.h"
+#include "core/linearization/autograd/maps/matrix.h"
+
+namespace tc {
+namespace {
+
+/// For factors of the same leading axes; where one is to be broadcast libtorch's kernel serves.
+LinearMap matmul(const Call& call) {
+  const at::Tensor a = call.arguments[0].toTensor();
+  const at::Tensor b = call.arguments[1].toTensor();
+  if (a.dim() < 2 || a.dim() != b.dim()) return {};
+  const auto leading = [](const at::Tensor& each) { return each.sizes().slice(0, each.dim() - 2); };
+  if (leading(a) != leading(b)) return {};
+  std::vector<size_t> which;
+  for (const Call::Active& each : call.active) which.push_back(each.argument);
+  const auto shape = call.results.front().sizes().vec();
+  return {[a, b, which, shape](const Tangents& tangents) -> Tangents {
+            const at::Tensor sum = at::empty(shape, a.options());
+            for (size_t i = 0; i < which.size(); ++i) {
+              if (which[i] == 0) multiplyBatches(sum, tangents[i], b, i > 0);
+              if (which[i] == 1) multiplyBatches(sum, a, tangents[i], i > 0);
+            }
+            return {sum};
+          },
+          [a, b, which](const Tangents& cotangents) -> Tangents {
+            const at::Tensor& u = cotangents.front();
+            Tangents parts;
+            for (const size_t argument : which) {
+              // Laid out as the factor, of which views may have been taken.
+              parts.push_back(at::empty_like(argument == 0 ? a : b));
+              if (argument == 0) multiplyBatches(parts.back(), u, b.mT(), false);
+              if (argument == 1) multiplyBatches(parts.back(), a.mT(), u, false);
+            }
+            return parts;
+          }};
+}
+
+const Rows<MapRule> kRows(mapRules(), {
+                                          {"aten::matmul", matmul},
+                                          {"aten::bmm", matmul},
+                                          {"aten::mm", matmul},
+                                      });
+
+}  // namespace
+
+}  // namespace tc

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace tc {
+
+/// Whether the products below compute with a tensor like this one: dense, on the CPU, of numbers in
+/// float32 or float64, at least one of them.
+bool computesWith(const at::Tensor& tensor);
+
+/// A matrix in the memory of a tensor, which it keeps alive; strides count elements.
+struct Matrix {
+  at::Tensor tensor;
+  int64_t rows;
+  int64_t columns;
+  int64_t row;     ///< from one row to the next
+  int64_t column;  ///< from one column to the next
+
+  Matrix transposed() const { return {tensor, columns, rows, column, row}; }
+};
+
+/// A tensor of two axes.
+Matrix matrixOf(const at::Tensor& tensor);
+/// The last axis as columns, all others as rows: the tensor itself where it is contiguous, else a
+/// copy.
+Matrix rowsOf(const at::Tensor& tensor);
+
+/// The right factor B of products A B, laid out as kernels read it: where its rows are contiguous
+/// and whole vectors, and do not compete for the same few sets of the cache, in its own memory,
+/// else copied.
+class RightFactor {
+ public:
+  explicit RightFactor(const Matrix& b);
+
+  const at::Tensor& tensor() const { return memory_; }
+  int64_t rows() const { return rows_; }
+  int64_t columns() const { return columns_; }
+  /// From one row to the next.
+  int64_t row() const { return row_; }
+
+ private:
+  at::Tensor memory_;
+  int64_t rows_;
+  int64_t columns_;
+  int64_t row_;
+};
+
+/// C = A B, or C += A B if `accumulate`; `bias`, which may be undefined, is added to each row, not
+/// with `accumulate`. The columns of C are contiguous. On libtorch's threads; the bits do not
+/// depend on how many there are.
+void multiplyInto(const Matrix& c, const Matrix& a, const RightFactor& b, const at::Tensor& bias,
+                  bool accumulate);
+
+/// C[i] = A[i] B[i], or += if `accumulate`, for tensors [..., m, n], [..., m, k] and [..., k, n] of
+/// the same leading axes, laid out in memory in any way.
+void multiplyBatches(const at::Tensor& c, const at::Tensor& a, const at::Tensor& b,
+                     bool accumulate);
+
+}  // namespace tc
