@@ -127,20 +127,7 @@ class FactoredOperator : public KroneckerOperator {
   }
 
   const std::vector<EigenBlock>& eigenBlocks(const StopToken& stop) const override {
-    const std::lock_guard lock(mutex_);
-    if (eigenBlocks_) return *eigenBlocks_;
-    std::vector<EigenBlock> found;
-    for (const KroneckerBlock& each : blocks_) {
-      stop.poll();
-      const Factor::Eigen left = each.left().eigen();
-      stop.poll();
-      const Factor::Eigen right = each.right().eigen();
-      found.push_back({each.block, left.vectors, right.vectors,
-                       left.values.unsqueeze(2) * right.values.unsqueeze(1)});
-      factorValues_.emplace_back(left.values, right.values);
-    }
-    eigenBlocks_ = std::move(found);
-    return *eigenBlocks_;
+    return spectrum(stop).blocks;
   }
   KroneckerPtr joined(const KroneckerOperator& other) const override {
     const auto* same = dynamic_cast<const FactoredOperator*>(&other);
@@ -181,8 +168,7 @@ class FactoredOperator : public KroneckerOperator {
 
   at::Tensor factorDamped(size_t i, double damping, Damping method,
                           const StopToken& stop) const override {
-    eigenBlocks(stop);
-    const auto& [left, right] = factorValues_[i];
+    const auto& [left, right] = spectrum(stop).factors[i];
     const double root = std::sqrt(damping);
     if (method == Damping::kHeuristic)
       return (left + root).unsqueeze(2) * (right + root).unsqueeze(1);
@@ -194,10 +180,34 @@ class FactoredOperator : public KroneckerOperator {
   }
 
  private:
+  struct Spectrum {
+    std::vector<EigenBlock> blocks;
+    std::vector<std::pair<at::Tensor, at::Tensor>> factors;  ///< eigenvalues of L and R, by block
+  };
+
+  /// Found once; a search that is stopped leaves nothing behind.
+  const Spectrum& spectrum(const StopToken& stop) const {
+    const std::lock_guard lock(mutex_);
+    if (!spectrum_) spectrum_ = findSpectrum(stop);
+    return *spectrum_;
+  }
+  Spectrum findSpectrum(const StopToken& stop) const {
+    Spectrum found;
+    for (const KroneckerBlock& each : blocks_) {
+      stop.poll();
+      const Factor::Eigen left = each.left().eigen();
+      stop.poll();
+      const Factor::Eigen right = each.right().eigen();
+      found.blocks.push_back({each.block, left.vectors, right.vectors,
+                              left.values.unsqueeze(2) * right.values.unsqueeze(1)});
+      found.factors.emplace_back(left.values, right.values);
+    }
+    return found;
+  }
+
   std::vector<KroneckerBlock> blocks_;
   mutable std::mutex mutex_;
-  mutable std::optional<std::vector<EigenBlock>> eigenBlocks_;
-  mutable std::vector<std::pair<at::Tensor, at::Tensor>> factorValues_;
+  mutable std::optional<Spectrum> spectrum_;
 };
 
 /// Q, whose columns are the eigenvectors.
