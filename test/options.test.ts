@@ -533,7 +533,7 @@ it.each([
   ['batch_size', 'matvecOnTheFly', 'chunkSize'],
   ['num_threads', 'linearize', 'threads'],
   ['devce', 'linearize', 'device'],
-  ['center', 'gramian', 'center'],
+  ['centre', 'gramian', 'center'],
   ['weight', 'gaussNewton', 'weights'],
   ['sort_by', 'KeyAverages.table', 'sortBy'],
   ['chunksize', 'hessian', 'chunkSize'],
