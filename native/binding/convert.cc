@@ -99,7 +99,7 @@ at::Tensor toTensor(Napi::Value array, at::IntArrayRef shape, Memory memory, con
     throw Error("ERR_SHAPE_MISMATCH", std::string(name) + " has " + std::to_string(view->length) +
                                           " elements, which does not fit its shape");
   }
-  const at::Tensor tensor = at::from_blob(view->data, shape, *type);
+  at::Tensor tensor = at::from_blob(view->data, shape, *type);
   if (memory == Memory::kBorrow) return tensor;
   const at::Tensor copy = preferLargePages(at::empty(shape, *type));
   copyBytes(copy.mutable_data_ptr(), view->data, copy.nbytes());

@@ -20,6 +20,7 @@ Napi::Array toList(Napi::Env env, const std::vector<std::string>& names) {
 template <typename T>
 std::vector<std::string> namesOf(const Table<T>& table) {
   std::vector<std::string> names;
+  names.reserve(table.rows().size());
   for (const auto& [name, row] : table.rows()) names.push_back(name);
   return names;
 }

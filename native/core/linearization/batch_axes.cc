@@ -403,7 +403,7 @@ void BatchAxes::observe(const Program::Node& node, const torch::jit::Stack& argu
     if (const auto* refs = std::get_if<ProgramSpec::Refs>(&node.slots[i])) {
       const auto list = arguments[i].toListRef();
       for (size_t k = 0; k < list.size(); ++k) {
-        if (refs->values[k]) add(i, list[k], *refs->values[k]);
+        if (const auto& value = refs->values[k]) add(i, list[k], *value);
       }
     }
   }

@@ -35,7 +35,7 @@ class BinaryCrossEntropy : public ElementwiseLoss {
                              int64_t sample) const override {
     const at::Tensor draw = draws.uniform(y.sizes(), sample, y.scalar_type()).to(y.device());
     const at::Tensor drawn = (draw < at::sigmoid(y)).to(y.scalar_type());
-    const at::Tensor gradient = residual(y, drawn, 1 - drawn, {});
+    at::Tensor gradient = residual(y, drawn, 1 - drawn, {});
     if (!weight_.given() && !positive_.given()) return gradient;
     const at::Tensor m = positive_.given() ? mass(target) : at::ones_like(y);
     return gradient * weight_.times(m).sqrt();

@@ -189,7 +189,7 @@ class CrossEntropy : public Loss {
   /// Q, [N, 1, d…].
   at::Tensor mass(const at::Tensor& y, const at::Tensor& target) const {
     if (hasProbabilities(target)) return coefficients(y, target).sum(1, /*keepdim=*/true);
-    const at::Tensor counted = countedData(target).unsqueeze(1).to(y.scalar_type());
+    at::Tensor counted = countedData(target).unsqueeze(1).to(y.scalar_type());
     if (!weight_.defined()) return counted;
     at::Tensor sum = weightOf(classesOf(target));
     if (smoothing_ > 0) sum = sum * (1 - smoothing_) + weight_.mean() * smoothing_;

@@ -52,8 +52,7 @@ class Part : public LinearOperator {
 
 class WeightedSums : public Part {
  public:
-  WeightedSums(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map, int64_t means)
-      : Part(linearization, std::move(map), means, linearization->parameters()) {}
+  using Part::Part;
 
  protected:
   at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
@@ -66,9 +65,7 @@ class WeightedSums : public Part {
 
 class ProductAround : public Part {
  public:
-  ProductAround(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map, int64_t means)
-      : Part(linearization, std::move(map), linearization->parameters(),
-             linearization->parameters() + means) {}
+  using Part::Part;
 
  protected:
   at::Tensor apply(const at::Tensor& both, const StopToken& stop) const override {
@@ -83,12 +80,16 @@ class ProductAround : public Part {
 
 OperatorPtr weightedSums(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map) {
   const int64_t means = map->means();
-  return std::make_shared<WeightedSums>(std::move(linearization), std::move(map), means);
+  const int64_t parameters = linearization->parameters();
+  return std::make_shared<WeightedSums>(std::move(linearization), std::move(map), means,
+                                        parameters);
 }
 
 OperatorPtr productAround(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map) {
   const int64_t means = map->means();
-  return std::make_shared<ProductAround>(std::move(linearization), std::move(map), means);
+  const int64_t parameters = linearization->parameters();
+  return std::make_shared<ProductAround>(std::move(linearization), std::move(map), parameters,
+                                         parameters + means);
 }
 
 OperatorPtr centeredPart(const std::string& name, LinearizationPtr linearization,

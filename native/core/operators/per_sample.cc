@@ -47,7 +47,7 @@ class PerSampleGradients : public LinearOperator {
   }
   at::Tensor makeDense(const StopToken& stop) const override { return makeRows(0, rows(), stop); }
   at::Tensor makeRows(int64_t begin, int64_t end, const StopToken& stop) const override {
-    const at::Tensor gradients = at::empty({end - begin, cols()}, options());
+    at::Tensor gradients = at::empty({end - begin, cols()}, options());
     if (end == begin || cols() == 0) return gradients;
     // Rows that the program runs together are made together, also those that are not asked for.
     const int64_t unit = unitRows(linearization_->point());

@@ -60,6 +60,7 @@ Event toEvent(const torch::autograd::profiler::KinetoEvent& recorded, const Stag
 void readAllocations(const std::vector<std::shared_ptr<Result>>& tree,
                      std::vector<Allocation>& allocations) {
   std::vector<const Result*> pending;
+  pending.reserve(tree.size());
   for (const auto& root : tree) pending.push_back(root.get());
   while (!pending.empty()) {
     const Result* node = pending.back();

@@ -10,7 +10,7 @@ namespace {
 
 /// `vectors` as [n], or as [count, n] where there is a count, on the operator's device.
 at::Tensor shaped(const Arguments& given, const std::string& name, const LinearOperator& a) {
-  const at::Tensor flat = given.tensor(name);
+  at::Tensor flat = given.tensor(name);
   if (!flat.defined()) return flat;
   const std::optional<int64_t> count = given.integer("count");
   const int64_t sides = count.value_or(1);
@@ -47,6 +47,7 @@ Record solveLinear(LinearSolver solver, const LinearOperator& a, const Arguments
     throw Error("ERR_INVALID_ARGUMENT", "a linear solver needs a right-hand side b");
   SolverResult result = solver(a, b, options, stop);
   std::vector<Record> records;
+  records.reserve(result.records.size());
   for (const SolverRecord& each : result.records) records.push_back(describe(each));
   return {{{"x", std::move(result.x)}, {"records", std::move(records)}}};
 }

@@ -70,7 +70,7 @@ std::optional<TangentStep> TangentStep::at(const Program::Node& node,
     if (const auto* refs = std::get_if<ProgramSpec::Refs>(&node.slots[i])) {
       const auto list = arguments[i].toListRef();
       for (size_t k = 0; k < list.size(); ++k) {
-        if (list[k].isTensor()) activate(list[k].toTensor(), i, k, *refs->values[k]);
+        if (const auto& value = refs->values[k]) activate(list[k].toTensor(), i, k, *value);
       }
     }
     call.arguments.push_back(detached(arguments[i]));

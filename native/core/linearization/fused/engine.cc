@@ -54,10 +54,10 @@ Recognized recognize(const Point& point) {
   return recognizeChain(point);
 }
 
-const Chain& chainOf(const Recognized& found) {
+std::shared_ptr<const Chain> chainOf(const Recognized& found) {
   if (!found->chain)
     throw Error("ERR_UNSUPPORTED_OP", "the fused engine cannot run this model: " + found->reason);
-  return *found->chain;
+  return {found, &*found->chain};
 }
 
 fused::Workload workload(const Point& point, int64_t batch, int64_t products, int64_t lanes,
@@ -236,13 +236,14 @@ class FusedLinearization final : public Linearization {
 template <typename T>
 class FusedOnce final : public Once {
  public:
-  FusedOnce(const Point& point, Recognized found) : Once(point), found_(std::move(found)) {}
+  FusedOnce(const Point& point, std::shared_ptr<const Chain> chain)
+      : Once(point), chain_(std::move(chain)) {}
 
   at::Tensor matvec(const at::Tensor& v, const StopToken& stop) override {
-    return tc::matvec<T>(point(), *found_->chain, v, stop);
+    return tc::matvec<T>(point(), *chain_, v, stop);
   }
   void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) override {
-    tc::jacobian<T>(point(), *found_->chain, begin, end, out, stop);
+    tc::jacobian<T>(point(), *chain_, begin, end, out, stop);
   }
   const char* engine() const override { return "fused"; }
 
@@ -252,7 +253,7 @@ class FusedOnce final : public Once {
   }
 
  private:
-  Recognized found_;
+  std::shared_ptr<const Chain> chain_;
 };
 
 }  // namespace
@@ -263,19 +264,17 @@ bool isChain(const Point& point) { return recognizeChain(point)->chain.has_value
 
 std::unique_ptr<Linearization> linearizeFused(const Point& point, int64_t products,
                                               const StopToken& stop) {
-  const Recognized found = recognize(point);
-  const Chain& chain = chainOf(found);
+  const auto chain = chainOf(recognize(point));
   if (point.params.scalar_type() == at::kFloat)
-    return std::make_unique<FusedLinearization<float>>(point, chain, products, stop);
-  return std::make_unique<FusedLinearization<double>>(point, chain, products, stop);
+    return std::make_unique<FusedLinearization<float>>(point, *chain, products, stop);
+  return std::make_unique<FusedLinearization<double>>(point, *chain, products, stop);
 }
 
 std::unique_ptr<Linearization> linearizeFusedOnce(const Point& point) {
-  Recognized found = recognize(point);
-  chainOf(found);
+  auto chain = chainOf(recognize(point));
   if (point.params.scalar_type() == at::kFloat)
-    return std::make_unique<FusedOnce<float>>(point, std::move(found));
-  return std::make_unique<FusedOnce<double>>(point, std::move(found));
+    return std::make_unique<FusedOnce<float>>(point, std::move(chain));
+  return std::make_unique<FusedOnce<double>>(point, std::move(chain));
 }
 
 }  // namespace tc

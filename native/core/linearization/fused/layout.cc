@@ -34,7 +34,7 @@ std::vector<int64_t> lastReaders(const Chain& chain) {
   std::vector<int64_t> last(chain.widths.size());
   for (int64_t l = 0; l < chain.size(); ++l) {
     last[static_cast<size_t>(l)] = l;
-    if (chain.layer(l).skip) last[static_cast<size_t>(*chain.layer(l).skip)] = l;
+    if (const auto& skip = chain.layer(l).skip) last[static_cast<size_t>(*skip)] = l;
   }
   last.back() = chain.size();
   return last;

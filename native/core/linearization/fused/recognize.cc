@@ -170,8 +170,8 @@ class Reader {
     if (chain_.layers.empty() || value.shared || chain_.layers.back().skip) return nullptr;
     return &chain_.layers.back();
   }
-  void append(Layer layer, Shape shape) {
-    chain_.layers.push_back(std::move(layer));
+  void append(const Layer& layer, Shape shape) {
+    chain_.layers.push_back(layer);
     chain_.widths.push_back(numbers(shape));
     define(std::move(shape));
   }

@@ -110,9 +110,8 @@ void TileProgram<T>::prepare(const T* x, int64_t n, T* kept, T* scratch,
 }
 
 template <typename T>
-template <typename Memory>
-void TileProgram<T>::reverseSkip(int64_t l, const Matrix<const T>& e, const Memory& tile) const {
-  const Matrix<T> earlier = tile.slot(*chain_.layer(l).skip);
+void TileProgram<T>::reverseSkip(int64_t l, const Matrix<const T>& e,
+                                 const Matrix<T>& earlier) const {
   if (plan_.isFirstSkip(l)) {
     copy(e, earlier);
   } else {
@@ -130,7 +129,7 @@ void TileProgram<T>::reverse(int64_t lowest, const Memory& tile, Place&& place, 
     const Matrix<T> delta = place(l);
     if (!isDelta) {
       const Matrix<T> e = tile.slot(l + 1);
-      if (layer.skip && *layer.skip > lowest) reverseSkip(l, e, tile);
+      if (layer.skip && *layer.skip > lowest) reverseSkip(l, e, tile.slot(*layer.skip));
       if (layer.activates()) {
         multiply(tile.slope(l), e, delta);
       } else if (delta.data != e.data) {
@@ -216,9 +215,9 @@ void TileProgram<T>::push(const T* v, int64_t n, const T* kept, T* scratch,
 }
 
 template <typename T>
-void TileProgram<T>::weightGradient(int64_t l, const Samples& samples, int64_t first, int64_t last,
-                                    T* gradient, bool overwrites, const StopToken& stop) const {
-  const Linear& linear = *chain_.layer(l).linear;
+void TileProgram<T>::weightGradient(int64_t l, const Linear& linear, const Samples& samples,
+                                    int64_t first, int64_t last, T* gradient, bool overwrites,
+                                    const StopToken& stop) const {
   const profiling::Stage stage("torch_curvature::weight_gradients");
   stage.counts(2 * linear.in * (last - first) * samples.n);
   T* const weight = gradient + linear.weight + first * linear.in;
@@ -268,8 +267,8 @@ void TileProgram<T>::pullRows(int64_t index, int64_t workers, int64_t n, const T
     const SharedLayout::OfLayer& from = plan_.shares(l);
     const WorkRange rows(linear->out, index, workers);
     const Matrix<const T> delta{shared + from.delta, linear->out, padded(n), plan_.shared.row};
-    weightGradient(l, {n, delta, shared + from.rows, shared + from.values}, rows.begin, rows.end,
-                   gradient, overwrites, stop);
+    weightGradient(l, *linear, {n, delta, shared + from.rows, shared + from.values}, rows.begin,
+                   rows.end, gradient, overwrites, stop);
     if (linear->bias) {
       T* const bias = gradient + *linear->bias + rows.begin;
       if (overwrites) std::fill_n(bias, rows.end - rows.begin, T(0));
@@ -279,17 +278,17 @@ void TileProgram<T>::pullRows(int64_t index, int64_t workers, int64_t n, const T
 }
 
 template <typename T>
-void TileProgram<T>::useDelta(int64_t l, int64_t n, const Matrix<const T>& delta,
-                              const Prepared& tile, const Target& target, bool summed,
-                              const StopToken& stop) const {
+void TileProgram<T>::useDelta(int64_t l, const Linear& linear, int64_t n,
+                              const Matrix<const T>& delta, const Prepared& tile,
+                              const Target& target, bool summed, const StopToken& stop) const {
   if (plan_.sharesRows()) return share(l, n, delta, tile, target);
   const int64_t byProduct = plan_.columnsByProduct(l);
   const T* const rows = byProduct > 0 ? rowsOf(l, n, tile) : nullptr;
-  weightGradient(l, {n, delta, rows, tile.value(l)[byProduct]}, 0, chain_.width(l + 1),
+  weightGradient(l, linear, {n, delta, rows, tile.value(l)[byProduct]}, 0, linear.out,
                  target.gradient, /*overwrites=*/false, stop);
-  const auto& bias = chain_.layer(l).linear->bias;
-  if (bias && !summed) {
-    kernels_.rowSums(delta.rows, delta.columns, delta.row, delta.data, target.gradient + *bias);
+  if (linear.bias && !summed) {
+    kernels_.rowSums(delta.rows, delta.columns, delta.row, delta.data,
+                     target.gradient + *linear.bias);
   }
 }
 
@@ -307,19 +306,20 @@ void TileProgram<T>::pull(int64_t n, const T* kept, T* scratch, const Target& ta
     reverse(
         lowest, tile, [&](int64_t l) { return tile.slot(l + 1); },
         [&](int64_t l, const Matrix<T>& delta) {
-          if (chain_.layer(l).linear) useDelta(l, n, delta, tile, target, /*summed=*/false, stop);
+          if (const auto& linear = chain_.layer(l).linear)
+            useDelta(l, *linear, n, delta, tile, target, /*summed=*/false, stop);
         },
         stop);
   }
   for (int64_t l = 0; l < plan_.cut && !stop.requested(); ++l) {
-    if (!plan_.isDirect(l)) continue;
-    const auto& bias = chain_.layer(l).linear->bias;
+    const auto& linear = chain_.layer(l).linear;
+    if (!linear) continue;
     const Matrix<T> delta = tile.delta(l);
-    const bool sums = bias && !plan_.sharesRows();
+    const bool sums = linear->bias && !plan_.sharesRows();
     kernels_.weighted(chain_.outputs(), delta.rows, delta.columns, delta.row, u.data,
                       tile.direct(l, 0).data, tile.directStride(l), delta.data,
-                      sums ? target.gradient + *bias : nullptr);
-    useDelta(l, n, delta, tile, target, /*summed=*/true, stop);
+                      sums ? target.gradient + *linear->bias : nullptr);
+    useDelta(l, *linear, n, delta, tile, target, /*summed=*/true, stop);
   }
 }
 

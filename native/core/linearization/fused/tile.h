@@ -116,8 +116,7 @@ class TileProgram {
   void reverse(int64_t lowest, const Memory& tile, Place&& place, Use&& use,
                const StopToken& stop) const;
   /// Adds e_{l+1} to the cotangent of the earlier value that layer l adds.
-  template <typename Memory>
-  void reverseSkip(int64_t l, const Matrix<const T>& e, const Memory& tile) const;
+  void reverseSkip(int64_t l, const Matrix<const T>& e, const Matrix<T>& earlier) const;
   /// Whether δ_l is e_{l+1} = W_{l+1}ᵀ δ_{l+1} times φ'_l and nothing besides, so that the product
   /// can make it at once.
   bool isScaledProduct(int64_t l) const {
@@ -129,8 +128,9 @@ class TileProgram {
   const T* rowsOf(int64_t l, int64_t n, const Prepared& tile) const;
   /// What the tile has to do for the gradients of layer l once it has δ_l: of the weight, and of
   /// the bias if it is not `summed` already.
-  void useDelta(int64_t l, int64_t n, const Matrix<const T>& delta, const Prepared& tile,
-                const Target& target, bool summed, const StopToken& stop) const;
+  void useDelta(int64_t l, const Linear& linear, int64_t n, const Matrix<const T>& delta,
+                const Prepared& tile, const Target& target, bool summed,
+                const StopToken& stop) const;
   /// Puts δ_l and v_l into the shared memory.
   void share(int64_t l, int64_t n, const Matrix<const T>& delta, const Prepared& tile,
              const Target& target) const;
@@ -142,8 +142,8 @@ class TileProgram {
     const T* values;        ///< v_l [in − columnsByProduct][n], the others; rows as delta's
   };
   /// Rows [first, last) of G_l, added to those of the gradient, or = if it `overwrites`.
-  void weightGradient(int64_t l, const Samples& samples, int64_t first, int64_t last, T* gradient,
-                      bool overwrites, const StopToken& stop) const;
+  void weightGradient(int64_t l, const Linear& linear, const Samples& samples, int64_t first,
+                      int64_t last, T* gradient, bool overwrites, const StopToken& stop) const;
 
   const Plan& plan_;
   const Chain& chain_;

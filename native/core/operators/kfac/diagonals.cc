@@ -146,6 +146,7 @@ std::vector<at::Tensor> diagonalsIn(const std::vector<Basis>& bases, const Point
                      stop);
                });
   std::vector<at::Tensor> sums;
+  sums.reserve(diagonals.size());
   for (const Diagonal& each : diagonals) sums.push_back(each.sum());
   return sums;
 }

@@ -67,6 +67,7 @@ KroneckerPtr ekfac(const KroneckerOperator& basis, bool layersOnly, const Point&
                    const StopToken& stop) {
   std::vector<EigenBlock> blocks = basis.eigenBlocks(stop);
   std::vector<Basis> bases;
+  bases.reserve(blocks.size());
   for (const EigenBlock& each : blocks) bases.push_back({each.left, each.right});
   const auto diagonals = diagonalsIn(bases, point, plan, gradients, chunkSize, stop);
   for (size_t i = 0; i < blocks.size(); ++i) {

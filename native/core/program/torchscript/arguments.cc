@@ -83,6 +83,7 @@ ProgramSpec::Argument toList(const std::vector<Item>& items, const c10::Argument
   });
   if (!constant) {
     ProgramSpec::Sizes sizes;
+    sizes.reserve(items.size());
     for (const Item& item : items) sizes.push_back(toSize(item, op));
     return sizes;
   }

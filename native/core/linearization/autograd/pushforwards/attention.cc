@@ -50,6 +50,7 @@ Pushforward scaledDotProduct(const Call& call) {
   const auto parts = attentionAt(call);
   if (!parts) return {};
   std::vector<size_t> which;
+  which.reserve(call.active.size());
   for (const Call::Active& each : call.active) which.push_back(each.argument);
   return [p = parts->p, v = parts->v, which, keys = parts->k.mT(),
           queries = parts->q](const Tangents& tangents) -> Tangents {

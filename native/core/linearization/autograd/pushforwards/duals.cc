@@ -17,6 +17,7 @@ Pushforward withDuals(const Call& call) {
     const DifferentiableKernels kernels(op);
     const DualLevel level;
     std::vector<at::Tensor> duals;
+    duals.reserve(active.size());
     for (size_t i = 0; i < active.size(); ++i)
       duals.push_back(makeDual(active[i].primal, tangents[i], level));
     Tangents results = again.call(active, duals);

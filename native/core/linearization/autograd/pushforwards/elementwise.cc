@@ -43,6 +43,7 @@ at::Tensor slopeAt(const Call& call) { return partial(Replaced(call), call.activ
 Pushforward elementwise(const Call& call) {
   const Replaced again(call);
   std::vector<at::Tensor> partials;
+  partials.reserve(call.active.size());
   for (const Call::Active& each : call.active) partials.push_back(partial(again, each));
   return [partials](const Tangents& tangents) -> Tangents {
     at::Tensor sum;

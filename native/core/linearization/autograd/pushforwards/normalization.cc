@@ -31,6 +31,7 @@ Pushforward affine(const Call& call, Affine parts, std::function<at::Tensor(cons
   });
   if (!known) return {};
   std::vector<size_t> arguments;
+  arguments.reserve(call.active.size());
   for (const Call::Active& each : call.active) arguments.push_back(each.argument);
   if (call.find(parts.weight) == nullptr) parts.normalized.reset();
   auto w = call.arguments[parts.weight].toOptional<at::Tensor>();
