@@ -15,6 +15,16 @@ const ALONE = [
   'test/addon/{async,overhead}.test.ts',
 ];
 
+/**
+ * Files that compute and leave nothing behind: several in one process, which loads libtorch once. Others change what a
+ * process has one of, or look at it: settings, counters, threads, memory.
+ */
+const SHARED = [
+  'test/{model,operators,solvers}/**/*.test.ts',
+  'test/products/{empty,engines,linearize,products,rows}.test.ts',
+  'test/{bad-input,inspect,options}.test.ts',
+];
+
 /** The package by its name is `dist`; for coverage, which is of the sources, these. */
 const SOURCES = { 'torch-curvature': fileURLToPath(new URL('lib/index.ts', import.meta.url)) };
 
@@ -32,9 +42,19 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'shared',
+          include: SHARED,
+          isolate: false,
+          maxWorkers: Math.min(4, availableParallelism()),
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'together',
           include: ['test/**/*.test.ts'],
-          exclude: ALONE,
+          exclude: [...ALONE, ...SHARED],
           maxWorkers: Math.min(4, availableParallelism()),
           sequence: { groupOrder: 0 },
         },

@@ -2,7 +2,9 @@
  * torch-curvature, PyTorch and JAX side by side, in one interleaved run.
  *
  *     npm run bench:peers -- [--case NAME …] [--curves] [--threads 1,2] [--dtype float32,float64] [--rounds 7]
- *                            [--json FILE] [--html FILE]
+ *                            [--device cuda] [--json FILE] [--html FILE]
+ *
+ * On a GPU JAX does not take part, and no peak is measured.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -22,6 +24,7 @@ const { values } = parseArgs({
     threads: { type: 'string', default: String(Math.min(2, availableParallelism())) },
     dtype: { type: 'string', default: 'float32,float64' },
     rounds: { type: 'string', default: '7' },
+    device: { type: 'string', default: 'cpu' },
     json: { type: 'string' },
     html: { type: 'string' },
   },
@@ -30,13 +33,14 @@ const threadCounts = values.threads.split(',').map(Number);
 const dtypes = values.dtype.split(',');
 const cases = chooseCases();
 
-const python = await pythonWithPeers();
+const { device } = values;
+const python = await pythonWithPeers(device);
 if (python === undefined) {
-  console.log('Comparison with PyTorch and JAX skipped.');
+  console.log('Comparison with the peers skipped.');
   process.exit(0);
 }
 
-const peak = await measurePeak(Math.max(...threadCounts));
+const peak = device === 'cpu' ? await measurePeak(Math.max(...threadCounts)) : undefined;
 for (const { threads, float32, float64 } of peak ?? []) {
   console.log(
     `Peak of multiply-adds, ${threads} thread${threads === 1 ? '' : 's'}: ${float32} GFLOP/s float32, ${float64} float64`,
@@ -47,7 +51,7 @@ const races = [];
 for (const threads of threadCounts) {
   for (const each of cases) {
     for (const dtype of each.dtypes.filter((dtype) => dtypes.includes(dtype))) {
-      const outcome = await race(each, { dtype, threads, rounds: Number(values.rounds), python });
+      const outcome = await race(each, { dtype, threads, rounds: Number(values.rounds), python, device });
       races.push({ ...outcome, ratios: ratios(outcome.results), costs: costs(outcome.results) });
       report(races.at(-1));
     }
@@ -67,10 +71,22 @@ function chooseCases() {
   return all.filter(({ name }) => values.case.includes(name));
 }
 
-function report({ name, batch, flops, parameters, dtype, threads, versions, results, ratios, costs }) {
+function report({
+  name,
+  batch,
+  flops,
+  parameters,
+  dtype,
+  threads,
+  device,
+  versions,
+  results,
+  ratios,
+  costs,
+}) {
   const described = Object.entries(versions).map(([peer, version]) => `${peer} ${version}`);
   console.log(
-    `\n${name}: P = ${parameters}, batch ${batch}, ${dtype}, ${threads} thread${threads === 1 ? '' : 's'}; ${described.join(', ')}`,
+    `\n${name}: P = ${parameters}, batch ${batch}, ${dtype}, ${device}, ${threads} thread${threads === 1 ? '' : 's'}; ${described.join(', ')}`,
   );
   const table = new Table({
     head: ['', 'min ms', 'median ms', 'ours / theirs', 'of peak', 'peak memory, MB', 'difference'],

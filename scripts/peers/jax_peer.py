@@ -8,9 +8,10 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jax_models import MODELS
-from peer import Lazy, read, read_inputs, serve
+from peer import Lazy, kind_of_inputs, read, serve
 
 
 def mlp_tensors(widths):
@@ -31,7 +32,11 @@ def mlp(p, x):
 def make_experiment(request):
     jax.config.update("jax_enable_x64", True)
     case = request["case"]
-    x = jnp.asarray(read_inputs(request))
+
+    def numbers(name, kind=request["dtype"]):
+        return np.frombuffer(read(request, name), dtype=kind)
+
+    x = jnp.asarray(numbers("x", kind_of_inputs(request)).reshape(case["xShape"]))
     tensors = case.get("tensors") or list(mlp_tensors(case["widths"]))
 
     def split(flat):
@@ -42,7 +47,7 @@ def make_experiment(request):
             begin = end
         return blocks
 
-    params, v = split(read(request, "params")), split(read(request, "v"))
+    params, v = split(numbers("params")), split(numbers("v"))
 
     def forward(params):
         return MODELS[case["file"]](params, x) if "file" in case else mlp(params, x)
@@ -71,5 +76,9 @@ def make_experiment(request):
     return ways, {"JAX": jax.__version__}
 
 
+def to_bytes(result):
+    return np.asarray(result).astype("float64").tobytes()
+
+
 if __name__ == "__main__":
-    serve(make_experiment)
+    serve(make_experiment, to_bytes)

@@ -45,7 +45,7 @@ async function answer(request) {
   return { ms };
 }
 
-async function makeExperiment({ case: each, folder, dtype, threads }) {
+async function makeExperiment({ case: each, folder, dtype, threads, device }) {
   const Kind = dtype === 'float64' ? Float64Array : Float32Array;
   const read = (name, Numbers = Kind) => {
     const bytes = readFileSync(`${folder}/${name}.bin`);
@@ -55,8 +55,8 @@ async function makeExperiment({ case: each, folder, dtype, threads }) {
   const x = { data: read('x', each.vocabulary == null ? Kind : BigInt64Array), shape: each.xShape };
   const problem = { model, params: read('params'), x };
   const v = read('v');
-  const options = { threads };
-  const { shape } = model.forwardSync(problem.params, problem.x);
+  const options = { threads, device };
+  const { shape } = model.forwardSync(problem.params, problem.x, { device });
   const zeros = { data: new Kind(shape.reduce((a, b) => a * b, 1)), shape };
   const squares = { ...problem, loss: 'mse', target: zeros };
   let kept;

@@ -10,18 +10,16 @@ import json
 import sys
 import time
 
-import numpy as np
-
 
 def read(request, name):
-    return np.fromfile(f"{request['folder']}/{name}.bin", dtype=request["dtype"])
+    """The bytes of the numbers, writable."""
+    with open(f"{request['folder']}/{name}.bin", "rb") as file:
+        return bytearray(file.read())
 
 
-def read_inputs(request):
-    """The batch: vectors of the experiment's precision, or tokens."""
-    case = request["case"]
-    kind = request["dtype"] if case.get("vocabulary") is None else "int64"
-    return np.fromfile(f"{request['folder']}/x.bin", dtype=kind).reshape(case["xShape"])
+def kind_of_inputs(request):
+    """The numbers of the batch: of the experiment's precision, or tokens."""
+    return request["dtype"] if request["case"].get("vocabulary") is None else "int64"
 
 
 def peak_resident_bytes():
@@ -33,8 +31,9 @@ def peak_resident_bytes():
     raise RuntimeError("no VmHWM in /proc/self/status")
 
 
-def serve(make_experiment):
-    """`make_experiment(request)` gives ({way: function returning a finished flat array}, versions)."""
+def serve(make_experiment, to_bytes):
+    """`make_experiment(request)` gives ({way: function returning a finished flat array}, versions); `to_bytes(array)` are
+    its numbers in float64."""
     ways = {}
     for line in sys.stdin:
         request = json.loads(line)
@@ -53,7 +52,8 @@ def serve(make_experiment):
                 result = run()
                 milliseconds.append((time.perf_counter() - start) * 1e3)
             if request.get("result"):
-                np.asarray(result).astype("float64").tofile(request["result"])
+                with open(request["result"], "wb") as file:
+                    file.write(to_bytes(result))
             reply = {"ms": milliseconds}
         print(json.dumps(reply), flush=True)
 

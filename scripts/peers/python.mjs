@@ -16,12 +16,16 @@ const INSTALLS = [
   [`torch==${TORCH}`],
 ];
 
-/** A Python with the peers. */
-export function pythonWithPeers() {
+/**
+ * A Python with the peers.
+ * @param {string} [device] that they compute on
+ */
+export function pythonWithPeers(device = 'cpu') {
+  const withJax = device === 'cpu';
   return pythonWith({
     name: 'peers',
-    packages: ['jax==0.10.2', 'numpy==2.4.6'],
-    imports: 'import jax, numpy; from torch.func import linearize',
+    packages: withJax ? ['jax==0.10.2', 'numpy==2.4.6'] : [],
+    imports: `${withJax ? 'import jax, numpy; ' : ''}from torch.func import linearize`,
     missing: 'The peers',
   });
 }

@@ -28,9 +28,9 @@ const TURN_MS = 60;
 
 /**
  * @param {import('./cases.mjs').Case} each
- * @param {{ dtype: 'float32' | 'float64', threads: number, rounds: number, python: string }} how
+ * @param {{ dtype: 'float32' | 'float64', threads: number, rounds: number, python: string, device: string }} how
  */
-export async function race(each, { dtype, threads, rounds, python }) {
+export async function race(each, { dtype, threads, rounds, python, device }) {
   const folder = await mkdtemp(join(tmpdir(), 'torch-curvature-peers-'));
   const cores = Array.from({ length: threads }, (_, i) => i);
   const commands = {
@@ -41,8 +41,8 @@ export async function race(each, { dtype, threads, rounds, python }) {
   const workers = {};
   try {
     const setup = await prepare(each, dtype, folder, python);
-    const request = { case: setup, folder, dtype, threads };
-    const ways = WAYS.filter((way) => takesPart(way, each));
+    const request = { case: setup, folder, dtype, threads, device };
+    const ways = WAYS.filter((way) => takesPart(way, each, device));
     const versions = {};
     const start = async (peer) => {
       const worker = startWorker(commands[peer], cores);
@@ -77,15 +77,17 @@ export async function race(each, { dtype, threads, rounds, python }) {
       }
     }
     const { flops } = await workers.ours.ask({ flopsOf: 'linearized' });
-    return { ...setup, dtype, threads, versions, flops, results: results.map(summarize) };
+    return { ...setup, dtype, threads, device, versions, flops, results: results.map(summarize) };
   } finally {
     for (const worker of Object.values(workers)) worker.end();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-function takesPart({ way, dense }, each) {
+function takesPart({ peer, way, dense }, each, device) {
   if (dense) return each.dense === true;
+  // What pip installs of JAX knows the CPU alone.
+  if (peer === 'jax' && device !== 'cpu') return false;
   // The thread's way is what the seed's case is about.
   return way !== 'seed' || each.dense === true;
 }

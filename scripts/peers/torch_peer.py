@@ -7,12 +7,14 @@
     linearized    torch.func.linearize and torch.func.vjp kept; a product applies both
 """
 
+import ctypes
+
 import torch
 from torch import nn
 from torch.func import functional_call, jacrev, jvp, linearize, vjp, vmap
 
 from exported import MODELS
-from peer import Lazy, read, read_inputs, serve
+from peer import Lazy, kind_of_inputs, read, serve
 
 
 def make_model(case, dtype):
@@ -32,8 +34,14 @@ def make_experiment(request):
     torch.set_num_threads(request["threads"])
     torch.backends.cuda.enable_flash_sdp(False)  # on the CPU, too; it has no forward mode
     case, dtype = request["case"], getattr(torch, request["dtype"])
-    model = make_model(case, dtype).eval()
-    x = torch.from_numpy(read_inputs(request))
+    device = torch.device(request["device"])
+    model = make_model(case, dtype).eval().to(device)
+
+    def numbers(name, kind=dtype):
+        # Without NumPy, which PyTorch can be installed without.
+        return torch.frombuffer(read(request, name), dtype=kind).to(device)
+
+    x = numbers("x", getattr(torch, kind_of_inputs(request))).reshape(case["xShape"])
 
     def split(flat):
         blocks, begin = {}, 0
@@ -42,8 +50,8 @@ def make_experiment(request):
             begin += parameter.numel()
         return blocks
 
-    params = split(torch.from_numpy(read(request, "params")))
-    v = split(torch.from_numpy(read(request, "v")))
+    params = split(numbers("params"))
+    v = split(numbers("v"))
 
     def forward(params, x):
         return functional_call(model, params, (x,))
@@ -79,9 +87,23 @@ def make_experiment(request):
         push, pull = kept()
         return flatten(pull(push(v))[0])
 
+    def finished(way):
+        def run():
+            result = way()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            return result
+
+        return run
+
     ways = {"dense": dense, "gradient": gradient, "seed": seed, "composition": composition, "linearized": linearized}
-    return ways, {"PyTorch": torch.__version__}
+    return {name: finished(way) for name, way in ways.items()}, {"PyTorch": torch.__version__}
+
+
+def to_bytes(result):
+    flat = result.double().cpu().contiguous()
+    return ctypes.string_at(flat.data_ptr(), flat.nbytes)
 
 
 if __name__ == "__main__":
-    serve(make_experiment)
+    serve(make_experiment, to_bytes)

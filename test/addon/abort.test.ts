@@ -30,11 +30,12 @@ import {
   trace,
 } from '../../lib/index.ts';
 import { contention } from '../support/contention.ts';
+import { byCounts } from '../support/counts.ts';
 
 /** Milliseconds within which an abort is heard on an idle machine, but for one in a hundred. */
 const HEARD = 100;
 /** Milliseconds after which operations are aborted: in their set-up, and in what follows. */
-const DELAYS = [30, 150, 400];
+const DELAYS = byCounts([150], [30, 150, 400]);
 
 const generator = new Generator(1);
 

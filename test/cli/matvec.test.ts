@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { someOf } from '../support/counts.ts';
 import { relativeError } from '../support/models.ts';
 import { filesOf, npy } from './files.ts';
 
@@ -77,7 +78,7 @@ describe('refuses in one line', () => {
   const whole = npy(new Float32Array([1, -1, 0.5]), [3]);
   const fortran = Buffer.from(npy(new Float32Array([1, 2, 3, 4]), [2, 2]));
   fortran.write("'fortran_order':True ", fortran.indexOf("'fortran_order'"), 'latin1');
-  it.each([
+  const contents: [string, Record<string, string | Uint8Array>, RegExp][] = [
     ['an array cut in an element', { 'v.npy': whole.subarray(0, whole.length - 2) }, /v\.npy.*truncated/],
     [
       'an array cut between elements',
@@ -113,7 +114,8 @@ describe('refuses in one line', () => {
       { 'model.json': '{"layers":[["linear",2,-1]]}' },
       /linear.*ERR_MODEL_LOAD/,
     ],
-  ] as [string, Record<string, string | Uint8Array>, RegExp][])('%s', async (_, overrides, reason) => {
+  ];
+  it.each(someOf(contents))('%s', async (_, overrides, reason) => {
     const { matvec } = await files(overrides);
     const { code, stdout, stderr } = await matvec('--params', 'params.npy');
     expect(stderr).toMatch(reason);

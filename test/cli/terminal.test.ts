@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { fitProfile, fitTable, textWidth, wrapWords } from '../../lib/cli/fit.ts';
 import { formatMs, formatNumbers, formatPeak } from '../../lib/cli/format.ts';
+import { someOf } from '../support/counts.ts';
 import { temporaryFolder } from './run.ts';
 import { onScreen, type Screen } from './screen.ts';
 
@@ -36,7 +37,7 @@ function expectTerminalAsBefore(screen: Screen) {
   expect(screen.bytes.replace(STATUS, '')).not.toContain(ESC);
 }
 
-describe.each(WIDTHS)('%i columns', (columns) => {
+describe.each(someOf(WIDTHS))('%i columns', (columns) => {
   it('bench shows a progress bar, then all of its results', HANG, async () => {
     const folder = await temporaryFolder();
     const args = [...SMALL, '--sweep', 'hidden=4,2048', '--json', 'r.json'];

@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
+import { someOf } from '../support/counts.ts';
 import { run, temporaryFolder } from './run.ts';
 
 it.each([
@@ -25,7 +26,7 @@ it('knows its version', async () => {
   expect(await run(['--version'])).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: '' });
 });
 
-it.each([
+const WRONG: [string[], string][] = [
   [[], 'Usage:'],
   [['bnech'], "unknown command 'bnech'\n(Did you mean bench?)"],
   [['bench', '--hiden', '8'], "unknown option '--hiden'\n(Did you mean --hidden?)"],
@@ -64,7 +65,9 @@ it.each([
   [['trace', '--model', 'm.pt2', '--x', 'x.npy', '--operator', 'hessian'], 'give --loss and --target'],
   [['completion'], "missing required argument 'shell'"],
   [['completion', 'fsh'], '(Did you mean fish?)'],
-])('%j is wrong usage', async (args, reason) => {
+];
+
+it.each(someOf(WRONG))('%j is wrong usage', async (args, reason) => {
   const { code, stdout, stderr } = await run(args);
   expect(stderr).toContain(reason);
   expect(stdout).toBe('');

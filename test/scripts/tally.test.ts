@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dirname, '../..');
 async function tally(...files: string[]) {
   const out = join(await temporaryFolder(), 'tally.json');
   const root = join(ROOT, 'test/fixtures/tally');
-  const reporter = join(ROOT, 'scripts/tally.mjs');
+  const reporter = join(ROOT, 'scripts/test/tally.mjs');
   const args = [
     join(ROOT, 'node_modules/vitest/vitest.mjs'),
     'run',

@@ -1,0 +1,48 @@
+/** The archive's `run.sh`, but for finding Node: `run.mjs FOLDER test|bench|cuda|all`. */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildAddon } from '../setup/addon.mjs';
+import { runScript, SetupError } from '../setup/failure.mjs';
+import { resolveLibtorch } from '../setup/libtorch.mjs';
+import { PYTHON } from '../setup/python.mjs';
+import { benchJob, cudaJob, testJob } from './jobs.mjs';
+import { writeReport } from './report.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const JOBS = { test: testJob, bench: benchJob, cuda: cudaJob };
+
+await runScript(async () => {
+  const [folder, asked, ...more] = process.argv.slice(2);
+  const names = asked === 'all' ? Object.keys(JOBS) : [asked];
+  if (more.length > 0 || !names.every((name) => Object.hasOwn(JOBS, name)))
+    throw new SetupError(`Usage: ./run.sh ${[...Object.keys(JOBS), 'all'].join(' | ')}`);
+
+  const python = process.env.PYTHON || PYTHON;
+  const libtorch = await resolveLibtorch({
+    ...process.env,
+    LIBTORCH: process.env.LIBTORCH || (await folderOfPyTorch(python)),
+  });
+  await buildAddon(root, libtorch);
+
+  for (const name of names) {
+    console.log(`\n=== ${name} ===`);
+    const started = Date.now();
+    const outcome = await JOBS[name]({ root, python });
+    await writeReport(folder, libtorch, name, { ...outcome, seconds: (Date.now() - started) / 1000 });
+    if (!outcome.ok) process.exitCode = 1;
+  }
+  console.log(`\nWritten: ${join(folder, 'report.txt')}, ${join(folder, 'report.json')}`);
+});
+
+/** @param {string} python */
+async function folderOfPyTorch(python) {
+  // Without importing it, which would take seconds.
+  const code = 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])';
+  const { status, stdout } = spawnSync(python, ['-c', code], { encoding: 'utf8' });
+  if (status === 0) return stdout.trim();
+  throw new SetupError(
+    `${python} has no PyTorch. Name a Python that has one, PYTHON=/path/to/python ./run.sh …, or the folder of a libtorch: ` +
+      'LIBTORCH=/path/to/torch ./run.sh …',
+  );
+}
