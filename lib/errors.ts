@@ -15,10 +15,13 @@ export const ERROR_CODES = {
   ERR_OUT_OF_MEMORY: 'more memory needed than there is, found before allocating where that can be told',
   ERR_BUSY: 'more operations than may wait, by the option maxQueue of configure()',
   ERR_MODEL_LOAD: 'a model that is damaged or is not what it claims to be',
+  ERR_TIMEOUT: 'ranks of a process group that did not come, or not answer, within its timeout',
   ERR_UNTRUSTED_MODEL: 'a TorchScript file, which is code, loaded without { trusted: true }',
   ERR_UNSUPPORTED_OP:
     'an operator that is unknown, random, changes its inputs, or lacks the derivative needed',
   ERR_DISPOSED: 'an object that was used after its dispose()',
+  ERR_DISTRIBUTED:
+    'a process group whose ranks cannot be reached, have left or died, or do not ask for the same things',
   ERR_PROFILER_BUSY: 'a profile begun while another one is being recorded',
   ERR_ACCESS_DENIED: 'a file of the addon or of libtorch that this process is not allowed to read or to load',
   ERR_ADDON_MISSING: 'the native addon was not built, was altered, or is for another platform',

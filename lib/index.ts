@@ -19,6 +19,12 @@ export type {
 export { tensor } from './arrays.ts';
 export type { ApplyOptions, Engine, OutOption, ProductOptions, WholeOptions } from './check.ts';
 export { type ConfigureOptions, configure, type Settings } from './configure.ts';
+export {
+  initProcessGroup,
+  ProcessGroup,
+  type ProcessGroupOptions,
+  type TogetherOptions,
+} from './distributed/process-group.ts';
 export { type ErrorCode, TorchCurvatureError } from './errors.ts';
 export type { LoadOptions } from './model/files/index.ts';
 export { loadNpy, saveNpy } from './model/files/npy.ts';
@@ -31,6 +37,7 @@ export { type InitOptions, Model, type Parameter, type SequentialOptions } from 
 export * as nn from './model/nn/index.ts';
 export type { Layer } from './model/nn/layer.ts';
 export { type CustomOperator, customOperator, type ProductContext } from './operators/custom.ts';
+export { type DistributedOptions, distributed } from './operators/distributed.ts';
 export * from './operators/factories.ts';
 export type { OperatorKind } from './operators/kinds.ts';
 export {
@@ -49,7 +56,11 @@ export {
   type OperatorVector,
   type Selection,
 } from './operators/linear-operator.ts';
-export { lossAndGradient, lossAndGradientSync } from './operators/loss-and-gradient.ts';
+export {
+  type LossAndGradientOptions,
+  lossAndGradient,
+  lossAndGradientSync,
+} from './operators/loss-and-gradient.ts';
 export {
   type PerSample,
   type PerSampleOptions,

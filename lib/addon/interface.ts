@@ -1,4 +1,5 @@
 /** The raw addon: its functions and operations. */
+import type { GroupFunctions, GroupOperations } from './groups.ts';
 import type { OperatorFunctions, OperatorOperations } from './operators.ts';
 import type { RawProfile, RawProfilerOptions } from './profiles.ts';
 import type { ProgramRecord, RawNode, RawProgram } from './program.ts';
@@ -60,7 +61,7 @@ export interface RawTables {
 }
 
 /** Operations that exist as `name`, which returns a promise and may be stopped, and as `nameSync`. */
-export interface Operations extends OperatorOperations {
+export interface Operations extends OperatorOperations, GroupOperations {
   /** Looks up and checks the operators of a draft, which is used up. Throws `ERR_MODEL_LOAD`, `ERR_UNSUPPORTED_OP`. */
   createProgram: { request: { draft: DraftHandle }; result: ProgramRecord };
   /**
@@ -96,7 +97,7 @@ type Synchronous = {
  * Failures are JavaScript errors with a `code`: one of the codes of `errors.ts`, or `ABORTED` when a stop handle
  * was used.
  */
-export interface Addon extends Asynchronous, Synchronous, OperatorFunctions {
+export interface Addon extends Asynchronous, Synchronous, OperatorFunctions, GroupFunctions {
   info(): RawInfo;
   /** Changes the settings that are given; returns all of them. */
   configure(settings: Partial<RawSettings>): RawSettings;

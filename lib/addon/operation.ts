@@ -1,6 +1,17 @@
 /** Functions of the package that are one operation of the addon each: the promise and its `…Sync` twin, made together. */
+import { copyOf, type FloatArray } from '../arrays.ts';
 import type { Operations } from './interface.ts';
 import { run, runSync } from './run.ts';
+
+/** Several processes that do operations together, in one order and one after another. */
+export interface Together {
+  /** Whether no operation is under way, so that one that is begun now begins at once. */
+  readonly free: boolean;
+  /** Runs an operation once those before it have ended. */
+  inTurn<Result>(work: () => Promise<Result>, signal: AbortSignal | undefined): Promise<Result>;
+  /** Throws where one that is begun on this thread would have to wait for what may need this thread. */
+  checkFree(): void;
+}
 
 /** What a call asks of the addon, once its arguments were checked. */
 export type Asked<Result> = {
@@ -8,6 +19,8 @@ export type Asked<Result> = {
     name: Name;
     request: Operations[Name]['request'];
     signal: AbortSignal | undefined;
+    /** With whom it is done. */
+    together?: Together | undefined;
     /** What is said of the call on the tracing channel. */
     describe: () => object;
     /** What diagnostics call it; by default `name`. */
@@ -37,7 +50,7 @@ export function operation<Given extends unknown[], Result>(
     async promised(...given) {
       const asked = ask(...given);
       try {
-        const found = await run(asked.name, asked.request, asked.signal, described(asked, ''));
+        const found = await started(asked);
         await asked.heard?.();
         return finish(asked, found);
       } finally {
@@ -47,12 +60,29 @@ export function operation<Given extends unknown[], Result>(
     sync(...given) {
       const asked = ask(...given);
       try {
+        asked.together?.checkFree();
         return finish(asked, runSync(asked.name, asked.request, asked.signal, described(asked, 'Sync')));
       } finally {
         asked.release?.();
       }
     },
   };
+}
+
+function started(asked: Asked<unknown>): Promise<Operations[keyof Operations]['result']> {
+  const { name, signal, together } = asked;
+  const describe = described(asked, '');
+  if (together === undefined) return run(name, asked.request, signal, describe);
+  // What waits is asked with what the arrays hold now.
+  const request = together.free ? asked.request : held(asked.request);
+  return together.inTurn(() => run(name, request, signal, describe), signal);
+}
+
+function held<Request extends object>(request: Request): Request {
+  const copies = Object.entries(request)
+    .filter(([name, value]) => name !== 'out' && ArrayBuffer.isView(value))
+    .map(([name, value]) => [name, copyOf(value as FloatArray)]);
+  return { ...request, ...Object.fromEntries(copies) };
 }
 
 function described({ announced, describe }: Asked<unknown>, form: '' | 'Sync'): () => object {

@@ -211,13 +211,24 @@ export interface OperatorOperations {
 /** Half-open ranges of indices. */
 export type RawRanges = readonly (readonly [begin: number, end: number])[];
 
-export interface RawCallbackOperator {
+/** What an operator says of its data, for sums with operators of other processes' data. */
+export interface RawDataShare {
+  /** What its products were divided by, where it is of the mean of a loss. */
+  divisor?: number | undefined;
+  /** The numbers of the rows whose targets it drew. */
+  firstRow?: number | undefined;
+  drawnRows?: number | undefined;
+}
+
+export interface RawCallbackOperator extends RawDataShare {
   rows: number;
   cols: number;
   float64: boolean;
   device: string;
   /** The caller's word; `transposed` is then never asked for. */
   symmetric: boolean;
+  /** Whether the operator of the data of several processes is the sum of theirs. */
+  additive: boolean;
   /** The products with `count` vectors, one after another. What it throws or rejects with rejects the operation. */
   product: (
     vectors: ResultArray<FloatArray>,
@@ -262,4 +273,16 @@ export interface OperatorFunctions {
    * JavaScript's runs `product`, which may itself await other operations.
    */
   callbackOperator(custom: RawCallbackOperator): OperatorHandle;
+  /** A + diag(λ), a term that is no data's. */
+  operatorRegularized(operator: OperatorHandle, l2: FloatArray): OperatorHandle;
+  /** `scale` times (v, `sums` v / `weight`) ↦ `around` (v, mean). */
+  operatorCentered(
+    parts: RawDataShare & {
+      sums: OperatorHandle;
+      around: OperatorHandle;
+      weight: number;
+      scale: number;
+      antisymmetric: boolean;
+    },
+  ): OperatorHandle;
 }

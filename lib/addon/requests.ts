@@ -30,6 +30,9 @@ export interface LinearizationHandle {
 export interface TensorHandle {
   readonly [brand]: 'tensor';
 }
+export interface GroupHandle {
+  readonly [brand]: 'group';
+}
 export interface OperatorHandle {
   readonly [brand]: 'operator';
 }

@@ -1,4 +1,5 @@
 import { addon } from '../addon/addon.ts';
+import type { RawDataShare } from '../addon/operators.ts';
 import {
   type DType,
   describe,
@@ -60,15 +61,16 @@ export function customOperator(custom: CustomOperator, ...rest: readonly unknown
   noOptions(rest, 'customOperator');
   // An instance of a class has a state of its own beside what is asked for here.
   if (isPlain(record(custom, 'the operator'))) CUSTOM.read(custom);
-  return makeCustom('custom', custom, { kind: 'plain' }, { kind: 'plain' });
+  return makeCustom('custom', custom, { kind: 'plain' }, { kind: 'plain' }, { additive: true });
 }
 
-/** Used inside the package: a custom operator whose rows and columns stand for something. */
+/** Used inside the package: a custom operator whose rows and columns stand for something, and what is known of its data. */
 export function makeCustom(
   kind: OperatorKind,
   custom: CustomOperator,
   rows: Space,
   columns: Space,
+  share: RawDataShare & { additive: boolean },
 ): LinearOperator {
   const {
     shape,
@@ -92,6 +94,7 @@ export function makeCustom(
     float64: checkDType(dtype) === 'float64',
     device: checkDevice(device),
     symmetric: Boolean(symmetric),
+    ...share,
     async product(vectors: ResultArray<FloatArray>, count: number, transposed: boolean, id: number) {
       const controller = new AbortController();
       running.set(id, controller);

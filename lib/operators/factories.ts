@@ -36,6 +36,8 @@ export interface FisherOptions extends EmpiricalFisherOptions {
   mcSamples?: number;
   /** 0 by default. */
   seed?: number | bigint;
+  /** The number of the first row among rows that several processes or operators share, by which they draw; 0 by default. */
+  firstRow?: number;
 }
 
 /** Of `kfac` and `ekfac`. */
@@ -83,6 +85,7 @@ const FISHER_OPTIONS = new OptionNames<FisherOptions>({
   ...EMPIRICAL_FISHER_NAMES,
   mcSamples: true,
   seed: true,
+  firstRow: true,
 });
 
 const KFAC_OPTIONS = new OptionNames<KfacOptions>({
@@ -294,9 +297,10 @@ export function empiricalFisherSync<F extends FloatArray, Given extends string =
   return EMPIRICAL_FISHER.sync(problem, options) as LinearOperator<ArrayKind<F>>;
 }
 
-const FISHER = factory('fisher', FISHER_OPTIONS, (options) => ({
+const FISHER = factory('fisher', FISHER_OPTIONS, ({ firstRow = 0, ...options }) => ({
   ...perFields(options),
   ...sampling(options),
+  firstRow: firstRow === 0 ? 0 : positive(firstRow, 'firstRow'),
 }));
 
 /**

@@ -103,30 +103,36 @@ async function ofStream(
   kind: ModelOperator,
   problem: GivenStreamedProblem,
   options: Options,
-  own: object,
+  own: { firstRow?: number; mcSamples?: number },
 ): Promise<LinearOperator> {
   const { center } = options;
   const centered = weightFields({ ...(center !== undefined && { center }) }, 0, 'float64').center;
   const stream = new Stream(problem, options);
-  const { columns, ofLoss, factored, regularized, antisymmetric }: ModelOperatorRow = MODEL_OPERATORS[kind];
+  const { columns, ofLoss, factored, regularized, antisymmetric, draws }: ModelOperatorRow =
+    MODEL_OPERATORS[kind];
   await stream.count(ofLoss ? (batch, signal) => counted(batch, signal, { ...own, kind }) : undefined);
   if (factored) {
     const part: MakePart = (kind, { problem, options, firstRow }, fields) =>
       CREATE.promised(kind, problem, options, { ...own, ...fields, firstRow }) as Promise<KroneckerOperator>;
     return factorsOver(stream, kind as 'kfac' | 'ekfac', part, options.signal);
   }
+  const { firstRow: start = 0, mcSamples = 1 } = own;
   const make = ({ problem, options, firstRow }: BatchProblem, part: object = {}) =>
-    CREATE.promised(kind, problem, options, { ...own, ...part, firstRow });
+    CREATE.promised(kind, problem, options, { ...own, ...part, firstRow: start + firstRow });
   const rowsOf = (of: 'jacobian' | 'perSampleGradients') => {
     return ({ problem, options }: BatchProblem) => CREATE.promised(of, problem, options, {});
   };
   if (columns === 'outputs') return stream.ntk(rowsOf('jacobian'), centered);
   if (kind === 'jacobian' || kind === 'perSampleGradients')
     return stream.jacobian(kind, rowsOf(kind), centered);
-  const sign = antisymmetric ? -1 : 1;
+  const traits = {
+    regularized: regularized === true,
+    antisymmetric: antisymmetric === true,
+    draws: draws ? start : undefined,
+  };
   return centered
-    ? stream.centeredSum(kind, (batch, part) => make(batch, { part }), sign)
-    : stream.sum(kind, (batch) => make(batch), regularized === true, sign);
+    ? stream.centeredSum(kind, (batch, part) => make(batch, { part }), traits, ofLoss ? mcSamples : undefined)
+    : stream.sum(kind, (batch) => make(batch), traits);
 }
 
 /** Used inside the package: what a batch's loss has: the same count that a problem in one piece divides its mean by. */

@@ -12,6 +12,8 @@ export interface ModelOperatorRow {
   factored?: true;
   /** Whether A = −Aᵀ. */
   antisymmetric?: true;
+  /** Whether it draws targets by the numbers of the rows. */
+  draws?: true;
 }
 
 export const MODEL_OPERATORS = {
@@ -22,7 +24,7 @@ export const MODEL_OPERATORS = {
   gaussNewton: { rows: 'parameters', columns: 'parameters', ofLoss: true, regularized: true },
   hessian: { rows: 'parameters', columns: 'parameters', ofLoss: true, regularized: true },
   empiricalFisher: { rows: 'parameters', columns: 'parameters', ofLoss: true },
-  fisher: { rows: 'parameters', columns: 'parameters', ofLoss: true },
+  fisher: { rows: 'parameters', columns: 'parameters', ofLoss: true, draws: true },
   kfac: { rows: 'parameters', columns: 'parameters', ofLoss: true, factored: true },
   ekfac: { rows: 'parameters', columns: 'parameters', ofLoss: true, factored: true },
   perSampleGradients: { rows: 'outputs', columns: 'parameters', ofLoss: true },
@@ -43,4 +45,5 @@ export type OperatorKind =
   | 'eigenvectors'
   | 'dense'
   | 'diagonal'
+  | 'distributed'
   | 'custom';

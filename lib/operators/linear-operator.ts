@@ -3,7 +3,7 @@
 import { inspect } from 'node:util';
 import { addon } from '../addon/addon.ts';
 import { NativeObject } from '../addon/native-object.ts';
-import { operation } from '../addon/operation.ts';
+import { operation, type Together } from '../addon/operation.ts';
 import type { OperatorHandle } from '../addon/requests.ts';
 import {
   type ArrayKind,
@@ -80,6 +80,9 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   /** Which engine runs its products, for an operator of a model; undefined for others. */
   readonly engine: 'fused' | 'autograd' | undefined;
 
+  /** @internal The processes that take part in its products. */
+  readonly together: Together | undefined;
+
   readonly #rows: Space;
   readonly #columns: Space;
   #transpose: LinearOperator<F> | undefined;
@@ -94,7 +97,13 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   }
 
   /** @internal */
-  constructor(handle: OperatorHandle, kind: OperatorKind, rows: Space, columns: Space) {
+  constructor(
+    handle: OperatorHandle,
+    kind: OperatorKind,
+    rows: Space,
+    columns: Space,
+    together?: Together | undefined,
+  ) {
     super(handle, 'the operator', 'gramian, customOperator or another factory', (each) =>
       addon().operatorDispose(each),
     );
@@ -108,6 +117,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     this.engine = info.engine;
     this.#rows = rows;
     this.#columns = columns;
+    this.together = together;
   }
 
   /** A v, flat. */
@@ -201,7 +211,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   /** A + B */
   add(other: LinearOperator<F>): LinearOperator<F> {
     checkOperator(other, 'other');
-    return this.#combined('sum', () => addon().operatorSum([this.handle, other.handle]));
+    return this.#combined('sum', () => addon().operatorSum([this.handle, other.handle]), other);
   }
 
   /** c A */
@@ -228,8 +238,9 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   multiply(other: LinearOperator<F> | number): LinearOperator<F> {
     if (typeof other === 'number') return this.scale(other);
     checkOperator(other, 'other');
+    const together = this.#with(other);
     const handle = addon().operatorProduct(this.handle, other.handle);
-    return new LinearOperator(handle, 'product', this.#rows, other.#columns);
+    return new LinearOperator(handle, 'product', this.#rows, other.#columns, together);
   }
 
   /** A / c */
@@ -246,7 +257,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     const { handle: own } = this;
     if (this.#transpose === undefined || this.#transpose.disposed) {
       const handle = addon().operatorTranspose(own);
-      const transpose = new LinearOperator<F>(handle, 'transpose', this.#columns, this.#rows);
+      const transpose = new LinearOperator<F>(handle, 'transpose', this.#columns, this.#rows, this.together);
       transpose.#transpose = this;
       this.#transpose = transpose;
     }
@@ -287,7 +298,8 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
       : selected(second ?? first, this.#columns, width, 'columns');
     const handle = addon().operatorSubmatrix(this.handle, ofRows, ofColumns);
     const cut = (space: Space, ranges: Ranges): Space => (whole(space) ? space : partOf(space, ranges));
-    return new LinearOperator(handle, 'submatrix', cut(this.#rows, ofRows), cut(this.#columns, ofColumns));
+    const spaces = [cut(this.#rows, ofRows), cut(this.#columns, ofColumns)] as const;
+    return new LinearOperator(handle, 'submatrix', ...spaces, this.together);
   }
 
   /** @internal What the rows stand for. */
@@ -295,9 +307,14 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     return this.#rows;
   }
 
+  /** @internal What the columns stand for. */
+  get columnSpace(): Space {
+    return this.#columns;
+  }
+
   /** @internal The inverse that the addon made of it. */
   inverseBy(handle: OperatorHandle): LinearOperator<F> {
-    return new LinearOperator(handle, 'inverse', this.#columns, this.#rows);
+    return new LinearOperator(handle, 'inverse', this.#columns, this.#rows, this.together);
   }
 
   /** @internal A vector over the rows (what a right-hand side is), checked and flat. */
@@ -329,13 +346,25 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     return {
       request: { operator: this.handle, ...rest },
       signal,
+      together: this.together,
       describe: () => ({ device, dtype, shape }),
       result: (found: FloatArray) => found,
     };
   }
 
-  #combined(kind: OperatorKind, make: () => OperatorHandle): LinearOperator<F> {
-    return new LinearOperator(make(), kind, this.#rows, this.#columns);
+  #combined(
+    kind: OperatorKind,
+    make: () => OperatorHandle,
+    other: LinearOperator<F> = this,
+  ): LinearOperator<F> {
+    const together = this.#with(other);
+    return new LinearOperator(make(), kind, this.#rows, this.#columns, together);
+  }
+
+  #with({ together }: LinearOperator<F>): Together | undefined {
+    if (this.together !== undefined && together !== undefined && this.together !== together)
+      throw outOfRange('operators that are combined should be distributed over one process group');
+    return this.together ?? together;
   }
 
   static readonly #product = operation(

@@ -1,4 +1,6 @@
 /** Operators over batches that never sit in memory at once: each product goes through them one by one. */
+import { addon } from '../addon/addon.ts';
+import type { RawDataShare } from '../addon/operators.ts';
 import { allocated, copyOf, type DType, dtypeOf, type FloatArray, floatArray } from '../arrays.ts';
 import { checkFloats, checkOptions, checkVector } from '../check.ts';
 import { outOfRange, TorchCurvatureError } from '../errors.ts';
@@ -13,7 +15,7 @@ import type { GivenStreamedProblem } from '../problem/streamed-problem.ts';
 import type { LinearizeOptions } from '../products/linearize.ts';
 import { makeCustom, type ProductContext } from './custom.ts';
 import type { OperatorKind } from './kinds.ts';
-import type { LinearOperator } from './linear-operator.ts';
+import { LinearOperator } from './linear-operator.ts';
 
 /** How an operator of one batch is made: without what is of all rows together; with the signal of the pass. */
 export type BatchOptions = LinearizeOptions & { weights?: FloatArray };
@@ -31,6 +33,16 @@ export interface BatchProblem {
 export interface Counts {
   divisor: number;
   weight: number;
+}
+
+/** What tells one sum over batches from another. */
+export interface SumTraits {
+  /** Whether the L2 term of the problem adds to it. */
+  regularized: boolean;
+  /** Whether A = −Aᵀ. */
+  antisymmetric: boolean;
+  /** The number of the first row, where targets are drawn by the numbers of the rows. */
+  draws: number | undefined;
 }
 
 /** The rows of all batches, as one. */
@@ -196,37 +208,53 @@ export class Stream {
     );
   }
 
-  /** Σ over the batches of the products of their operators with each of k vectors; `inputs` are what each is given. */
-  async #sum(
-    make: (batch: BatchProblem) => Promise<LinearOperator>,
-    inputs: FloatArray,
-    k: number,
-    signal: AbortSignal,
-  ): Promise<Float64Array> {
-    let sum = new Float64Array(0);
-    for await (const batch of this.pass(signal)) {
-      if (batch.rows === 0) continue;
-      using op = await make(batch);
-      const part = await op.matmat(inputs, k, { ...this.#threads, signal });
-      if (sum.length === 0) sum = allocated(Float64Array, part.length);
-      for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
-    }
-    return sum;
+  /** What sums with the operators of other processes need to know. */
+  #dataShare(): RawDataShare {
+    return this.#ofLoss && this.#problem.reduction !== 'sum' ? { divisor: this.divisor } : {};
+  }
+
+  /** Σ over the batches of the products of their operators, of `height` rows, with each of k vectors, times `factor`. */
+  #summing(make: (batch: BatchProblem) => Promise<LinearOperator>, height: number, factor: number) {
+    return async (vectors: FloatArray, k: number, { signal }: ProductContext) => {
+      const sum = allocated(Float64Array, k * height);
+      for await (const batch of this.pass(signal)) {
+        if (batch.rows === 0) continue;
+        using op = await make(batch);
+        const part = await op.matmat(vectors, k, { ...this.#threads, signal });
+        for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
+      }
+      const result = floatArray(this.dtype, sum.length);
+      for (let i = 0; i < sum.length; i++) result[i] = factor * sum[i]!;
+      return result;
+    };
   }
 
   /**
    * The sum of the operators of the batches, [P, P], by the share of their terms in a mean; with the L2 term if
-   * `regularized`. Aᵀ is `sign` A.
+   * `regularized`.
    */
   sum(
     kind: OperatorKind,
     make: (batch: BatchProblem) => Promise<LinearOperator>,
-    regularized: boolean,
-    sign: 1 | -1,
+    { regularized, antisymmetric, draws }: SumTraits,
   ): LinearOperator {
-    const product = async (vectors: FloatArray, k: number, signal: AbortSignal) =>
-      this.#sum(make, vectors, k, signal);
-    return this.#square(kind, sign, product, regularized ? this.l2 : undefined);
+    const { model, dtype, device } = this;
+    const space = { kind: 'parameters', model } as const;
+    const length = model.parameterCount;
+    const custom = {
+      shape: [length, length],
+      dtype,
+      device,
+      symmetric: !antisymmetric,
+      matmat: this.#summing(make, length, this.share),
+      rmatmat: this.#summing(make, length, antisymmetric ? -this.share : this.share),
+    } as const;
+    const share = { ...this.#dataShare(), ...this.#drawn(draws), additive: true };
+    const sum = makeCustom(kind, custom, space, space, share);
+    const { l2 } = this;
+    if (!regularized || l2 === undefined) return sum;
+    using _ = sum;
+    return new LinearOperator(addon().operatorRegularized(sum.handle, l2), kind, space, space);
   }
 
   /**
@@ -234,60 +262,37 @@ export class Stream {
    * vectors, and one for the product with it.
    *
    * @param make of a batch, v ↦ its part of the mean times `weight`, and (v, mean) ↦ its part of the product
+   * @param means numbers that the mean has; that of rows has one for each of their outputs
    */
   centeredSum(
     kind: OperatorKind,
     make: (batch: BatchProblem, part: 'sums' | 'around') => Promise<LinearOperator>,
-    sign: 1 | -1,
+    { antisymmetric, draws }: SumTraits,
+    means: number = this.#width,
   ): LinearOperator {
-    return this.#square(kind, sign, async (vectors, k, signal) => {
-      const sums = await this.#sum((batch) => make(batch, 'sums'), vectors, k, signal);
-      if (k === 0 || sums.length === 0) return new Float64Array(0);
-      const [length, means] = [this.model.parameterCount, sums.length / k];
-      const both = floatArray(this.dtype, k * (length + means));
-      for (let i = 0; i < k; i++) {
-        both.set(vectors.subarray(i * length, (i + 1) * length), i * (length + means));
-        const mean = sums.subarray(i * means, (i + 1) * means);
-        // Where nothing has weight there is no mean.
-        both.set(
-          mean.map((each) => (this.weight > 0 ? each / this.weight : 0)),
-          i * (length + means) + length,
-        );
-      }
-      return this.#sum((batch) => make(batch, 'around'), both, k, signal);
-    });
-  }
-
-  #square(
-    kind: OperatorKind,
-    sign: 1 | -1,
-    product: (vectors: FloatArray, k: number, signal: AbortSignal) => Promise<Float64Array>,
-    diagonal?: FloatArray,
-  ): LinearOperator {
-    const { model, dtype, device } = this;
+    const { model, dtype, device, weight, share: scale } = this;
     const space = { kind: 'parameters', model } as const;
     const length = model.parameterCount;
-    const scaled =
-      (factor: number) =>
-      async (vectors: FloatArray, k: number, { signal }: ProductContext) => {
-        const sum = await product(vectors, k, signal);
-        const result = floatArray(dtype, k * length);
-        for (let i = 0; i < sum.length; i++) result[i] = factor * sum[i]!;
-        if (diagonal !== undefined) {
-          for (let i = 0; i < result.length; i++) result[i]! += diagonal[i % length]! * vectors[i]!;
-        }
-        return result;
-      };
-    const [matmat, rmatmat] = [scaled(this.share), scaled(sign * this.share)];
-    const custom = {
-      shape: [length, length],
-      dtype,
-      device,
-      symmetric: sign === 1,
-      matmat,
-      rmatmat,
-    } as const;
-    return makeCustom(kind, custom, space, space);
+    const part = (name: 'sums' | 'around', shape: readonly [number, number]) => {
+      const matmat = this.#summing((batch) => make(batch, name), shape[0], 1);
+      return makeCustom(kind, { shape, dtype, device, matmat }, space, space, { additive: true });
+    };
+    using sums = part('sums', [means, length]);
+    using around = part('around', [length, length + means]);
+    const handle = addon().operatorCentered({
+      sums: sums.handle,
+      around: around.handle,
+      weight,
+      scale,
+      antisymmetric,
+      ...this.#dataShare(),
+      ...this.#drawn(draws),
+    });
+    return new LinearOperator(handle, kind, space, space);
+  }
+
+  #drawn(firstRow: number | undefined): RawDataShare {
+    return firstRow === undefined ? {} : { firstRow, drawnRows: this.rows };
   }
 
   /**
@@ -306,6 +311,7 @@ export class Stream {
       { shape: [this.#height, model.parameterCount], dtype, device, matmat, rmatmat },
       { kind: 'outputs', shape: [this.rows, ...this.outputs] },
       { kind: 'parameters', model },
+      { additive: false },
     );
   }
 
@@ -325,6 +331,7 @@ export class Stream {
       },
       space,
       space,
+      { additive: false },
     );
   }
 

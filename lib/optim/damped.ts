@@ -10,11 +10,15 @@ import type { LinearizeOptions } from '../products/linearize.ts';
 import { checkPositive, optionalAmount, optionalLimit } from '../solvers/arguments.ts';
 import { cg } from '../solvers/linear.ts';
 import { type Method, Optimizer, type Proposal } from './optimizer.ts';
-import { DAMPED_NAMES, type DampedOptions } from './options.ts';
+import { curvatureOf, DAMPED_NAMES, type DampedOptions, type StepHow } from './options.ts';
 import { dot } from './vectors.ts';
 
 /** A curvature matrix at a point. */
-type Curvature = (problem: GivenLossProblem, how: LinearizeOptions) => Promise<LinearOperator>;
+type Curvature = (
+  problem: GivenLossProblem,
+  how: LinearizeOptions,
+  firstRow: number,
+) => Promise<LinearOperator>;
 
 /** As far as λ goes. */
 const [LEAST, MOST] = [1e-15, 1e15];
@@ -23,13 +27,17 @@ class Damped implements Method {
   damping: number;
   readonly #curvature: Curvature;
   readonly #follow: (ratio: number, damping: number) => number;
+  /** Whether the matrix depends on the numbers of the rows. */
+  readonly #draws: boolean;
   readonly #solver: { tolerance: number; maxIterations: number };
 
   constructor(
     curvature: Curvature,
     follow: (ratio: number, damping: number) => number,
     { damping = 1e-2, tolerance, maxIterations }: DampedOptions,
+    draws = false,
   ) {
+    this.#draws = draws;
     this.damping = checkPositive(damping, 'damping');
     this.#curvature = curvature;
     this.#follow = follow;
@@ -39,10 +47,11 @@ class Damped implements Method {
     };
   }
 
-  async propose(problem: GivenLossProblem, gradient: FloatArray, how: LinearizeOptions): Promise<Proposal> {
+  async propose(problem: GivenLossProblem, gradient: FloatArray, how: StepHow): Promise<Proposal> {
     const { signal, threads } = how;
     const given = { ...(signal && { signal }), ...(threads !== undefined && { threads }) };
-    using matrix = await this.#curvature(problem, how);
+    const firstRow = this.#draws && how.group ? await how.group.firstRow(rowsOf(problem)) : 0;
+    using matrix = await curvatureOf((own) => this.#curvature(problem, own, firstRow), how);
     using damped = matrix.damp(this.damping);
     const { x: direction, iterations } = await cg(
       damped,
@@ -122,7 +131,7 @@ export function naturalGradient(problem: GivenLossProblem, options?: NaturalGrad
   let seed = 0;
   const curvatures: Record<typeof kind, Curvature> = {
     type2: (at, how) => gaussNewton(at, how),
-    mc: (at, how) => fisher(at, { ...how, mcSamples: samples, seed: seed++ }),
+    mc: (at, how, firstRow) => fisher(at, { ...how, mcSamples: samples, seed: seed++, firstRow }),
     empirical: (at, how) => empiricalFisher(at, how),
   };
   const martens = (ratio: number, damping: number) => {
@@ -131,7 +140,13 @@ export function naturalGradient(problem: GivenLossProblem, options?: NaturalGrad
     return ratio < 0.25 ? (damping * 3) / 2 : damping;
   };
   const solver = defined({ damping, tolerance, maxIterations });
-  return new Optimizer(INSIDE, problem, new Damped(curvatures[kind], martens, solver), how);
+  const method = new Damped(curvatures[kind], martens, solver, kind === 'mc');
+  return new Optimizer(INSIDE, problem, method, how);
+}
+
+function rowsOf({ model, params, x }: GivenLossProblem): number {
+  const how = { device: 'cpu', chunkSize: 0, threads: 0, engine: 'auto' } as const;
+  return model.request(model.toFlat(params, 'params'), x, how).batch;
 }
 
 function defined<T extends object>(values: T) {

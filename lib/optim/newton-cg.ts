@@ -3,10 +3,9 @@ import { INSIDE } from '../guard.ts';
 import { hessian } from '../operators/factories.ts';
 import { OptionNames } from '../options.ts';
 import type { GivenLossProblem, LossProblem } from '../problem/loss.ts';
-import type { LinearizeOptions } from '../products/linearize.ts';
 import { checkPositive, optionalLimit } from '../solvers/arguments.ts';
 import { type Method, Optimizer, type Proposal } from './optimizer.ts';
-import { HOW_NAMES, type How } from './options.ts';
+import { curvatureOf, HOW_NAMES, type How, type StepHow } from './options.ts';
 import { dot, norm } from './vectors.ts';
 
 /** Of `newtonCG`. */
@@ -43,10 +42,10 @@ class TrustRegion implements Method {
   }
 
   /** Steihaug's conjugate gradients: until the residual is small, the curvature is not positive, or the edge is reached. */
-  async propose(problem: GivenLossProblem, gradient: FloatArray, how: LinearizeOptions): Promise<Proposal> {
+  async propose(problem: GivenLossProblem, gradient: FloatArray, how: StepHow): Promise<Proposal> {
     const { signal, threads } = how;
     const given = { ...(signal && { signal }), ...(threads !== undefined && { threads }) };
-    using matrix = await hessian(problem, how);
+    using matrix = await curvatureOf((own) => hessian(problem, own), how);
     const radius = this.damping;
     const d = new Float64Array(gradient.length);
     const r = Float64Array.from(gradient);

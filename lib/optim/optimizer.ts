@@ -7,7 +7,7 @@ import { lossAndGradient } from '../operators/loss-and-gradient.ts';
 import { OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
 import type { GivenLossProblem } from '../problem/loss.ts';
-import type { LinearizeOptions } from '../products/linearize.ts';
+import type { How, StepHow } from './options.ts';
 import { dot, norm } from './vectors.ts';
 
 /** What one step did. */
@@ -57,7 +57,7 @@ export interface Proposal {
 export interface Method {
   /** λ or the radius. */
   damping: number;
-  propose(problem: GivenLossProblem, gradient: FloatArray, how: LinearizeOptions): Promise<Proposal>;
+  propose(problem: GivenLossProblem, gradient: FloatArray, how: StepHow): Promise<Proposal>;
   /** Adapts the damping; tells whether the step is taken. `ratio` is NaN where the loss was. */
   judge(ratio: number, stepNorm: number): boolean;
 }
@@ -72,14 +72,14 @@ export class Optimizer<F extends FloatArray = FloatArray> {
   #running: Promise<unknown> = Promise.resolve();
   readonly #problem: GivenLossProblem;
   readonly #method: Method;
-  readonly #how: LinearizeOptions;
+  readonly #how: How;
 
   static {
     guard(Optimizer, (value) => typeof value === 'object' && value !== null && #params in value);
   }
 
   /** @internal Used by the methods. */
-  constructor(key: Inside, problem: GivenLossProblem, method: Method, how: LinearizeOptions) {
+  constructor(key: Inside, problem: GivenLossProblem, method: Method, how: How) {
     checkInside(key, 'an Optimizer comes from levenbergMarquardt or another function of optim');
     this.#problem = checkProblem(problem);
     this.#params = copyOf(this.#problem.model.toFlat(this.#problem.params, 'params'));
@@ -105,9 +105,19 @@ export class Optimizer<F extends FloatArray = FloatArray> {
     const { signal, ...data } = STEP_OPTIONS.read(options);
     checkSignal(signal);
     const before = this.#running;
-    const own = before.catch(() => {}).then(() => this.#step(data, signal));
+    const own = before.catch(() => {}).then(() => this.#together(data, signal));
     this.#running = own;
     return own;
+  }
+
+  /** One rank that cannot take the step should not have the others wait for it. */
+  async #together(data: StepData, signal: AbortSignal | undefined): Promise<StepRecord> {
+    try {
+      return await this.#step(data, signal);
+    } catch (error) {
+      this.#how.group?.leave(true);
+      throw error;
+    }
   }
 
   async #step(data: StepData, signal: AbortSignal | undefined): Promise<StepRecord> {

@@ -55,6 +55,7 @@ export function solver<Options extends SolverOptions, Rest extends unknown[], Re
     const { options: own, ...how } = ask(op, read, ...rest);
     return {
       name: 'solve',
+      together: op.together,
       announced: row,
       request: { ...own, ...common, solver: row },
       signal: checked,

@@ -23,6 +23,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   addSolvers(env, exports);
   addKronecker(env, exports);
   addCallbackOperator(env, exports);
+  addDistributed(env, exports);
   addRandom(env, exports);
   addProfiler(env, exports);
   addModelFiles(env, exports);

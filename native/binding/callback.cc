@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "binding/data_share.h"
 #include "binding/handles.h"
 #include "binding/operation.h"
 #include "binding/request.h"
@@ -150,13 +151,13 @@ Napi::Value create(const Napi::CallbackInfo& info) {
     throw Error("ERR_INVALID_ARGUMENT", "product and stop should be functions");
   const auto options = at::TensorOptions(fields.flag("float64") ? at::kDouble : at::kFloat)
                            .device(findDevice(fields.text("device")));
-  return wrapShare<OperatorHandle>(
-      info.Env(),
-      callbackOperator(fields.integer("rows"), fields.integer("cols"), options,
-                       fields.flag("symmetric"),
-                       JsProduct(fields.get("product").As<Napi::Function>(),
-                                 fields.get("stop").As<Napi::Function>())),
-      0);
+  const OperatorPtr op = callbackOperator(fields.integer("rows"), fields.integer("cols"), options,
+                                          fields.flag("symmetric"),
+                                          JsProduct(fields.get("product").As<Napi::Function>(),
+                                                    fields.get("stop").As<Napi::Function>()),
+                                          fields.flag("additive"));
+  op->setShare(dataShareOf(fields));
+  return wrapShare<OperatorHandle>(info.Env(), op, 0);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "binding/convert.h"
 #include "binding/share.h"
+#include "core/distributed/process_group.h"
 #include "core/linearization/chunked.h"
 #include "core/operators/linear_operator.h"
 
@@ -26,6 +27,15 @@ inline const std::shared_ptr<ChunkedLinearization>& linearizationOf(Napi::Value 
 
 inline const OperatorPtr& operatorOf(Napi::Value handle) {
   return unwrap<OperatorHandle>(handle, "operator")->share.get("the operator");
+}
+
+struct GroupHandle {
+  static constexpr napi_type_tag kTypeTag = {0x2fa94d17c06be853, 0xb3187e5d90c2a64f};
+  Share<ProcessGroup> share;
+};
+
+inline const ProcessGroupPtr& groupOf(Napi::Value handle) {
+  return unwrap<GroupHandle>(handle, "group")->share.get("the process group");
 }
 
 /// Data that stay where they are between calls.

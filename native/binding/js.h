@@ -51,6 +51,7 @@ void addOperators(Napi::Env env, Napi::Object exports);
 void addSolvers(Napi::Env env, Napi::Object exports);
 void addKronecker(Napi::Env env, Napi::Object exports);
 void addCallbackOperator(Napi::Env env, Napi::Object exports);
+void addDistributed(Napi::Env env, Napi::Object exports);
 void addRandom(Napi::Env env, Napi::Object exports);
 void addProfiler(Napi::Env env, Napi::Object exports);
 void addModelFiles(Napi::Env env, Napi::Object exports);

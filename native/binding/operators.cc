@@ -2,10 +2,12 @@
 #include <utility>
 
 #include "binding/arguments.h"
+#include "binding/data_share.h"
 #include "binding/handles.h"
 #include "binding/operation.h"
 #include "binding/problem.h"
 #include "core/linearization/rows.h"
+#include "core/operators/centered_parts.h"
 #include "core/operators/combine.h"
 #include "core/operators/fisher.h"
 #include "core/operators/hessian.h"
@@ -255,6 +257,18 @@ void addCombinations(Napi::Env env, Napi::Object exports) {
   });
   add(env, exports, "operatorSubmatrix", [](const Napi::CallbackInfo& info) {
     return wrapOperator(info, submatrix(operatorOf(info[0]), toRanges(info[1]), toRanges(info[2])));
+  });
+  add(env, exports, "operatorRegularized", [](const Napi::CallbackInfo& info) {
+    const OperatorPtr& a = operatorOf(info[0]);
+    return wrapOperator(info, regularized(a, toFlat(info[1], Memory::kCopy, "l2")));
+  });
+  add(env, exports, "operatorCentered", [](const Napi::CallbackInfo& info) {
+    const Fields fields(info[0]);
+    const OperatorPtr op = centered(
+        {operatorOf(fields.get("sums")), operatorOf(fields.get("around")), fields.number("weight")},
+        fields.number("scale"), fields.flag("antisymmetric"));
+    op->setShare(dataShareOf(fields));
+    return wrapOperator(info, op);
   });
   add(env, exports, "denseOperator", [](const Napi::CallbackInfo& info) {
     const at::Tensor matrix = floating(toTensor(info[0], Memory::kCopy, "matrix"), "matrix");

@@ -8,6 +8,7 @@ const ENTRIES = {
   'natural-gradient': 'natural-gradient.ts',
   'hessian-spectrum': 'hessian-spectrum.ts',
   'open-telemetry': 'open-telemetry.ts',
+  distributed: 'distributed.ts',
   server: 'server/main.ts',
 };
 

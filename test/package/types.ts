@@ -237,6 +237,28 @@ export const values: { [Name in Exclude<keyof Api, 'default'>]: () => unknown } 
   cgSync: () => solver(tc.cg, tc.cgSync),
   minres: () => solver(tc.minres, tc.minresSync),
   minresSync: () => solver(tc.minres, tc.minresSync),
+  initProcessGroup: async () => {
+    const group = await tc.initProcessGroup({ rank: 0, worldSize: 1, timeout: 1000 });
+    expectTypeOf(group).toEqualTypeOf<api.ProcessGroup>();
+    expectTypeOf(await group.allReduce(f32)).toEqualTypeOf<F32>();
+    expectTypeOf(await tc.lossAndGradient(loss64, { group })).toEqualTypeOf<{
+      loss: number;
+      gradient: F64;
+    }>();
+    // @ts-expect-error no such backend
+    tc.initProcessGroup({ backend: 'mpi' });
+    // @ts-expect-error only in the promised form
+    tc.lossAndGradientSync(loss64, { group });
+  },
+  ProcessGroup: async () => {
+    await using group = await tc.initProcessGroup();
+    expectTypeOf(group.rank).toEqualTypeOf<number>();
+    expectTypeOf(await group.firstRow(3)).toEqualTypeOf<number>();
+  },
+  distributed: () => {
+    expectTypeOf(tc.distributed(op32)).toEqualTypeOf<Operator<Float32Array>>();
+    expectTypeOf(tc.distributed(op64, {}).damp(1)).toEqualTypeOf<Operator<Float64Array>>();
+  },
   bind: async () => {
     const bound = await tc.bind(loss64, { device: 'cpu' });
     expectTypeOf((await tc.lossAndGradient(bound.at(f64))).gradient).toEqualTypeOf<F64>();

@@ -4,7 +4,7 @@ import { copyFile, cp, mkdir, readdir, readFile, symlink, writeFile } from 'node
 import { join } from 'node:path';
 import { dump } from 'npyjs';
 import ts from 'typescript';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { run, temporaryFolder } from '../cli/run.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -143,6 +143,17 @@ describe('guide', () => {
       4: 'const t = new Generator(5).randn([N, 1]);',
     };
     await expectRuns(folder, code, given);
+  });
+});
+
+describe('several machines', () => {
+  it('its TypeScript runs, on one', HANG, async () => {
+    const code = await blocks('scripts/docs/distributed.md', 'ts');
+    expect(code.length).toBeGreaterThanOrEqual(5);
+    const launched = { RANK: '0', WORLD_SIZE: '1', MASTER_ADDR: '127.0.0.1' };
+    for (const [name, value] of Object.entries(launched)) vi.stubEnv(name, value);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await expectRuns(await readersFolder(), code, {});
   });
 });
 

@@ -39,6 +39,12 @@ it('the TypeScript of the page about exporting compiles', { timeout: 120_000 }, 
   expect(await complaints(GIVEN + nested)).toEqual([]);
 });
 
+it('the TypeScript of the page about several machines compiles', { timeout: 120_000 }, async () => {
+  const snippets = await snippetsOf('distributed');
+  const nested = `${snippets.map((code) => `{\n${code}`).join('')}${'}'.repeat(snippets.length)}\n`;
+  expect(await complaints(GIVEN + nested)).toEqual([]);
+});
+
 /** What tsc says of a module within this package. */
 async function complaints(code: string): Promise<string[]> {
   const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile);

@@ -12,6 +12,10 @@ Reduction findReduction(const std::string& name) {
   throw Error("ERR_INVALID_ARGUMENT", "reduction should be 'mean' or 'sum', got '" + name + "'");
 }
 
+std::optional<double> Objective::meanDivisor() const {
+  return reduction == Reduction::kMean ? std::optional(divisor) : std::nullopt;
+}
+
 Objective Objective::rows(int64_t begin, int64_t end) const {
   Objective part = *this;
   part.loss = loss->rows(begin, end, dims);
@@ -26,6 +30,7 @@ Objective makeObjective(LossPtr loss, const at::Tensor& y, const at::Tensor& tar
   const double divisor = loss->divisor(y, here);
   Objective objective{std::move(loss), here, divisor};
   objective.dims = y.dim();
+  objective.reduction = reduction;
   if (reduction == Reduction::kMean) {
     objective.scale = divisor > 0 ? 1 / divisor : 0;
     objective.valueScale = divisor > 0 ? objective.scale : std::numeric_limits<double>::quiet_NaN();

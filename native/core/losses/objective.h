@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "core/losses/loss.h"
 
 namespace tc {
@@ -20,8 +22,12 @@ struct Objective {
   double scale = 1;
   /// Of the loss's value: NaN for a mean of no terms, `scale` otherwise.
   double valueScale = 1;
+  Reduction reduction = Reduction::kSum;
   /// Axes of the outputs.
   int64_t dims = 0;
+
+  /// What its mean divides by; nothing for a sum.
+  std::optional<double> meanDivisor() const;
 
   /// What it is for rows [begin, end), by the same scale.
   Objective rows(int64_t begin, int64_t end) const;

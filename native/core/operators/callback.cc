@@ -11,10 +11,16 @@ namespace {
 class Callback : public LinearOperator {
  public:
   Callback(int64_t rows, int64_t cols, const at::TensorOptions& options, bool symmetric,
-           ProductFunction product)
-      : LinearOperator(rows, cols, options), symmetric_(symmetric), product_(std::move(product)) {}
+           ProductFunction product, bool additive)
+      : LinearOperator(rows, cols, options),
+        symmetric_(symmetric),
+        additive_(additive),
+        product_(std::move(product)) {}
 
   bool symmetric() const override { return symmetric_; }
+  OperatorPtr acrossProcesses(const OperatorPtr& self, const SumOverProcesses& sum) const override {
+    return additive_ ? sum(self) : LinearOperator::acrossProcesses(self, sum);
+  }
 
  protected:
   at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
@@ -47,18 +53,19 @@ class Callback : public LinearOperator {
   }
 
   bool symmetric_;
+  bool additive_;
   ProductFunction product_;
 };
 
 }  // namespace
 
 OperatorPtr callbackOperator(int64_t rows, int64_t cols, const at::TensorOptions& options,
-                             bool symmetric, ProductFunction product) {
+                             bool symmetric, ProductFunction product, bool additive) {
   if (rows < 0 || cols < 0)
     throw Error("ERR_INVALID_ARGUMENT", "an operator cannot have fewer than no rows or columns");
   if (symmetric && rows != cols)
     throw Error("ERR_SHAPE_MISMATCH", "a symmetric operator should be square");
-  return std::make_shared<Callback>(rows, cols, options, symmetric, std::move(product));
+  return std::make_shared<Callback>(rows, cols, options, symmetric, std::move(product), additive);
 }
 
 }  // namespace tc

@@ -14,7 +14,8 @@ namespace {
 
 class Part : public LinearOperator {
  public:
-  Part(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map, int64_t rows, int64_t cols)
+  Part(LinearizationPtr linearization, std::shared_ptr<const CenteredMap> map, int64_t rows,
+       int64_t cols)
       : LinearOperator(rows, cols, linearization->point().params.options()),
         linearization_(std::move(linearization)),
         map_(std::move(map)) {}
@@ -47,7 +48,7 @@ class Part : public LinearOperator {
 
  private:
   LinearizationPtr linearization_;
-  std::unique_ptr<CenteredMap> map_;
+  std::shared_ptr<const CenteredMap> map_;
 };
 
 class WeightedSums : public Part {
@@ -76,16 +77,58 @@ class ProductAround : public Part {
   }
 };
 
+class Centered : public LinearOperator {
+ public:
+  Centered(CenteredParts parts, double scale, bool antisymmetric)
+      : LinearOperator(parts.around->rows(), parts.around->rows(), parts.around->options()),
+        parts_(std::move(parts)),
+        scale_(scale),
+        antisymmetric_(antisymmetric) {}
+
+  bool symmetric() const override { return !antisymmetric_; }
+  OperatorPtr acrossProcesses(const OperatorPtr& self, const SumOverProcesses& sum) const override {
+    return sum(self);
+  }
+  std::optional<CenteredParts> centeredParts() const override { return parts_; }
+
+ protected:
+  at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
+    return applyMany(v.unsqueeze(0), stop).squeeze(0);
+  }
+  at::Tensor applyMany(const at::Tensor& vectors, const StopToken& stop) const override {
+    const double share = parts_.weight > 0 ? 1 / parts_.weight : 0;
+    const at::Tensor means = parts_.sums->matmat(vectors, stop) * share;
+    return parts_.around->matmat(at::cat({vectors, means}, 1), stop).mul_(scale_);
+  }
+  at::Tensor applyTransposed(const at::Tensor& v, const StopToken& stop) const override {
+    const at::Tensor product = apply(v, stop);
+    return antisymmetric_ ? product.neg() : product;
+  }
+  at::Tensor applyTransposedMany(const at::Tensor& vectors, const StopToken& stop) const override {
+    const at::Tensor products = applyMany(vectors, stop);
+    return antisymmetric_ ? products.neg() : products;
+  }
+
+ private:
+  CenteredParts parts_;
+  double scale_;
+  bool antisymmetric_;
+};
+
 }  // namespace
 
-OperatorPtr weightedSums(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map) {
+OperatorPtr centered(CenteredParts parts, double scale, bool antisymmetric) {
+  return std::make_shared<Centered>(std::move(parts), scale, antisymmetric);
+}
+
+OperatorPtr weightedSums(LinearizationPtr linearization, std::shared_ptr<const CenteredMap> map) {
   const int64_t means = map->means();
   const int64_t parameters = linearization->parameters();
   return std::make_shared<WeightedSums>(std::move(linearization), std::move(map), means,
                                         parameters);
 }
 
-OperatorPtr productAround(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map) {
+OperatorPtr productAround(LinearizationPtr linearization, std::shared_ptr<const CenteredMap> map) {
   const int64_t means = map->means();
   const int64_t parameters = linearization->parameters();
   return std::make_shared<ProductAround>(std::move(linearization), std::move(map), parameters,
@@ -93,7 +136,7 @@ OperatorPtr productAround(LinearizationPtr linearization, std::unique_ptr<Center
 }
 
 OperatorPtr centeredPart(const std::string& name, LinearizationPtr linearization,
-                         std::unique_ptr<CenteredMap> map) {
+                         std::shared_ptr<const CenteredMap> map) {
   if (name == "sums") return weightedSums(std::move(linearization), std::move(map));
   if (name == "around") return productAround(std::move(linearization), std::move(map));
   if (name.empty()) return sandwich(std::move(linearization), std::move(map));

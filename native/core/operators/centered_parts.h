@@ -12,13 +12,17 @@ namespace tc {
 // one batch, with C = BᵀWB the map of its rows:
 
 /// v ↦ wᵀBJ v, [means, P]: what the batch adds to the mean times the sum of the weights.
-OperatorPtr weightedSums(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map);
+OperatorPtr weightedSums(LinearizationPtr linearization, std::shared_ptr<const CenteredMap> map);
 
 /// (v, mean) ↦ JᵀBᵀW(BJ v − 1 meanᵀ), [P, P + means]: what the batch adds to the product.
-OperatorPtr productAround(LinearizationPtr linearization, std::unique_ptr<CenteredMap> map);
+OperatorPtr productAround(LinearizationPtr linearization, std::shared_ptr<const CenteredMap> map);
+
+/// `scale` times the product with the mean of the parts' own data, [P, P], symmetric or
+/// antisymmetric.
+OperatorPtr centered(CenteredParts parts, double scale, bool antisymmetric);
 
 /// One of them by name, `sums` or `around`, or for an empty name the whole of JᵀCJ.
 OperatorPtr centeredPart(const std::string& name, LinearizationPtr linearization,
-                         std::unique_ptr<CenteredMap> map);
+                         std::shared_ptr<const CenteredMap> map);
 
 }  // namespace tc

@@ -21,6 +21,11 @@ class Sum : public LinearOperator {
     return std::all_of(terms_.begin(), terms_.end(),
                        [](const OperatorPtr& term) { return term->symmetric(); });
   }
+  OperatorPtr acrossProcesses(const OperatorPtr&, const SumOverProcesses& over) const override {
+    std::vector<OperatorPtr> terms;
+    for (const OperatorPtr& term : terms_) terms.push_back(term->acrossProcesses(term, over));
+    return sum(std::move(terms));
+  }
 
  protected:
   at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
@@ -64,6 +69,15 @@ class Affine : public LinearOperator {
 
   const char* engine() const override { return a_->engine(); }
   bool symmetric() const override { return a_->symmetric(); }
+  OperatorPtr acrossProcesses(const OperatorPtr&, const SumOverProcesses& sum) const override {
+    if (shift_ != 0) {
+      throw Error(
+          "ERR_INVALID_ARGUMENT",
+          "a sum over processes would have the damping once for each of them: damp the sum, "
+          "distributed(op).damp(lambda)");
+    }
+    return scaled(a_->acrossProcesses(a_, sum), factor_);
+  }
 
  protected:
   at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
@@ -133,6 +147,9 @@ class Transposed : public LinearOperator {
 
   const char* engine() const override { return a_->engine(); }
   bool symmetric() const override { return a_->symmetric(); }
+  OperatorPtr acrossProcesses(const OperatorPtr&, const SumOverProcesses& sum) const override {
+    return transposed(a_->acrossProcesses(a_, sum));
+  }
 
  protected:
   at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
@@ -197,6 +214,9 @@ class Submatrix : public LinearOperator {
         cols_(std::move(cols)) {}
 
   bool symmetric() const override { return a_->symmetric() && rows_ == cols_; }
+  OperatorPtr acrossProcesses(const OperatorPtr&, const SumOverProcesses& sum) const override {
+    return submatrix(a_->acrossProcesses(a_, sum), rows_, cols_);
+  }
 
  protected:
   at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {

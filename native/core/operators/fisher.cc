@@ -68,8 +68,13 @@ OperatorPtr make(const OperatorRequest& request, const StopToken& stop, bool dra
   if (draws) requireMatrix(*checked.loss, LossMatrix::kFisher);
   const LinearizationPtr linearization = request.linearization(stop);
   linearization->requireIndependentRows(stop);  // a gradient of each row
-  return centeredPart(request.arguments.text("part", ""), linearization,
-                      map(linearization->output(), checked, weights, request.problem.per));
+  const OperatorPtr op =
+      centeredPart(request.arguments.text("part", ""), linearization,
+                   map(linearization->output(), checked, weights, request.problem.per));
+  DataShare share{checked.meanDivisor(), {}};
+  if (draws) share.drawn = {request.arguments.integer("firstRow", 0), linearization->batch()};
+  op->setShare(share);
+  return op;
 }
 
 OperatorPtr makeEmpirical(const OperatorRequest& request, const StopToken& stop) {

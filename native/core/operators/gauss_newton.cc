@@ -17,7 +17,11 @@ namespace {
 OperatorPtr make(const OperatorRequest& request, const StopToken& stop) {
   Objective checked = request.objective();  // before the forward pass
   requireMatrix(*checked.loss, LossMatrix::kGaussNewton);
-  return gaussNewton(request.linearization(stop), std::move(checked), request.rowWeights());
+  const DataShare share{checked.meanDivisor(), {}};
+  OperatorPtr op =
+      gaussNewton(request.linearization(stop), std::move(checked), request.rowWeights());
+  op->setShare(share);
+  return op;
 }
 
 const Rows<OperatorKind> kRows(operatorKinds(),

@@ -91,6 +91,9 @@ class Hessian : public LinearOperator {
 
   bool symmetric() const override { return true; }
   const char* engine() const override { return "autograd"; }
+  OperatorPtr acrossProcesses(const OperatorPtr& self, const SumOverProcesses& sum) const override {
+    return sum(self);
+  }
   int64_t bytes() const override { return chunks_ ? chunks_->bytes() : 0; }
 
  protected:
@@ -125,7 +128,10 @@ OperatorPtr hessian(Point point, const ChunkOptions& options, Objective objectiv
 namespace {
 
 OperatorPtr make(const OperatorRequest& request, const StopToken& stop) {
-  return hessian(request.point, request.options, request.objective(), request.rowWeights(), stop);
+  const Objective objective = request.objective();
+  OperatorPtr op = hessian(request.point, request.options, objective, request.rowWeights(), stop);
+  op->setShare({objective.meanDivisor(), {}});
+  return op;
 }
 
 const Rows<OperatorKind> kRows(operatorKinds(),

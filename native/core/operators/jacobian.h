@@ -18,6 +18,6 @@ OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights = {},
                 const StopToken& stop = {});
 
 /// Jᵀ C J, [P, P]: linearize, apply J, apply C, apply Jᵀ.
-OperatorPtr sandwich(LinearizationPtr linearization, std::unique_ptr<OutputMap> map);
+OperatorPtr sandwich(LinearizationPtr linearization, std::shared_ptr<const OutputMap> map);
 
 }  // namespace tc

@@ -19,6 +19,10 @@ class Regularized : public LinearOperator {
   bool symmetric() const override { return a_->symmetric(); }
   const char* engine() const override { return a_->engine(); }
   int64_t bytes() const override { return a_->bytes() + static_cast<int64_t>(l2_.nbytes()); }
+  /// The term is no data's: all of them have it once.
+  OperatorPtr acrossProcesses(const OperatorPtr&, const SumOverProcesses& sum) const override {
+    return regularized(a_->acrossProcesses(a_, sum), l2_);
+  }
 
  protected:
   at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {

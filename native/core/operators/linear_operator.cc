@@ -115,6 +115,11 @@ at::Tensor LinearOperator::diagonal(const StopToken& stop) const {
   return makeDiagonal(stop);
 }
 
+OperatorPtr LinearOperator::acrossProcesses(const OperatorPtr&, const SumOverProcesses&) const {
+  throw Error("ERR_INVALID_ARGUMENT",
+              "an operator of this kind, of all data, is no sum of those of parts of the data");
+}
+
 at::Tensor LinearOperator::applyTransposed(const at::Tensor& u, const StopToken& stop) const {
   return apply(u, stop);
 }

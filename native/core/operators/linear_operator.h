@@ -3,12 +3,39 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/runtime/stop.h"
 
 namespace tc {
+
+class LinearOperator;
+using OperatorPtr = std::shared_ptr<const LinearOperator>;
+
+/// The operator of the data of several processes, the sum of one that each of them has.
+using SumOverProcesses = std::function<OperatorPtr(const OperatorPtr& own)>;
+
+/// What an operator says of the data that it is of, for sums with operators of other data.
+struct DataShare {
+  /// What its products were divided by, where it is of the mean of a loss over its data.
+  std::optional<double> divisor;
+  /// The first of the rows by whose numbers it drew targets, and how many there are.
+  std::optional<std::pair<int64_t, int64_t>> drawn;
+};
+
+/// An operator that subtracts a mean over its data, in two steps: v ↦ `weight` times the mean,
+/// [means, P], and (v, mean) ↦ the product, [P, P + means]. The mean may be one over more data.
+struct CenteredParts {
+  OperatorPtr sums;
+  OperatorPtr around;
+  double weight;
+  /// What the product was divided by; the sums and the mean by its root.
+  double divisor = 1;
+};
 
 /// A matrix A, [rows, cols], of which only products are known. Vectors are flat tensors of its
 /// precision on its device; several vectors are the rows of a matrix. Immutable and safe to share
@@ -49,6 +76,7 @@ class LinearOperator {
   /// By which a profile names its products, "torch_curvature::hessian". `name` should live as long
   /// as the program; to be set before the operator is shared.
   void setLabel(const char* name) const { label_ = name; }
+  const char* label() const { return label_; }
   /// Which engine its products run on, "fused" or "autograd"; null where it has none of its own.
   virtual const char* engine() const { return nullptr; }
 
@@ -57,6 +85,15 @@ class LinearOperator {
 
   /// Bytes that it keeps for its products, besides those of operators that it is made of.
   virtual int64_t bytes() const { return 0; }
+
+  /// As `setLabel`: to be set before the operator is shared.
+  void setShare(const DataShare& share) const { share_ = share; }
+  const DataShare& share() const { return share_; }
+  /// Of an operator that subtracts a mean over its data.
+  virtual std::optional<CenteredParts> centeredParts() const { return {}; }
+  /// The operator of the data of several processes, where this is that of the data of one: made of
+  /// sums over them. `self` is this. Throws Error ERR_INVALID_ARGUMENT where it cannot be.
+  virtual OperatorPtr acrossProcesses(const OperatorPtr& self, const SumOverProcesses& sum) const;
 
  protected:
   LinearOperator(int64_t rows, int64_t cols, const at::TensorOptions& options)
@@ -77,9 +114,8 @@ class LinearOperator {
   int64_t cols_;
   at::TensorOptions options_;
   mutable const char* label_ = "torch_curvature::operator";
+  mutable DataShare share_;
 };
-
-using OperatorPtr = std::shared_ptr<const LinearOperator>;
 
 /// Throws Error ERR_SHAPE_MISMATCH unless the operator is square.
 void requireSquare(const LinearOperator& op, const char* purpose);

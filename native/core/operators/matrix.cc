@@ -25,6 +25,9 @@ class DenseOperator : public LinearOperator {
         symmetric_(symmetric) {}
 
   bool symmetric() const override { return symmetric_; }
+  OperatorPtr acrossProcesses(const OperatorPtr& self, const SumOverProcesses& sum) const override {
+    return sum(self);
+  }
   int64_t bytes() const override { return static_cast<int64_t>(matrix_.nbytes()); }
 
  protected:
@@ -77,6 +80,9 @@ class DiagonalOperator : public LinearOperator {
         diagonal_(std::move(diagonal)) {}
 
   bool symmetric() const override { return true; }
+  OperatorPtr acrossProcesses(const OperatorPtr& self, const SumOverProcesses& sum) const override {
+    return sum(self);
+  }
   int64_t bytes() const override { return static_cast<int64_t>(diagonal_.nbytes()); }
 
  protected:

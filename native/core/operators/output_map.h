@@ -43,6 +43,7 @@ class CenteredMap : public OutputMap {
 
   at::Tensor apply(const at::Tensor& u, int64_t begin, int64_t end) const final;
   bool local() const final { return !weights_.centered(); }
+  double totalWeight() const { return totalWeight_; }
 
   /// How many numbers each row or datum has: the length of their mean.
   virtual int64_t means() const = 0;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/linearization/rows.h"
+#include "core/operators/centered_parts.h"
 #include "core/operators/jacobian.h"
 #include "core/runtime/device.h"
 
@@ -23,7 +24,7 @@ constexpr int64_t kMaxOutputs = 256;
 
 class Sandwich : public LinearOperator {
  public:
-  Sandwich(LinearizationPtr linearization, std::unique_ptr<OutputMap> map)
+  Sandwich(LinearizationPtr linearization, std::shared_ptr<const OutputMap> map)
       : LinearOperator(linearization->parameters(), linearization->parameters(),
                        linearization->point().params.options()),
         linearization_(std::move(linearization)),
@@ -32,6 +33,15 @@ class Sandwich : public LinearOperator {
   bool symmetric() const override { return !map_->antisymmetric(); }
   const char* engine() const override { return linearization_->engine(); }
   int64_t bytes() const override { return linearization_->bytes() + map_->bytes(); }
+  OperatorPtr acrossProcesses(const OperatorPtr& self, const SumOverProcesses& sum) const override {
+    return sum(self);
+  }
+  std::optional<CenteredParts> centeredParts() const override {
+    const auto map = std::dynamic_pointer_cast<const CenteredMap>(map_);
+    if (!map || map->local()) return {};
+    return CenteredParts{weightedSums(linearization_, map), productAround(linearization_, map),
+                         map->totalWeight(), share().divisor.value_or(1)};
+  }
 
  protected:
   at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
@@ -123,12 +133,12 @@ class Sandwich : public LinearOperator {
   }
 
   LinearizationPtr linearization_;
-  std::unique_ptr<OutputMap> map_;
+  std::shared_ptr<const OutputMap> map_;
 };
 
 }  // namespace
 
-OperatorPtr sandwich(LinearizationPtr linearization, std::unique_ptr<OutputMap> map) {
+OperatorPtr sandwich(LinearizationPtr linearization, std::shared_ptr<const OutputMap> map) {
   return std::make_shared<Sandwich>(std::move(linearization), std::move(map));
 }
 

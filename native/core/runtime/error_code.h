@@ -8,20 +8,10 @@ namespace tc {
 /// Every code that native code fails with, as JavaScript sees it; what they mean is said in
 /// lib/errors.ts. `ABORTED` is not seen by callers, who get their signal's reason instead.
 inline constexpr std::string_view kErrorCodes[] = {
-    "ABORTED",
-    "ERR_BUSY",
-    "ERR_DETACHED_BUFFER",
-    "ERR_DEVICE_UNAVAILABLE",
-    "ERR_DISPOSED",
-    "ERR_DTYPE_MISMATCH",
-    "ERR_INVALID_ARGUMENT",
-    "ERR_LIBTORCH",
-    "ERR_MODEL_LOAD",
-    "ERR_NO_CONVERGENCE",
-    "ERR_OUT_OF_MEMORY",
-    "ERR_PROFILER_BUSY",
-    "ERR_SHAPE_MISMATCH",
-    "ERR_UNSUPPORTED_OP",
+    "ABORTED",           "ERR_BUSY",           "ERR_DETACHED_BUFFER", "ERR_DEVICE_UNAVAILABLE",
+    "ERR_DISPOSED",      "ERR_DISTRIBUTED",    "ERR_DTYPE_MISMATCH",  "ERR_INVALID_ARGUMENT",
+    "ERR_LIBTORCH",      "ERR_MODEL_LOAD",     "ERR_NO_CONVERGENCE",  "ERR_OUT_OF_MEMORY",
+    "ERR_PROFILER_BUSY", "ERR_SHAPE_MISMATCH", "ERR_TIMEOUT",         "ERR_UNSUPPORTED_OP",
 };
 
 /// One of the codes above, by its name: another name does not compile.

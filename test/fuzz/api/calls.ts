@@ -139,7 +139,7 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
     () => [streamed(), how()],
   ],
   empiricalFisher: [() => [lossProblem(), { ...centered(), per: 'row' }], () => [streamed(), how()]],
-  fisher: [() => [lossProblem(), { ...centered(), per: 'datum', mcSamples: 2, seed: 1n }]],
+  fisher: [() => [lossProblem(), { ...centered(), per: 'datum', mcSamples: 2, seed: 1n, firstRow: 3 }]],
   kfac: [
     () => [lossProblem(), { ...weighted(), fisher: 'mc', approximation: 'reduce', mcSamples: 2, seed: 1n }],
     () => [streamed(), { ...how(), others: 'block', per: 'row' }],
@@ -149,6 +149,9 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
     () => [streamed(), how()],
   ],
   lossAndGradient: [() => [lossProblem(), weighted()], () => [streamed(), how()]],
+  // With more ranks it would wait for them; without an address, it refuses to.
+  initProcessGroup: [() => [{ rank: 0, worldSize: 1, backend: 'gloo', timeout: 1000, signal: signal() }]],
+  distributed: [() => [operator(), {}]],
   cg: [() => [operator(), floats(3), solver()]],
   'optim.levenbergMarquardt': [() => [lossProblem(), descent()]],
   'optim.naturalGradient': [() => [lossProblem(), { ...descent(), fisher: 'mc', mcSamples: 2 }]],
@@ -262,6 +265,10 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
   'KroneckerOperator.prototype.trace': [() => [apply()]],
   'KroneckerOperator.prototype.frobeniusNorm': [() => [apply()]],
   'KroneckerOperator.prototype.eigh': [() => [apply()]],
+  'ProcessGroup.prototype.barrier': [() => [{ signal: signal() }]],
+  'ProcessGroup.prototype.allReduce': [() => [floats(3), { signal: signal() }]],
+  'ProcessGroup.prototype.firstRow': [() => [2, { signal: signal() }]],
+  'ProcessGroup.prototype.close': [() => [{ signal: signal() }]],
   'BoundProblem.prototype.at': [() => [floats(P)], () => [model.unflatten(floats(P))]],
   'Optimizer.prototype.step': [() => [{ x: x(), target: target(), signal: signal() }], () => []],
   'KeyAverages.prototype.table': [() => [{ sortBy: 'count', rowLimit: 3 }]],
@@ -282,6 +289,7 @@ export const MAKERS: Readonly<Record<string, readonly (() => object | Promise<ob
     () => tc.customOperator({ shape: [1, 2 ** 50], matmat: (vectors) => vectors }),
   ],
   KroneckerOperator: [() => tc.kfacSync(lossProblem() as never), () => tc.ekfacSync(lossProblem() as never)],
+  ProcessGroup: [() => tc.initProcessGroup({ rank: 0, worldSize: 1, timeout: 1000 })],
   BoundProblem: [() => tc.bind(lossProblem() as never)],
   HeldTensor: [async () => (await tc.bind(problem())).at(floats(P)).x as object],
   Optimizer: [

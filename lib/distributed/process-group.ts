@@ -1,0 +1,339 @@
+/** Processes that compute together, on one machine or several. */
+import { inspect } from 'node:util';
+import { addon } from '../addon/addon.ts';
+import { NativeObject } from '../addon/native-object.ts';
+import { operation, type Together } from '../addon/operation.ts';
+import type { GroupHandle } from '../addon/requests.ts';
+import { describe, type FloatArray, type ResultArray } from '../arrays.ts';
+import { checkFloats, checkOneOf, checkSignal, positive } from '../check.ts';
+import { outOfRange, TorchCurvatureError, wrongType } from '../errors.ts';
+import { guard } from '../guard.ts';
+import { type InspectArguments, inspected } from '../inspect.ts';
+import { OptionNames } from '../options.ts';
+import { launched, RANK_VARIABLES } from './launchers.ts';
+
+/** Of `initProcessGroup`. What is left out is what the launcher says, by the environment. */
+export interface ProcessGroupOptions {
+  /** `'gloo'` (the default) adds over the network in memory, `'nccl'` between GPUs where libtorch has it. */
+  backend?: 'gloo' | 'nccl';
+  /** Which of the processes this is, from 0: `RANK`, `SLURM_PROCID`, or what MPI sets. */
+  rank?: number;
+  /** How many processes there are: `WORLD_SIZE`, `SLURM_NTASKS`, or what MPI sets. */
+  worldSize?: number;
+  /** Where rank 0 is: `MASTER_ADDR`, or the first node of the Slurm step. */
+  masterAddress?: string;
+  /** A port on its machine that is free: `MASTER_PORT`; of a Slurm job by its number, else 29500. */
+  masterPort?: number;
+  /**
+   * Milliseconds that a rank waits for the others: for their coming, and in each sum for their part, which they may still
+   * have to compute. 1 800 000 by default, half an hour, as in PyTorch.
+   */
+  timeout?: number;
+  /** Stops the waiting for the other ranks; the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+const OPTIONS = new OptionNames<ProcessGroupOptions>({
+  backend: true,
+  rank: true,
+  worldSize: true,
+  masterAddress: true,
+  masterPort: true,
+  timeout: true,
+  signal: true,
+});
+
+/** Of what ranks do together. */
+export interface TogetherOptions {
+  /**
+   * Stops the waiting; the promise rejects with the signal's reason. The other ranks could not go on without this one: they
+   * fail with `ERR_DISTRIBUTED`, and the group is of no more use.
+   */
+  signal?: AbortSignal;
+}
+
+const TOGETHER_OPTIONS = new OptionNames<TogetherOptions>({ signal: true });
+
+/** As many as libtorch's sums are exact for. */
+const MAX_RANKS = 2 ** 20;
+/** Half an hour. */
+const TIMEOUT = 1_800_000;
+
+const JOIN = operation((options: ProcessGroupOptions | undefined) => {
+  const { signal, ...meeting } = meetingOf(OPTIONS.read(options));
+  const { backend, rank, worldSize } = meeting;
+  return {
+    name: 'groupJoin',
+    request: meeting,
+    signal,
+    describe: () => ({ backend, rank, worldSize }),
+    result: (handle) => new ProcessGroup(handle, meeting),
+  };
+});
+
+/** Groups that were made by this thread in a launcher's store, where each needs keys of its own. */
+let made = 0;
+
+function meetingOf(given: ProcessGroupOptions) {
+  const env = launched(process.env);
+  const { backend = 'gloo', timeout = TIMEOUT, signal } = given;
+  const rank = required(given.rank ?? env.rank, 'rank');
+  const worldSize = positive(required(given.worldSize ?? env.worldSize, 'worldSize'), 'worldSize', MAX_RANKS);
+  if (!Number.isSafeInteger(rank) || rank < 0 || rank >= worldSize)
+    throw outOfRange(`rank should be a whole number from 0 to ${worldSize - 1}, got ${describe(rank)}`);
+  const alone = worldSize === 1;
+  const host = given.masterAddress ?? env.masterAddress ?? (alone ? 'localhost' : undefined);
+  if (host === undefined)
+    throw wrongType('masterAddress is missing: the address of rank 0, as an option or in MASTER_ADDR');
+  if (typeof host !== 'string' || host === '')
+    throw wrongType(`masterAddress should be a name or an address, got ${describe(host)}`);
+  // By itself, any port that is free.
+  const port = given.masterPort ?? env.masterPort ?? (alone ? 0 : 29_500);
+  if (port !== 0 || given.masterPort !== undefined) positive(port, 'masterPort', 65_535);
+  return {
+    backend: checkOneOf(backend, ['gloo', 'nccl'] as const, 'backend'),
+    rank,
+    worldSize,
+    host,
+    port,
+    serves: rank === 0 && env.store === undefined,
+    prefix: env.store === undefined ? '' : `${env.store}group_${made++}`,
+    timeout: positive(timeout, 'timeout', 2 ** 31 - 1),
+    signal: checkSignal(signal),
+  };
+}
+
+function required(value: unknown, name: 'rank' | 'worldSize'): number {
+  if (typeof value === 'number') return value;
+  if (value !== undefined) throw wrongType(`${name} should be a number, got ${describe(value)}`);
+  throw wrongType(
+    `${name} is missing, and no launcher says it (by ${RANK_VARIABLES}): start by torchrun --no-python, srun or a ` +
+      "PyTorchJob, or initProcessGroup({ rank: 0, worldSize: 2, masterAddress: '127.0.0.1', masterPort: 29500 })",
+  );
+}
+
+/** Groups of this thread that were not closed. */
+const open = new Set<ProcessGroup>();
+
+/** Used inside the package: the group that is meant where none is named. */
+export function theGroup(given: unknown, name: string): ProcessGroup {
+  if (given !== undefined) {
+    if (!ProcessGroup.is(given)) throw wrongType(`${name} should be a ProcessGroup, got ${describe(given)}`);
+    return given;
+  }
+  const [only, ...others] = open;
+  if (only !== undefined && others.length === 0) return only;
+  throw wrongType(
+    only === undefined
+      ? `${name} is missing, and there is none: const group = await initProcessGroup()`
+      : `${name} is missing, and there are ${open.size} of them: say which`,
+  );
+}
+
+/**
+ * Processes that do some operations together, each on data of its own: from `initProcessGroup`. Every rank has to ask for
+ * the same operations in the same order. They run one after another, whether they are awaited or not.
+ *
+ * A rank that dies, hangs for longer than the timeout, leaves, or does something else than the others makes what all of them
+ * have under way fail, and everything after it; a new group has to be made.
+ */
+export class ProcessGroup extends NativeObject<GroupHandle> implements Together {
+  /** Which of the processes this one is, from 0. */
+  readonly rank: number;
+  /** How many there are. */
+  readonly worldSize: number;
+  readonly backend: 'gloo' | 'nccl';
+  /** Operations that were begun or wait, and the last of them. */
+  #pending = 0;
+  #last: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  static {
+    guard(ProcessGroup, ProcessGroup.is);
+  }
+
+  /** @internal Whether it is one, and no Proxy or heir of one. */
+  static is(value: unknown): value is ProcessGroup {
+    return typeof value === 'object' && value !== null && #pending in value;
+  }
+
+  /** @internal */
+  constructor(
+    handle: GroupHandle,
+    { rank, worldSize, backend }: { rank: number; worldSize: number; backend: 'gloo' | 'nccl' },
+  ) {
+    super(handle, 'the process group', 'initProcessGroup', (each) => addon().groupDispose(each));
+    this.rank = rank;
+    this.worldSize = worldSize;
+    this.backend = backend;
+    open.add(this);
+  }
+
+  /** Resolves once all ranks have come here. */
+  async barrier(options?: TogetherOptions): Promise<void> {
+    await ProcessGroup.#sum.promised(this, new Float32Array(), 'barrier', [], options);
+  }
+
+  /** The sum of an array over all ranks, which have ones of the same kind and length: the same bits on each. */
+  async allReduce<F extends FloatArray>(values: F, options?: TogetherOptions): Promise<ResultArray<F>> {
+    const name = 'allReduce';
+    const { values: sum } = await ProcessGroup.#sum.promised(this, values, name, [], options);
+    return sum as ResultArray<F>;
+  }
+
+  /**
+   * The number of this rank's first row among the rows of all ranks, in the order of the ranks, where it has `rows` of
+   * them: for `fisher(problem, { firstRow })`, whose draws depend on the number of a row.
+   */
+  async firstRow(rows: number, options?: TogetherOptions): Promise<number> {
+    if (rows !== 0) positive(rows, 'rows');
+    const counts = new Float64Array(this.worldSize);
+    counts[this.rank] = rows;
+    const { values } = await ProcessGroup.#sum.promised(this, counts, 'firstRow', [], options);
+    let before = 0;
+    for (const count of values.subarray(0, this.rank)) before += count;
+    return before;
+  }
+
+  /** @internal The sums of some numbers, exact where they are whole, beside that of an array. */
+  async sum(values: FloatArray, subject: string, extras: readonly number[], options?: TogetherOptions) {
+    return ProcessGroup.#sum.promised(this, values, subject, extras, options);
+  }
+
+  /**
+   * Ends the group: resolves once all ranks have closed theirs, or the group has failed. What is under way ends first; later
+   * operations throw `ERR_DISPOSED`. To close once more does nothing.
+   */
+  async close(options?: TogetherOptions): Promise<void> {
+    checkSignal(TOGETHER_OPTIONS.read(options).signal);
+    if (this.disposed) return this.#closing;
+    open.delete(this);
+    this.#closing ??= ProcessGroup.#close.promised(this, options).finally(() => super.dispose());
+    return this.#closing;
+  }
+
+  /** Ends the group without waiting for the other ranks: what they have under way fails. */
+  override dispose(): void {
+    open.delete(this);
+    super.dispose();
+  }
+
+  /** What the end of an `await using` block calls. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** @internal */
+  get free(): boolean {
+    return this.#pending === 0;
+  }
+
+  /** @internal */
+  async inTurn<Result>(work: () => Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+    const before = this.#last;
+    const waits = this.#pending++ > 0;
+    const own = (async () => {
+      if (waits) await before;
+      signal?.throwIfAborted();
+      return work();
+    })();
+    const ended = () => {
+      this.#pending--;
+    };
+    this.#last = own.then(ended, ended);
+    try {
+      return await unlessAborted(own, waits ? signal : undefined);
+    } catch (error) {
+      // The others may be waiting for what this rank no longer does.
+      if (signal?.aborted) this.leave(false);
+      throw error;
+    }
+  }
+
+  /** @internal Tells the others, once, that this rank could not do its part, so that they do not wait for it. */
+  leave(failed: boolean): void {
+    if (!this.disposed) addon().groupLeave(this.handle, failed);
+  }
+
+  /** @internal */
+  checkFree(): void {
+    if (this.free) return;
+    throw new TorchCurvatureError(
+      'ERR_BUSY',
+      'an operation with the process group is under way, which may need this thread: await it first, or the promised form',
+    );
+  }
+
+  /** In `Object.prototype.toString`. */
+  get [Symbol.toStringTag](): string {
+    return 'ProcessGroup';
+  }
+
+  /** @internal */
+  [inspect.custom](...how: InspectArguments): string {
+    const { rank, worldSize, backend, disposed } = this;
+    return inspected('ProcessGroup', { rank, worldSize, backend, disposed }, how);
+  }
+
+  static readonly #sum = operation(
+    (
+      group: ProcessGroup,
+      values: FloatArray,
+      subject: string,
+      extras: readonly number[],
+      options: TogetherOptions | undefined,
+    ) => {
+      const { signal } = TOGETHER_OPTIONS.read(options);
+      const request = { group: group.handle, values: checkFloats(values, 'values'), subject, extras };
+      return {
+        name: 'groupSum',
+        announced: subject,
+        request,
+        signal: checkSignal(signal),
+        together: group,
+        describe: () => ({}),
+        result: (found: { values: ResultArray<FloatArray>; extras: number[] }) => found,
+      };
+    },
+  );
+
+  static readonly #close = operation((group: ProcessGroup, options: TogetherOptions | undefined) => {
+    const { signal } = TOGETHER_OPTIONS.read(options);
+    return {
+      name: 'groupClose',
+      request: { group: group.handle },
+      signal: checkSignal(signal),
+      together: group,
+      describe: () => ({}),
+      result: () => undefined,
+    };
+  });
+}
+
+/** What `work` gives, or the signal's reason as soon as there is one. */
+async function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal | undefined) {
+  if (signal === undefined) return work;
+  let stop = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/**
+ * Joins this process with others, each of which calls this with its own rank, and resolves once all of them have. By
+ * launchers as torchrun, Slurm and Kubernetes' PyTorchJob, whose environment says what is left out: `initProcessGroup()`.
+ * Connections go over the interfaces that `GLOO_SOCKET_IFNAME` names, or that of the address of the host's name.
+ *
+ * @throws TorchCurvatureError `ERR_TIMEOUT` where ranks do not come within the timeout; `ERR_DISTRIBUTED` where the port is
+ * taken, or ranks have different ideas of the group
+ * @throws TypeError, RangeError for options and environment variables of the wrong kind or out of range
+ */
+export async function initProcessGroup(options?: ProcessGroupOptions): Promise<ProcessGroup> {
+  return JOIN.promised(options);
+}

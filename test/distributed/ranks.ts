@@ -1,0 +1,64 @@
+/** Processes on this machine that make up a group. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+
+const SCRIPT = fileURLToPath(new URL('../fixtures/distributed/rank.mjs', import.meta.url));
+
+export interface Ended {
+  /** What it printed. */
+  found: Record<string, unknown> | undefined;
+  stderr: string;
+  code: number | null;
+  signal: string | null;
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Runs a scenario on so many ranks. One that hangs is ended once the others have ended. */
+export async function onRanks(
+  worldSize: number,
+  scenario: string,
+  { hangs, env = {} }: { hangs?: number; env?: NodeJS.ProcessEnv } = {},
+): Promise<Ended[]> {
+  const port = await freePort();
+  const children = Array.from({ length: worldSize }, (_, rank) =>
+    spawn(process.execPath, [SCRIPT, scenario], {
+      env: {
+        ...process.env,
+        RANK: String(rank),
+        WORLD_SIZE: String(worldSize),
+        MASTER_ADDR: '127.0.0.1',
+        MASTER_PORT: String(port),
+        OMP_NUM_THREADS: '1',
+        TEST_UNRELIABLE: String(hangs ?? worldSize - 1),
+        ...env,
+      },
+      timeout: 90_000,
+      killSignal: 'SIGKILL',
+    }),
+  );
+  const ends = children.map(async (child): Promise<Ended> => {
+    const [stdout, stderr, [code, signal]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'exit'),
+    ]);
+    return { found: stdout === '' ? undefined : JSON.parse(stdout), stderr, code, signal };
+  });
+  if (hangs !== undefined) {
+    await Promise.all(ends.filter((_, rank) => rank !== hangs));
+    children[hangs]!.kill('SIGKILL');
+  }
+  return Promise.all(ends);
+}
