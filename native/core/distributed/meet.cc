@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <mutex>
 #include <regex>
+#include <thread>
 #include <utility>
 
 #include "core/runtime/reason.h"
@@ -49,6 +50,10 @@ Error failure(const std::string& what, const std::exception& error) {
                what + ": " + reason);
 }
 
+constexpr const char* kOver = "over";
+/// Between two looks at whether the store of a group that has failed is gone.
+constexpr milliseconds kNextStore(50);
+
 class C10dPeers : public Peers {
  public:
   C10dPeers(StorePtr store, c10::intrusive_ptr<c10d::Backend> backend, c10::Device device, int rank)
@@ -81,6 +86,9 @@ class C10dPeers : public Peers {
       return std::nullopt;  // it did not come, or who keeps the store is gone
     }
   }
+  void declareOver() override {
+    if (const StorePtr store = notes()) store->set(kOver, bytesOf("over"));
+  }
   void endNotes() override {
     const std::lock_guard lock(mutex_);
     store_.reset();
@@ -102,16 +110,14 @@ class C10dPeers : public Peers {
   int rank_;
 };
 
-StorePtr openStore(const Meeting& meeting) {
+c10::intrusive_ptr<c10d::TCPStore> openStore(const Meeting& meeting, int port, bool serves) {
   c10d::TCPStoreOptions options;
-  options.port = static_cast<uint16_t>(meeting.port);
-  options.isServer = meeting.serves;
+  options.port = static_cast<uint16_t>(port);
+  options.isServer = serves;
   options.waitWorkers = false;  // ranks are counted below, with messages that say which are missing
   options.timeout = meeting.timeout;
   try {
-    return c10::make_intrusive<c10d::PrefixStore>(
-        "torch-curvature/" + meeting.prefix,
-        c10::make_intrusive<c10d::TCPStore>(meeting.host, options));
+    return c10::make_intrusive<c10d::TCPStore>(meeting.host, options);
   } catch (const std::exception& error) {
     const std::string reason = reasonOf(error);
     if (reason.find("EADDRINUSE") != std::string::npos) {
@@ -120,12 +126,39 @@ StorePtr openStore(const Meeting& meeting) {
                       " is taken by another process of this machine: choose another masterPort "
                       "(MASTER_PORT) for all ranks");
     }
-    if (meeting.serves)
+    if (serves)
       throw failure("rank 0 cannot listen on port " + std::to_string(meeting.port), error);
     throw failure("rank 0 was not reached at " + placeOf(meeting) + " within " +
                       describe(meeting.timeout) +
                       " (masterAddress and masterPort, or MASTER_ADDR and MASTER_PORT)",
                   error);
+  }
+}
+
+StorePtr ofGroup(const Meeting& meeting, StorePtr store) {
+  return c10::make_intrusive<c10d::PrefixStore>("torch-curvature/" + meeting.prefix,
+                                                std::move(store));
+}
+
+/// Whether it is that of a group that has failed, or goes down at this moment.
+bool isOver(c10d::Store& store) {
+  try {
+    return store.check({kOver});
+  } catch (const std::exception&) {
+    return true;
+  }
+}
+
+/// A connection to a store that is not that of a group that has failed.
+c10::intrusive_ptr<c10d::TCPStore> newStore(const Meeting& meeting, Clock::time_point deadline) {
+  for (;;) {
+    try {
+      const auto connection = openStore(meeting, meeting.port, false);
+      if (Clock::now() > deadline || !isOver(*ofGroup(meeting, connection))) return connection;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode("ERR_TIMEOUT") || Clock::now() > deadline) throw;
+    }
+    std::this_thread::sleep_for(kNextStore);
   }
 }
 
@@ -191,7 +224,9 @@ std::unique_ptr<Peers> meet(const Meeting& meeting) {
                                        meeting.backend + "'");
   }
   const auto deadline = Clock::now() + meeting.timeout;
-  const StorePtr store = openStore(meeting);
+  auto connection =
+      meeting.serves ? openStore(meeting, meeting.port, true) : newStore(meeting, deadline);
+  const StorePtr store = ofGroup(meeting, connection);
   try {
     agree(*store, meeting, deadline);
   } catch (const Error&) {
@@ -200,10 +235,16 @@ std::unique_ptr<Peers> meet(const Meeting& meeting) {
     throw failure("rank 0 is gone", error);
   }
   try {
-    auto peers = std::make_unique<C10dPeers>(store, backend->connect(store, meeting),
+    // The backend keeps what it is given: by a connection of its own, the store's port can be free
+    // before the backend ends.
+    const StorePtr own =
+        meeting.serves ? ofGroup(meeting, openStore(meeting, connection->getPort(), false)) : store;
+    auto peers = std::make_unique<C10dPeers>(store, backend->connect(own, meeting),
                                              backend->device(meeting), meeting.rank);
     peers->leaveNote("computers", meeting.computers);
     return peers;
+  } catch (const Error&) {
+    throw;
   } catch (const std::exception& error) {
     throw failure("the ranks did not connect with one another", error);
   }

@@ -42,6 +42,8 @@ class Peers {
   /// Nothing where there is none after that time.
   virtual std::optional<std::string> note(const std::string& topic, int rank,
                                           std::chrono::milliseconds patience) = 0;
+  /// Says that the group has failed: who meets at this place from now on means another one.
+  virtual void declareOver() = 0;
   /// Ends the notes: the port is free again.
   virtual void endNotes() = 0;
 };

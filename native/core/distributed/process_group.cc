@@ -60,6 +60,40 @@ void within(milliseconds time, std::function<void()> work) {
   shared->ended.wait_for(lock, time, [&] { return shared->done; });
 }
 
+/// The stores of groups that are of no more use, which this process keeps for a while: other ranks
+/// read notes there. A new group may be to meet at the same port.
+class OldStores {
+ public:
+  static OldStores& instance() {
+    static auto* stores = new OldStores;
+    return *stores;
+  }
+  void add(int count) {
+    const std::lock_guard lock(mutex_);
+    count_ += count;
+    changed_.notify_all();
+  }
+  /// Waits for so long, or until another store is to come.
+  void keep(milliseconds time) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, time, [this] { return wanted_ > 0; });
+  }
+  /// Waits until there are none, for so long at most.
+  void end(milliseconds time) {
+    std::unique_lock lock(mutex_);
+    ++wanted_;
+    changed_.notify_all();
+    changed_.wait_for(lock, time, [this] { return count_ == 0; });
+    --wanted_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int count_ = 0;
+  int wanted_ = 0;
+};
+
 std::string nameOf(int rank) { return "rank " + std::to_string(rank); }
 
 const char* describe(Leaving leaving) {
@@ -88,6 +122,7 @@ struct ProcessGroup::State {
   std::optional<Error> failure;  ///< what everything fails with from now on
   bool left = false;             ///< this rank has left, or will once what is under way has ended
   bool ended = false;            ///< the connections are
+  bool storeEnded = false;       ///< the group's thread only
 
   void loop();
   void sum(at::Tensor& values);
@@ -97,6 +132,8 @@ struct ProcessGroup::State {
   [[noreturn]] void tellDifference(const std::string& topic, const std::string& own,
                                    const std::string& message);
   std::string silentRanks();
+  void end(const Error& error);
+  void endStore();
   void requireUsable();
   void fail(const std::string& reason);
 };
@@ -119,8 +156,22 @@ void ProcessGroup::State::loop() {
   lock.unlock();
   peers->hangUp();
   for (const auto& task : rest) task();  // which find that the group has failed
-  if (meeting.serves && lost) std::this_thread::sleep_for(kNotesKept);
+  if (lost) within(kPatience, [peers = this->peers] { peers->declareOver(); });
+  if (meeting.serves && lost) OldStores::instance().keep(kNotesKept);
+  endStore();
+}
+
+/// With the mutex held: from now on the group is of no more use.
+void ProcessGroup::State::end(const Error& error) {
+  if (failure) return;
+  failure = error;
+  if (meeting.serves) OldStores::instance().add(1);
+}
+
+/// On the group's thread.
+void ProcessGroup::State::endStore() {
   peers->endNotes();
+  if (meeting.serves && !std::exchange(storeEnded, true)) OldStores::instance().add(-1);
 }
 
 void ProcessGroup::State::sum(at::Tensor& values) {
@@ -228,20 +279,21 @@ void ProcessGroup::State::requireUsable() {
 void ProcessGroup::State::fail(const std::string& reason) {
   const std::lock_guard lock(mutex);
   if (left) return;  // what it has to say yet ends the connections
-  if (!failure) {
-    failure =
-        Error("ERR_DISTRIBUTED", "the process group has failed and is of no more use: " + reason);
-  }
+  end(Error("ERR_DISTRIBUTED", "the process group has failed and is of no more use: " + reason));
   ended = true;
   changed.notify_all();
 }
 
 /// On the group's thread.
 void ProcessGroup::State::say(Leaving leaving) {
+  {
+    const std::lock_guard lock(mutex);
+    if (ended) return;
+  }
   Agreement agreement;
   agreement.leaving = leaving;
-  // Before the others can meet again: they would take the store for a new one.
-  if (leaving == Leaving::kClosed) peers->endNotes();
+  // Before the others can meet again: they would take the store for that of a new group.
+  endStore();
   try {
     at::Tensor first = at::zeros({kFirst}, at::kDouble);
     agreement.write(meeting.rank, first.mutable_data_ptr<double>());
@@ -268,6 +320,7 @@ ProcessGroupPtr ProcessGroup::join(const Meeting& meeting, const StopToken& stop
     ProcessGroupPtr group;
     std::exception_ptr error;
     try {
+      if (meeting.serves) OldStores::instance().end(meeting.timeout);
       group = std::make_shared<ProcessGroup>(meeting, meet(meeting));
     } catch (...) {
       error = std::current_exception();
@@ -305,7 +358,8 @@ ProcessGroup::ProcessGroup(const Meeting& meeting, std::unique_ptr<Peers> peers)
 
 ProcessGroup::~ProcessGroup() {
   const std::lock_guard lock(state_->mutex);
-  if (!state_->failure) state_->failure = Error("ERR_DISPOSED", kClosed);
+  if (state_->left) return;  // once it has said so, it ends
+  state_->end(Error("ERR_DISPOSED", kClosed));
   state_->ended = true;
   state_->changed.notify_all();
 }
@@ -355,16 +409,16 @@ ProcessGroup::Total ProcessGroup::sum(Contribution contribution, const StopToken
 
 void ProcessGroup::leave(Leaving how) noexcept {
   const std::lock_guard lock(state_->mutex);
-  if (state_->failure || state_->left || state_->ended) return;
+  if (state_->failure) return;
   state_->left = true;
   if (how == Leaving::kClosed) {
-    state_->failure = Error("ERR_DISPOSED", kClosed);
+    state_->end(Error("ERR_DISPOSED", kClosed));
   } else {
-    state_->failure = Error("ERR_DISTRIBUTED",
-                            std::string("this rank has left the process group, which is of no more "
-                                        "use: ") +
-                                (how == Leaving::kStopped ? "an operation was aborted"
-                                                          : "its part of an operation failed"));
+    state_->end(
+        Error("ERR_DISTRIBUTED",
+              std::string("this rank has left the process group, which is of no more use: ") +
+                  (how == Leaving::kStopped ? "an operation was aborted"
+                                            : "its part of an operation failed")));
   }
   state_->tasks.push_back([state = state_.get(), how] { state->say(how); });
   state_->changed.notify_all();

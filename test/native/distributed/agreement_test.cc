@@ -28,7 +28,8 @@ Agreed ofRanks(int worldSize, const Agreement& all, int odd = -1, const Agreemen
 TEST_CASE("ranks agree if and only if their fingerprints are the same") {
   for (const int worldSize : {1, 2, 3, 64, 4096}) {
     CAPTURE(worldSize);
-    for (const uint64_t each : {uint64_t{0}, uint64_t{1}, ~uint64_t{0}, uint64_t{0x123456789abcdef}}) {
+    for (const uint64_t each :
+         {uint64_t{0}, uint64_t{1}, ~uint64_t{0}, uint64_t{0x123456789abcdef}}) {
       Agreement all;
       all.subject = each;
       all.vectors = ~each;

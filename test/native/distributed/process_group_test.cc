@@ -66,6 +66,7 @@ class HubPeers : public Peers {
   std::optional<std::string> note(const std::string&, int, std::chrono::milliseconds) override {
     return "";
   }
+  void declareOver() override {}
   void endNotes() override {}
 
  private:
@@ -157,8 +158,10 @@ TEST_CASE("a rank that leaves is missed by all others, at once and later") {
 TEST_CASE("a sum that is stopped ends at once, and the rank has left") {
   const auto codes = onRanks(3, [](const ProcessGroupPtr& group) {
     StopToken stop;
-    if (group->rank() == 0) stop.request();
-    else std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    if (group->rank() == 0)
+      stop.request();
+    else
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
     group->sum({at::full({4}, 1.0), "values", {}}, stop);
     group->sum({at::full({4}, 1.0), "more values", {}}, stop);
   });
