@@ -41,7 +41,9 @@ const { profile } = await lib.profile(() => lib.matvecOnTheFlySync(problem, v));
 const pairs = Model.sequential([nn.linear(2, 2)]);
 const complexProblem: Problem = { model: pairs, params: pairs.init(), x };
 const optimizer = lib.optim.newtonCG(lossProblem);
-const group = await lib.initProcessGroup({ rank: 0, worldSize: 1 });
+// As a launcher of one process.
+Object.assign(process.env, { RANK: '0', WORLD_SIZE: '1' });
+const group = await lib.initProcessGroup();
 const identity: CustomOperator = { shape: [2, 2], symmetric: true, matmat: (vectors) => vectors };
 
 afterAll(() => {
@@ -116,13 +118,13 @@ const CALLS: Record<string, Call> = {
   cgInverse: (o) => lib.cgInverse(op, o),
   minresInverse: (o) => lib.minresInverse(op, o),
   neumannInverse: (o) => lib.neumannInverse(op, o),
-  initProcessGroup: (o) => lib.initProcessGroup({ rank: 0, worldSize: 1, ...(o as object) }),
-  distributed: (o) => lib.distributed(op, { group, ...(o as object) }),
+  initProcessGroup: (o) => lib.initProcessGroup(o),
+  distributed: (o) => lib.distributed(op, o),
   'ProcessGroup.barrier': (o) => group.barrier(o),
   'ProcessGroup.allReduce': (o) => group.allReduce(v, o),
   'ProcessGroup.firstRow': (o) => group.firstRow(1, o),
   'ProcessGroup.close': async (o) => {
-    await using own = await lib.initProcessGroup({ rank: 0, worldSize: 1 });
+    await using own = await lib.initProcessGroup();
     await own.close(o);
   },
   'optim.levenbergMarquardt': (o) => lib.optim.levenbergMarquardt(lossProblem, o),

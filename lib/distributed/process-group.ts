@@ -158,14 +158,11 @@ export class ProcessGroup extends NativeObject<GroupHandle> implements Together 
   }
 
   /** @internal */
-  constructor(
-    handle: GroupHandle,
-    { rank, worldSize, backend }: { rank: number; worldSize: number; backend: 'gloo' | 'nccl' },
-  ) {
+  constructor(handle: GroupHandle, meeting: { rank: number; worldSize: number; backend: 'gloo' | 'nccl' }) {
     super(handle, 'the process group', 'initProcessGroup', (each) => addon().groupDispose(each));
-    this.rank = rank;
-    this.worldSize = worldSize;
-    this.backend = backend;
+    this.rank = meeting.rank;
+    this.worldSize = meeting.worldSize;
+    this.backend = meeting.backend;
     open.add(this);
   }
 
@@ -205,10 +202,10 @@ export class ProcessGroup extends NativeObject<GroupHandle> implements Together 
    * operations throw `ERR_DISPOSED`. To close once more does nothing.
    */
   async close(options?: TogetherOptions): Promise<void> {
-    checkSignal(TOGETHER_OPTIONS.read(options).signal);
+    const signal = checkSignal(TOGETHER_OPTIONS.read(options).signal);
     if (this.disposed) return this.#closing;
     open.delete(this);
-    this.#closing ??= ProcessGroup.#close.promised(this, options).finally(() => super.dispose());
+    this.#closing ??= ProcessGroup.#close.promised(this, signal).finally(() => super.dispose());
     return this.#closing;
   }
 
@@ -297,17 +294,14 @@ export class ProcessGroup extends NativeObject<GroupHandle> implements Together 
     },
   );
 
-  static readonly #close = operation((group: ProcessGroup, options: TogetherOptions | undefined) => {
-    const { signal } = TOGETHER_OPTIONS.read(options);
-    return {
-      name: 'groupClose',
-      request: { group: group.handle },
-      signal: checkSignal(signal),
-      together: group,
-      describe: () => ({}),
-      result: () => undefined,
-    };
-  });
+  static readonly #close = operation((group: ProcessGroup, signal: AbortSignal | undefined) => ({
+    name: 'groupClose',
+    request: { group: group.handle },
+    signal,
+    together: group,
+    describe: () => ({}),
+    result: () => undefined,
+  }));
 }
 
 /** What `work` gives, or the signal's reason as soon as there is one. */

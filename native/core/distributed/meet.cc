@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/distributed/quiet.h"
 #include "core/runtime/reason.h"
 
 namespace tc {
@@ -70,13 +71,17 @@ class C10dPeers : public Peers {
       throw Error(isLate(reason) ? ErrorCode("ERR_TIMEOUT") : ErrorCode("ERR_DISTRIBUTED"), reason);
     }
   }
-  void hangUp() override { backend_.reset(); }
+  void hangUp() override {
+    const Quiet quiet;
+    backend_.reset();
+  }
 
   void leaveNote(const std::string& topic, const std::string& text) override {
     if (const StorePtr store = notes()) store->set(keyOf(topic, rank_), bytesOf(text));
   }
   std::optional<std::string> note(const std::string& topic, int rank,
                                   milliseconds patience) override {
+    const Quiet quiet;
     const StorePtr store = notes();
     if (!store) return std::nullopt;
     try {
@@ -223,6 +228,7 @@ std::unique_ptr<Peers> meet(const Meeting& meeting) {
     throw Error("ERR_DISTRIBUTED", "the libtorch that this addon was built for has no backend '" +
                                        meeting.backend + "'");
   }
+  const Quiet quiet;
   const auto deadline = Clock::now() + meeting.timeout;
   auto connection =
       meeting.serves ? openStore(meeting, meeting.port, true) : newStore(meeting, deadline);

@@ -178,6 +178,7 @@ void ProcessGroup::State::sum(at::Tensor& values) {
   try {
     peers->sum(values);
   } catch (const Error& error) {
+    peers->hangUp();  // or those that wait for this rank would not notice yet
     const std::string silent = silentRanks();
     throw Error(error.code(), std::string("the ranks lost contact: ") + error.what() +
                                   (silent.empty() ? "" : " (" + silent + ")"));

@@ -6,6 +6,7 @@
 
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -30,7 +31,8 @@ class Hub {
   void sum(at::Tensor& values) {
     std::unique_lock lock(mutex_);
     const int round = round_;
-    total_ = came_ == 0 ? values.clone() : total_ + values;
+    at::Tensor& total = totals_[round];
+    total = came_ == 0 ? values.clone() : total + values;
     if (++came_ == ranks_) {
       came_ = 0;
       ++round_;
@@ -38,7 +40,7 @@ class Hub {
     }
     ended_.wait(lock, [&] { return round_ != round || gone_; });
     if (round_ == round) throw Error("ERR_DISTRIBUTED", "somebody hung up");
-    values.copy_(total_);
+    values.copy_(totals_[round]);
   }
   void hangUp() {
     const std::lock_guard lock(mutex_);
@@ -53,7 +55,7 @@ class Hub {
   int came_ = 0;
   int round_ = 0;
   bool gone_ = false;
-  at::Tensor total_;
+  std::map<int, at::Tensor> totals_;  ///< of each round: a fast rank may be in the next
 };
 
 class HubPeers : public Peers {
