@@ -14,7 +14,7 @@ import { launched, RANK_VARIABLES } from './launchers.ts';
 
 /** Of `initProcessGroup`. What is left out is what the launcher says, by the environment. */
 export interface ProcessGroupOptions {
-  /** `'gloo'` (the default) adds over the network in memory, `'nccl'` between GPUs where libtorch has it. */
+  /** `'gloo'`, the default: adds over the network, in memory. `'nccl'` where it has been built with it. */
   backend?: 'gloo' | 'nccl';
   /** Which of the processes this is, from 0: `RANK`, `SLURM_PROCID`, or what MPI sets. */
   rank?: number;

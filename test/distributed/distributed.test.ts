@@ -1,4 +1,6 @@
 /** Operators over processes of their own, as users start them, against one process that has all rows. */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import * as tc from '../../lib/index.ts';
 // @ts-expect-error a script that the processes run, too
@@ -69,6 +71,31 @@ it('a rank hangs: the others fail within the timeout, and say which', async () =
 it('rank 0, which keeps the store, hangs', async () => {
   const ended = await onRanks(2, 'hung', { hangs: 0, env: { TEST_TIMEOUT: '2000' } });
   expect(ended[1]!.found).toMatchObject({ code: 'ERR_TIMEOUT', message: expect.stringContaining('rank 0') });
+});
+
+/** A Python that has torchrun. */
+const python = [process.env.PYTHON, 'python3'].find(
+  (name) => name !== undefined && spawnSync(name, ['-c', 'import torch.distributed.run']).status === 0,
+);
+
+it.skipIf(python === undefined)(
+  `by torchrun, which keeps the store${python ? '' : ' (skipped: no Python with PyTorch; PYTHON names one)'}`,
+  () => {
+    const script = fileURLToPath(new URL('../fixtures/distributed/rank.mjs', import.meta.url));
+    const launch = ['-m', 'torch.distributed.run', '--standalone', '--no-python', '--nproc-per-node', '2'];
+    const { status, stdout } = spawnSync(python!, [...launch, process.execPath, script, 'again'], {
+      encoding: 'utf8',
+      env: { ...process.env, OMP_NUM_THREADS: '1' },
+    });
+    expect(status).toBe(0);
+    expect(stdout.split('\n').sort()).toEqual(['', '{"sums":[3,3,3]}', '{"sums":[3,3,3]}']);
+  },
+);
+
+it('groups that follow one another at one place', async () => {
+  for (const { found, code } of await onRanks(2, 'again')) {
+    expect({ found, code }).toEqual({ found: { sums: [3, 3, 3] }, code: 0 });
+  }
 });
 
 it('processes that never close their group end all the same', async () => {

@@ -73,6 +73,17 @@ it('the spectrum is that of the dense Hessian', { timeout: 120_000 }, async () =
   expect(Math.abs(moment(1) / mean - 1)).toBeLessThan(0.2);
 });
 
+it('ranks fit a curve to the points of all of them', { timeout: 120_000 }, () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [SCRIPT, 'distributed', '--steps', '15'], {
+    encoding: 'utf8',
+  });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  const [, first, last, ...eigenvalues] =
+    /^2 ranks\nloss: (\S+) → (\S+)\neigenvalues: (\S+), (\S+), (\S+)\n$/.exec(stdout) ?? [];
+  expect(Number(last)).toBeLessThan(0.05 * Number(first));
+  expect(eigenvalues.map(Number)).toEqual(eigenvalues.map(Number).sort((a, b) => a - b));
+});
+
 /** The example's Hessian where its training ended. */
 async function denseHessian({ params, x, labels }: { params: number[]; x: number[]; labels: number[] }) {
   const layers = [nn.linear(2, 32), nn.tanh(), nn.linear(32, 32), nn.tanh(), nn.linear(32, 3)];

@@ -60,8 +60,9 @@ void within(milliseconds time, std::function<void()> work) {
   shared->ended.wait_for(lock, time, [&] { return shared->done; });
 }
 
-/// The stores of groups that are of no more use, which this process keeps for a while: other ranks
-/// read notes there. A new group may be to meet at the same port.
+/// The stores of groups that are of no more use, to which this process keeps its connections for a
+/// while, and the store itself for other ranks' notes. Before it meets others at the same place for
+/// a new group, all of them have ended, or say that they are over.
 class OldStores {
  public:
   static OldStores& instance() {
@@ -165,13 +166,13 @@ void ProcessGroup::State::loop() {
 void ProcessGroup::State::end(const Error& error) {
   if (failure) return;
   failure = error;
-  if (meeting.serves) OldStores::instance().add(1);
+  OldStores::instance().add(1);
 }
 
 /// On the group's thread.
 void ProcessGroup::State::endStore() {
   peers->endNotes();
-  if (meeting.serves && !std::exchange(storeEnded, true)) OldStores::instance().add(-1);
+  if (!std::exchange(storeEnded, true)) OldStores::instance().add(-1);
 }
 
 void ProcessGroup::State::sum(at::Tensor& values) {
@@ -294,6 +295,8 @@ void ProcessGroup::State::say(Leaving leaving) {
   Agreement agreement;
   agreement.leaving = leaving;
   // Before the others can meet again: they would take the store for that of a new group.
+  if (leaving != Leaving::kClosed)
+    within(kPatience, [peers = this->peers] { peers->declareOver(); });
   endStore();
   try {
     at::Tensor first = at::zeros({kFirst}, at::kDouble);
@@ -321,7 +324,7 @@ ProcessGroupPtr ProcessGroup::join(const Meeting& meeting, const StopToken& stop
     ProcessGroupPtr group;
     std::exception_ptr error;
     try {
-      if (meeting.serves) OldStores::instance().end(meeting.timeout);
+      OldStores::instance().end(meeting.timeout);
       group = std::make_shared<ProcessGroup>(meeting, meet(meeting));
     } catch (...) {
       error = std::current_exception();
