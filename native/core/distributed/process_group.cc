@@ -32,6 +32,8 @@ constexpr int64_t kFirst = 4096;
 constexpr milliseconds kPatience(1500);
 /// How long rank 0 keeps the notes for others once the group has failed.
 constexpr milliseconds kNotesKept(3000);
+/// Beyond its time-outs, which it may use twice, what a meeting may take.
+constexpr milliseconds kSlack(10000);
 /// Between two looks at the stop token.
 constexpr milliseconds kLook(20);
 
@@ -324,7 +326,7 @@ ProcessGroupPtr ProcessGroup::join(const Meeting& meeting, const StopToken& stop
     ProcessGroupPtr group;
     std::exception_ptr error;
     try {
-      OldStores::instance().end(meeting.timeout);
+      OldStores::instance().end(std::min(meeting.timeout, kNotesKept));
       group = std::make_shared<ProcessGroup>(meeting, meet(meeting));
     } catch (...) {
       error = std::current_exception();
@@ -337,7 +339,7 @@ ProcessGroupPtr ProcessGroup::join(const Meeting& meeting, const StopToken& stop
   }).detach();
   const Executor::Waiting cores;
   // Every wait of the meeting has the time-out as its limit; a store that hangs has none.
-  const auto limit = std::chrono::steady_clock::now() + 2 * meeting.timeout + kPatience;
+  const auto limit = std::chrono::steady_clock::now() + 2 * meeting.timeout + kSlack;
   std::unique_lock lock(joining->mutex);
   while (
       !joining->changed.wait_for(lock, kLook, [&] { return joining->group || joining->error; })) {
