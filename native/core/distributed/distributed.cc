@@ -15,7 +15,7 @@ namespace tc {
 namespace {
 
 /// What is added beside the numbers of a product.
-enum Extra { kDivisor, kWeight, kRows, kChain, kUnused };
+enum Extra { kDivisor, kWeight, kRows, kChain };
 
 /// A number for each number of a row, of which differences do not cancel by chance.
 double scattered(int64_t row) {

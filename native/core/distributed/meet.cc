@@ -245,10 +245,8 @@ std::unique_ptr<Peers> meet(const Meeting& meeting) {
     // before the backend ends.
     const StorePtr own =
         meeting.serves ? ofGroup(meeting, openStore(meeting, connection->getPort(), false)) : store;
-    auto peers = std::make_unique<C10dPeers>(store, backend->connect(own, meeting),
-                                             backend->device(meeting), meeting.rank);
-    peers->leaveNote("computers", meeting.computers);
-    return peers;
+    return std::make_unique<C10dPeers>(store, backend->connect(own, meeting),
+                                       backend->device(meeting), meeting.rank);
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
