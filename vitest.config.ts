@@ -8,7 +8,7 @@ import { defineConfig } from 'vitest/config';
  */
 const ALONE = [
   'test/native/**/*.test.ts',
-  'test/package/package.test.ts',
+  'test/package/{package,offline}.test.ts',
   'test/release/release.test.ts',
   'test/products/instructions.test.ts',
   'test/profiler/*.test.ts',

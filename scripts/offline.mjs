@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { chmod, copyFile, cp, mkdir, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import './setup.mjs';
 import { packageFolders } from './offline/packages.mjs';
@@ -21,8 +21,12 @@ const PACKAGES = [
   ...['node-addon-api', 'node-api-headers', 'yauzl'],
   ...['vitest', 'fast-check', 'npyjs', 'cli-table3', 'commander', 'uplot'],
 ];
-/** Files of the repository that no one needs there. */
-const LEFT_OUT = /^(\.|scripts\/(zoo|soak|examples|release|coverage|sanitize)\/)/;
+const SOURCES = [
+  ...['CMakeLists.txt', 'native', 'lib', 'dist', 'scripts', 'test'],
+  ...['package.json', 'tsconfig.json', 'vitest.config.ts', 'LICENSE', 'README.md'],
+];
+/** What of these no one needs there. */
+const LEFT_OUT = /\.map$|^scripts\/(zoo|soak|examples|release|coverage|sanitize)\/./;
 /** What a Node that runs elsewhere may ask of the system: the C and C++ libraries. */
 const OF_THE_SYSTEM = /^(linux-vdso|ld-linux[^/]*|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+))\.so/;
 /** The most that the archive may weigh. */
@@ -42,12 +46,11 @@ await runScript(async () => {
   await copyFile(join(root, 'scripts', 'offline', 'run.sh'), join(folder, 'run.sh'));
   await chmod(join(folder, 'run.sh'), 0o755);
 
-  const listed = await must('git', ['ls-files', '-z'], { cwd: root });
-  const files = listed.split('\0').filter((file) => file !== '' && !LEFT_OUT.test(file));
-  for (const path of [...files, 'dist', ...(await packageFolders(root, PACKAGES))]) {
+  for (const path of [...SOURCES, ...(await packageFolders(root, PACKAGES))]) {
     const to = join(folder, 'package', path);
     await mkdir(dirname(to), { recursive: true });
-    await cp(join(root, path), to, { recursive: true, filter: (file) => !file.endsWith('.map') });
+    const filter = (file) => !LEFT_OUT.test(relative(root, file));
+    await cp(join(root, path), to, { recursive: true, filter });
   }
 
   const archive = join(out, `${name}.tar.xz`);

@@ -13,8 +13,12 @@ import { describeSkips, runVitest } from './test/vitest.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const require = createRequire(import.meta.url);
 
-/** They compile the addon as a user's installation does, or make and install a release. */
-const PACKAGE_TESTS = ['test/package/package.test.ts', 'test/release/release.test.ts'];
+/** They compile the addon as on a user's machine, or make and install a release. */
+const PACKAGE_TESTS = [
+  'test/package/package.test.ts',
+  'test/package/offline.test.ts',
+  'test/release/release.test.ts',
+];
 const vitestArguments = process.argv.slice(2).filter((argument) => argument !== '--package');
 const withPackage = vitestArguments.length < process.argv.length - 2;
 

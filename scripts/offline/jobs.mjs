@@ -8,6 +8,7 @@ import { describeSkips, runVitest } from '../test/vitest.mjs';
  * @typedef {object} Context
  * @property {string} root of the package
  * @property {string} python that has PyTorch
+ * @property {readonly string[]} files of tests, where not all are wanted
  *
  * @typedef {object} Outcome
  * @property {boolean} ok
@@ -26,8 +27,8 @@ const CUDA_TESTS = ['test/products/cuda.test.ts'];
  * @param {Context} context
  * @returns {Promise<Outcome>}
  */
-export async function testJob({ root }) {
-  return tested(runVitest(root, TESTS));
+export async function testJob({ root, files }) {
+  return tested(runVitest(root, files.length > 0 ? files : TESTS));
 }
 
 /**
@@ -51,7 +52,7 @@ export async function cudaJob({ root, python }) {
     const why = cudaCompiled
       ? 'no CUDA device is there'
       : 'this PyTorch is a CPU build; name the Python of a CUDA build in PYTHON';
-    return { ok: false, lines: [`Nothing was run: ${why}.`] };
+    return { ok: false, lines: said([`Nothing was run: ${why}.`]) };
   }
   const tests = tested(runVitest(root, CUDA_TESTS));
   const bench = await measured(root, ['dist/cli.mjs', 'bench', '--device', 'cuda']);
@@ -73,9 +74,18 @@ function tested(tally) {
   const { passed, failed, skipped } = tally;
   return {
     ok: failed === 0 && passed > 0,
-    lines: [...describeSkips(tally), `${passed} passed, ${failed} failed, ${skipped} skipped`],
+    lines: said([...describeSkips(tally), `${passed} passed, ${failed} failed, ${skipped} skipped`]),
     figures: tally,
   };
+}
+
+/**
+ * Prints the lines, too.
+ * @param {string[]} lines
+ */
+function said(lines) {
+  console.log(lines.join('\n'));
+  return lines;
 }
 
 /**

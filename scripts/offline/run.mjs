@@ -1,4 +1,4 @@
-/** The archive's `run.sh`, but for finding Node: `run.mjs FOLDER test|bench|cuda|all`. */
+/** The archive's `run.sh`, but for finding Node: `run.mjs FOLDER test|bench|cuda|all`; `test` takes files of tests, too. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,8 +15,8 @@ const JOBS = { test: testJob, bench: benchJob, cuda: cudaJob };
 await runScript(async () => {
   const [folder, asked, ...more] = process.argv.slice(2);
   const names = asked === 'all' ? Object.keys(JOBS) : [asked];
-  if (more.length > 0 || !names.every((name) => Object.hasOwn(JOBS, name)))
-    throw new SetupError(`Usage: ./run.sh ${[...Object.keys(JOBS), 'all'].join(' | ')}`);
+  const fits = names.every((name) => Object.hasOwn(JOBS, name)) && (more.length === 0 || asked === 'test');
+  if (!fits) throw new SetupError('Usage: ./run.sh test [file …] | bench | cuda | all');
 
   const python = process.env.PYTHON || PYTHON;
   const libtorch = await resolveLibtorch({
@@ -28,7 +28,7 @@ await runScript(async () => {
   for (const name of names) {
     console.log(`\n=== ${name} ===`);
     const started = Date.now();
-    const outcome = await JOBS[name]({ root, python });
+    const outcome = await JOBS[name]({ root, python, files: more });
     await writeReport(folder, libtorch, name, { ...outcome, seconds: (Date.now() - started) / 1000 });
     if (!outcome.ok) process.exitCode = 1;
   }
