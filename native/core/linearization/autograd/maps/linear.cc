@@ -45,18 +45,22 @@ class FullyConnected {
 
   at::Tensor push(const Tangents& tangents) const {
     if (!places_.a && !places_.b) return tangents[*places_.bias].expand(shape_);
-    at::Tensor bias = places_.bias ? tangents[*places_.bias].contiguous() : at::Tensor();
+    const at::Tensor bias = places_.bias ? tangents[*places_.bias].contiguous() : at::Tensor();
     const at::Tensor& like = tangents.front();
     const at::Tensor result = at::empty(shape_, like.options());
     const Matrix y = rowsOf(result);
-    if (places_.b) {
-      multiplyInto(y, {rows_->tensor(), rows_->rows(), inputs_, rows_->row(), 1},
-                   RightFactor(matrixOf(tangents[*places_.b]).transposed()), bias, false);
-    }
-    if (places_.a) {
-      const Matrix a = rowsOf(tangents[*places_.a]);
-      multiplyInto(y, a, *transposedWeights_, places_.b ? at::Tensor() : bias,
-                   places_.b.has_value());
+    std::optional<RightFactor> tangent;
+    if (places_.b) tangent.emplace(matrixOf(tangents[*places_.b]).transposed());
+    const auto fromRows = [&] { return Term{rowsMatrix(), *tangent}; };
+    const auto fromTangent = [&] {
+      return Term{rowsOf(tangents[*places_.a]), *transposedWeights_};
+    };
+    if (places_.a && places_.b) {
+      multiplyInto(y, {fromRows(), fromTangent()}, bias);
+    } else if (places_.b) {
+      multiplyInto(y, {fromRows()}, bias);
+    } else {
+      multiplyInto(y, {fromTangent()}, bias);
     }
     return result;
   }
@@ -67,18 +71,21 @@ class FullyConnected {
     const Matrix u = rowsOf(cotangent);
     if (places_.a) {
       parts[*places_.a] = at::empty(x_, cotangent.options());
-      multiplyInto(rowsOf(parts[*places_.a]), u, *weights_, {}, false);
+      multiplyInto(rowsOf(parts[*places_.a]), {{u, *weights_}});
     }
     if (places_.b) {
       parts[*places_.b] = parameter_.defined() ? FlatGradient::memoryFor(parameter_)
                                                : emptyMatrix(outputs_, inputs_, cotangent);
-      multiplyInto(matrixOf(parts[*places_.b]), u.transposed(), *rows_, {}, false);
+      multiplyInto(matrixOf(parts[*places_.b]), {{u.transposed(), *rows_}});
     }
     if (places_.bias) parts[*places_.bias] = at::sum(u.tensor.view({u.rows, outputs_}), {0});
     return parts;
   }
 
  private:
+  /// A
+  Matrix rowsMatrix() const { return {rows_->tensor(), rows_->rows(), inputs_, rows_->row(), 1}; }
+
   Places places_;
   std::vector<int64_t> x_;
   std::vector<int64_t> shape_;

@@ -77,30 +77,24 @@ void pack(const Kernels<T>& kernels, int64_t rows, int64_t columns, int64_t begi
     std::fill(to + k * toRow + columns, to + k * toRow + padded, T(0));
 }
 
-/// C (+)= A B of one thread, where the rows of B are readable by kernels. `partial` has room for
-/// `kRowsAtOnce` rows of whole vectors, for a C whose rows are none.
+/// A product of one thread, for any n, where the rows of B are readable by kernels. `partial` has
+/// room for `kRowsAtOnce` rows of whole vectors, for a C whose rows are none.
 template <typename T>
-void multiply(const Kernels<T>& kernels, int64_t m, int64_t n, int64_t k, const View<const T>& a,
-              const T* b, int64_t bRow, T* c, int64_t cRow, const T* bias, bool accumulate,
-              T* partial) {
-  Product<T> p;
-  p.m = m, p.n = n, p.k = k;
-  p.a = a.data, p.aRow = a.row, p.aColumn = a.column;
-  p.b = b, p.bRow = bRow;
-  p.c = c, p.cRow = cRow;
-  p.columnBias = bias, p.accumulate = accumulate;
-  if (n % kernels.lanes == 0) return kernels.product(p);
-  p.n = wholeVectors(n, kernels.lanes);
-  p.c = partial, p.cRow = p.n, p.columnBias = nullptr, p.accumulate = false;
-  for (int64_t first = 0; first < m; first += fused::kRowsAtOnce) {
-    p.m = std::min(m - first, fused::kRowsAtOnce);
-    p.a = a.data + first * a.row;
-    kernels.product(p);
-    for (int64_t i = 0; i < p.m; ++i) {
-      T* const to = c + (first + i) * cRow;
-      const T* const from = partial + i * p.cRow;
-      for (int64_t j = 0; j < n; ++j) {
-        const T start = accumulate ? to[j] : bias == nullptr ? T(0) : bias[j];
+void multiply(const Kernels<T>& kernels, const Product<T>& p, T* partial) {
+  if (p.n % kernels.lanes == 0) return kernels.product(p);
+  Product<T> part = p;
+  part.n = wholeVectors(p.n, kernels.lanes);
+  part.c = partial, part.cRow = part.n, part.columnBias = nullptr, part.accumulate = false;
+  for (int64_t first = 0; first < p.m; first += fused::kRowsAtOnce) {
+    part.m = std::min(p.m - first, fused::kRowsAtOnce);
+    part.a = p.a + first * p.aRow;
+    if (p.a2 != nullptr) part.a2 = p.a2 + first * p.aRow;
+    kernels.product(part);
+    for (int64_t i = 0; i < part.m; ++i) {
+      T* const to = p.c + (first + i) * p.cRow;
+      const T* const from = partial + i * part.cRow;
+      for (int64_t j = 0; j < p.n; ++j) {
+        const T start = p.accumulate ? to[j] : p.columnBias == nullptr ? T(0) : p.columnBias[j];
         to[j] = start + from[j];
       }
     }
@@ -152,12 +146,23 @@ void multiplyEach(const at::Tensor& c, const at::Tensor& a, const at::Tensor& b,
       const auto at = static_cast<size_t>(i);
       const View<const T> each{right.data + atB[at], right.row, right.column};
       if (packedRow > 0) pack(kernels, k, n, 0, n, each, packed, packedRow);
-      multiply(kernels, m, n, k, {left.data + atA[at], left.row, left.column},
-               packedRow > 0 ? packed : each.data, packedRow > 0 ? packedRow : each.row,
-               result + atC[at], c.stride(-2), static_cast<const T*>(nullptr), accumulate,
-               packed + k * packedRow);
+      Product<T> p;
+      p.m = m, p.n = n, p.k = k;
+      p.a = left.data + atA[at], p.aRow = left.row, p.aColumn = left.column;
+      p.b = packedRow > 0 ? packed : each.data, p.bRow = packedRow > 0 ? packedRow : each.row;
+      p.c = result + atC[at], p.cRow = c.stride(-2);
+      p.accumulate = accumulate;
+      multiply(kernels, p, packed + k * packedRow);
     }
   });
+}
+
+/// Whether one pass does both: they lie alike, and the panels of both right factors stay in a
+/// second-level cache while rows of A pass by.
+bool together(const Term& a, const Term& b) {
+  constexpr int64_t kSteps = 128;
+  return a.a.row == b.a.row && a.a.column == b.a.column && a.a.columns == b.a.columns &&
+         a.b.row() == b.b.row() && a.a.columns <= kSteps;
 }
 
 }  // namespace
@@ -198,17 +203,32 @@ RightFactor::RightFactor(const Matrix& b)
   });
 }
 
-void multiplyInto(const Matrix& c, const Matrix& a, const RightFactor& b, const at::Tensor& bias,
+void multiplyInto(const Matrix& c, std::initializer_list<Term> terms, const at::Tensor& bias,
                   bool accumulate) {
-  const profiling::Stage stage("torch_curvature::product", {a.tensor, b.tensor()});
-  const int64_t operations = 2 * c.rows * c.columns * a.columns;
+  const Term& first = *terms.begin();
+  const Term* const second = terms.size() > 1 ? terms.begin() + 1 : nullptr;
+  if (second != nullptr && !together(first, *second)) {
+    multiplyInto(c, {first}, bias, accumulate);
+    return multiplyInto(c, {*second}, {}, /*accumulate=*/true);
+  }
+  const profiling::Stage stage("torch_curvature::product", {first.a.tensor, first.b.tensor()});
+  const int64_t operations =
+      2 * static_cast<int64_t>(terms.size()) * c.rows * c.columns * first.a.columns;
   stage.counts(operations);
   withType(c.tensor, [&]<typename T>(T) {
     const Kernels<T>& kernels = fused::kernels<T>();
-    const View<const T> left{a.tensor.const_data_ptr<T>(), a.row, a.column};
-    const T* const right = b.tensor().template const_data_ptr<T>();
-    const T* const start = bias.defined() ? bias.const_data_ptr<T>() : nullptr;
-    T* const result = c.tensor.mutable_data_ptr<T>();
+    Product<T> whole;
+    whole.n = c.columns, whole.k = first.a.columns;
+    whole.a = first.a.tensor.template const_data_ptr<T>();
+    whole.aRow = first.a.row, whole.aColumn = first.a.column;
+    whole.b = first.b.tensor().template const_data_ptr<T>(), whole.bRow = first.b.row();
+    if (second != nullptr) {
+      whole.a2 = second->a.tensor.template const_data_ptr<T>();
+      whole.b2 = second->b.tensor().template const_data_ptr<T>();
+    }
+    whole.c = c.tensor.mutable_data_ptr<T>(), whole.cRow = c.row;
+    whole.columnBias = bias.defined() ? bias.const_data_ptr<T>() : nullptr;
+    whole.accumulate = accumulate;
     const int64_t parts = (c.rows + kRowsOfThread - 1) / kRowsOfThread;
     const int64_t workers = workersFor(operations, parts);
     const int64_t partial = partialSize<T>(c.columns, kernels.lanes);
@@ -218,11 +238,12 @@ void multiplyInto(const Matrix& c, const Matrix& a, const RightFactor& b, const 
     forkJoin(workers, [&](int64_t worker) {
       const WorkRange own(parts, worker, workers);
       const int64_t begin = own.begin * kRowsOfThread;
-      const int64_t end = std::min(c.rows, own.end * kRowsOfThread);
-      multiply(kernels, end - begin, c.columns, a.columns,
-               {left.data + begin * left.row, left.row, left.column}, right, b.row(),
-               result + begin * c.row, c.row, start, accumulate,
-               base == nullptr ? nullptr : base + worker * partial);
+      Product<T> p = whole;
+      p.m = std::min(c.rows, own.end * kRowsOfThread) - begin;
+      p.a += begin * p.aRow;
+      if (p.a2 != nullptr) p.a2 += begin * p.aRow;
+      p.c += begin * p.cRow;
+      multiply(kernels, p, base == nullptr ? nullptr : base + worker * partial);
     });
   });
 }

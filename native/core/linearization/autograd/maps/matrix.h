@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <vector>
 
 namespace tc {
@@ -48,11 +49,17 @@ class RightFactor {
   int64_t row_;
 };
 
-/// C = A B, or C += A B if `accumulate`; `bias`, which may be undefined, is added to each row, not
-/// with `accumulate`. The columns of C are contiguous. On libtorch's threads; the bits do not
-/// depend on how many there are.
-void multiplyInto(const Matrix& c, const Matrix& a, const RightFactor& b, const at::Tensor& bias,
-                  bool accumulate);
+/// A B, for products below.
+struct Term {
+  Matrix a;
+  const RightFactor& b;
+};
+
+/// C = Σ A B over one or two terms, or C += that if `accumulate`; `bias`, which may be undefined,
+/// is added to each row, not with `accumulate`. The columns of C are contiguous. On libtorch's
+/// threads; the bits do not depend on how many there are.
+void multiplyInto(const Matrix& c, std::initializer_list<Term> terms, const at::Tensor& bias = {},
+                  bool accumulate = false);
 
 /// C[i] = A[i] B[i], or += if `accumulate`, for tensors [..., m, n], [..., m, k] and [..., k, n] of
 /// the same leading axes, laid out in memory in any way.
