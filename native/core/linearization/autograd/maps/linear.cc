@@ -17,10 +17,6 @@ struct Places {
   std::optional<size_t> a, b, bias;
 };
 
-at::Tensor emptyMatrix(int64_t rows, int64_t columns, const at::Tensor& like) {
-  return at::empty({rows, columns}, like.options());
-}
-
 /// y [..., n] = A W ᵀ + b for A [rows, k], the other axes of x together, and W [n, k].
 ///
 ///     ẏ = Ȧ Wᵀ + A Ẇᵀ + ḃ,    dA = u W,    dW = uᵀ A,    db = Σ_rows u
@@ -30,16 +26,10 @@ class FullyConnected {
       : places_(places),
         x_(call.arguments[0].toTensor().sizes().vec()),
         shape_(call.results.front().sizes().vec()) {
-    const at::Tensor w = call.arguments[1].toTensor();
-    outputs_ = w.size(0);
-    inputs_ = w.size(1);
-    if (places.a) {
-      weights_.emplace(matrixOf(w));
-      transposedWeights_.emplace(matrixOf(w).transposed());
-    }
+    w_ = call.arguments[1].toTensor();
     if (places.b) {
-      rows_.emplace(rowsOf(call.arguments[0].toTensor()));
-      if (call.active[*places.b].leaf) parameter_ = w;
+      a_ = rowsOf(call.arguments[0].toTensor());
+      parameter_ = call.active[*places.b].leaf;
     }
   }
 
@@ -49,18 +39,16 @@ class FullyConnected {
     const at::Tensor& like = tangents.front();
     const at::Tensor result = at::empty(shape_, like.options());
     const Matrix y = rowsOf(result);
-    std::optional<RightFactor> tangent;
-    if (places_.b) tangent.emplace(matrixOf(tangents[*places_.b]).transposed());
-    const auto fromRows = [&] { return Term{rowsMatrix(), *tangent}; };
-    const auto fromTangent = [&] {
-      return Term{rowsOf(tangents[*places_.a]), *transposedWeights_};
+    const auto fromWeights = [&] { return Term{*a_, matrixOf(tangents[*places_.b]).transposed()}; };
+    const auto fromInputs = [&] {
+      return Term{rowsOf(tangents[*places_.a]), matrixOf(w_).transposed()};
     };
     if (places_.a && places_.b) {
-      multiplyInto(y, {fromRows(), fromTangent()}, bias);
+      multiplyInto(y, {fromWeights(), fromInputs()}, bias);
     } else if (places_.b) {
-      multiplyInto(y, {fromRows()}, bias);
+      multiplyInto(y, {fromWeights()}, bias);
     } else {
-      multiplyInto(y, {fromTangent()}, bias);
+      multiplyInto(y, {fromInputs()}, bias);
     }
     return result;
   }
@@ -71,30 +59,24 @@ class FullyConnected {
     const Matrix u = rowsOf(cotangent);
     if (places_.a) {
       parts[*places_.a] = at::empty(x_, cotangent.options());
-      multiplyInto(rowsOf(parts[*places_.a]), {{u, *weights_}});
+      multiplyInto(rowsOf(parts[*places_.a]), {{u, matrixOf(w_)}});
     }
     if (places_.b) {
-      parts[*places_.b] = parameter_.defined() ? FlatGradient::memoryFor(parameter_)
-                                               : emptyMatrix(outputs_, inputs_, cotangent);
-      multiplyInto(matrixOf(parts[*places_.b]), {{u.transposed(), *rows_}});
+      parts[*places_.b] =
+          parameter_ ? FlatGradient::memoryFor(w_) : at::empty(w_.sizes(), cotangent.options());
+      multiplyInto(matrixOf(parts[*places_.b]), {{u.transposed(), *a_}});
     }
-    if (places_.bias) parts[*places_.bias] = at::sum(u.tensor.view({u.rows, outputs_}), {0});
+    if (places_.bias) parts[*places_.bias] = at::sum(u.tensor.view({u.rows, u.columns}), {0});
     return parts;
   }
 
  private:
-  /// A
-  Matrix rowsMatrix() const { return {rows_->tensor(), rows_->rows(), inputs_, rows_->row(), 1}; }
-
   Places places_;
   std::vector<int64_t> x_;
   std::vector<int64_t> shape_;
-  int64_t outputs_ = 0;
-  int64_t inputs_ = 0;
-  std::optional<RightFactor> weights_;            ///< W
-  std::optional<RightFactor> transposedWeights_;  ///< Wᵀ
-  std::optional<RightFactor> rows_;               ///< A
-  at::Tensor parameter_;                          ///< W where that is a parameter itself
+  at::Tensor w_;
+  bool parameter_ = false;   ///< W is a parameter itself
+  std::optional<Matrix> a_;  ///< A, where W varies
 };
 
 LinearMap fullyConnected(const Call& call) {

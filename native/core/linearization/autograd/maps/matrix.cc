@@ -58,20 +58,20 @@ bool readable(int64_t columns, const View<const T>& b, int64_t lanes) {
   return b.column == 1 && columns % lanes == 0 && (bytes < kFarRow || bytes % kFarRow != 0);
 }
 
-/// Copies columns [begin, end) of B, [rows][columns], for kernels to read: rows of whole vectors,
-/// filled up with zeros by whoever copies the last column.
+/// Copies B, [rows][columns], for kernels to read: rows of whole vectors, filled up with zeros.
 template <typename T>
-void pack(const Kernels<T>& kernels, int64_t rows, int64_t columns, int64_t begin, int64_t end,
-          const View<const T>& b, T* to, int64_t toRow) {
+void pack(const Kernels<T>& kernels, int64_t rows, int64_t columns, const View<const T>& b, T* to,
+          int64_t toRow) {
   if (b.column != 1 && b.row == 1) {
-    kernels.transpose(end - begin, rows, b.data + begin * b.column, b.column, to + begin, toRow);
+    kernels.transpose(columns, rows, b.data, b.column, to, toRow);
+  } else if (b.column == 1) {
+    for (int64_t k = 0; k < rows; ++k) std::copy_n(b.data + k * b.row, columns, to + k * toRow);
   } else {
     for (int64_t k = 0; k < rows; ++k) {
       const T* const from = b.data + k * b.row;
-      for (int64_t j = begin; j < end; ++j) to[k * toRow + j] = from[j * b.column];
+      for (int64_t j = 0; j < columns; ++j) to[k * toRow + j] = from[j * b.column];
     }
   }
-  if (end < columns) return;
   const int64_t padded = wholeVectors(columns, kernels.lanes);
   for (int64_t k = 0; k < rows; ++k)
     std::fill(to + k * toRow + columns, to + k * toRow + padded, T(0));
@@ -145,7 +145,7 @@ void multiplyEach(const at::Tensor& c, const at::Tensor& a, const at::Tensor& b,
     for (int64_t i = own.begin; i < own.end; ++i) {
       const auto at = static_cast<size_t>(i);
       const View<const T> each{right.data + atB[at], right.row, right.column};
-      if (packedRow > 0) pack(kernels, k, n, 0, n, each, packed, packedRow);
+      if (packedRow > 0) pack(kernels, k, n, each, packed, packedRow);
       Product<T> p;
       p.m = m, p.n = n, p.k = k;
       p.a = left.data + atA[at], p.aRow = left.row, p.aColumn = left.column;
@@ -162,7 +162,60 @@ void multiplyEach(const at::Tensor& c, const at::Tensor& a, const at::Tensor& b,
 bool together(const Term& a, const Term& b) {
   constexpr int64_t kSteps = 128;
   return a.a.row == b.a.row && a.a.column == b.a.column && a.a.columns == b.a.columns &&
-         a.b.row() == b.b.row() && a.a.columns <= kSteps;
+         a.a.columns <= kSteps;
+}
+
+/// One or two terms of a product that one pass computes; `whole` is for all rows and columns, its
+/// right factors where they lie.
+template <typename T>
+struct Pass {
+  Product<T> whole;
+  View<const T> b;
+  View<const T> b2;  ///< without data where there is one term
+  bool packs;        ///< right factors are copied, a panel at a time
+
+  int64_t terms() const { return b2.data == nullptr ? 1 : 2; }
+};
+
+/// Columns of a panel of B that is copied: those that kernels of every instruction set take at a
+/// time, or several times those.
+constexpr int64_t kPanelColumns = 64;
+
+/// Rows [begin, end), right factors where they lie.
+template <typename T>
+void multiplyRows(const Kernels<T>& kernels, const Pass<T>& pass, int64_t begin, int64_t end,
+                  T* partial) {
+  Product<T> p = pass.whole;
+  p.m = end - begin;
+  p.a += begin * p.aRow;
+  if (p.a2 != nullptr) p.a2 += begin * p.aRow;
+  p.b = pass.b.data, p.b2 = pass.b2.data, p.bRow = pass.b.row;
+  p.c += begin * p.cRow;
+  multiply(kernels, p, partial);
+}
+
+/// All rows, columns [begin, end): a panel of each right factor is copied and used by all rows
+/// while it is in the cache.
+template <typename T>
+void multiplyPanels(const Kernels<T>& kernels, const Pass<T>& pass, int64_t begin, int64_t end,
+                    T* memory) {
+  const int64_t k = pass.whole.k;
+  const int64_t panel = k * kPanelColumns;
+  for (int64_t first = begin; first < end; first += kPanelColumns) {
+    const int64_t n = std::min(end - first, kPanelColumns);
+    const auto copied = [&](const View<const T>& from, T* to) {
+      pack(kernels, k, n, {from.data + first * from.column, from.row, from.column}, to,
+           kPanelColumns);
+      return to;
+    };
+    Product<T> p = pass.whole;
+    p.n = n, p.bRow = kPanelColumns;
+    p.b = copied(pass.b, memory);
+    if (pass.terms() == 2) p.b2 = copied(pass.b2, memory + panel);
+    p.c += first;
+    if (p.columnBias != nullptr) p.columnBias += first;
+    multiply(kernels, p, memory + pass.terms() * panel);
+  }
 }
 
 }  // namespace
@@ -182,27 +235,6 @@ Matrix rowsOf(const at::Tensor& tensor) {
   return {tensor.contiguous(), tensor.numel() / columns, columns, columns, 1};
 }
 
-RightFactor::RightFactor(const Matrix& b)
-    : memory_(b.tensor), rows_(b.rows), columns_(b.columns), row_(b.row) {
-  withType(b.tensor, [&]<typename T>(T) {
-    const Kernels<T>& kernels = fused::kernels<T>();
-    const View<const T> view{b.tensor.const_data_ptr<T>(), b.row, b.column};
-    if (readable(columns_, view, kernels.lanes)) return;
-    row_ = rowStride<T>(columns_);
-    memory_ = at::empty({rows_, row_}, b.tensor.options());
-    T* const to = memory_.mutable_data_ptr<T>();
-    const int64_t vectors = wholeVectors(columns_, kernels.lanes) / kernels.lanes;
-    // Copying an element takes about as long as so many operations of a product.
-    constexpr int64_t kCopy = 16;
-    const int64_t workers = workersFor(kCopy * rows_ * columns_, vectors);
-    forkJoin(workers, [&](int64_t worker) {
-      const WorkRange own(vectors, worker, workers);
-      pack(kernels, rows_, columns_, own.begin * kernels.lanes,
-           std::min(columns_, own.end * kernels.lanes), view, to, row_);
-    });
-  });
-}
-
 void multiplyInto(const Matrix& c, std::initializer_list<Term> terms, const at::Tensor& bias,
                   bool accumulate) {
   const Term& first = *terms.begin();
@@ -211,39 +243,49 @@ void multiplyInto(const Matrix& c, std::initializer_list<Term> terms, const at::
     multiplyInto(c, {first}, bias, accumulate);
     return multiplyInto(c, {*second}, {}, /*accumulate=*/true);
   }
-  const profiling::Stage stage("torch_curvature::product", {first.a.tensor, first.b.tensor()});
+  const profiling::Stage stage("torch_curvature::product", {first.a.tensor, first.b.tensor});
   const int64_t operations =
       2 * static_cast<int64_t>(terms.size()) * c.rows * c.columns * first.a.columns;
   stage.counts(operations);
   withType(c.tensor, [&]<typename T>(T) {
     const Kernels<T>& kernels = fused::kernels<T>();
-    Product<T> whole;
-    whole.n = c.columns, whole.k = first.a.columns;
-    whole.a = first.a.tensor.template const_data_ptr<T>();
-    whole.aRow = first.a.row, whole.aColumn = first.a.column;
-    whole.b = first.b.tensor().template const_data_ptr<T>(), whole.bRow = first.b.row();
-    if (second != nullptr) {
-      whole.a2 = second->a.tensor.template const_data_ptr<T>();
-      whole.b2 = second->b.tensor().template const_data_ptr<T>();
-    }
+    const auto viewOf = [](const Matrix& matrix) {
+      return View<const T>{matrix.tensor.template const_data_ptr<T>(), matrix.row, matrix.column};
+    };
+    Pass<T> pass{};
+    Product<T>& whole = pass.whole;
+    whole.m = c.rows, whole.n = c.columns, whole.k = first.a.columns;
+    whole.a = viewOf(first.a).data, whole.aRow = first.a.row, whole.aColumn = first.a.column;
     whole.c = c.tensor.mutable_data_ptr<T>(), whole.cRow = c.row;
     whole.columnBias = bias.defined() ? bias.const_data_ptr<T>() : nullptr;
     whole.accumulate = accumulate;
-    const int64_t parts = (c.rows + kRowsOfThread - 1) / kRowsOfThread;
+    pass.b = viewOf(first.b);
+    pass.packs = !readable(c.columns, pass.b, kernels.lanes);
+    if (second != nullptr) {
+      whole.a2 = viewOf(second->a).data;
+      pass.b2 = viewOf(second->b);
+      pass.packs =
+          pass.packs || !readable(c.columns, pass.b2, kernels.lanes) || pass.b2.row != pass.b.row;
+    }
+    const int64_t unit = pass.packs ? kPanelColumns : kRowsOfThread;
+    const int64_t length = pass.packs ? c.columns : c.rows;
+    const int64_t parts = (length + unit - 1) / unit;
     const int64_t workers = workersFor(operations, parts);
-    const int64_t partial = partialSize<T>(c.columns, kernels.lanes);
+    // Of the last panel; those before it have whole vectors.
+    const int64_t partial = partialSize<T>(c.columns % kPanelColumns, kernels.lanes);
+    const int64_t size = pass.packs ? pass.terms() * whole.k * kPanelColumns + partial : 0;
     const at::Tensor memory =
-        partial == 0 ? at::Tensor() : at::empty({workers, partial}, c.tensor.options());
-    T* const base = partial == 0 ? nullptr : memory.mutable_data_ptr<T>();
+        size == 0 ? at::Tensor() : at::empty({workers, size}, c.tensor.options());
+    T* const base = size == 0 ? nullptr : memory.mutable_data_ptr<T>();
     forkJoin(workers, [&](int64_t worker) {
       const WorkRange own(parts, worker, workers);
-      const int64_t begin = own.begin * kRowsOfThread;
-      Product<T> p = whole;
-      p.m = std::min(c.rows, own.end * kRowsOfThread) - begin;
-      p.a += begin * p.aRow;
-      if (p.a2 != nullptr) p.a2 += begin * p.aRow;
-      p.c += begin * p.cRow;
-      multiply(kernels, p, base == nullptr ? nullptr : base + worker * partial);
+      const int64_t begin = own.begin * unit;
+      const int64_t end = std::min(length, own.end * unit);
+      if (pass.packs) {
+        multiplyPanels(kernels, pass, begin, end, base + worker * size);
+      } else {
+        multiplyRows(kernels, pass, begin, end, static_cast<T*>(nullptr));
+      }
     });
   });
 }

@@ -29,30 +29,10 @@ Matrix matrixOf(const at::Tensor& tensor);
 /// copy.
 Matrix rowsOf(const at::Tensor& tensor);
 
-/// The right factor B of products A B, laid out as kernels read it: where its rows are contiguous
-/// and whole vectors, and do not compete for the same few sets of the cache, in its own memory,
-/// else copied.
-class RightFactor {
- public:
-  explicit RightFactor(const Matrix& b);
-
-  const at::Tensor& tensor() const { return memory_; }
-  int64_t rows() const { return rows_; }
-  int64_t columns() const { return columns_; }
-  /// From one row to the next.
-  int64_t row() const { return row_; }
-
- private:
-  at::Tensor memory_;
-  int64_t rows_;
-  int64_t columns_;
-  int64_t row_;
-};
-
 /// A B, for products below.
 struct Term {
   Matrix a;
-  const RightFactor& b;
+  Matrix b;
 };
 
 /// C = Σ A B over one or two terms, or C += that if `accumulate`; `bias`, which may be undefined,

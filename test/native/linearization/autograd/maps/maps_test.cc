@@ -218,14 +218,14 @@ TEST_CASE("products of matrices are those of libtorch, for all shapes and thread
         for (const int threads : {1, 2, 3}) {
           const Threads scope(threads);
           const at::Tensor c = at::empty({m, n}, at::kDouble);
-          multiplyInto(matrixOf(c), {{matrixOf(a), RightFactor(matrixOf(b))}}, bias);
+          multiplyInto(matrixOf(c), {{matrixOf(a), matrixOf(b)}}, bias);
           CHECK(difference(c, expected) < 1e-13);
           if (!single.defined()) single = c;
           CHECK(at::equal(c, single));
           const at::Tensor twice = c.clone();
-          multiplyInto(matrixOf(twice), {{matrixOf(a), RightFactor(matrixOf(b))}}, {}, true);
+          multiplyInto(matrixOf(twice), {{matrixOf(a), matrixOf(b)}}, {}, true);
           CHECK(difference(twice, expected + a.mm(b)) < 1e-13);
-          const RightFactor right(matrixOf(b));
+          const Matrix right = matrixOf(b);
           multiplyInto(matrixOf(twice), {{matrixOf(a), right}, {matrixOf(2 * a), right}}, bias);
           CHECK(difference(twice, 3 * a.mm(b) + bias) < 1e-13);
           for (const at::Tensor& layout :
