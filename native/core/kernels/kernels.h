@@ -35,6 +35,8 @@ struct Product {
   const T* bias = nullptr;
   const T* columnBias = nullptr;
   bool accumulate = false;
+  /// B is in no near cache: its panels are asked for ahead of their first use.
+  bool distant = false;
   /// Elements, laid out as C, that multiply the result.
   const T* scale = nullptr;
 };

@@ -190,6 +190,7 @@ void multiplyRows(const Kernels<T>& kernels, const Pass<T>& pass, int64_t begin,
   p.a += begin * p.aRow;
   if (p.a2 != nullptr) p.a2 += begin * p.aRow;
   p.b = pass.b.data, p.b2 = pass.b2.data, p.bRow = pass.b.row;
+  p.distant = true;
   p.c += begin * p.cRow;
   multiply(kernels, p, partial);
 }
