@@ -2,16 +2,22 @@
 import type { ProgramHandle } from './requests.ts';
 import type { RawTensor } from './values.ts';
 
-/** A whole number that depends on the sizes of values when the program runs: `sizeOf` is a value number. */
+/**
+ * A number that depends on the sizes of values when the program runs: `sizeOf` is a value number, and so is `itemOf`, of
+ * an input that is a number. `op` is a function of the core's sizes.cc, of numbers with Python's types.
+ */
 export type RawSize =
   | number
   | { sizeOf: number; axis: number }
-  | { op: '+' | '-' | '*' | '//'; left: RawSize; right: RawSize };
+  | { itemOf: number }
+  | { float: number }
+  | { op: string; of: readonly RawSize[] };
 
 /**
  * An argument of a node. `ref` is a value number, `refs` a tensor list; a plain number follows the operator's
- * schema (int, float or scalar), `{ float }` forces a floating scalar. `size` and `sizes` stand for an integer and a
- * list of them, `precision` for the dtype of the parameters and `dtypeOf` for that of a value.
+ * schema (int, float or scalar), `{ float }` forces a floating scalar. `size` and `sizes` stand for a number and a
+ * list of them, `precision` for the dtype of the parameters, `complexPrecision` for that of complex
+ * numbers with such parts, and `dtypeOf` for that of a value.
  */
 export type RawArgument =
   | { ref: number }
@@ -19,7 +25,9 @@ export type RawArgument =
   | { float: number }
   | { size: RawSize }
   | { sizes: readonly RawSize[] }
+  | { real: number; imaginary: number }
   | { precision: true }
+  | { complexPrecision: true }
   | { dtypeOf: number }
   | number
   | boolean
@@ -37,6 +45,10 @@ export interface RawNode {
    * tensors, how many of its first elements.
    */
   outputs: number;
+  /** Whether the result shares memory with the first argument, where that depends on how the argument lies in memory. */
+  sharesMemory?: boolean | undefined;
+  /** Whether derivatives pass through what it changes in place; absent where they do. */
+  differentiated?: boolean | undefined;
 }
 
 /** An input or an output, as the model was exported. */

@@ -1,9 +1,9 @@
 #include "binding/spec.h"
 
-#include <iterator>
 #include <string>
 
 #include "binding/convert.h"
+#include "core/program/sizes.h"
 #include "core/runtime/error.h"
 
 namespace tc::js {
@@ -25,9 +25,6 @@ ProgramSpec::Refs toRefs(const Napi::Array& list) {
   return refs;
 }
 
-constexpr const char* kSizeOperators[] = {"+", "-", "*", "//"};
-constexpr Size::Kind kSizeKinds[] = {Size::Kind::kAdd, Size::Kind::kSubtract, Size::Kind::kMultiply,
-                                     Size::Kind::kFloorDivide};
 constexpr int kSizeDepth = 300;
 
 Size toSize(const Napi::Value& value, int depth) {
@@ -41,13 +38,24 @@ Size toSize(const Napi::Value& value, int depth) {
               object.Get("axis").ToNumber().Int64Value(),
               {}};
     }
-    const std::string name = object.Get("op").ToString().Utf8Value();
-    for (size_t i = 0; i < std::size(kSizeOperators); ++i) {
-      if (name != kSizeOperators[i]) continue;
-      return {kSizeKinds[i],
-              0,
-              0,
-              {toSize(object.Get("left"), depth + 1), toSize(object.Get("right"), depth + 1)}};
+    Size size;
+    if (object.Has("itemOf")) {
+      size.kind = Size::Kind::kItem;
+      size.number = object.Get("itemOf").ToNumber().Int64Value();
+      return size;
+    }
+    if (object.Has("float")) {
+      size.kind = Size::Kind::kReal;
+      size.real = object.Get("float").ToNumber().DoubleValue();
+      return size;
+    }
+    size.kind = Size::Kind::kCall;
+    size.function = findSizeFunction(object.Get("op").ToString().Utf8Value());
+    if (size.function != nullptr && object.Get("of").IsArray()) {
+      const auto operands = object.Get("of").As<Napi::Array>();
+      for (uint32_t i = 0; i < operands.Length(); ++i)
+        size.operands.push_back(toSize(operands[i], depth + 1));
+      return size;
     }
   }
   throw Error("ERR_MODEL_LOAD", "a node has a size of an unknown form");
@@ -81,7 +89,12 @@ Argument toArgument(Napi::Value value) {
     if (object.Has("size")) return toSize(object.Get("size"), 0);
     if (object.Has("sizes") && object.Get("sizes").IsArray())
       return toSizes(object.Get("sizes").As<Napi::Array>());
+    if (object.Has("real")) {
+      return ProgramSpec::Complex{object.Get("real").ToNumber().DoubleValue(),
+                                  object.Get("imaginary").ToNumber().DoubleValue()};
+    }
     if (object.Has("precision")) return ProgramSpec::Precision{};
+    if (object.Has("complexPrecision")) return ProgramSpec::ComplexPrecision{};
     if (object.Has("dtypeOf"))
       return ProgramSpec::DtypeOf{object.Get("dtypeOf").ToNumber().Int64Value()};
   }
@@ -116,6 +129,10 @@ ProgramSpec::Node toNode(const Napi::Object& object) {
     }
   }
   node.outputs = object.Get("outputs").ToNumber().Int64Value();
+  if (const Napi::Value shares = object.Get("sharesMemory"); shares.IsBoolean())
+    node.sharesMemory = shares.As<Napi::Boolean>().Value();
+  if (const Napi::Value followed = object.Get("differentiated"); followed.IsBoolean())
+    node.differentiated = followed.As<Napi::Boolean>().Value();
   return node;
 }
 

@@ -33,10 +33,12 @@ def main():
 
 def evaluated(path):
     program = torch.export.load(path)
-    (x,), _ = program.example_inputs
+    (x, *numbers), _ = program.example_inputs
     x = torch.linspace(-1, 1, x.numel()).reshape(x.shape).to(x.dtype)
-    y = program.module()(x)
-    return {"x": {"shape": list(x.shape), "data": x.flatten().tolist()}, "y": {"shape": list(y.shape), "data": y.flatten().tolist()}}
+    y = program.module()(x, *numbers)
+    y = torch.view_as_real(y) if y.is_complex() else y
+    array = lambda value: {"shape": list(value.shape), "data": value.flatten().tolist()}
+    return {"x": array(x), "y": array(y), **({"numbers": numbers} if numbers else {})}
 
 
 main()

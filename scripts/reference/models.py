@@ -347,6 +347,25 @@ class InPlace(nn.Module):
         return F.silu(y[:, 1:], inplace=True)
 
 
+class Overwrite(nn.Module):
+    """Changes parts of values through views."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 4)
+
+    def forward(self, x):
+        h = self.fc(x)
+        first = h[:, 0]
+        h[:, 1:3] *= h[:, :2].clone().tanh()
+        h.view(-1, 2, 2)[:, 1].add_(x[:, :1])
+        first.mul_(3)
+        y = torch.empty_like(h)
+        y[:, :2] = h[:, 2:]
+        y[:, 2:] = first[:, None] * h[:, :2]
+        return y
+
+
 # Exported in functional form, in which nothing changes in place.
 FUNCTIONAL = ("assigned",)
 
@@ -427,6 +446,7 @@ MODELS = {
     ),
     "assigned": (Assigned, floats(4), True, torch.float64, None),
     "in-place": (InPlace, floats(4), True, torch.float64, "trace"),
+    "overwritten": (Overwrite, floats(3), True, torch.float64, "both"),
 }
 
 
@@ -446,19 +466,6 @@ class Counter(nn.Module):
     def forward(self, x):
         self.calls.add_(1)
         return self.fc(x) * self.calls
-
-
-class Overwrite(nn.Module):
-    """Changes part of a value through a view."""
-
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(3, 2)
-
-    def forward(self, x):
-        h = self.fc(x)
-        h[:, 0] = 0
-        return h
 
 
 class Branch(nn.Module):
@@ -516,7 +523,6 @@ REFUSED = {
     ),
     "random": (Noise, floats(3), ("pt2", "script"), True, torch.float64),
     "buffer-mutation": (Counter, floats(3), ("pt2", "script"), True, torch.float64),
-    "view-mutation": (Overwrite, floats(3), ("pt2", "script"), True, torch.float64),
     "branch": (Branch, floats(3), ("script",), True, torch.float64),
     "cond": (Conditional, floats(3), ("pt2",), True, torch.float64),
     "item": (Item, floats(3), ("script",), True, torch.float64),

@@ -43,7 +43,7 @@ FIXTURES = [
     "schnet", "deep-sets", "planar-flow", "maf-made", "vae-elbo", "mixture-density", "hypernetwork", "mixture-of-experts", "spatial-transformer",
     "elementary-functions", "indexing", "stop-gradient", "unread-random", "in-place", "batch-softmax", "contrastive-logits", "perceiver-int-input",
     "linear-attention", "tcn-weight-norm", "lstm-learned-state", "text-cnn", "tied-weights", "lora", "sdpa-bool-mask-broadcast", "sdpa-gqa",
-    "batch-norm2d", "embedding-padding", "act-prelu-channels", "max-unpool2d-channels", "pyg-gcn-weighted", "pyg-dense-gat",
+    "batch-norm2d", "batch-norm2d-no-running", "embedding-padding", "embedding-max-norm", "embedding-bag-mean", "embedding-bag-max", "hf-beit", "act-prelu-channels", "max-unpool2d-channels", "pyg-gcn-weighted", "pyg-dense-gat",
     "tv-squeezenet-fire", "timm-eca", "hf-gemma",
 ]
 
@@ -202,7 +202,8 @@ def values(module, inputs, entry):
     v = {name: torch.randn_like(p) for name, p in params.items()}
 
     def f(params):
-        return functional_call(module, params, inputs)
+        # Copies, for models that change their parameters in place.
+        return functional_call(module, {name: p.clone() for name, p in params.items()}, inputs)
 
     with sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False):
         y, pull = vjp(f, params)

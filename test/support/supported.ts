@@ -40,6 +40,7 @@ const MODULES: Readonly<Record<string, string>> = {
   softmax: '`softmax`, `log_softmax`, `chunk`, `split`, `max`',
   'dropout-eval': '`Dropout` in `eval()`',
   loop: 'a loop of a constant number of steps, `ModuleList`',
+  overwritten: 'assignments to parts of tensors, through views',
 };
 
 /** What each model of the same script that is refused does. */
@@ -48,7 +49,6 @@ const REFUSED: Readonly<Record<string, string>> = {
   'batch-norm-train': '`BatchNorm1d` in `train()`',
   random: 'random numbers in `forward`',
   'buffer-mutation': 'a buffer that `forward` changes',
-  'view-mutation': 'an assignment to a part of a tensor',
   branch: 'a branch on data',
   cond: '`torch.cond`',
   item: '`item()` or `float(tensor)`',

@@ -3,6 +3,8 @@ import type { RawArgument, RawNode, RawSize } from '../../addon/program.ts';
 import { damaged, unsupported } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, tagged } from './json.ts';
 import { elementType } from './pt2-archive.ts';
+import { sharesMemory } from './pt2-layout.ts';
+import { sizeFunction } from './pt2-sizes.ts';
 import { type ElementType, scalarTypeNumber } from './stored-tensor.ts';
 import type { Turns } from './turns.ts';
 
@@ -13,7 +15,7 @@ const CHECKS = /^torch\.ops\.aten\.(_assert_\w+|sym_constrain_range\w*|_function
 const REGION = /^torch\.ops\.higher_order\.wrap_with_(set_grad_enabled|autocast)$/;
 
 /** An operator that writes to an argument, by its name: it is needed though nobody reads its result. */
-const WRITES = /^torch\.ops\.\w+\.(\w*[A-Za-z0-9]_(\.\w+)?|\w+\.(\w+_)?out)$/;
+const WRITES = /^torch\.ops\.\w+\.(\w*[A-Za-z0-9]_(\.\w+)?|__i[a-z]+__\.\w+|\w+\.(\w+_)?out)$/;
 
 /** Regions inside regions. */
 const DEEPEST = 32;
@@ -21,17 +23,12 @@ const DEEPEST = 32;
 /** They make tensors out of nothing, in float32 unless they are told otherwise. */
 const FACTORIES = /^aten::(zeros|ones|full|eye|linspace|arange|scalar_tensor)(\.|$)/;
 
+/** They make tensors without values, of the type of another where they are not told otherwise. */
+const EMPTY = /^aten::(empty|new_empty)/;
+
 /** They choose by whole numbers, which are no operands, or convert themselves. */
 const CHOICES =
   /^aten::(where|masked_|index|gather|embedding|to|_to_copy|type_as|view|bucketize|searchsorted|new_|\w+_like)/;
-
-/** Python's operators on sizes. */
-const SIZE_OPERATORS: Readonly<Record<string, '+' | '-' | '*' | '//'>> = {
-  '_operator.add': '+',
-  '_operator.sub': '-',
-  '_operator.mul': '*',
-  '_operator.floordiv': '//',
-};
 
 /** From the schema's `MemoryFormat` (contiguous, channels last, channels last 3d, preserve) to libtorch's. */
 const MEMORY_FORMATS: Readonly<Record<number, number>> = { 1: 0, 2: 2, 3: 3, 4: 1 };
@@ -92,6 +89,11 @@ export class GraphReader {
     return this.#next++;
   }
 
+  /** What the graph calls by this name is the number in an input. */
+  takeNumber(name: string): void {
+    this.#scope.sizes.set(name, { itemOf: this.valueOf(name) });
+  }
+
   valueOf(name: string): number {
     const value = this.#scope.values.get(name);
     if (value === undefined) throw damaged(`the graph reads ${name} before it exists`);
@@ -136,11 +138,27 @@ export class GraphReader {
     if (FACTORIES.test(name) && kwargs.dtype == null && this.#isFloating(results[0])) {
       kwargs.dtype = { precision: true };
     }
-    this.nodes.push({ target: name, args, kwargs, outputs: results.length });
+    if (EMPTY.test(name) && kwargs.dtype == null && this.#typeOf(results[0]) !== 'unknown')
+      kwargs.dtype = this.#dtype(this.#typeOf(results[0]), name, inputs);
+    const call: RawNode = { target: name, args, kwargs, outputs: results.length };
+    const copies =
+      kwargs.copy === true || inputs.some((each, index) => each.name === 'copy' && args[index] === true);
+    const shares = copies
+      ? false
+      : sharesMemory(name, this.#describedFirst(inputs), this.#scope.tensors[results[0] ?? '']);
+    if (shares !== undefined) call.sharesMemory = shares;
+    if (!this.#scope.differentiated && WRITES.test(target)) call.differentiated = false;
+    this.nodes.push(call);
     for (const result of results) {
       if (result !== undefined) this.#scope.values.set(result, this.#next);
       this.#next += 1;
     }
+  }
+
+  /** The description of the first argument. */
+  #describedFirst([first]: readonly Json[]): unknown {
+    const [name] = namesIn(first?.arg);
+    return name === undefined ? undefined : this.#scope.tensors[name];
   }
 
   /**
@@ -225,10 +243,9 @@ export class GraphReader {
   }
 
   #readSize(target: string, inputs: readonly Json[], outputs: readonly [string, unknown][]): void {
-    const [tag, content] = outputs[0]!;
+    const [, content] = outputs[0]!;
     const result = asString(asObject(content, target).as_name, `the result of ${target}`);
     this.#scope.sizes.set(result, { from: operatorName(target) });
-    if (tag !== 'as_sym_int') return;
     const args = inputs.map((input) => tagged(input.arg, target));
     if (target === 'torch.ops.aten.sym_size.int') {
       const sizeOf = this.valueOf(tensorName(args[0]?.[1], target));
@@ -240,14 +257,11 @@ export class GraphReader {
       this.#scope.sizes.set(result, this.#elementCount(name));
       return;
     }
-    const op = SIZE_OPERATORS[target];
-    const operands = args.map((arg) => (isSize(arg) ? this.#size(arg, target) : undefined));
-    const [left, right] = operands;
-    if (op !== undefined && left !== undefined && right !== undefined) {
-      if (terms(left) + terms(right) >= MOST_TERMS)
-        throw unsupported(`${result} is a size of too many terms`);
-      this.#scope.sizes.set(result, { op, left, right });
-    }
+    const op = sizeFunction(target);
+    if (op === undefined || !args.every(isSize)) return;
+    const of = args.map((arg) => this.#size(arg, target));
+    if (termsOf(of) > MOST_TERMS) throw unsupported(`${result} is a size of too many terms`);
+    this.#scope.sizes.set(result, { op, of });
   }
 
   /** The product of the sizes of a tensor. */
@@ -258,7 +272,7 @@ export class GraphReader {
     if (axes.length >= MOST_TERMS) throw unsupported(`${name} has too many axes`);
     return axes
       .map((_, axis): RawSize => ({ sizeOf, axis }))
-      .reduce((left, right): RawSize => ({ op: '*', left, right }), 1 as RawSize);
+      .reduce((left, right): RawSize => ({ op: '*', of: [left, right] }), 1 as RawSize);
   }
 
   #argument(arg: unknown, op: string, key: string, inputs: readonly Json[]): RawArgument {
@@ -287,6 +301,10 @@ export class GraphReader {
         return { float: float(content, op) };
       case 'as_floats':
         return asList(content, op).map((item) => float(item, op));
+      case 'as_complex': {
+        const { real, imag } = asObject(content, op);
+        return { real: float(real, op), imaginary: float(imag, op) };
+      }
       case 'as_bool':
         return content === true;
       case 'as_bools':
@@ -294,14 +312,13 @@ export class GraphReader {
       case 'as_string':
         return asString(content, op);
       case 'as_sym_int':
+      case 'as_sym_float':
+      case 'as_sym_bool':
         return sizeArgument(this.#size([tag, content], op));
       case 'as_sym_ints': {
         const sizes = asList(content, op).map((item) => this.#size(['as_sym_int', item], op));
         return sizes.every((size) => typeof size === 'number') ? (sizes as number[]) : { sizes };
       }
-      case 'as_sym_float':
-      case 'as_sym_bool':
-        return this.#symbol(content, op);
       case 'as_scalar_type':
         return this.#dtype(elementType(content), op, inputs);
       case 'as_memory_format':
@@ -320,9 +337,10 @@ export class GraphReader {
 
   /** `[tag, content]` of an argument that is a number or the name of one. */
   #size([tag, content]: readonly [string, unknown], op: string): RawSize {
-    if (tag === 'as_int') return integer(content, op);
-    const [kind, value] = tagged(content, op);
+    const [kind, value] = tag.startsWith('as_sym_') ? tagged(content, op) : [tag, content];
     if (kind === 'as_int') return integer(value, op);
+    if (kind === 'as_float') return { float: float(value, op) };
+    if (kind === 'as_bool') return Number(value === true);
     const size = this.#scope.sizes.get(asString(value, op));
     if (size === undefined) throw damaged(`${op} reads ${value} before it exists`);
     if (typeof size === 'object' && 'from' in size) {
@@ -333,18 +351,13 @@ export class GraphReader {
     return size;
   }
 
-  #symbol(content: unknown, op: string): RawArgument {
-    const [kind, value] = tagged(content, op);
-    if (kind === 'as_float') return { float: float(value, op) };
-    if (kind === 'as_bool') return value === true;
-    const symbol = this.#scope.sizes.get(String(value));
-    const from = typeof symbol === 'object' && 'from' in symbol ? symbol.from : 'the data';
-    throw unsupported(`${op} needs a value that ${from} takes out of the data, where derivatives end`);
-  }
-
   /** A dtype written into the graph; that of the parameters stands for theirs at the time of a run. */
   #dtype(type: ElementType, op: string, inputs: readonly Json[]): RawArgument {
     if (type === this.#precision.type) return { precision: true };
+    // In the precision of the parameters: what was float32 may be computed in more digits, not in fewer.
+    if (type === 'complex64' || (type === 'complex128' && this.#precision.type === 'float64'))
+      return { complexPrecision: true };
+    if (this.#precision.converts && /^complex/.test(type)) return { complexPrecision: true };
     if (this.#precision.converts && /^b?float/.test(type)) return { precision: true };
     if (type === 'float32' || type === 'float64') {
       const sources = inputs
@@ -394,11 +407,26 @@ async function neededNodes(
     const target = asString(node.target, 'the target of a node');
     if (CHECKS.test(target)) continue;
     const results = asList(node.outputs, `the outputs of ${target}`).flatMap((each) => namesIn(each));
-    if (!WRITES.test(target) && !results.some((name) => needed.has(name))) continue;
+    const writes = WRITES.test(target) || (REGION.test(target) && writesInside(node.inputs));
+    if (!writes && !results.some((name) => needed.has(name))) continue;
     for (const name of namesIn(node.inputs)) needed.add(name);
     kept.push(node);
   }
   return kept.reverse();
+}
+
+/** Whether a graph among the arguments, or one inside of it, writes to what it is given. */
+function writesInside(inputs: unknown): boolean {
+  const left = [inputs];
+  while (left.length > 0) {
+    const each = left.pop();
+    if (typeof each !== 'object' || each === null) continue;
+    for (const [key, content] of Object.entries(each)) {
+      if (key === 'target' && typeof content === 'string' && WRITES.test(content)) return true;
+      left.push(content);
+    }
+  }
+  return false;
 }
 
 /** The names of tensors and sizes in an argument: `{ "name": … }` and `{ "as_name": … }`, however deep. */
@@ -484,15 +512,20 @@ export function tensorName(content: unknown, op: string): string {
 }
 
 function isSize([tag]: readonly [string, unknown]): boolean {
-  return tag === 'as_int' || tag === 'as_sym_int';
+  return /^as_(sym_)?(int|float|bool)$/.test(tag);
 }
 
 function terms(size: RawSize): number {
-  return typeof size === 'object' && 'op' in size ? 1 + terms(size.left) + terms(size.right) : 1;
+  if (typeof size === 'number' || !('op' in size)) return 1;
+  return termsOf(size.of);
+}
+
+function termsOf(operands: readonly RawSize[]): number {
+  return operands.reduce<number>((sum, each) => sum + terms(each), 1);
 }
 
 function sizeArgument(size: RawSize): RawArgument {
-  return typeof size === 'number' ? size : { size };
+  return typeof size === 'number' || 'float' in size ? size : { size };
 }
 
 function integer(value: unknown, op: string): number {

@@ -5,6 +5,7 @@ import { outOfRange } from '../../errors.ts';
 import { unsupported } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, tagged } from './json.ts';
 import { elementType } from './pt2-archive.ts';
+import { type ElementType, partsOf } from './stored-tensor.ts';
 import { leafNames } from './tree-names.ts';
 
 /** Kinds of numbers that typed arrays hold for inputs; halves follow the precision of the parameters. */
@@ -18,19 +19,28 @@ export interface Output {
   index: number;
   /** Its name in the graph. */
   graphName: string;
+  /** Of complex numbers: of pairs of their parts. */
   port: RawPort;
+  isComplex: boolean;
 }
 
-/** An input, described with the symbols of the export. */
-export function readInput(name: string, graph: Json): RawPort {
-  const port = readPort(name, name, asObject(graph.tensor_values, 'tensor_values')[name]);
+/** An input, described with the symbols of the export; of complex numbers their parts as pairs along a last axis. */
+export function readInput(name: string, graph: Json): { port: RawPort; isComplex: boolean } {
+  const described = readPort(name, name, asObject(graph.tensor_values, 'tensor_values')[name]);
+  const port = inPairs(described);
   if (!INPUT_TYPES.includes(port.dtype!)) {
     throw unsupported(
       `the input ${name} is of ${port.dtype}, for which there is no typed array; cast it inside of the model, from ` +
         'one of float32, float64, int32, int64, bool, uint8',
     );
   }
-  return port;
+  return { port, isComplex: port !== described };
+}
+
+/** A port of complex numbers as one of pairs of their parts; another as it is. */
+function inPairs(port: RawPort): RawPort {
+  const parts = partsOf(port.dtype as ElementType);
+  return parts === undefined ? port : { ...port, dtype: parts, shape: [...port.shape, 2] };
 }
 
 function readPort(name: string, graphName: string, described: unknown): RawPort {
@@ -51,7 +61,10 @@ function expression(text: string): string {
 /** The results that are tensors. */
 export function readOutputs(graphModule: Json, graph: Json): Output[] {
   const specs = asList(asObject(graphModule.signature, 'signature').output_specs, 'output_specs');
-  const outputs = specs.map((spec) => tagged(spec, 'an entry of output_specs'));
+  // Changes of inputs are for the run alone.
+  const outputs = specs
+    .map((spec) => tagged(spec, 'an entry of output_specs'))
+    .filter(([kind]) => kind !== 'user_input_mutation');
   const other = outputs.find(([kind]) => kind !== 'user_output');
   if (other !== undefined) {
     const names = Object.values(asObject(other[1], other[0])).filter((value) => typeof value === 'string');
@@ -70,7 +83,8 @@ export function readOutputs(graphModule: Json, graph: Json): Output[] {
     // Files that were not written by PyTorch may lack it.
     const port: RawPort =
       described === undefined ? { name, shape: ['...'] } : readPort(name, graphName, described);
-    return [{ name, index, graphName, port }];
+    const pairs = inPairs(port);
+    return [{ name, index, graphName, port: pairs, isComplex: pairs !== port }];
   });
 }
 

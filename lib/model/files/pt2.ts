@@ -12,11 +12,13 @@ import { GraphReader, type Precision, tensorName } from './pt2-graph.ts';
 import { type Batch, chooseOutput, findBatch, type Output, readInput, readOutputs } from './pt2-ports.ts';
 import type { Reading } from './reading.ts';
 import {
+  asPairs,
   countOf,
   elementSize,
   elements,
   isDirect,
   isHalf,
+  partsOf,
   readElements,
   type StoredTensor,
   scalarTypeNumber,
@@ -33,6 +35,10 @@ interface Signature {
   constants: { name: string; graphName: string; tensor: StoredTensor }[];
   inputs: RawPort[];
   frozen: string[];
+  /** Names in the graph of complex numbers, which are given as pairs of their parts. */
+  complex: string[];
+  /** Names of inputs that are numbers in the graph. */
+  numbers: string[];
 }
 
 /** What the caller of `Model.load` asks for. */
@@ -93,13 +99,26 @@ async function readExported(
 }
 
 function readSignature(signature: Json, graph: Json, { weights, constants }: ExportedProgram): Signature {
-  const result: Signature = { parameters: [], constants: [], inputs: [], frozen: [] };
+  const result: Signature = {
+    parameters: [],
+    constants: [],
+    inputs: [],
+    frozen: [],
+    complex: [],
+    numbers: [],
+  };
   const tied = new Map<string, Signature['parameters'][number]>();
   const find = (name: string): StoredTensor => {
     const tensor = weights.get(name) ?? constants.get(name);
     if (tensor === undefined) throw damaged(`the archive lacks the values of ${name}`);
     return tensor;
   };
+  /** The tensor of a name in the graph, whose complex numbers become pairs. */
+  const pairs = (graphName: string, tensor: StoredTensor): StoredTensor => {
+    if (partsOf(tensor.type) !== undefined) result.complex.push(graphName);
+    return asPairs(tensor);
+  };
+
   for (const spec of asList(signature.input_specs, 'input_specs')) {
     const [kind, content] = tagged(spec, 'an entry of input_specs');
     const entry = asObject(content, kind);
@@ -107,7 +126,7 @@ function readSignature(signature: Json, graph: Json, { weights, constants }: Exp
       case 'parameter': {
         const name = asString(entry.parameter_name, 'the name of a parameter');
         const graphName = tensorName(entry.arg, name);
-        const tensor = find(name);
+        const tensor = pairs(graphName, find(name));
         const known = tied.get(tensor.identity);
         if (!tensor.requiresGrad) {
           result.frozen.push(name);
@@ -127,11 +146,12 @@ function readSignature(signature: Json, graph: Json, { weights, constants }: Exp
           entry[kind === 'buffer' ? 'buffer_name' : 'tensor_constant_name'],
           `the name of a ${kind}`,
         );
-        result.constants.push({ name, graphName: tensorName(entry.arg, name), tensor: find(name) });
+        const graphName = tensorName(entry.arg, name);
+        result.constants.push({ name, graphName, tensor: pairs(graphName, find(name)) });
         break;
       }
       case 'user_input':
-        readUserInput(tagged(entry.arg, 'an input'), graph, result.inputs);
+        readUserInput(tagged(entry.arg, 'an input'), graph, result);
         break;
       case 'constant_input':
         break; // the graph has its value where it is used
@@ -143,10 +163,23 @@ function readSignature(signature: Json, graph: Json, { weights, constants }: Exp
   return result;
 }
 
-/** Constants of other kinds than tensors are in the graph where they are used. */
-function readUserInput([tag, content]: [string, unknown], graph: Json, inputs: RawPort[]): void {
-  if (tag === 'as_tensor') inputs.push(readInput(tensorName(content, 'an input'), graph));
-  else if (tag.startsWith('as_sym_')) throw unsupported('the model takes a number that may vary as an input');
+/** A tensor, or a number that may vary: others are in the graph where they are used. */
+function readUserInput(
+  [tag, content]: [string, unknown],
+  graph: Json,
+  { inputs, complex, numbers }: Signature,
+): void {
+  if (tag === 'as_tensor') {
+    const name = tensorName(content, 'an input');
+    const { port, isComplex } = readInput(name, graph);
+    if (isComplex) complex.push(name);
+    inputs.push(port);
+  }
+  const number = Object(content) as { as_name?: unknown };
+  if (!tag.startsWith('as_sym_') || number.as_name === undefined) return;
+  const name = asString(number.as_name, 'the name of an input');
+  numbers.push(name);
+  inputs.push({ name, dtype: tag === 'as_sym_float' ? 'float64' : 'int64', shape: [] });
 }
 
 /** The precision of the parameters. Others than float32 and float64, and several, have to be converted by request. */
@@ -194,7 +227,7 @@ async function flatten(
 async function readProgram(
   signature: Signature,
   graph: Json,
-  { graphName: output }: Output,
+  { graphName: output, isComplex }: Output,
   { rows, inputs, outputs }: Batch,
   precision: Precision,
   reading: Reading,
@@ -220,13 +253,17 @@ async function readProgram(
     ]);
     values.set(graphName, converted);
   }
+  for (const name of signature.complex)
+    values.set(name, reader.add('aten::view_as_complex', [{ ref: values.get(name)! }]));
+  for (const name of signature.numbers) reader.takeNumber(name);
   await reader.readNodes(graph, [output]);
+  const result = reader.valueOf(output);
   return {
     parameters: signature.parameters.map(({ name, tensor }) => ({ name, shape: tensor.shape })),
     inputs,
     constants,
     nodes: reader.nodes,
-    output: reader.valueOf(output),
+    output: isComplex ? reader.add('aten::view_as_real', [{ ref: result }]) : result,
     outputs,
     batch: rows,
   };

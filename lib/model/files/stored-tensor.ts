@@ -85,6 +85,26 @@ export function isDirect(type: ElementType): boolean {
   return type === 'float32' || type === 'float64' || type === 'int64' || type === 'int32';
 }
 
+/** Of complex numbers: their parts as pairs along one more axis, the last; others as they are. */
+export function asPairs(tensor: StoredTensor): StoredTensor {
+  const type = partsOf(tensor.type);
+  if (type === undefined) return tensor;
+  const { shape, strides, offset } = tensor;
+  return {
+    ...tensor,
+    type,
+    shape: [...shape, 2],
+    strides: [...strides.map((stride) => 2 * stride), 1],
+    offset: 2 * offset,
+  };
+}
+
+/** What the parts of complex numbers are; `undefined` of other types. */
+export function partsOf(type: ElementType): 'float32' | 'float64' | undefined {
+  if (type === 'complex64') return 'float32';
+  return type === 'complex128' ? 'float64' : undefined;
+}
+
 function isContiguous({ shape, strides }: TensorLayout): boolean {
   let expected = 1;
   for (let axis = shape.length - 1; axis >= 0; --axis) {

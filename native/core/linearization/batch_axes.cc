@@ -9,6 +9,8 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "core/program/sizes.h"
+
 namespace tc {
 namespace {
 
@@ -168,16 +170,15 @@ int64_t along(const RowCall& call, const at::Tensor& result, size_t) {
   return axis - below;
 }
 
-/// The same elements in the same order: the rows are where as many elements lie before them.
-int64_t reshaped(const RowCall& call, const at::Tensor& result, size_t) {
-  const int64_t axis = call.onlyAxis();
-  if (axis < 0) return kMixed;
+/// The rows are where as many elements lie before them.
+int64_t sameElements(const Operand& value, const at::Tensor& result) {
   const auto count = [](at::IntArrayRef sizes) {
     return std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
   };
-  const at::IntArrayRef from = call.first().tensor.sizes();
-  const int64_t before = count(from.slice(0, static_cast<size_t>(axis)));
-  const int64_t rows = from[static_cast<size_t>(axis)];
+  const at::IntArrayRef from = value.tensor.sizes();
+  const auto axis = static_cast<size_t>(value.axis);
+  const int64_t before = count(from.slice(0, axis));
+  const int64_t rows = from[axis];
   for (int64_t d = 0; d < result.dim(); ++d) {
     if (result.size(d) == rows && count(result.sizes().slice(0, static_cast<size_t>(d))) == before)
       return d;
@@ -185,8 +186,18 @@ int64_t reshaped(const RowCall& call, const at::Tensor& result, size_t) {
   return kMixed;
 }
 
+/// The same elements in the same order.
+int64_t reshaped(const RowCall& call, const at::Tensor& result, size_t) {
+  return call.onlyAxis() >= 0 ? sameElements(call.first(), result) : kMixed;
+}
+
 int64_t expanded(const RowCall& call, const at::Tensor& result, size_t) {
   return call.onlyAxis() >= 0 ? result.dim() - (call.rank() - call.onlyAxis()) : kMixed;
+}
+
+/// In the shape of another value, whose rows are its own.
+int64_t reshapedAs(const RowCall& call, const at::Tensor& result, size_t) {
+  return call.first().axis >= 0 ? sameElements(call.first(), result) : kMixed;
 }
 
 int64_t transposed(const RowCall& call, const at::Tensor&, size_t) {
@@ -216,6 +227,21 @@ int64_t divided(const RowCall& call, const at::Tensor& result, size_t) {
   if (!dim || *dim == axis) return kMixed;
   return result.dim() < call.rank() && *dim < axis ? axis - 1 : axis;
 }
+
+/// A part of the rows' own, put along an axis that is not theirs, or in the place of everything.
+int64_t putBack(const RowCall& call, const at::Tensor&, size_t) {
+  const int64_t axis = call.first().axis;
+  const auto dim = call.dim("dim", call.rank());
+  const Operand* part = call.at(1);
+  if (!dim || part == nullptr || axis < 0) return kMixed;
+  if (part->tensor.dim() < call.rank())  // an element of the axis, without it
+    return *dim != axis && part->axis == axis - (*dim < axis ? 1 : 0) ? axis : kMixed;
+  const bool whole = part->tensor.size(*dim) == call.first().tensor.size(*dim);
+  return part->axis == axis && (*dim != axis || whole) ? axis : kMixed;
+}
+
+/// One axis more behind the others.
+int64_t withLast(const RowCall& call, const at::Tensor&, size_t) { return call.onlyAxis(); }
 
 /// Tensors with the same rows, side by side or, with one axis more, on top of one another.
 int64_t joined(const RowCall& call, const at::Tensor& result, size_t) {
@@ -266,12 +292,16 @@ struct Family {
 /// A new rule is a row here.
 constexpr Family kFamilies[] = {
     {elementwise,
-     " abs acos acosh add addcdiv addcmul alias asin asinh atan atan2 atanh bitwise_and"
-     " bitwise_not bitwise_or bitwise_xor celu clamp clamp_max clamp_min clone contiguous copysign"
-     " cos cosh detach div dropout elu eq erf erfc exp exp2 expm1 floor fmod full_like ge gelu gt"
-     " hardshrink hardsigmoid hardswish hardtanh isnan le leaky_relu lerp log log10 log1p log2"
+     " _conj abs acos acosh add addcdiv addcmul alias angle asin asinh atan atan2 atanh bitwise_and"
+     " bitwise_not bitwise_or bitwise_xor celu clamp clamp_max clamp_min clone complex conj "
+     "conj_physical"
+     " contiguous copysign"
+     " cos cosh detach div dropout elu eq erf erfc exp exp2 expand_as expm1 floor fmod full_like "
+     "ge gelu gt"
+     " hardshrink hardsigmoid hardswish hardtanh imag isnan le leaky_relu lerp log log10 log1p log2"
      " log_sigmoid logaddexp logical_and logical_not logical_or lt masked_fill maximum minimum mish"
-     " mul ne neg ones_like pow reciprocal relu relu6 remainder rsqrt rsub selu sigmoid sign silu"
+     " mul ne neg ones_like polar pow real reciprocal relu relu6 remainder rsqrt rsub selu sigmoid "
+     "sign silu"
      " sin sinc sinh softplus softshrink sqrt square sub tan tanh threshold to _to_copy true_divide"
      " type_as xlogy zeros_like"},
     {chosen, " where"},
@@ -291,10 +321,13 @@ constexpr Family kFamilies[] = {
      " _log_softmax _softmax all amax amin any argmax argmin cumsum flip glu linalg_vector_norm"
      " log_softmax logsumexp max mean min prod softmax sort std sum topk var var_mean"},
     {reshaped, " _unsafe_view flatten reshape squeeze unflatten unsqueeze view"},
+    {reshapedAs, " reshape_as view_as"},
     {expanded, " expand"},
     {transposed, " t transpose"},
     {permuted, " permute"},
     {sliced, " narrow slice"},
+    {putBack, " select_scatter slice_scatter"},
+    {withLast, " view_as_real"},
     {divided, " chunk select split split_with_sizes unbind"},
     {joined, " cat concat stack"},
     {embedded, " embedding"},
@@ -350,10 +383,13 @@ class Sizes {
  private:
   Sized of(const ProgramSpec::Size& size) const {
     using Kind = ProgramSpec::Size::Kind;
-    if (size.kind == Kind::kConstant) return Sized::kNo;
     if (size.kind == Kind::kAxis) return ofAxis(static_cast<size_t>(size.number), size.axis);
-    const Sized operands = std::max(of(size.operands.at(0)), of(size.operands.at(1)));
-    const bool grows = size.kind == Kind::kAdd || size.kind == Kind::kMultiply;
+    if (size.kind == Kind::kItem)
+      return axes_[static_cast<size_t>(size.number)] == kConstant ? Sized::kNo : Sized::kOddly;
+    if (size.kind != Kind::kCall) return Sized::kNo;
+    Sized operands = Sized::kNo;
+    for (const ProgramSpec::Size& each : size.operands) operands = std::max(operands, of(each));
+    const bool grows = size.function->name == "+" || size.function->name == "*";
     return operands == Sized::kNo || grows ? operands : Sized::kOddly;
   }
   Sized ofAxis(size_t value, int64_t axis) const {

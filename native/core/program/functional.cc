@@ -1,199 +1,409 @@
 #include "core/program/functional.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "core/program/pure_operators.h"
 #include "core/program/schema.h"
+#include "core/program/slots.h"
+#include "core/program/views.h"
 #include "core/runtime/error.h"
 
 namespace tc {
 namespace {
 
 using Argument = ProgramSpec::Argument;
+using Node = ProgramSpec::Node;
+using Ref = ProgramSpec::Ref;
 
-/// Calls `function` with a reference to every tensor that an argument passes to its operator.
-template <typename Function>
-void forEachTensor(Argument& argument, Function&& function) {
-  if (auto* ref = std::get_if<ProgramSpec::Ref>(&argument)) function(ref->value);
-  if (auto* refs = std::get_if<ProgramSpec::Refs>(&argument)) {
-    for (auto& value : refs->values) {
-      if (value) function(*value);
-    }
-  }
-}
+/// The number of a value that does not exist: whoever reads it is refused later.
+constexpr int64_t kNowhere = std::numeric_limits<int64_t>::max();
 
-template <typename Function>
-void forEachTensor(ProgramSpec::Node& node, Function&& function) {
-  for (Argument& argument : node.args) forEachTensor(argument, function);
-  for (auto& [name, argument] : node.kwargs) forEachTensor(argument, function);
-}
+/// Nodes that a node may become, on average: each change of a view repeats the views before it.
+constexpr size_t kMostGrowth = 64;
 
-/// `aten::add.Tensor` for `aten::add_.Tensor`.
-std::optional<std::string> pureName(const std::string& target) {
-  const auto dot = target.find('.', target.find("::"));
-  const size_t end = dot == std::string::npos ? target.size() : dot;
-  if (end == 0 || target[end - 1] != '_' || target.rfind("aten::", 0) != 0) return std::nullopt;
-  return target.substr(0, end - 1) + target.substr(end);
-}
+/// A change in place that has not reached the whole memory yet.
+struct Write {
+  std::string target;       ///< the operator
+  std::vector<Node> chain;  ///< the views that it went through
+  int64_t value;
+};
 
-/// What gives the result that `op`, named `target`, writes: of the name without its underscore the
-/// overload that takes the same arguments. `pow.Scalar` is not that of `pow_.Scalar`: its first
-/// argument is the number; `pow.Tensor_Scalar` is.
-std::optional<std::string> pureForm(const std::string& target, const c10::FunctionSchema& written) {
-  const auto name = pureName(target);
-  if (!name) return std::nullopt;
-  const auto dot = name->find('.');
-  std::vector<std::string> candidates = {*name};
-  if (dot != std::string::npos)
-    candidates.push_back(name->substr(0, dot) + ".Tensor_" + name->substr(dot + 1));
-  for (const std::string& candidate : candidates) {
-    const auto end = std::min(candidate.find('.'), candidate.size());
-    const auto overload = end == candidate.size() ? "" : candidate.substr(end + 1);
-    const auto op = c10::Dispatcher::singleton().findSchema({candidate.substr(0, end), overload});
-    if (!op || op->schema().is_mutable()) continue;
-    const auto& pure = op->schema().arguments();
-    const auto& arguments = written.arguments();
-    if (pure.size() < arguments.size()) continue;
-    const bool same = std::equal(
-        arguments.begin(), arguments.end(), pure.begin(),
-        [](const auto& left, const auto& right) { return *left.type() == *right.type(); });
-    if (same) return candidate;
-  }
-  return std::nullopt;
-}
+/// What values lie in.
+struct Memory {
+  int64_t value;  ///< all of it, after the changes before `pending`
+  std::vector<Write> pending;
+  size_t changes = 0;
+  bool constant = false;   ///< it outlives a run
+  bool untouched = false;  ///< nothing has written to it
+  /// The operator that changed what this may share memory with.
+  std::string changedBy;
+};
 
-/// Which values may lie in the same memory: sets that grow as operators hand through what they are
-/// given.
-class SharedMemory {
+/// A value that may be a view of a memory.
+struct View {
+  size_t memory;
+  std::vector<Node> chain;
+  int64_t value;  ///< what it was when the memory had been changed `seen` times
+  size_t seen = 0;
+};
+
+/// Sets of memories of which nobody knows whether they are the same.
+class Doubtful {
  public:
-  /// A value in memory of its own.
-  void add(int64_t value) {
-    parents_[value] = value;
-    members_[value] = {value};
-  }
-  void join(int64_t left, int64_t right) {
+  void join(size_t left, size_t right) {
     left = rootOf(left);
     right = rootOf(right);
     if (left == right) return;
-    if (members_[left].size() < members_[right].size()) std::swap(left, right);
-    auto& joined = members_[left];
-    const auto& other = members_[right];
+    if (membersOf(left).size() < membersOf(right).size()) std::swap(left, right);
+    auto& joined = membersOf(left);
+    const std::vector<size_t> other = std::move(membersOf(right));
     joined.insert(joined.end(), other.begin(), other.end());
     members_.erase(right);
     parents_[right] = left;
   }
-  const std::vector<int64_t>& with(int64_t value) { return members_[rootOf(value)]; }
+  const std::vector<size_t>& with(size_t memory) { return membersOf(rootOf(memory)); }
 
  private:
-  int64_t rootOf(int64_t value) {
-    const auto found = parents_.find(value);
-    if (found == parents_.end()) {
-      add(value);
-      return value;
-    }
-    int64_t root = found->second;
-    while (parents_[root] != root) root = parents_[root] = parents_[parents_[root]];
-    return parents_[value] = root;
+  std::vector<size_t>& membersOf(size_t root) {
+    auto& members = members_[root];
+    if (members.empty()) members = {root};
+    return members;
+  }
+  size_t rootOf(size_t memory) {
+    for (auto found = parents_.find(memory); found != parents_.end(); found = parents_.find(memory))
+      memory = found->second;
+    return memory;
   }
 
-  std::unordered_map<int64_t, int64_t> parents_;
-  std::unordered_map<int64_t, std::vector<int64_t>> members_;
+  std::unordered_map<size_t, size_t> parents_;
+  std::unordered_map<size_t, std::vector<size_t>> members_;
 };
+
+/// Operators that look at the shape and kind of their first argument alone.
+bool looksOnly(const std::string& target) {
+  const std::string name = target.substr(0, target.find('.'));
+  return name.ends_with("_like") || name.starts_with("aten::new_");
+}
 
 class Functionalization {
  public:
-  Functionalization(std::vector<ProgramSpec::Node> nodes, int64_t firstOutput)
-      : nodes_(std::move(nodes)), firstOutput_(firstOutput), next_(firstOutput) {}
-
-  std::vector<ProgramSpec::Node> run(int64_t& output) {
-    for (size_t i = 0; i < nodes_.size(); ++i)
-      forEachTensor(nodes_[i], [&](const int64_t& value) { lastReader_[value] = i; });
-    lastReader_[output] = nodes_.size();
-    for (now_ = 0; now_ < nodes_.size(); ++now_) {
-      ProgramSpec::Node& node = nodes_[now_];
-      forEachTensor(node, [&](int64_t& value) { value = latest(value); });
-      const auto op = findOperator(node.target);
-      const bool fresh = op.schema().is_mutable() ? replace(node, op) : returnsFreshMemory(op);
-      for (int64_t i = 0; i < node.outputs; ++i) {
-        memory_.add(next_ + i);
-        // Its results may be views of any of its arguments.
-        if (!fresh)
-          forEachTensor(node, [&](const int64_t& value) { memory_.join(next_ + i, value); });
-      }
-      next_ += node.outputs;
+  explicit Functionalization(const ProgramSpec& spec)
+      : first_(static_cast<int64_t>(spec.parameters.size() + spec.inputs.size() +
+                                    spec.constants.size())),
+        next_(first_),
+        limit_(kMostGrowth * (spec.nodes.size() + 16)) {
+    const size_t constants = spec.parameters.size() + spec.inputs.size();
+    for (int64_t value = 0; value < first_; ++value) {
+      define(value);
+      memories_.back().constant = static_cast<size_t>(value) >= constants;
+      differentiated_.push_back(static_cast<size_t>(value) < spec.parameters.size());
     }
-    output = latest(output);
-    return std::move(nodes_);
+  }
+
+  std::vector<Node> run(const std::vector<Node>& nodes, int64_t& output) {
+    for (const Node& node : nodes) {
+      if (node.outputs < 1) throw Error("ERR_MODEL_LOAD", node.target + " produces no value");
+      const auto op = findOperator(node.target);
+      target_ = node.target;
+      if (op.schema().is_mutable()) {
+        change(node, op);
+      } else {
+        keep(node, op);
+      }
+    }
+    output = read(output);
+    return needed(output);
   }
 
  private:
-  int64_t latest(int64_t value) const {
-    for (auto found = renamed_.find(value); found != renamed_.end(); found = renamed_.find(value))
-      value = found->second;
+  // --- the program that comes out
+
+  int64_t emit(Node node) {
+    if (nodes_.size() >= limit_)
+      throw Error("ERR_UNSUPPORTED_OP",
+                  target_ + " changes views of views in place, more often than can be followed");
+    bool differentiated = false;
+    if (hasDerivatives(node.target)) {
+      renumber(node, [&](const int64_t& value) {
+        differentiated = differentiated || isDifferentiated(value);
+      });
+    }
+    const int64_t value = next_;
+    next_ += node.outputs;
+    differentiated_.insert(differentiated_.end(), static_cast<size_t>(node.outputs),
+                           differentiated);
+    nodes_.push_back(std::move(node));
     return value;
   }
-
-  /// Whether a change of this value, at the node at hand, shows in nothing but its later readers:
-  /// the memory is that of a value of a node, and of those that may share it nobody reads another.
-  bool isOurs(int64_t changed) {
-    for (const int64_t value : memory_.with(changed)) {
-      if (value < firstOutput_) return false;
-      const auto reader = lastReader_.find(value);
-      if (value != changed && reader != lastReader_.end() && reader->second > now_) return false;
-    }
-    return true;
+  Emit emitter() {
+    return [this](Node node) { return emit(std::move(node)); };
+  }
+  bool isDifferentiated(int64_t value) const {
+    return value >= 0 && value < next_ && differentiated_[static_cast<size_t>(value)];
   }
 
-  /// Makes `node` pure. Returns whether its result has memory of its own.
-  bool replace(ProgramSpec::Node& node, const c10::OperatorHandle& op) {
-    const auto refuse = [&](const std::string& reason) {
-      return Error("ERR_UNSUPPORTED_OP",
-                   node.target + " changes its input in place, " + reason +
-                       "; write the model without it, or export it in functional form: "
-                       "torch.export.export(model, inputs).run_decompositions({})");
+  /// The nodes that `output` needs, renumbered.
+  std::vector<Node> needed(int64_t& output) {
+    std::vector<bool> isNeeded(static_cast<size_t>(next_), false);
+    const auto need = [&](const int64_t& value) {
+      if (value >= 0 && value < next_) isNeeded[static_cast<size_t>(value)] = true;
     };
+    need(output);
+    std::vector<bool> kept(nodes_.size(), false);
+    int64_t begin = next_;
+    for (size_t i = nodes_.size(); i-- > 0;) {
+      begin -= nodes_[i].outputs;
+      for (int64_t k = 0; k < nodes_[i].outputs; ++k)
+        kept[i] = kept[i] || isNeeded[static_cast<size_t>(begin + k)];
+      if (kept[i]) renumber(nodes_[i], need);
+    }
+    std::vector<int64_t> numbers(static_cast<size_t>(next_), kNowhere);
+    const auto renew = [&](int64_t& value) {
+      if (value >= first_ && value < next_) value = numbers[static_cast<size_t>(value)];
+    };
+    std::vector<Node> result;
+    int64_t old = first_;
+    int64_t number = first_;
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      const int64_t outputs = nodes_[i].outputs;
+      if (kept[i]) {
+        renumber(nodes_[i], renew);
+        for (int64_t k = 0; k < outputs; ++k) numbers[static_cast<size_t>(old + k)] = number++;
+        result.push_back(std::move(nodes_[i]));
+      }
+      old += outputs;
+    }
+    renew(output);
+    return result;
+  }
+
+  // --- values of the program that goes in
+
+  /// The next value, in memory of its own.
+  Memory& define(int64_t value) {
+    views_.push_back({memories_.size(), {}, value});
+    objects_.push_back(views_.size() - 1);
+    memories_.emplace_back();
+    memories_.back().value = value;
+    return memories_.back();
+  }
+  View* viewAt(int64_t old) {
+    const bool exists = old >= 0 && static_cast<size_t>(old) < objects_.size();
+    return exists ? &views_[objects_[static_cast<size_t>(old)]] : nullptr;
+  }
+
+  /// A value of the same shape and kind.
+  int64_t current(int64_t old) {
+    const View* view = viewAt(old);
+    return view == nullptr ? kNowhere : view->value;
+  }
+
+  /// What a value is now, after all changes.
+  int64_t read(int64_t old) {
+    View* const view = viewAt(old);
+    if (view == nullptr) return kNowhere;
+    Memory& memory = memories_[view->memory];
+    if (memory.untouched)
+      throw Error("ERR_UNSUPPORTED_OP", target_ + " reads memory that nothing has written to");
+    if (!memory.changedBy.empty()) refuse(memory.changedBy, kShared);
+    if (view->seen == memory.changes) return view->value;
+    for (const Write& write : memory.pending) memory.value = whole(memory.value, write);
+    memory.pending.clear();
+    view->value = memory.value;
+    for (const Node& each : view->chain) view->value = viewOf(each, view->value, emitter());
+    view->seen = memory.changes;
+    return view->value;
+  }
+
+  /// All of a memory after a change of a part.
+  int64_t whole(int64_t before, const Write& write) {
+    std::vector<int64_t> around;
+    for (const Node& each : write.chain) {
+      around.push_back(before);
+      if (&each != &write.chain.back()) before = viewOf(each, before, emitter());
+    }
+    int64_t part = write.value;
+    for (size_t i = write.chain.size(); i-- > 0;) {
+      const auto put =
+          putBack(write.chain[i], around[i], part, isDifferentiated(around[i]), emitter());
+      if (!put)
+        refuse(write.target, "through " + write.chain[i].target + ", from which no way leads back");
+      part = *put;
+    }
+    return part;
+  }
+
+  /// A node that reads the latest values.
+  Node latest(const Node& node) {
+    const bool looks = looksOnly(node.target);
+    Node result = node;
+    const auto translate = [&](Argument& argument) {
+      const bool data = !looks && (std::holds_alternative<Ref>(argument) ||
+                                   std::holds_alternative<ProgramSpec::Refs>(argument));
+      renumber(argument, [&](int64_t& value) { value = data ? read(value) : current(value); });
+    };
+    for (Argument& argument : result.args) translate(argument);
+    for (auto& [name, argument] : result.kwargs) translate(argument);
+    return result;
+  }
+
+  // --- nodes that change nothing
+
+  void keep(const Node& node, const c10::OperatorHandle& op) {
+    if (auto filled = filledWithNothing(node)) {
+      define(emit(latest(*filled))).untouched = true;
+      return;
+    }
+    const Sharing sharing = sharingOf(node, op);
+    const auto* first = node.args.empty() ? nullptr : std::get_if<Ref>(&node.args.front());
+    const View* const whole = first == nullptr ? nullptr : viewAt(first->value);
+    if (sharing == Sharing::kView && whole != nullptr) {
+      view(node, op, *whole);
+      return;
+    }
+    const int64_t value = emit(latest(node));
+    for (int64_t i = 0; i < node.outputs; ++i) {
+      define(value + i);
+      if (sharing == Sharing::kFresh) continue;
+      Node read = node;
+      const size_t memory = memories_.size() - 1;
+      renumber(read, [&](const int64_t& each) {
+        if (const View* of = viewAt(each)) doubtful_.join(memory, of->memory);
+      });
+    }
+  }
+
+  void view(const Node& node, const c10::OperatorHandle& op, View whole) {
+    Memory& memory = memories_[whole.memory];
+    // Views of what nobody has written to are there to be written.
+    const bool untouched = std::exchange(memory.untouched, false);
+    const Node now = latest(node);
+    memory.untouched = untouched;
+    const size_t changes = memory.changes;
+    const int64_t value = viewOf(now, std::get<Ref>(now.args.front()).value, emitter());
+    for (int64_t i = 0; i < node.outputs; ++i) {
+      auto single = singleView(now, op, i);
+      if (!single) {
+        define(value + i);
+        doubtful_.join(memories_.size() - 1, whole.memory);
+        continue;
+      }
+      View result{whole.memory, whole.chain, value + i, changes};
+      result.chain.push_back(std::move(*single));
+      views_.push_back(std::move(result));
+      objects_.push_back(views_.size() - 1);
+    }
+  }
+
+  // --- nodes that change their first argument
+
+  static constexpr const char* kShared = "which other values of the model may share";
+
+  [[noreturn]] static void refuse(const std::string& target, const std::string& reason) {
+    throw Error("ERR_UNSUPPORTED_OP",
+                target + " changes its input in place, " + reason +
+                    "; write the model without it, or export it in functional form: "
+                    "torch.export.export(model, inputs).run_decompositions({})");
+  }
+
+  void change(const Node& node, const c10::OperatorHandle& op) {
     const auto& arguments = op.schema().arguments();
     for (size_t i = 0; i < arguments.size(); ++i) {
       const auto* alias = arguments[i].alias_info();
       if (alias != nullptr && alias->isWrite() != (i == 0))
-        throw refuse("and not only its first argument");
+        refuse(node.target, "and not only its first argument");
     }
-    const auto name = pureForm(node.target, op.schema());
-    const Argument* first = node.args.empty() ? nullptr : &node.args.front();
-    if (const auto named = node.kwargs.find(arguments.front().name());
-        first == nullptr && named != node.kwargs.end()) {
-      first = &named->second;
+    const auto pure = pureForm(node.target, op.schema());
+    const auto* changed = node.args.empty() ? nullptr : std::get_if<Ref>(&node.args.front());
+    if (!pure || changed == nullptr || node.outputs > 1)
+      refuse(node.target, "and has no form that does not");
+    View* const view = viewAt(changed->value);
+    if (view == nullptr)
+      throw Error("ERR_MODEL_LOAD", node.target + " changes a value before it exists");
+    const size_t object = objects_[static_cast<size_t>(changed->value)];
+    if (op.hasTag(at::Tag::inplace_view)) {
+      look(*view, latest({pure->target, node.args, node.kwargs, 1}));
+    } else {
+      write(node, *pure, *view, changed->value);
     }
-    const auto* changed = first == nullptr ? nullptr : std::get_if<ProgramSpec::Ref>(first);
-    if (!name || changed == nullptr) throw refuse("and has no form that does not");
-    if (!isOurs(changed->value)) throw refuse("which other values of the model may share");
-    renamed_[changed->value] = next_;
-    // Who read the one reads the other.
-    const size_t last = std::exchange(lastReader_[changed->value], 0);
-    lastReader_[next_] = std::max(lastReader_[next_], last);
-    node.target = *name;
-    return returnsFreshMemory(findOperator(*name));
+    // What it returns is what it changed.
+    if (node.outputs == 1) objects_.push_back(object);
   }
 
-  std::vector<ProgramSpec::Node> nodes_;
-  int64_t firstOutput_;
+  /// The value becomes a view of itself (`squeeze_`).
+  void look(View& view, const Node& now) {
+    view.chain.push_back(now);
+    view.value = viewOf(now, std::get<Ref>(now.args.front()).value, emitter());
+  }
+
+  void write(const Node& node, const PureForm& pure, View& view, int64_t old) {
+    Memory& memory = memories_[view.memory];
+    if (memory.constant && !pure.idempotent)
+      throw Error("ERR_UNSUPPORTED_OP",
+                  node.target +
+                      " changes its input in place, a buffer of the model, so that each "
+                      "run would give other numbers; export the model after eval(), or "
+                      "without the change");
+    Node now{pure.target, node.args, node.kwargs, 1, {}};
+    Node others = now;
+    others.args.erase(others.args.begin());
+    others = latest(others);
+    const int64_t before = pure.overwrites ? current(old) : read(old);
+    others.args.insert(others.args.begin(), Ref{before});
+    int64_t value = emit(std::move(others));
+    if (pure.changesType) value = emit({"aten::type_as", {Ref{value}, Ref{before}}, {}, 1, {}});
+    if (!node.differentiated && isDifferentiated(before))
+      value = withDerivativesOf(pure.overwrites ? read(old) : before, value, emitter());
+
+    for (const size_t other : doubtful_.with(view.memory)) {
+      if (other == view.memory) continue;
+      if (memories_[other].constant) refuse(node.target, kShared);
+      memories_[other].changedBy = node.target;
+    }
+    memory.untouched = false;
+    memory.changes += 1;
+    if (view.chain.empty() && pure.overwrites) memory.changedBy.clear();
+    if (view.chain.empty()) {
+      memory.pending.clear();
+      memory.value = value;
+    } else {
+      memory.pending.push_back({node.target, view.chain, value});
+    }
+    view.value = value;
+    view.seen = memory.changes;
+  }
+
+  int64_t first_;  ///< value that a node produces
   int64_t next_;
-  size_t now_ = 0;  ///< the node at hand
-  SharedMemory memory_;
-  /// The last node that reads a value; as many as there are nodes where it is the output.
-  std::unordered_map<int64_t, size_t> lastReader_;
-  std::unordered_map<int64_t, int64_t> renamed_;
+  size_t limit_;
+  std::vector<Node> nodes_;
+  /// Whether derivatives by the parameters reach a value.
+  std::vector<bool> differentiated_;
+
+  std::string target_;  ///< of the node at hand
+  std::vector<Memory> memories_;
+  std::vector<View> views_;
+  /// The view that a value of the old program is.
+  std::vector<size_t> objects_;
+  Doubtful doubtful_;
 };
 
 }  // namespace
 
-std::vector<ProgramSpec::Node> functional(const std::vector<ProgramSpec::Node>& nodes,
-                                          int64_t firstOutput, int64_t& output) {
-  return Functionalization(nodes, firstOutput).run(output);
+std::vector<ProgramSpec::Node> functional(const ProgramSpec& spec, int64_t& output) {
+  const bool pure = std::none_of(spec.nodes.begin(), spec.nodes.end(), [](const Node& node) {
+    return findOperator(node.target).schema().is_mutable() || filledWithNothing(node);
+  });
+  if (pure) return spec.nodes;
+  return Functionalization(spec).run(spec.nodes, output);
 }
 
 }  // namespace tc

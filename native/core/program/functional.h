@@ -6,13 +6,16 @@
 
 namespace tc {
 
-/// The nodes with every operator that changes its first argument in place (`aten::relu_`) replaced
-/// by the one that returns a new tensor, where that gives the same results: the changed value was
-/// made by an earlier node, and no other value that may share its memory is read later. Later
-/// readers of the changed value read the new one. Values of nodes are numbered from `firstOutput`;
-/// `output` follows the renaming. Throws Error ERR_UNSUPPORTED_OP for a change that other values
-/// could see.
-std::vector<ProgramSpec::Node> functional(const std::vector<ProgramSpec::Node>& nodes,
-                                          int64_t firstOutput, int64_t& output);
+/// The nodes of `spec` without changes in place: an operator that changes its first argument
+/// (`aten::relu_`) becomes the one that returns a new tensor, and what shares memory with it is
+/// made anew from there where it is read later, through chains of views: as PyTorch's
+/// functionalization. Memory that nothing has written to (`aten::empty`) is NaN until something
+/// does. `output` is the number of the result, in the nodes as they were and as they are.
+///
+/// Inputs are changed for the run alone. Derivatives do not follow changes through `detach` and
+/// where they are switched off, as in PyTorch. Throws Error ERR_UNSUPPORTED_OP for changes of
+/// constants, of what may or may not share memory with what is read later, and of views whose
+/// elements cannot be put back.
+std::vector<ProgramSpec::Node> functional(const ProgramSpec& spec, int64_t& output);
 
 }  // namespace tc

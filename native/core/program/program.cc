@@ -9,48 +9,13 @@
 #include "core/program/result_shape.h"
 #include "core/program/rewrite.h"
 #include "core/program/schema.h"
+#include "core/program/sizes.h"
 #include "core/program/slots.h"
 #include "core/runtime/error.h"
 #include "core/runtime/stop.h"
 
 namespace tc {
 namespace {
-
-using Size = ProgramSpec::Size;
-
-int64_t floorDivide(int64_t left, int64_t right) {
-  if (right == 0) throw Error("ERR_SHAPE_MISMATCH", "the model divides by a size that is 0");
-  int64_t negated = 0;  // the one quotient that 64 bits may not hold is a trap of the processor
-  if (right == -1 && __builtin_sub_overflow(int64_t{0}, left, &negated))
-    throw Error("ERR_SHAPE_MISMATCH", "the model computes a size beyond 64 bits");
-  const int64_t quotient = left / right;
-  return left % right != 0 && (left < 0) != (right < 0) ? quotient - 1 : quotient;
-}
-
-int64_t evaluate(const Size& size, const std::vector<at::Tensor>& values) {
-  const auto operand = [&](size_t i) { return evaluate(size.operands[i], values); };
-  int64_t result = 0;
-  bool overflow = false;
-  switch (size.kind) {
-    case Size::Kind::kConstant:
-      return size.number;
-    case Size::Kind::kAxis:
-      return values[static_cast<size_t>(size.number)].size(size.axis);
-    case Size::Kind::kAdd:
-      overflow = __builtin_add_overflow(operand(0), operand(1), &result);
-      break;
-    case Size::Kind::kSubtract:
-      overflow = __builtin_sub_overflow(operand(0), operand(1), &result);
-      break;
-    case Size::Kind::kMultiply:
-      overflow = __builtin_mul_overflow(operand(0), operand(1), &result);
-      break;
-    case Size::Kind::kFloorDivide:
-      return floorDivide(operand(0), operand(1));
-  }
-  if (overflow) throw Error("ERR_SHAPE_MISMATCH", "the model computes a size beyond 64 bits");
-  return result;
-}
 
 c10::IValue gather(const ProgramSpec::Refs& refs, bool optional,
                    const std::vector<at::Tensor>& values) {
@@ -66,6 +31,26 @@ c10::IValue gather(const ProgramSpec::Refs& refs, bool optional,
   return list;
 }
 
+/// A number as an argument of this type.
+c10::IValue toArgument(const Number& number, const c10::Type& type) {
+  const auto* whole = std::get_if<int64_t>(&number);
+  switch (type.kind()) {
+    case c10::TypeKind::OptionalType:
+      return toArgument(number, *type.castRaw<c10::OptionalType>()->getElementType());
+    case c10::TypeKind::TensorType:
+      return at::native::wrapped_scalar_tensor(whole ? at::Scalar(*whole)
+                                                     : at::Scalar(toReal(number)));
+    case c10::TypeKind::FloatType:
+      return toReal(number);
+    case c10::TypeKind::NumberType:
+      return whole ? c10::IValue(*whole) : c10::IValue(toReal(number));
+    case c10::TypeKind::BoolType:
+      return toReal(number) != 0;
+    default:
+      return toWhole(number);
+  }
+}
+
 torch::jit::Stack arguments(const Program::Node& node, const at::Tensor& leading,
                             const std::vector<at::Tensor>& values) {
   torch::jit::Stack stack;
@@ -79,21 +64,18 @@ torch::jit::Stack arguments(const Program::Node& node, const at::Tensor& leading
     } else if (const auto* refs = std::get_if<ProgramSpec::Refs>(&slot)) {
       stack.push_back(
           gather(*refs, hasOptionalElements(node.op.schema().arguments()[i].type()), values));
-    } else if (const auto* size = std::get_if<Size>(&slot)) {
-      const int64_t number = evaluate(*size, values);
-      if (node.op.schema().arguments()[i].type()->kind() == c10::TypeKind::TensorType) {
-        stack.emplace_back(at::native::wrapped_scalar_tensor(number));
-      } else {
-        stack.emplace_back(number);
-      }
+    } else if (const auto* size = std::get_if<ProgramSpec::Size>(&slot)) {
+      stack.push_back(toArgument(evaluate(*size, values), *node.op.schema().arguments()[i].type()));
     } else if (const auto* sizes = std::get_if<ProgramSpec::Sizes>(&slot)) {
       c10::List<int64_t> list;
-      for (const Size& each : *sizes) list.push_back(evaluate(each, values));
+      for (const auto& each : *sizes) list.push_back(toWhole(evaluate(each, values)));
       stack.emplace_back(std::move(list));
     } else if (const auto* dtype = std::get_if<ProgramSpec::DtypeOf>(&slot)) {
       stack.emplace_back(values[static_cast<size_t>(dtype->value)].scalar_type());
     } else if (std::holds_alternative<ProgramSpec::Precision>(slot)) {
       stack.emplace_back(leading.scalar_type());
+    } else if (std::holds_alternative<ProgramSpec::ComplexPrecision>(slot)) {
+      stack.emplace_back(c10::toComplexType(leading.scalar_type()));
     } else {
       stack.emplace_back(leading.device());
     }
@@ -150,7 +132,7 @@ Program::Program(const ProgramSpec& spec)
   }
   values_ = static_cast<int64_t>(parameters_.size() + inputs_.size() + constants_.size());
   int64_t output = spec.output;
-  const auto pure = functional(spec.nodes, values_, output);
+  const auto pure = functional(spec, output);
   for (const auto& node : rewritten(pure, values_, output)) {
     if (node.outputs < 1) throw Error("ERR_MODEL_LOAD", node.target + " produces no value");
     nodes_.push_back(resolve(node, values_));

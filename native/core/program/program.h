@@ -18,6 +18,8 @@
 
 namespace tc {
 
+struct SizeFunction;
+
 /// How a model is described before its operators are looked up: a straight-line list of ATen calls,
 /// as torch.export writes them. Values are numbered: parameters, inputs, constants, then the
 /// outputs of the nodes in order.
@@ -32,25 +34,42 @@ struct ProgramSpec {
   struct Float {
     double value;
   };
-  /// A whole number that is known only when the program runs, because it depends on the sizes of
-  /// values: the batch size in `x.view(batch, -1)`. Whole expressions, as model files have them.
+  /// A number that is known only when the program runs, because it depends on the sizes of values:
+  /// the batch size in `x.view(batch, -1)`, the length in `x / math.sqrt(length)`. Whole
+  /// expressions, as model files have them (sizes.h).
   struct Size {
-    enum class Kind { kConstant, kAxis, kAdd, kSubtract, kMultiply, kFloorDivide };
+    enum class Kind {
+      kConstant,
+      kReal,  ///< a constant that is no size
+      kAxis,  ///< of a value
+      kItem,  ///< the one element of an input
+      kCall,  ///< a function of operands
+    };
     Kind kind = Kind::kConstant;
-    int64_t number = 0;          ///< the constant, or the value number of kAxis
-    int64_t axis = 0;            ///< of kAxis; negative counts from the end
-    std::vector<Size> operands;  ///< the two of an arithmetic expression
+    int64_t number = 0;               ///< the constant, or the value number of kAxis and kItem
+    int64_t axis = 0;                 ///< of kAxis; negative counts from the end
+    std::vector<Size> operands = {};  ///< of kCall, as many as its function takes
+    const SizeFunction* function = nullptr;
+    double real = 0;
   };
   using Sizes = std::vector<Size>;
+  /// A complex number.
+  struct Complex {
+    double real;
+    double imaginary;
+  };
   /// The precision of the parameters, where an operator takes a dtype.
   struct Precision {};
+  /// That of complex numbers whose parts have the precision of the parameters.
+  struct ComplexPrecision {};
   /// The dtype of a value.
   struct DtypeOf {
     int64_t value;
   };
   /// The schema of the operator decides what a plain number or list becomes.
-  using Argument = std::variant<std::monostate, Ref, Refs, Float, double, bool, std::string,
-                                std::vector<double>, Size, Sizes, Precision, DtypeOf>;
+  using Argument =
+      std::variant<std::monostate, Ref, Refs, Float, double, bool, std::string, std::vector<double>,
+                   Size, Sizes, Precision, DtypeOf, Complex, ComplexPrecision>;
 
   struct Parameter {
     std::string name;
@@ -63,6 +82,11 @@ struct ProgramSpec {
     /// Values it produces: those of the schema, or for an operator that returns a list of tensors
     /// the first elements of that list.
     int64_t outputs = 1;
+    /// Whether its result shares memory with its first argument, where the operator leaves that to
+    /// how its argument lies in memory (`reshape`): as exported.
+    std::optional<bool> sharesMemory = std::nullopt;
+    /// Whether derivatives pass through what it changes in place.
+    bool differentiated = true;
   };
 
   /// What is known of an input or an output.
@@ -107,9 +131,10 @@ class Program {
   struct DeviceOfParameters {};
   /// An argument in the order of the operator's schema: a constant, a value, a list of values, or
   /// what is only known when the program runs.
-  using Slot = std::variant<c10::IValue, ProgramSpec::Ref, ProgramSpec::Refs, ProgramSpec::Size,
-                            ProgramSpec::Sizes, ProgramSpec::Precision, ProgramSpec::DtypeOf,
-                            DeviceOfParameters>;
+  using Slot =
+      std::variant<c10::IValue, ProgramSpec::Ref, ProgramSpec::Refs, ProgramSpec::Size,
+                   ProgramSpec::Sizes, ProgramSpec::Precision, ProgramSpec::ComplexPrecision,
+                   ProgramSpec::DtypeOf, DeviceOfParameters>;
   struct Node {
     c10::OperatorHandle op;
     std::vector<Slot> slots;

@@ -11,6 +11,7 @@
 #include "core/program/allowed_operators.h"
 #include "core/program/program.h"
 #include "core/program/schema.h"
+#include "core/program/sizes.h"
 #include "core/program/slots.h"
 #include "core/runtime/error.h"
 
@@ -52,6 +53,11 @@ c10::IValue toConstant(const Argument& value, const c10::TypePtr& type, const st
       return forced->value;
     if (type->kind() == c10::TypeKind::TensorType)
       return at::native::wrapped_scalar_tensor(forced->value);
+  }
+  if (const auto* complex = std::get_if<ProgramSpec::Complex>(&value)) {
+    const c10::complex<double> number(complex->real, complex->imaginary);
+    if (type->kind() == c10::TypeKind::NumberType) return number;
+    if (type->kind() == c10::TypeKind::TensorType) return at::native::wrapped_scalar_tensor(number);
   }
   if (const auto* number = std::get_if<double>(&value)) {
     switch (type->kind()) {
@@ -113,6 +119,20 @@ bool takesInteger(const c10::TypePtr& type, bool list) {
   return inner->kind() == c10::TypeKind::IntType || inner->kind() == c10::TypeKind::SymIntType;
 }
 
+/// A number of any kind; `div.Tensor` takes one for a tensor.
+bool takesNumber(const c10::TypePtr& type) {
+  const auto optional = type->cast<c10::OptionalType>();
+  switch ((optional ? optional->getElementType() : type)->kind()) {
+    case c10::TypeKind::NumberType:
+    case c10::TypeKind::FloatType:
+    case c10::TypeKind::BoolType:
+    case c10::TypeKind::TensorType:
+      return true;
+    default:
+      return takesInteger(type, /*list=*/false);
+  }
+}
+
 bool takesDevice(const c10::TypePtr& type) {
   const auto optional = type->cast<c10::OptionalType>();
   return (optional ? optional->getElementType() : type)->kind() == c10::TypeKind::DeviceObjType;
@@ -131,9 +151,9 @@ bool makesFloating(const c10::FunctionSchema& schema, const std::vector<Program:
 }
 
 void checkSize(const ProgramSpec::Size& size, const std::string& target) {
-  const bool leaf = size.kind == ProgramSpec::Size::Kind::kConstant ||
-                    size.kind == ProgramSpec::Size::Kind::kAxis;
-  if (size.operands.size() != (leaf ? 0 : 2))
+  const bool isCall = size.kind == ProgramSpec::Size::Kind::kCall;
+  if (isCall != (size.function != nullptr) ||
+      size.operands.size() != (isCall ? size.function->operands : 0))
     throw Error("ERR_MODEL_LOAD", target + " is given a malformed size");
   for (const ProgramSpec::Size& operand : size.operands) checkSize(operand, target);
 }
@@ -221,11 +241,7 @@ Program::Node Program::resolve(const ProgramSpec::Node& node, int64_t known) con
       }
       result.slots.emplace_back(*refs);
     } else if (const auto* size = std::get_if<ProgramSpec::Size>(given)) {
-      // `arange` takes its bounds as numbers of any kind, `div.Tensor` a number for a tensor.
-      const bool number = argument.type()->kind() == c10::TypeKind::NumberType;
-      if (!number && !takesTensor(argument.type()) &&
-          !takesInteger(argument.type(), /*list=*/false))
-        malformed(node.target, argument);
+      if (!takesNumber(argument.type())) malformed(node.target, argument);
       checkSize(*size, node.target);
       result.slots.emplace_back(*size);
     } else if (const auto* sizes = std::get_if<ProgramSpec::Sizes>(given)) {
@@ -235,6 +251,9 @@ Program::Node Program::resolve(const ProgramSpec::Node& node, int64_t known) con
     } else if (std::holds_alternative<ProgramSpec::Precision>(*given)) {
       if (!takesInteger(argument.type(), /*list=*/false)) malformed(node.target, argument);
       result.slots.emplace_back(ProgramSpec::Precision{});
+    } else if (std::holds_alternative<ProgramSpec::ComplexPrecision>(*given)) {
+      if (!takesInteger(argument.type(), /*list=*/false)) malformed(node.target, argument);
+      result.slots.emplace_back(ProgramSpec::ComplexPrecision{});
     } else if (const auto* dtype = std::get_if<ProgramSpec::DtypeOf>(given)) {
       if (!takesInteger(argument.type(), /*list=*/false)) malformed(node.target, argument);
       result.slots.emplace_back(*dtype);

@@ -4,11 +4,11 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
+#include "core/program/named_arguments.h"
 #include "core/program/schema.h"
 #include "core/program/slots.h"
 
@@ -22,45 +22,6 @@ using Size = ProgramSpec::Size;
 using List = std::vector<double>;
 
 const Argument kNone = std::monostate{};
-
-/// A node with its arguments by the names of the schema.
-class Arguments {
- public:
-  Arguments(const ProgramSpec::Node& node, const c10::FunctionSchema& schema)
-      : node_(node), schema_(schema) {}
-
-  /// None where it is not given.
-  const Argument& operator[](std::string_view name) const {
-    for (size_t i = 0; i < node_.args.size() && i < schema_.arguments().size(); ++i) {
-      if (schema_.arguments()[i].name() == name) return node_.args[i];
-    }
-    const auto named = node_.kwargs.find(std::string(name));
-    return named == node_.kwargs.end() ? kNone : named->second;
-  }
-  bool isTensor(std::string_view name) const { return std::holds_alternative<Ref>((*this)[name]); }
-  bool isFalse(std::string_view name) const {
-    const auto* flag = std::get_if<bool>(&(*this)[name]);
-    return flag != nullptr && !*flag;
-  }
-  bool isTrue(std::string_view name) const {
-    const auto* flag = std::get_if<bool>(&(*this)[name]);
-    return flag != nullptr && *flag;
-  }
-  /// A number given, or else.
-  std::optional<double> number(std::string_view name, std::optional<double> otherwise) const {
-    const Argument& value = (*this)[name];
-    if (const auto* real = std::get_if<Float>(&value)) return real->value;
-    if (const auto* plain = std::get_if<double>(&value)) return *plain;
-    return std::holds_alternative<std::monostate>(value) ? otherwise : std::nullopt;
-  }
-  bool takes(std::string_view name) const {
-    return schema_.argumentIndexWithName(name).has_value();
-  }
-
- private:
-  const ProgramSpec::Node& node_;
-  const c10::FunctionSchema& schema_;
-};
 
 class Rewriting {
  public:
@@ -113,10 +74,10 @@ class Rewriting {
     const std::string name = node.target.substr(0, node.target.find('.', colon));
     const auto rule = rules().find(name);
     if (rule == rules().end()) return false;
-    return (this->*rule->second)(node, Arguments(node, findOperator(node.target).schema()));
+    return (this->*rule->second)(node, NamedArguments(node, findOperator(node.target).schema()));
   }
 
-  using Rule = bool (Rewriting::*)(ProgramSpec::Node&, const Arguments&);
+  using Rule = bool (Rewriting::*)(ProgramSpec::Node&, const NamedArguments&);
   static const std::unordered_map<std::string, Rule>& rules() {
     static const std::unordered_map<std::string, Rule> table = {
         {"aten::batch_norm", &Rewriting::batchNorm},
@@ -139,7 +100,14 @@ class Rewriting {
         {"aten::median", &Rewriting::contiguousInput},
         {"aten::nanmedian", &Rewriting::contiguousInput},
         {"aten::copy", &Rewriting::copy},
+        {"aten::polar", &Rewriting::polar},
+        {"aten::view_as_complex", &Rewriting::viewAsComplex},
+        {"aten::fill_diagonal_", &Rewriting::fillDiagonal},
+        {"aten::embedding_renorm", &Rewriting::embeddingRenorm},
         {"aten::embedding", &Rewriting::denseGradient},
+        {"aten::embedding_bag", &Rewriting::embeddingBag},
+        {"aten::_embedding_bag", &Rewriting::embeddingBag},
+        {"aten::_embedding_bag_forward_only", &Rewriting::embeddingBag},
         {"aten::gather", &Rewriting::denseGradient},
     };
     return table;
@@ -155,8 +123,8 @@ class Rewriting {
     return Size{Size::Kind::kAxis, std::get<Ref>(x).value, 1, {}};
   }
 
-  bool batchNorm(ProgramSpec::Node&, const Arguments& given) {
-    if (given.takes("training") && !given.isFalse("training")) return false;
+  bool batchNorm(ProgramSpec::Node&, const NamedArguments& given) {
+    if (given.takes("training") && !given.isFalse("training")) return byBatch(given);
     const auto eps = given.number(given.takes("eps") ? "eps" : "epsilon", std::nullopt);
     const bool complete = given.isTensor("input") && given.isTensor("running_mean") &&
                           given.isTensor("running_var") && eps;
@@ -175,7 +143,32 @@ class Rewriting {
     return true;
   }
 
-  Argument byStatistics(const Arguments& given, double eps) {
+  /// By the statistics of the batch, where there are no others to change: rows depend on one
+  /// another.
+  bool byBatch(const NamedArguments& given) {
+    const auto eps = given.number("eps", std::nullopt);
+    const bool changes = given.isTensor("running_mean") || given.isTensor("running_var");
+    if (!given.isTrue("training") || changes || !given.isTensor("input") || !eps) return false;
+    for (int64_t i = 1; i < outputs_; ++i) {
+      if (isUsed(i)) return false;
+    }
+    const Argument channels = add("aten::transpose.int", {given["input"], 0.0, 1.0});
+    const Argument flat = add("aten::flatten.using_ints", {channels, 1.0, -1.0});
+    const Argument mean = add("aten::mean.dim", {flat, List{1}, true});
+    const Argument centered = add("aten::sub.Tensor", {flat, mean});
+    const Argument squares = add("aten::mul.Tensor", {centered, centered});
+    const Argument variance = add("aten::mean.dim", {squares, List{1}, true});
+    const Argument scale = add("aten::rsqrt", {add("aten::add.Scalar", {variance, Float{*eps}})});
+    const Argument normal = add("aten::mul.Tensor", {centered, scale});
+    const Argument shaped = add("aten::reshape_as", {normal, channels});
+    Argument y = channelsLast(add("aten::transpose.int", {shaped, 0.0, 1.0}));
+    if (given.isTensor("weight")) y = add("aten::mul.Tensor", {y, given["weight"]});
+    if (given.isTensor("bias")) y = add("aten::add.Tensor", {y, given["bias"]});
+    is(0, channelsBack(y));
+    return true;
+  }
+
+  Argument byStatistics(const NamedArguments& given, double eps) {
     const Argument& x = given["input"];
     // As many as there are channels, or an error: one alone would broadcast.
     const Argument mean = add(
@@ -189,7 +182,7 @@ class Rewriting {
                             : add("aten::mul.Tensor", {centered, scale}));
   }
 
-  bool instanceNorm(ProgramSpec::Node&, const Arguments& given) {
+  bool instanceNorm(ProgramSpec::Node&, const NamedArguments& given) {
     const auto eps = given.number("eps", std::nullopt);
     if (!given.isTensor("input") || !eps) return false;
     if (given.isFalse("use_input_stats")) {
@@ -212,7 +205,7 @@ class Rewriting {
     return channelsBack(add("aten::add.Tensor", {channelsLast(y), bias}));
   }
 
-  bool groupNorm(ProgramSpec::Node& node, const Arguments& given) {
+  bool groupNorm(ProgramSpec::Node& node, const NamedArguments& given) {
     if (given.isTensor("weight") || !given.isTensor("bias")) return false;
     const Argument bias = given["bias"];
     // group_norm(input, num_groups, weight, bias, …), native_group_norm(input, weight, bias, …)
@@ -263,7 +256,7 @@ class Rewriting {
     return power(sumOfLast(power(magnitude, p)), 1 / p);
   }
 
-  bool cdist(ProgramSpec::Node&, const Arguments& given) {
+  bool cdist(ProgramSpec::Node&, const NamedArguments& given) {
     const auto p = given.takes("p") ? given.number("p", 2) : 2;
     if (!given.isTensor("x1") || !given.isTensor("x2") || !p || !(*p >= 0)) return false;
     const Argument rows = add("aten::unsqueeze", {given["x1"], -2.0});
@@ -272,7 +265,7 @@ class Rewriting {
     return true;
   }
 
-  bool pdist(ProgramSpec::Node&, const Arguments& given) {
+  bool pdist(ProgramSpec::Node&, const NamedArguments& given) {
     const auto p = given.number("p", 2);
     if (!given.isTensor("self") || !p || !(*p >= 0)) return false;
     const Argument& x = given["self"];
@@ -288,13 +281,13 @@ class Rewriting {
 
   // --- others
 
-  bool contiguousInput(ProgramSpec::Node& node, const Arguments&) {
+  bool contiguousInput(ProgramSpec::Node& node, const NamedArguments&) {
     if (node.args.empty() || !std::holds_alternative<Ref>(node.args[0])) return false;
     node.args[0] = add("aten::contiguous", {node.args[0]});
     return false;
   }
 
-  bool copy(ProgramSpec::Node&, const Arguments& given) {
+  bool copy(ProgramSpec::Node&, const NamedArguments& given) {
     if (!given.isTensor("self") || !given.isTensor("src")) return false;
     const Argument& self = given["self"];
     const Argument same = add("aten::type_as", {given["src"], self});
@@ -302,7 +295,118 @@ class Rewriting {
     return true;
   }
 
-  bool denseGradient(ProgramSpec::Node& node, const Arguments&) {
+  bool polar(ProgramSpec::Node&, const NamedArguments& given) {
+    if (!given.isTensor("abs") || !given.isTensor("angle")) return false;
+    const auto part = [&](const char* function) {
+      return add("aten::mul.Tensor", {given["abs"], add(function, {given["angle"]})});
+    };
+    const Argument real = part("aten::cos");
+    is(0, add("aten::complex", {real, part("aten::sin")}));
+    return true;
+  }
+
+  /// Of pairs that lie anywhere: a view needs an even offset, which a parameter may not have.
+  bool viewAsComplex(ProgramSpec::Node&, const NamedArguments& given) {
+    if (!given.isTensor("self")) return false;
+    const auto part = [&](double index) {
+      return add("aten::select.int", {given["self"], -1.0, index});
+    };
+    const Argument real = part(0);
+    is(0, add("aten::complex", {real, part(1)}));
+    return true;
+  }
+
+  /// Of a matrix: `diag` takes no tensors of more axes, whose diagonal would be another.
+  bool fillDiagonal(ProgramSpec::Node&, const NamedArguments& given) {
+    if (!given.isTensor("self") || given.isTrue("wrap")) return false;
+    const Argument& x = given["self"];
+    const Argument value = add("aten::full_like", {add("aten::diag", {x}), given["fill_value"]});
+    is(0, add("aten::diagonal_scatter", {x, value}));
+    return true;
+  }
+
+  /// Rows that are looked up, no longer than `max_norm`.
+  bool embeddingRenorm(ProgramSpec::Node&, const NamedArguments& given) {
+    const auto longest = given.number("max_norm", std::nullopt);
+    const auto p = given.number("norm_type", 2);
+    if (!given.isTensor("self") || !given.isTensor("indices") || !longest || !p) return false;
+    const Argument& table = given["self"];
+    const Argument places = add("aten::reshape", {given["indices"], List{-1}});
+    const Argument rows = add("aten::index_select", {table, 0.0, places});
+    const Argument length = add("aten::linalg_vector_norm", {rows, Float{*p}, List{-1}, true});
+    const Argument shrunk =
+        add("aten::mul.Tensor",
+            {rows, add("aten::mul.Scalar",
+                       {add("aten::reciprocal", {add("aten::add.Scalar", {length, Float{1e-7}})}),
+                        Float{*longest}})});
+    const Argument tooLong = add("aten::gt.Scalar", {length, Float{*longest}});
+    const Argument kept = add("aten::where.self", {tooLong, shrunk, rows});
+    is(0, add("aten::index_copy", {table, 0.0, places, kept}));
+    return true;
+  }
+
+  /// Whether a value is 0, 1·step, 2·step, …
+  bool isRange(const Argument& value) const {
+    int64_t first = next_;
+    for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
+      first -= node->outputs;
+      if (first > std::get<Ref>(value).value) continue;
+      const auto* start = node->args.empty() ? nullptr : std::get_if<double>(&node->args.front());
+      const bool fromZero = node->args.size() < 2 || (start != nullptr && *start == 0);
+      return node->target.rfind("aten::arange", 0) == 0 && fromZero;
+    }
+    return false;
+  }
+
+  /// Sums, means or maxima of looked-up rows, by operators that have second derivatives.
+  bool embeddingBag(ProgramSpec::Node&, const NamedArguments& given) {
+    for (int64_t i = 1; i < outputs_; ++i) {
+      if (isUsed(i)) return false;
+    }
+    const auto mode = given.number("mode", 0);
+    const auto padding = given.number("padding_idx", -1);
+    const bool plain = given.isTensor("weight") && given.isTensor("indices") &&
+                       given.isTensor("offsets") && !given.isTrue("scale_grad_by_freq") &&
+                       !given.isTrue("include_last_offset") && padding && *padding < 0;
+    // Bags of one length, as of a matrix of indices: others could begin anywhere.
+    if (!plain || !mode || !isRange(given["offsets"])) return false;
+    const auto axis = [](const Argument& value, int64_t number) {
+      return Size{Size::Kind::kAxis, std::get<Ref>(value).value, number, {}};
+    };
+    const Argument& offsets = given["offsets"];
+    const Size count = axis(given["indices"], 0);
+    Argument rows = add("aten::embedding", {given["weight"], given["indices"]});
+    if (given.isTensor("per_sample_weights")) {
+      rows = add("aten::mul.Tensor",
+                 {rows, add("aten::unsqueeze", {given["per_sample_weights"], -1.0})});
+    }
+    // The bag of a place is the last that starts at it or before it.
+    const Argument places = add("aten::type_as", {add("aten::arange", {count}), offsets});
+    const Argument after =
+        add("aten::searchsorted.Tensor", {offsets, places, false, /*right=*/true});
+    const Argument bags = add("aten::sub.Scalar", {after, 1.0});
+    const Argument none =
+        add("aten::new_zeros", {rows, ProgramSpec::Sizes{axis(offsets, 0), axis(rows, 1)}});
+    if (*mode == 2) {
+      const Argument wide = add("aten::expand_as", {add("aten::unsqueeze", {bags, -1.0}), rows});
+      is(0, add("aten::scatter_reduce.two",
+                {none, 0.0, wide, rows, std::string("amax"), /*include_self=*/false}));
+      return true;
+    }
+    const Argument sums = add("aten::index_add", {none, 0.0, bags, rows});
+    if (*mode == 0) {
+      is(0, sums);
+      return true;
+    }
+    const Argument ones = add("aten::new_ones", {rows, ProgramSpec::Sizes{count}});
+    const Argument empty = add("aten::new_zeros", {rows, ProgramSpec::Sizes{axis(offsets, 0)}});
+    const Argument counts = add("aten::index_add", {empty, 0.0, bags, ones});
+    const Argument divisors = add("aten::unsqueeze", {add("aten::clamp_min", {counts, 1.0}), -1.0});
+    is(0, add("aten::div.Tensor", {sums, divisors}));
+    return true;
+  }
+
+  bool denseGradient(ProgramSpec::Node& node, const NamedArguments&) {
     const auto& arguments = findOperator(node.target).schema().arguments();
     for (size_t i = 0; i < arguments.size(); ++i) {
       const std::string& name = arguments[i].name();

@@ -1,9 +1,9 @@
 #include "core/program/schema.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <string_view>
+#include <unordered_set>
 
 #include "core/runtime/error.h"
 
@@ -49,6 +49,78 @@ bool drawsNothing(const c10::FunctionSchema& schema, const std::vector<Program::
   return false;
 }
 
+/// An operator composed of others may hand through one of its arguments whatever its schema says;
+/// these are known not to.
+bool isFreshComposite(std::string_view name) {
+  static const std::unordered_set<std::string_view> names = {"aten::linear",
+                                                             "aten::bilinear",
+                                                             "aten::matmul",
+                                                             "aten::linalg_matmul",
+                                                             "aten::outer",
+                                                             "aten::kron",
+                                                             "aten::cross",
+                                                             "aten::conv1d",
+                                                             "aten::conv2d",
+                                                             "aten::conv3d",
+                                                             "aten::conv_transpose1d",
+                                                             "aten::conv_transpose2d",
+                                                             "aten::conv_transpose3d",
+                                                             "aten::max_pool1d",
+                                                             "aten::max_pool2d",
+                                                             "aten::max_pool3d",
+                                                             "aten::avg_pool1d",
+                                                             "aten::adaptive_avg_pool1d",
+                                                             "aten::adaptive_avg_pool2d",
+                                                             "aten::adaptive_avg_pool3d",
+                                                             "aten::layer_norm",
+                                                             "aten::rms_norm",
+                                                             "aten::batch_norm",
+                                                             "aten::group_norm",
+                                                             "aten::instance_norm",
+                                                             "aten::softmax",
+                                                             "aten::log_softmax",
+                                                             "aten::scaled_dot_product_attention",
+                                                             "aten::gru",
+                                                             "aten::lstm",
+                                                             "aten::rnn_tanh",
+                                                             "aten::rnn_relu",
+                                                             "aten::gru_cell",
+                                                             "aten::lstm_cell",
+                                                             "aten::rnn_tanh_cell",
+                                                             "aten::selu",
+                                                             "aten::relu6",
+                                                             "aten::log_sigmoid",
+                                                             "aten::prelu",
+                                                             "aten::square",
+                                                             "aten::multiply",
+                                                             "aten::divide",
+                                                             "aten::true_divide",
+                                                             "aten::subtract",
+                                                             "aten::negative",
+                                                             "aten::absolute",
+                                                             "aten::where",
+                                                             "aten::std",
+                                                             "aten::var",
+                                                             "aten::cosine_similarity",
+                                                             "aten::concat",
+                                                             "aten::concatenate",
+                                                             "aten::hstack",
+                                                             "aten::vstack",
+                                                             "aten::one_hot",
+                                                             "aten::repeat_interleave",
+                                                             "aten::upsample_bilinear2d",
+                                                             "aten::upsample_nearest2d",
+                                                             "aten::fft_fft",
+                                                             "aten::fft_ifft",
+                                                             "aten::fft_rfft",
+                                                             "aten::fft_irfft",
+                                                             "aten::fft_rfft2",
+                                                             "aten::fft_irfft2",
+                                                             "aten::linalg_solve",
+                                                             "aten::linalg_inv"};
+  return names.contains(name);
+}
+
 }  // namespace
 
 c10::OperatorHandle findOperator(const std::string& target) {
@@ -76,16 +148,7 @@ bool returnsFreshMemory(const c10::OperatorHandle& op) {
   for (const auto& result : op.schema().returns()) {
     if (result.alias_info() != nullptr) return false;
   }
-  // An operator composed of others may hand through one of its arguments whatever its schema says;
-  // these are known not to.
-  static constexpr std::array<std::string_view, 12> kFreshComposites = {
-      "aten::linear",     "aten::conv1d",     "aten::conv2d",     "aten::conv3d",
-      "aten::matmul",     "aten::layer_norm", "aten::batch_norm", "aten::group_norm",
-      "aten::max_pool1d", "aten::max_pool2d", "aten::max_pool3d", "aten::adaptive_avg_pool2d"};
-  if (std::find(kFreshComposites.begin(), kFreshComposites.end(), op.schema().name()) !=
-      kFreshComposites.end()) {
-    return true;
-  }
+  if (isFreshComposite(op.schema().name())) return true;
   return !op.hasKernelForDispatchKey(c10::DispatchKey::CompositeImplicitAutograd) &&
          !op.hasTag(at::Tag::maybe_aliasing_or_mutating);
 }

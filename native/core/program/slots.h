@@ -6,16 +6,20 @@
 
 namespace tc {
 
+inline bool readsValue(const ProgramSpec::Size& size) {
+  return size.kind == ProgramSpec::Size::Kind::kAxis || size.kind == ProgramSpec::Size::Kind::kItem;
+}
+
 /// Calls `function` with every value number that a size depends on.
 template <typename Function>
 void forEachValue(const ProgramSpec::Size& size, Function&& function) {
-  if (size.kind == ProgramSpec::Size::Kind::kAxis) function(size.number);
+  if (readsValue(size)) function(size.number);
   for (const ProgramSpec::Size& operand : size.operands) forEachValue(operand, function);
 }
 
 template <typename Function>
 void renumber(ProgramSpec::Size& size, Function&& function) {
-  if (size.kind == ProgramSpec::Size::Kind::kAxis) function(size.number);
+  if (readsValue(size)) function(size.number);
   for (ProgramSpec::Size& operand : size.operands) renumber(operand, function);
 }
 

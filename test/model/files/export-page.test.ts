@@ -16,15 +16,18 @@ interface Stored {
   shape: number[];
   data: number[];
 }
-const expected: Record<string, { x: Stored; y: Stored }> = JSON.parse(
+const expected: Record<string, { x: Stored; y: Stored; numbers?: number[] }> = JSON.parse(
   await readFile(join(FILES, 'expected.json'), 'utf8'),
 );
 const double = ({ data, shape }: Stored): Tensor<Float64Array> => ({ data: Float64Array.from(data), shape });
 
 it.each(Object.keys(expected))('%s gives the outputs of PyTorch', async (name) => {
-  const { x, y } = expected[name]!;
+  const { x, y, numbers = [] } = expected[name]!;
   const model = await Model.load(join(FILES, name));
-  const found = await model.forward(model.init({ dtype: 'float64' }), double(x));
+  const found = await model.forward(model.init({ dtype: 'float64' }), [
+    double(x),
+    ...numbers.map((each) => ({ data: BigInt64Array.of(BigInt(each)), shape: [] })),
+  ]);
   expect(found.shape).toEqual(y.shape);
   expect(relativeError(found.data, y.data)).toBeLessThan(1e-5); // which are in float32
 });

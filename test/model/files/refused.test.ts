@@ -10,10 +10,6 @@ const REASONS: Readonly<Record<string, { code: string; message: RegExp }>> = {
   'batch-norm-train': { code: 'ERR_UNSUPPORTED_OP', message: /batch_norm|add_|prim::If/ },
   random: { code: 'ERR_UNSUPPORTED_OP', message: /aten::randn_like draws random numbers/ },
   'buffer-mutation': { code: 'ERR_UNSUPPORTED_OP', message: /aten::add_.* changes its input in place/ },
-  'view-mutation': {
-    code: 'ERR_UNSUPPORTED_OP',
-    message: /aten::(copy_|fill_).* changes its input in place/,
-  },
   branch: { code: 'ERR_UNSUPPORTED_OP', message: /aten::Bool.* takes a value out of the data/ },
   cond: { code: 'ERR_UNSUPPORTED_OP', message: /cond is control flow/ },
   item: { code: 'ERR_UNSUPPORTED_OP', message: /aten::Float.* takes a value out of the data/ },

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/program/program.h"
+#include "core/program/sizes.h"
 
 #include "core/kernels/kernels.h"
 
@@ -336,19 +337,10 @@ class Reader {
       const int64_t axis = size.axis < 0 ? size.axis + rank : size.axis;
       return axis == 0 ? batch_ : shape.at(static_cast<size_t>(axis - 1));
     }
-    const int64_t left = evaluate(size.operands.at(0));
-    const int64_t right = evaluate(size.operands.at(1));
-    switch (size.kind) {
-      case SizeKind::kAdd:
-        return left + right;
-      case SizeKind::kSubtract:
-        return left - right;
-      case SizeKind::kMultiply:
-        return left * right;
-      default:
-        if (left < 0 || right <= 0) throw NoChain{"a size is divided by zero"};
-        return left / right;
-    }
+    if (size.kind != SizeKind::kCall) throw NoChain{"a size depends on something beside the chain"};
+    std::vector<Number> operands;
+    for (const auto& each : size.operands) operands.emplace_back(evaluate(each));
+    return toWhole(size.function->of(operands));
   }
 
   Shape reshaped(const NodeView& node, const Shape& wanted, int64_t count) const {

@@ -49,6 +49,9 @@ ProgramSpec::Argument toDtype(int64_t number, const std::string& op, const Preci
   const bool plain = type == at::kFloat || type == at::kDouble;
   if (type == precisions.model || (plain && (precisions.makesTensor || type == precisions.data)))
     return ProgramSpec::Precision{};
+  // What was complex64 may be computed in more digits, not in fewer.
+  if (type == at::kComplexFloat || type == c10::toComplexType(precisions.model))
+    return ProgramSpec::ComplexPrecision{};
   throw unsupported(op, std::string("converts to ") + at::toString(type) +
                             "; a model in one precision, float32 or float64, is needed");
 }
@@ -58,6 +61,10 @@ ProgramSpec::Argument toConstant(const c10::IValue& value, const std::string& op
   if (value.isBool()) return value.toBool();
   if (value.isInt()) return toNumber(value.toInt());
   if (value.isDouble()) return ProgramSpec::Float{value.toDouble()};
+  if (value.isComplexDouble()) {
+    const c10::complex<double> number = value.toComplexDouble();
+    return ProgramSpec::Complex{number.real(), number.imag()};
+  }
   if (value.isString()) return value.toStringRef();
   if (value.isDevice()) return std::string("cpu");
   throw unsupported(op, "is given a constant of type " + value.tagKind());
@@ -140,6 +147,12 @@ std::optional<int64_t> wholeNumber(const Item& item) {
 Size toSize(const Item& item, const std::string& op) {
   if (const auto* size = std::get_if<Size>(&item)) return *size;
   if (const auto number = wholeNumber(item)) return {Size::Kind::kConstant, *number, 0, {}};
+  if (const auto* value = std::get_if<c10::IValue>(&item); value && value->isDouble()) {
+    Size size;
+    size.kind = Size::Kind::kReal;
+    size.real = value->toDouble();
+    return size;
+  }
   throw unsupported(op, "needs a size that is known only when the model runs");
 }
 
@@ -148,11 +161,7 @@ ProgramSpec::Argument toArgument(const Item& item, const c10::Argument& formal,
   if (const auto* tensor = std::get_if<TensorItem>(&item)) return ProgramSpec::Ref{tensor->id};
   if (const auto* dtype = std::get_if<ProgramSpec::DtypeOf>(&item)) return *dtype;
   if (std::holds_alternative<DeviceItem>(item)) return std::string("cpu");
-  if (const auto* size = std::get_if<Size>(&item)) {
-    const bool bound = precisions.makesTensor && formal.type()->kind() == c10::TypeKind::NumberType;
-    if (isInteger(formal.type()) || bound) return *size;
-    throw unsupported(op, "computes with a size of its data, such as that of the batch");
-  }
+  if (const auto* size = std::get_if<Size>(&item)) return *size;
   if (const auto* unknown = std::get_if<UnknownItem>(&item)) {
     throw unsupported(
         op, "needs the result of " + unknown->origin + ", which is known only when the model runs");

@@ -7,7 +7,11 @@
 #include <algorithm>
 #include <limits>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
+#include "core/program/sizes.h"
 #include "core/program/torchscript/arguments.h"
 #include "core/program/torchscript/interpreter.h"
 #include "core/runtime/error.h"
@@ -71,6 +75,28 @@ constexpr std::string_view kArithmetic =
 
 bool isArithmetic(const std::string& name) {
   return kArithmetic.find(" " + name + " ") != std::string_view::npos;
+}
+
+/// Whether a size is a whole number, whatever the sizes are that it depends on.
+bool isWhole(const Size& size) {
+  if (size.kind != Size::Kind::kCall) return size.kind != Size::Kind::kReal;
+  const std::string_view name = size.function->name;
+  if (isOneOf(name, {"floor", "ceil", "truncate"})) return true;
+  return isOneOf(name, {"+", "-", "*", "//", "%", "negative", "minimum", "maximum"}) &&
+         std::all_of(size.operands.begin(), size.operands.end(), isWhole);
+}
+
+/// The functions of sizes that TorchScript's operators are; of whole numbers `Int` is none.
+const std::unordered_map<std::string_view, std::string_view>& sizeFunctions() {
+  static const std::unordered_map<std::string_view, std::string_view> table = {
+      {"aten::add", "+"},       {"aten::sub", "-"},       {"aten::mul", "*"},
+      {"aten::div", "/"},       {"aten::floordiv", "//"}, {"aten::floor_divide", "//"},
+      {"aten::remainder", "%"}, {"aten::pow", "**"},      {"aten::neg", "negative"},
+      {"aten::sqrt", "sqrt"},   {"aten::Float", "real"},  {"aten::Int", "truncate"},
+      {"aten::floor", "floor"}, {"aten::ceil", "ceil"},   {"prim::min", "minimum"},
+      {"prim::max", "maximum"},
+  };
+  return table;
 }
 
 /// The numbers of a number or of lists of them, in order.
@@ -189,33 +215,35 @@ std::optional<Item> Interpreter::foldSize(const std::string& name,
     return std::holds_alternative<Size>(item);
   });
   if (!hasSize) return std::nullopt;
-  if (isOneOf(name, {"aten::Int", "aten::IntImplicit", "aten::ScalarImplicit"})) return inputs[0];
-  Size::Kind kind;
-  if (name == "aten::add") {
-    kind = Size::Kind::kAdd;
-  } else if (name == "aten::sub") {
-    kind = Size::Kind::kSubtract;
-  } else if (name == "aten::mul") {
-    kind = Size::Kind::kMultiply;
-  } else if (isOneOf(name, {"aten::floordiv", "aten::floor_divide"})) {
-    kind = Size::Kind::kFloorDivide;
-  } else if (name == "aten::div" &&
-             inputs.size() == 3) {  // with a rounding mode; sizes are positive
+  const auto* size = std::get_if<Size>(&inputs[0]);
+  if (isOneOf(name, {"aten::IntImplicit", "aten::ScalarImplicit"}) ||
+      (name == "aten::Int" && size != nullptr && isWhole(*size))) {
+    return inputs[0];
+  }
+  const auto found = sizeFunctions().find(name);
+  if (found == sizeFunctions().end()) return std::nullopt;
+  std::string_view function = found->second;
+  if (name == "aten::div" && inputs.size() == 3) {  // with a rounding mode; sizes are positive
     const auto* mode = constant(inputs[2]);
     if (mode == nullptr || !mode->isString()) return std::nullopt;
-    kind = Size::Kind::kFloorDivide;
-  } else {
-    return std::nullopt;
+    function = "//";
   }
-  for (size_t i = 0; i < 2; ++i) {
-    if (!std::holds_alternative<Size>(inputs[i]) && !wholeNumber(inputs[i])) return std::nullopt;
+  const size_t count = findSizeFunction(function)->operands;
+  if (inputs.size() < count) return std::nullopt;
+  std::vector<Size> operands;
+  for (size_t i = 0; i < count; ++i) {
+    const auto* value = constant(inputs[i]);
+    const bool number = std::holds_alternative<Size>(inputs[i]) || wholeNumber(inputs[i]) ||
+                        (value != nullptr && value->isDouble());
+    if (!number) return std::nullopt;
+    operands.push_back(toSize(inputs[i], name));
   }
   // Traced sizes are tensors, whose `add` and `sub` have a third argument: a factor.
   if (inputs.size() == 3 && (name == "aten::add" || name == "aten::sub") &&
       wholeNumber(inputs[2]) != 1) {
     return std::nullopt;
   }
-  Size result{kind, 0, 0, {toSize(inputs[0], name), toSize(inputs[1], name)}};
+  Size result = sizeOf(function, std::move(operands));
   if (termsOf(result) > kTerms)
     throw Error("ERR_UNSUPPORTED_OP", name + " makes a size by too long a computation");
   return result;
