@@ -61,7 +61,10 @@ const signature = (name: string, wrong: string) => `${name} ${wrong.replace(/\d+
 
 async function tell(plan: Plan): Promise<void> {
   const call = await make(plan, entries);
-  if (!call.text.includes(wanted)) return;
+  if (!call.text.includes(wanted)) {
+    (call.around.valid as Partial<Disposable> | undefined)?.[Symbol.dispose]?.();
+    return;
+  }
   made += 1;
   under = call.text;
   writeSync(current, `${call.text}\n${JSON.stringify(plan)}\n\n`, 0);
