@@ -194,9 +194,9 @@ void runTask(napi_env rawEnv, napi_value, void*, void* data) {
   try {
     const Napi::HandleScope scope(env);
     (*task)(env);
-  } catch (...) {
+  } catch (...) {  // NOLINT(bugprone-empty-catch): nobody is left to be told
     // Tasks tell JavaScript of their failures themselves. This one could not: JavaScript is being
-    // terminated, and nobody is left to be told.
+    // terminated.
   }
 }
 

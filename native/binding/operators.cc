@@ -26,8 +26,11 @@ std::vector<at::Tensor> toTensors(Napi::Value value, const char* name) {
     throw Error("ERR_INVALID_ARGUMENT", std::string(name) + " should be a list");
   const auto list = value.As<Napi::Array>();
   std::vector<at::Tensor> tensors;
-  for (uint32_t i = 0; i < list.Length(); ++i)
+  // The length is what the caller says: memory for it is taken as elements turn out to be there.
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    // NOLINTNEXTLINE(performance-inefficient-vector-operation)
     tensors.push_back(toTensor(Napi::Value(list[i]), Memory::kCopy, name));
+  }
   return tensors;
 }
 
@@ -240,7 +243,10 @@ void addCombinations(Napi::Env env, Napi::Object exports) {
     if (!info[0].IsArray()) throw Error("ERR_INVALID_ARGUMENT", "operators should be a list");
     const auto list = info[0].As<Napi::Array>();
     std::vector<OperatorPtr> terms;
-    for (uint32_t i = 0; i < list.Length(); ++i) terms.push_back(operatorOf(list[i]));
+    for (uint32_t i = 0; i < list.Length(); ++i) {
+      // NOLINTNEXTLINE(performance-inefficient-vector-operation): as for tensors
+      terms.push_back(operatorOf(list[i]));
+    }
     return wrapOperator(info, sum(std::move(terms)));
   });
   add(env, exports, "operatorScale", [](const Napi::CallbackInfo& info) {

@@ -15,8 +15,8 @@ namespace {
 
 class RowWeighting : public CenteredMap {
  public:
-  RowWeighting(const at::Tensor& y, RowWeights weights)
-      : CenteredMap(weights, weights.total()), row_(y.sizes().slice(1).vec()) {}
+  RowWeighting(const at::Tensor& y, RowWeights weights, double totalWeight)
+      : CenteredMap(std::move(weights), totalWeight), row_(y.sizes().slice(1).vec()) {}
 
   bool identity() const override { return !weights().weighted() && !weights().centered(); }
   int64_t means() const override { return c10::multiply_integers(row_); }
@@ -118,7 +118,8 @@ at::Tensor CenteredMap::apply(const at::Tensor& u, int64_t begin, int64_t end) c
 }
 
 std::unique_ptr<CenteredMap> rowWeighting(const at::Tensor& y, RowWeights weights) {
-  return std::make_unique<RowWeighting>(y, std::move(weights));
+  const double total = weights.total();
+  return std::make_unique<RowWeighting>(y, std::move(weights), total);
 }
 
 std::unique_ptr<OutputMap> lossHessian(Objective objective, at::Tensor y, RowWeights weights) {

@@ -101,7 +101,7 @@ at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy st
   // Made within the stages that fill them, which a profile's table names for their memory.
   at::Tensor storage;
   at::Tensor gram;
-  const at::Tensor result = at::zeros_like(point.params);
+  at::Tensor result = at::zeros_like(point.params);
   forEachChunk(batch, chunk, stop, [&](int64_t begin, int64_t end) {
     const int64_t rows = (end - begin) * outputs;
     at::Tensor jacobian;

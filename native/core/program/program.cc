@@ -21,7 +21,8 @@ c10::IValue gather(const ProgramSpec::Refs& refs, bool optional,
                    const std::vector<at::Tensor>& values) {
   if (!optional) {
     c10::List<at::Tensor> list;
-    for (const auto& value : refs.values) list.push_back(values[static_cast<size_t>(*value)]);
+    for (const auto& value : refs.values)
+      list.push_back(value ? values[static_cast<size_t>(*value)] : at::Tensor());
     return list;
   }
   c10::List<std::optional<at::Tensor>> list;

@@ -41,13 +41,20 @@ at::Tensor withoutData(at::IntArrayRef shape, at::ScalarType dtype) {
 /// Elements of the zeros that stand for values, at most.
 constexpr int64_t kMostElements = 1 << 22;
 
-/// Runs a node on values without data; an operator that needs some is given zeros.
-void call(const Program::Node& node, const at::Tensor& leading, std::vector<at::Tensor>& values) {
+/// False where the operator needs data.
+bool callWithoutData(const Program::Node& node, const at::Tensor& leading,
+                     std::vector<at::Tensor>& values) {
   try {
     Program::call(node, leading, values);
-    return;
+    return true;
   } catch (const c10::NotImplementedError&) {
+    return false;
   }
+}
+
+/// Runs a node on values without data; an operator that needs some is given zeros.
+void call(const Program::Node& node, const at::Tensor& leading, std::vector<at::Tensor>& values) {
+  if (callWithoutData(node, leading, values)) return;
   std::vector<at::Tensor> zeros = values;
   int64_t elements = 0;
   for (const Program::Slot& slot : node.slots) {

@@ -207,6 +207,7 @@ class Rewriting {
 
   bool groupNorm(ProgramSpec::Node& node, const NamedArguments& given) {
     if (given.isTensor("weight") || !given.isTensor("bias")) return false;
+    // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): it is taken out below
     const Argument bias = given["bias"];
     // group_norm(input, num_groups, weight, bias, …), native_group_norm(input, weight, bias, …)
     const size_t place = node.target == "aten::group_norm" ? 3 : 2;

@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <fstream>
 #include <limits>
+#include <sstream>
+#include <string>
 
 #ifdef TC_CUDA
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -41,9 +43,10 @@ int64_t kernelAvailable() {
 #ifdef __linux__
   std::ifstream file("/proc/meminfo");
   for (std::string line; std::getline(file, line);) {
-    long long kib = 0;
-    if (std::sscanf(line.c_str(), "MemAvailable: %lld kB", &kib) == 1)
-      return static_cast<int64_t>(kib) * 1024;
+    std::istringstream words(line);
+    std::string name;
+    int64_t kib = 0;
+    if (words >> name >> kib && name == "MemAvailable:") return kib * 1024;
   }
   return kUnlimited;
 #else

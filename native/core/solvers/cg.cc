@@ -23,7 +23,7 @@ std::optional<Ending> preconditionerEnding(double rz) {
   return Ending{"nan", "a product with the preconditioner gave NaN or infinity"};
 }
 
-std::optional<Ending> sweep(System& system, at::Tensor r) {
+std::optional<Ending> sweep(System& system, const at::Tensor& r) {
   at::Tensor z = system.precondition(r);
   at::Tensor p = z.clone();
   double rz = dotOf(r, z);

@@ -57,8 +57,9 @@ constexpr double kInner = 0.01;
 
 EigshResult shiftInvert(const LinearOperator& a, const EigshOptions& options,
                         const StopToken& stop) {
+  if (!options.sigma || !std::isfinite(*options.sigma))
+    throw Error("ERR_INVALID_ARGUMENT", "sigma should be finite");
   const double sigma = *options.sigma;
-  if (!std::isfinite(sigma)) throw Error("ERR_INVALID_ARGUMENT", "sigma should be finite");
   requireSymmetric(a, "eigsh", stop);
   const auto counted = std::make_shared<Counted>(a);
   const OperatorPtr shifted = tc::shifted(counted, -sigma);

@@ -36,7 +36,7 @@ Ending outOfRange() {
 }
 
 /// Applies `sweep` to b from x, in place.
-Ending solveOne(System& system, const LinearOperator& a, const at::Tensor& b, at::Tensor x,
+Ending solveOne(System& system, const LinearOperator& a, const at::Tensor& b, const at::Tensor& x,
                 const SolverOptions& options, const StopToken& stop, int64_t limit,
                 const char* stagnation, const Sweep& sweep) {
   SolverRecord& record = system.record;

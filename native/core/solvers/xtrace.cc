@@ -42,6 +42,7 @@ struct Sketch {
          const StopToken& stop) {
     Probes probes(a, seed);
     std::vector<at::Tensor> vectors;
+    vectors.reserve(static_cast<size_t>(length));
     for (int64_t i = 0; i < length; ++i)
       vectors.push_back(normal ? probes.normal() : probes.rademacher());
     omega = at::stack(vectors);

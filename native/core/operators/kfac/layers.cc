@@ -157,9 +157,9 @@ class Finder {
         if (view == nullptr || !isOperand(node.slots[i])) return;
         ++references_[view->parameter];
         const bool input = layer && i == layer->use.input;
-        if (layer && !input && view->parameter == layer->weight) {
-          ++explained_[view->parameter];
-        } else if (layer && !input && view->parameter == layer->bias) {
+        const bool ofLayer =
+            layer && (view->parameter == layer->weight || view->parameter == layer->bias);
+        if (ofLayer && !input) {
           ++explained_[view->parameter];
         } else {
           others_[view->parameter] = node.op.schema().name();
@@ -222,12 +222,13 @@ class Finder {
                               bool byRows) const {
     const Slots slots(program_.nodes()[index]);
     const View* matrix = viewOf(slots.value(weight));
-    if (!slots.value(input) || matrix == nullptr || shapeOf(matrix->parameter).size() != 2)
-      return {};
+    const auto place = slots.place(input);
+    if (!place || !slots.value(input)) return {};
+    if (matrix == nullptr || shapeOf(matrix->parameter).size() != 2) return {};
     if (!slots.isOne("alpha")) return {};
     Found found{{}, matrix->parameter, {}};
     found.use.node = index;
-    found.use.input = *slots.place(input);
+    found.use.input = *place;
     found.use.inputFirst = matrix->transposed == byRows;
     if (bias != nullptr && slots.isOne("beta"))
       found.bias = biasOf(slots.value(bias), outputsOf(found));
@@ -237,11 +238,13 @@ class Finder {
   std::optional<Found> embedding(size_t index) const {
     const Slots slots(program_.nodes()[index]);
     const View* matrix = viewOf(slots.value("weight"));
-    if (!slots.value("indices") || matrix == nullptr || matrix->transposed) return {};
+    const auto place = slots.place("indices");
+    if (!place || !slots.value("indices")) return {};
+    if (matrix == nullptr || matrix->transposed) return {};
     Found found{{}, matrix->parameter, {}};
     found.use.kind = LayerUse::Kind::kEmbedding;
     found.use.node = index;
-    found.use.input = *slots.place("indices");
+    found.use.input = *place;
     found.use.inputFirst = true;
     found.use.paddingIndex = slots.integer("padding_idx").value_or(-1);
     return found;
@@ -250,7 +253,8 @@ class Finder {
   std::optional<Found> convolution(size_t index) const {
     const Slots slots(program_.nodes()[index]);
     const View* filters = viewOf(slots.value("weight"));
-    if (!slots.value("input") || filters == nullptr) return {};
+    const auto place = slots.place("input");
+    if (!place || !slots.value("input") || filters == nullptr) return {};
     const std::vector<int64_t>& shape = shapeOf(filters->parameter);
     if (shape.size() != 3 && shape.size() != 4) return {};
     const c10::IValue* transposed = slots.constant("transposed");
@@ -263,7 +267,7 @@ class Finder {
     LayerUse& use = found.use;
     use.kind = LayerUse::Kind::kConvolution;
     use.node = index;
-    use.input = *slots.place("input");
+    use.input = *place;
     use.kernel.assign(shape.begin() + 2, shape.end());
     if (!stride || !dilation || !groups) return {};
     use.stride = *stride;
@@ -305,7 +309,8 @@ class Finder {
     if (!slots.isOne("alpha")) return;
     for (const auto& [product, vector] : {std::pair("self", "other"), std::pair("other", "self")}) {
       const auto value = slots.value(product);
-      const auto result = value ? results_.find(*value) : results_.end();
+      if (!value) continue;
+      const auto result = results_.find(*value);
       if (result == results_.end() || reads_[*value] != 1) continue;
       Found& layer = found_[result->second];
       if (layer.use.kind != LayerUse::Kind::kLinear || layer.bias) continue;

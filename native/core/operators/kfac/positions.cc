@@ -48,9 +48,9 @@ at::Tensor patches(const LayerUse& use, const at::Tensor& argument) {
 at::Tensor inputPositions(const LayerUse& use, const at::Tensor& argument, bool bias) {
   const int64_t n = argument.size(0);
   if (use.kind == LayerUse::Kind::kEmbedding) return argument.reshape({n, -1}).to(at::kLong);
-  const at::Tensor a = use.kind == LayerUse::Kind::kConvolution
-                           ? patches(use, argument)
-                           : argument.reshape({n, -1, 1, argument.size(-1)});
+  at::Tensor a = use.kind == LayerUse::Kind::kConvolution
+                     ? patches(use, argument)
+                     : argument.reshape({n, -1, 1, argument.size(-1)});
   if (!bias) return a;
   return at::cat({a, at::ones({n, a.size(1), a.size(2), 1}, a.options())}, 3);
 }

@@ -161,7 +161,7 @@ bool Interpreter::callFunction(const jit::Node& node, Environment& environment) 
     arguments.push_back(lookUp(environment, node.input(i)));
   std::vector<Item> results;
   if (method) {
-    const std::string name = node.s(c10::attr::name);
+    const std::string& name = node.s(c10::attr::name);
     const auto* self = std::get_if<c10::IValue>(&arguments.at(0));
     if (self == nullptr || !self->isObject())
       throw unsupported(name, "is called on something that is no module");
@@ -213,6 +213,7 @@ std::vector<Item> Interpreter::emit(const jit::Node& node, const std::vector<Ite
     if (none && kind == c10::TypeKind::BoolType) call.args[1] = static_cast<double>(at::kBool);
   }
   std::vector<Item> results;
+  results.reserve(static_cast<size_t>(call.outputs));
   for (int64_t i = 0; i < call.outputs; ++i) results.emplace_back(TensorItem{next_ + i});
   next_ += call.outputs;
   nodes_.push_back(std::move(call));

@@ -82,8 +82,8 @@ TorchScriptModel convert(const jit::Module& module, std::optional<int64_t> wante
   for (size_t i = 1; i < arguments.size(); ++i) {
     if (isTensor(arguments[i].type())) {
       items.emplace_back(TensorItem{next++});
-    } else if (arguments[i].default_value()) {
-      items.emplace_back(*arguments[i].default_value());
+    } else if (const auto& fallback = arguments[i].default_value()) {
+      items.emplace_back(*fallback);
     } else {
       throw Error("ERR_UNSUPPORTED_OP",
                   "forward takes " + arguments[i].name() + ", which is no tensor");

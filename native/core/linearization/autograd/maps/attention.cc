@@ -46,8 +46,10 @@ LinearMap scaledDotProduct(const Call& call) {
   const auto leading = [](const at::Tensor& each) { return each.sizes().slice(0, each.dim() - 2); };
   if (leading(q) != leading(p) || leading(k) != leading(p) || leading(v) != leading(p)) return {};
   std::vector<size_t> which;
+  which.reserve(call.active.size());
   for (const Call::Active& each : call.active) which.push_back(each.argument);
   std::vector<at::Tensor> likes;
+  likes.reserve(call.active.size());
   for (const Call::Active& each : call.active) likes.push_back(each.primal);
   const auto shape = call.results.front().sizes().vec();
 
