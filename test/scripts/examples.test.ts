@@ -139,7 +139,11 @@ function dot(a: Float64Array, b: Float64Array, from: number): number {
 }
 
 it.each([
-  ['nope', [], /^the examples are natural-gradient, hessian-spectrum, open-telemetry, server, got nope\n$/],
+  [
+    'nope',
+    [],
+    /^the examples are natural-gradient, hessian-spectrum, open-telemetry, distributed, server, got nope\n$/,
+  ],
   ['natural-gradient', ['--step', '3'], /^Unknown option '--step'/],
   ['hessian-spectrum', ['--steps', 'many'], /^--steps should be a whole number of at least 1, got many\n$/],
 ])('tells what is wrong: %s %s', (name, args, message) => {
