@@ -125,6 +125,7 @@ ProfilerSession::ProfilerSession(const ProfilerOptions& options) : options_(opti
   const ProfilerConfig config = configure(options);
   kineto::prepareProfiler(config, activities(options));
   kineto::enableProfiler(config, activities(options));
+  state_ = c10::ThreadLocalDebugInfo::_peek(c10::DebugInfoKind::PROFILER_STATE);
   recording_ = true;
   profiling::StageLog::setCurrent(stages_);
 }
@@ -145,6 +146,7 @@ Profile ProfilerSession::stop() {
   recording_ = false;
   profiling::StageLog::setCurrent(nullptr);
   auto result = kineto::disableProfiler();
+  state_.reset();
   profiling::Recording recording = profiling::read(*result, *stages_, options_.withFlops);
   describeRegions(regions_, recording.events);
   Profile profile = profiling::aggregate(recording, options_);

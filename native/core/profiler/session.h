@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/record_function.h>
+#include <c10/util/ThreadLocalDebugInfo.h>
 
 #include <memory>
 #include <string>
@@ -63,6 +64,9 @@ class ProfilerSession {
   Slot slot_;
   std::shared_ptr<profiling::StageLog> stages_ = std::make_shared<profiling::StageLog>();
   bool recording_ = false;
+  /// libtorch's own, whose end would use what a process that exits while it records has no more:
+  /// nobody destroys the session then.
+  std::shared_ptr<c10::DebugInfoBase> state_;
   std::vector<std::shared_ptr<ProfilerRegion>> regions_;  ///< in the order they began
 };
 
