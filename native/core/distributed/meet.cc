@@ -54,6 +54,10 @@ Error failure(const std::string& what, const std::exception& error) {
 constexpr const char* kOver = "over";
 /// Between two looks at whether the store of a group that has failed is gone.
 constexpr milliseconds kNextStore(50);
+/// How long rank 0 keeps the store of a meeting that has failed, and between two looks at who has
+/// heard of that.
+constexpr milliseconds kHearing(1000);
+constexpr milliseconds kNextLook(10);
 
 class C10dPeers : public Peers {
  public:
@@ -196,6 +200,7 @@ void agree(c10d::Store& store, const Meeting& meeting, Clock::time_point deadlin
   const std::string own = "a " + meeting.backend + " group of " + std::to_string(meeting.worldSize);
   const std::string first = firstWord(store, "group", own);
   const std::string rank = "rank " + std::to_string(meeting.rank);
+  store.add("came", 1);
   if (first != own) refuse(store, rank + " was started for " + own + ", another rank for " + first);
   if (store.add("claims/" + std::to_string(meeting.rank), 1) > 1)
     refuse(store, rank + " was started twice: each process needs a rank of its own");
@@ -213,6 +218,18 @@ void agree(c10d::Store& store, const Meeting& meeting, Clock::time_point deadlin
   }
   const std::string verdict = textOf(store.get("verdict"));
   if (verdict != kAgreed) throw Error("ERR_DISTRIBUTED", verdict);
+}
+
+/// A rank has heard that the meeting failed. The store ends with the rank that keeps it, which
+/// therefore waits until the others that came have heard, too.
+void hear(c10d::Store& store, bool serves) {
+  try {
+    store.add("heard", 1);
+    const auto deadline = Clock::now() + kHearing;
+    while (serves && store.add("heard", 0) < store.add("came", 0) && Clock::now() < deadline)
+      std::this_thread::sleep_for(kNextLook);
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): who keeps the store is gone
+  }
 }
 
 }  // namespace
@@ -236,6 +253,7 @@ std::unique_ptr<Peers> meet(const Meeting& meeting) {
   try {
     agree(*store, meeting, deadline);
   } catch (const Error&) {
+    hear(*store, meeting.serves);
     throw;
   } catch (const std::exception& error) {
     throw failure("rank 0 is gone", error);
