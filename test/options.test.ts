@@ -69,6 +69,13 @@ function productsOf(type: string, each: typeof op): Record<string, Call> {
 }
 
 /** How to call each function that takes options, with options and otherwise as it should be. */
+/** Functions of a problem, and of one with a loss. */
+const OF_OUTPUTS = ['gramian', 'jacobian', 'ntk'] as const;
+const OF_LOSS = [
+  ...(['hessian', 'gaussNewton', 'empiricalFisher', 'fisher', 'kfac', 'ekfac'] as const),
+  'lossAndGradient',
+] as const;
+
 const CALLS: Record<string, Call> = {
   matvecOnTheFly: (o) => lib.matvecOnTheFly(problem, v, o),
   matvecOnTheFlySync: (o) => lib.matvecOnTheFlySync(problem, v, o),
@@ -138,25 +145,13 @@ const CALLS: Record<string, Call> = {
   tensorboardTraceHandler: (o) => lib.tensorboardTraceHandler('traces', o),
   'Profile.keyAverages': (o) => profile.keyAverages(o),
   ...Object.fromEntries(
-    (['gramian', 'jacobian', 'ntk'] as const).flatMap((name) => [
+    OF_OUTPUTS.flatMap((name) => [
       [name, (o: never) => lib[name](problem, o)],
       [`${name}Sync`, (o: never) => lib[`${name}Sync`](problem, o)],
     ]),
   ),
   ...Object.fromEntries(
-    (
-      [
-        'hessian',
-        'gaussNewton',
-        'empiricalFisher',
-        'fisher',
-        'kfac',
-        'ekfac',
-        'lossAndGradient',
-        'perSampleGradients',
-        'perSampleLosses',
-      ] as const
-    ).flatMap((name) => [
+    ([...OF_LOSS, 'perSampleGradients', 'perSampleLosses'] as const).flatMap((name) => [
       [name, (o: never) => lib[name](lossProblem, o)],
       [`${name}Sync`, (o: never) => lib[`${name}Sync`](lossProblem, o)],
     ]),
@@ -400,20 +395,7 @@ describe('problems', () => {
     ['matvecDenseSync', () => lib.matvecDenseSync(given as never, v)],
     ['linearize', () => lib.linearize(given as never)],
     ['linearizeSync', () => lib.linearizeSync(given as never)],
-    ...(
-      [
-        'gramian',
-        'jacobian',
-        'ntk',
-        'hessian',
-        'gaussNewton',
-        'empiricalFisher',
-        'fisher',
-        'kfac',
-        'ekfac',
-        'lossAndGradient',
-      ] as const
-    ).flatMap((name): [string, () => unknown][] => [
+    ...([...OF_OUTPUTS, ...OF_LOSS] as const).flatMap((name): [string, () => unknown][] => [
       [name, () => (lib[name] as Loose)(given)],
       [`${name}Sync`, () => (lib[`${name}Sync`] as Loose)(given)],
     ]),

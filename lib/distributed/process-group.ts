@@ -10,6 +10,7 @@ import { outOfRange, TorchCurvatureError, wrongType } from '../errors.ts';
 import { guard } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
 import { OptionNames } from '../options.ts';
+import { unlessAborted } from '../problem/until-aborted.ts';
 import { launched, RANK_VARIABLES } from './launchers.ts';
 
 /** Of `initProcessGroup`. What is left out is what the launcher says, by the environment. */
@@ -302,21 +303,6 @@ export class ProcessGroup extends NativeObject<GroupHandle> implements Together 
     describe: () => ({}),
     result: () => undefined,
   }));
-}
-
-/** What `work` gives, or the signal's reason as soon as there is one. */
-async function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal | undefined) {
-  if (signal === undefined) return work;
-  let stop = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }
 
 /**

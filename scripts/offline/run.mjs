@@ -1,10 +1,9 @@
 /** The archive's `run.sh`, but for finding Node: `run.mjs FOLDER test|bench|cuda|all`; `test` takes files of tests, too. */
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildAddon } from '../setup/addon.mjs';
 import { runScript, SetupError } from '../setup/failure.mjs';
-import { resolveLibtorch } from '../setup/libtorch.mjs';
+import { folderOfPyTorch, resolveLibtorch } from '../setup/libtorch.mjs';
 import { PYTHON } from '../setup/python.mjs';
 import { benchJob, cudaJob, testJob } from './jobs.mjs';
 import { writeReport } from './report.mjs';
@@ -21,7 +20,7 @@ await runScript(async () => {
   const python = process.env.PYTHON || PYTHON;
   const libtorch = await resolveLibtorch({
     ...process.env,
-    LIBTORCH: process.env.LIBTORCH || (await folderOfPyTorch(python)),
+    LIBTORCH: process.env.LIBTORCH || (await requirePyTorch(python)),
   });
   await buildAddon(root, libtorch);
 
@@ -36,11 +35,9 @@ await runScript(async () => {
 });
 
 /** @param {string} python */
-async function folderOfPyTorch(python) {
-  // Without importing it, which would take seconds.
-  const code = 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])';
-  const { status, stdout } = spawnSync(python, ['-c', code], { encoding: 'utf8' });
-  if (status === 0) return stdout.trim();
+async function requirePyTorch(python) {
+  const folder = await folderOfPyTorch(python, process.env);
+  if (folder !== undefined) return folder;
   throw new SetupError(
     `${python} has no PyTorch. Name a Python that has one, PYTHON=/path/to/python ./run.sh …, or the folder of a libtorch: ` +
       'LIBTORCH=/path/to/torch ./run.sh …',

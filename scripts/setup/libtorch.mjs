@@ -61,13 +61,21 @@ function chooseRelease(env, releases) {
 }
 
 /**
- * Where the PyTorch of the Python on PATH lies; found without importing it, which would take seconds.
+ * Where the PyTorch of a Python lies, if it has one; found without importing it, which would take seconds.
+ * @param {string} python
  * @param {NodeJS.ProcessEnv} env
+ * @returns {Promise<string | undefined>}
  */
-async function installedPyTorch(env) {
+export async function folderOfPyTorch(python, env) {
   const code = 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])';
-  const { code: status, stdout } = await run(PYTHON, ['-c', code], { env });
-  if (status === 0) return stdout.trim();
+  const { code: status, stdout } = await run(python, ['-c', code], { env });
+  return status === 0 ? stdout.trim() : undefined;
+}
+
+/** @param {NodeJS.ProcessEnv} env */
+async function installedPyTorch(env) {
+  const folder = await folderOfPyTorch(PYTHON, env);
+  if (folder !== undefined) return folder;
   throw new SetupError(
     `LIBTORCH_USE_PYTORCH=1, but the ${PYTHON} on PATH has no PyTorch. Activate the environment that has it, ` +
       'or unset the variable to have libtorch downloaded.',

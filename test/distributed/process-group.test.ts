@@ -23,7 +23,7 @@ import {
   tensor,
   trace,
 } from '../../lib/index.ts';
-import { freePort } from './ranks.ts';
+import { freePort } from '../support/free-port.ts';
 
 const code = (code: string, message = '') =>
   expect.objectContaining({ code, message: expect.stringContaining(message) });

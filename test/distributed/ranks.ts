@@ -1,9 +1,9 @@
 /** Processes on this machine that make up a group. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../support/free-port.ts';
 
 const SCRIPT = fileURLToPath(new URL('../fixtures/distributed/rank.mjs', import.meta.url));
 
@@ -13,16 +13,6 @@ export interface Ended {
   stderr: string;
   code: number | null;
   signal: string | null;
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Runs a scenario on so many ranks. One that hangs is ended once the others have ended. */
