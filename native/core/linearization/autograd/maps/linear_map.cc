@@ -1,30 +1,21 @@
 #include "core/linearization/autograd/maps/linear_map.h"
 
 #include <algorithm>
-#include <string>
 
 #include "core/linearization/autograd/maps/matrix.h"
+#include "core/linearization/autograd/rule_of.h"
 
 namespace tc {
-namespace {
-
-const MapRule* find(const c10::OperatorHandle& op) {
-  const std::string& name = op.schema().name();
-  const MapRule* exact = mapRules().find(name + "." + op.schema().overload_name());
-  return exact != nullptr ? exact : mapRules().find(name);
-}
-
-}  // namespace
 
 Table<MapRule>& mapRules() {
   static Table<MapRule> table("linear map");
   return table;
 }
 
-bool hasMapRule(const c10::OperatorHandle& op) { return find(op) != nullptr; }
+bool hasMapRule(const c10::OperatorHandle& op) { return ruleOf(mapRules(), op) != nullptr; }
 
 LinearMap linearMap(const Call& call) {
-  const MapRule* rule = find(call.op);
+  const MapRule* rule = ruleOf(mapRules(), call.op);
   if (rule == nullptr) return {};
   const auto type = call.results.front().scalar_type();
   const auto suits = [type](const at::Tensor& each) {

@@ -3,18 +3,10 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <string>
+
+#include "core/linearization/autograd/rule_of.h"
 
 namespace tc {
-namespace {
-
-const Rule* find(const c10::OperatorHandle& op) {
-  const std::string& name = op.schema().name();
-  const Rule* exact = pushforwardRules().find(name + "." + op.schema().overload_name());
-  return exact != nullptr ? exact : pushforwardRules().find(name);
-}
-
-}  // namespace
 
 Table<Rule>& pushforwardRules() {
   static Table<Rule> table("rule");
@@ -36,7 +28,7 @@ Pushforward pushforward(const Call& call) {
       std::ranges::any_of(call.active, isComplex, &Call::Active::primal)) {
     return withDuals(call);
   }
-  if (const Rule* rule = find(call.op)) {
+  if (const Rule* rule = ruleOf(pushforwardRules(), call.op)) {
     if (Pushforward known = (*rule)(call)) return known;
   }
   const bool pointwise = call.op.hasTag(at::Tag::pointwise) && call.results.size() == 1;

@@ -13,6 +13,7 @@
 #include "core/linearization/linearization.h"
 #include "core/program/schema.h"
 #include "models.h"
+#include "operator_calls.h"
 #include "scoped_threads.h"
 
 // After libtorch, whose logging macros have the same names.
@@ -26,22 +27,9 @@ namespace {
 using Stack = torch::jit::Stack;
 using Ints = std::vector<int64_t>;
 
-struct Case {
-  std::string target;
-  Stack arguments;
-};
-
-uint64_t seed = 0;
-
-at::Tensor numbers(at::IntArrayRef shape) {
-  return randomLike(at::empty(shape, at::kDouble), ++seed);
-}
-
-c10::IValue none() { return {}; }
-
 /// Calls that the maps take: sizes of whole vectors and others, tensors that lie in rows, in
 /// columns and with gaps, with and without what is optional.
-std::vector<Case> cases() {
+std::vector<OperatorCall> cases() {
   const auto strided = [](at::IntArrayRef shape) {  // as queries, keys and values of one layer are
     return numbers({shape[0], shape[2], 3, shape[1], shape[3]}).permute({2, 0, 3, 1, 4})[1];
   };
@@ -87,7 +75,7 @@ std::vector<Case> cases() {
 }
 
 /// What the operator gives, and its floating-point tensors as candidates for being active.
-Call callOf(const Case& each) {
+Call callOf(const OperatorCall& each) {
   Call call{findOperator(each.target), each.arguments, {}, {}};
   Stack stack = each.arguments;
   call.op.callBoxed(stack);
@@ -159,7 +147,7 @@ TEST_CASE("maps push as dual numbers do and pull as their transposes, whichever 
   at::globalContext().setSDPUseFlash(false);
   std::set<std::string> tried;
   forEachIsa([&] {
-    for (const Case& each : cases()) {
+    for (const OperatorCall& each : cases()) {
       CAPTURE(each.target);
       forEachSubset(callOf(each), [&](const Call& call) {
         const LinearMap map = linearMap(call);

@@ -8,6 +8,7 @@
 
 #include "core/program/schema.h"
 #include "models.h"
+#include "operator_calls.h"
 
 // After libtorch, whose logging macros have the same names.
 #include <doctest/doctest.h>
@@ -19,22 +20,9 @@ namespace {
 
 using Stack = torch::jit::Stack;
 
-struct Case {
-  std::string target;
-  Stack arguments;
-};
-
-uint64_t seed = 0;
-
-at::Tensor numbers(at::IntArrayRef shape) {
-  return randomLike(at::empty(shape, at::kDouble), ++seed);
-}
-
 at::Tensor positive(at::IntArrayRef shape) { return numbers(shape).abs().add(0.5); }
 
 at::Tensor integers(std::vector<int64_t> values) { return at::tensor(values, at::kLong); }
-
-c10::IValue none() { return {}; }
 
 c10::List<at::Tensor> list(std::initializer_list<at::Tensor> tensors) {
   return c10::List<at::Tensor>(tensors);
@@ -47,7 +35,7 @@ c10::List<std::optional<at::Tensor>> indices(std::initializer_list<std::optional
 }
 
 /// At least one call of every operator that has a rule, and of some that have none.
-std::vector<Case> cases() {
+std::vector<OperatorCall> cases() {
   const auto x = [] { return numbers({4, 6}); };
   const auto image = [] { return numbers({2, 4, 5, 6}); };
   const auto volume = [] { return numbers({2, 2, 4, 3, 4}); };
@@ -232,7 +220,7 @@ std::vector<at::Tensor> tensorsOf(const c10::IValue& value) {
 }
 
 /// What the operator gives, and its floating-point tensors as candidates for being active.
-Call callOf(const Case& each) {
+Call callOf(const OperatorCall& each) {
   Call call{findOperator(each.target), each.arguments, {}, {}};
   Stack stack = each.arguments;
   call.op.callBoxed(stack);
@@ -255,7 +243,7 @@ TEST_CASE("the derivative of every operator is that of dual numbers, whichever a
   // Fused attention has no dual numbers; see DifferentiableKernels.
   const bool flash = at::globalContext().userEnabledFlashSDP();
   at::globalContext().setSDPUseFlash(false);
-  for (const Case& each : cases()) {
+  for (const OperatorCall& each : cases()) {
     CAPTURE(each.target);
     const Call all = callOf(each);
     REQUIRE(!all.active.empty());
@@ -292,7 +280,7 @@ TEST_CASE("the derivative of every operator is that of dual numbers, whichever a
 
 TEST_CASE("every rule is tried above") {
   std::set<std::string> tried;
-  for (const Case& each : cases()) {
+  for (const OperatorCall& each : cases()) {
     tried.insert(each.target);
     tried.insert(each.target.substr(0, each.target.find('.')));
   }
