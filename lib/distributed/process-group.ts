@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 import { addon } from '../addon/addon.ts';
 import { NativeObject } from '../addon/native-object.ts';
-import { operation, type Together } from '../addon/operation.ts';
+import { operation } from '../addon/operation.ts';
 import type { GroupHandle } from '../addon/requests.ts';
 import { describe, type FloatArray, type ResultArray } from '../arrays.ts';
 import { checkFloats, checkOneOf, checkSignal, positive } from '../check.ts';
@@ -138,7 +138,7 @@ export function theGroup(given: unknown, name: string): ProcessGroup {
  * A rank that dies, hangs for longer than the timeout, leaves, or does something else than the others makes what all of them
  * have under way fail, and everything after it; a new group has to be made.
  */
-export class ProcessGroup extends NativeObject<GroupHandle> implements Together {
+export class ProcessGroup extends NativeObject<GroupHandle> {
   /** Which of the processes this one is, from 0. */
   readonly rank: number;
   /** How many there are. */

@@ -101,19 +101,6 @@ describe('installed into a fresh project', () => {
     expect(stdout).toBe('33 agree\n');
   });
 
-  it('types check, as an ES module and as CommonJS', { timeout: 60_000 }, async () => {
-    await cp(join(project, 'typed.mts'), join(project, 'typed.cts'));
-    const tsc = join(ROOT, 'node_modules/.bin/tsc');
-    const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext'];
-    await run(
-      tsc,
-      [...options, '--lib', 'es2022,esnext.disposable,dom', 'typed.mts', 'typed.cts', 'mixed.mts'],
-      {
-        cwd: project,
-      },
-    );
-  });
-
   it('keeps nothing of what the addon was made from', async () => {
     expect(await readdir(join(project, 'node_modules/torch-curvature/build'))).toEqual(['Release']);
   });

@@ -1,8 +1,11 @@
 /** The declarations that the package ships: what they are, and that they keep what `types.ts` promises. */
-import { readFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import ts from 'typescript';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '../..');
 const DECLARATIONS = join(ROOT, 'dist/index.d.cts');
@@ -50,4 +53,24 @@ it('carry the precision, and refuse what does not fit', { timeout: 120_000 }, ()
   expect(complaints()).toEqual([]);
   expect(complaints((text) => text.replace('toEqualTypeOf<F32>()', 'toEqualTypeOf<F64>()'))).not.toEqual([]);
   expect(complaints((text) => text.replace('// @ts-expect-error', '//'))).not.toEqual([]);
+});
+
+it('check strictly in a project of its own, as an ES module, as CommonJS and as both', {
+  timeout: 120_000,
+}, async () => {
+  const project = await mkdtemp(join(tmpdir(), 'torch-curvature-types-'));
+  onTestFinished(() => rm(project, { recursive: true }));
+  await cp(join(ROOT, 'test/fixtures/consumer'), project, { recursive: true });
+  await cp(join(project, 'typed.mts'), join(project, 'typed.cts'));
+  await mkdir(join(project, 'node_modules'));
+  await symlink(ROOT, join(project, 'node_modules/torch-curvature'));
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  // Without `skipLibCheck`: what the package declares is checked, too.
+  const options = '--noEmit --strict --target es2022 --module nodenext --lib es2022,esnext.disposable,dom';
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [tsc, ...options.split(' '), 'typed.mts', 'typed.cts', 'mixed.mts'],
+    { cwd: project },
+  ).catch((error) => error);
+  expect(stdout).toBe('');
 });

@@ -101,9 +101,10 @@ const CASES = (['fused', 'autograd'] as const).flatMap((engine) =>
 describe.each(CASES)('$name, $engine, $dtype', ({ engine, root, flops, run }) => {
   it('is accounted for: time, operations, rows, events', { timeout: 120_000 }, async () => {
     await run();
-    // Both are measured in the same run; a neighbor may take the processor between the two clocks, hence the median.
+    // Both are measured in the same run. A neighbor may take the processor between the two clocks, which lowers a share;
+    // time that is never accounted for lowers them all, time counted twice raises them all.
     const shares: number[] = [];
-    for (let repetition = 0; repetition < 3; repetition++) {
+    for (let repetition = 0; repetition < 5; repetition++) {
       const { result: wall, profile: recorded } = await profile(
         async () => {
           const start = performance.now();
@@ -128,7 +129,7 @@ describe.each(CASES)('$name, $engine, $dtype', ({ engine, root, flops, run }) =>
       expect(rows.find(({ name }) => name === span!.name)!.cpuTimeTotal).toBeCloseTo(span!.cpuTimeTotal, 3);
       expectNested(events, span!);
     }
-    expect(median(shares)).toBeGreaterThan(0.9);
+    expect(Math.max(...shares)).toBeGreaterThan(0.9);
     expect(median(shares)).toBeLessThan(1.1);
   });
 });
