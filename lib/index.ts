@@ -109,6 +109,7 @@ export {
 export * from './solvers/eigsh.ts';
 export * from './solvers/estimators.ts';
 export * from './solvers/inverses.ts';
+export * from './solvers/least-squares.ts';
 export {
   type CgOptions,
   cg,
@@ -121,6 +122,5 @@ export {
   type SolverRecord,
 } from './solvers/linear.ts';
 export * from './solvers/logdet.ts';
-export * from './solvers/lsmr.ts';
 export type { EigshEnd, EigshReason, SolverReason } from './solvers/reasons.ts';
 export * from './solvers/spectral-density.ts';

@@ -120,8 +120,6 @@ const CALLS: Record<string, Call> = {
   perSample: (o) => lib.perSample(lossProblem, o).next(),
   gramianImaginary: (o) => lib.gramianImaginary(complexProblem, o),
   gramianImaginarySync: (o) => lib.gramianImaginarySync(complexProblem, o),
-  lsmr: (o) => lib.lsmr(op, v, o),
-  lsmrSync: (o) => lib.lsmrSync(op, v, o),
   cgInverse: (o) => lib.cgInverse(op, o),
   minresInverse: (o) => lib.minresInverse(op, o),
   neumannInverse: (o) => lib.neumannInverse(op, o),
@@ -157,7 +155,7 @@ const CALLS: Record<string, Call> = {
     ]),
   ),
   ...Object.fromEntries(
-    (['cg', 'minres'] as const).flatMap((name) => [
+    (['cg', 'minres', 'lsmr', 'lsqr'] as const).flatMap((name) => [
       [name, (o: never) => lib[name](op, v, o)],
       [`${name}Sync`, (o: never) => lib[`${name}Sync`](op, v, o)],
     ]),

@@ -2,7 +2,7 @@
 
 import { type ArrayKind, describe, type FloatArray } from '../arrays.ts';
 import { checkVector, positive } from '../check.ts';
-import { outOfRange, TorchCurvatureError, wrongType } from '../errors.ts';
+import { TorchCurvatureError, wrongType } from '../errors.ts';
 import {
   checkOperator,
   diagonalOperator,
@@ -43,7 +43,7 @@ export interface LinearSolverOptions<F extends FloatArray = FloatArray> extends 
 export interface CgOptions<F extends FloatArray = FloatArray> extends LinearSolverOptions<F> {
   /**
    * Solves for all k right-hand sides in one Krylov space, by products with k vectors at once: fewer iterations than for each
-   * by itself, which count once for all. Without a preconditioner.
+   * by itself, which count once for all.
    */
   block?: boolean;
 }
@@ -75,11 +75,6 @@ const linearSolver = <Options extends CgOptions>(name: string, names: OptionName
       const { report, heard } = listening(onIteration);
       if (typeof block !== 'boolean')
         throw wrongType(`block should be true or false, got ${describe(block)}`);
-      if (block && preconditioner !== undefined) {
-        throw outOfRange(
-          'a preconditioner is for right-hand sides that are solved by themselves: without block',
-        );
-      }
       // Checked first: a preconditioner may be made, which has to be disposed.
       const options = {
         b: count === 1 ? op.rowVector(b, 'b') : checkVector(b, 'b', length, op.dtype),

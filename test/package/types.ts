@@ -294,7 +294,15 @@ export const values: { [Name in Exclude<keyof Api, 'default'>]: () => unknown } 
     // @ts-expect-error a right-hand side of the other precision
     tc.lsmr(op32, f64);
   },
-  lsmrSync: () => expectTypeOf(tc.lsmrSync(op64, f64).reason).toEqualTypeOf<api.LsmrReason>(),
+  lsmrSync: () => expectTypeOf(tc.lsmrSync(op64, f64).reason).toEqualTypeOf<api.LeastSquaresReason>(),
+  lsqr: async () => {
+    expectTypeOf(await tc.lsqr(op64, f64, { x0: f64 })).toEqualTypeOf<
+      api.LeastSquaresSolution<Float64Array>
+    >();
+    // @ts-expect-error a start of the other precision
+    tc.lsqr(op32, f32, { x0: f64 });
+  },
+  lsqrSync: () => expectTypeOf(tc.lsqrSync(op32, f32).x).toEqualTypeOf<api.ResultArray<Float32Array>>(),
   logdet: async () =>
     expectTypeOf(await tc.logdet(op32, { method: 'exact' })).toEqualTypeOf<api.TraceEstimate>(),
   logdetSync: () => expectTypeOf(tc.logdetSync(op).estimate).toEqualTypeOf<number>(),

@@ -13,6 +13,8 @@ import {
   logdetSync,
   lsmr,
   lsmrSync,
+  lsqr,
+  lsqrSync,
   Model,
   minresInverse,
   neumannInverse,
@@ -117,6 +119,28 @@ describe('an inverse', () => {
 });
 
 describe('cg with a block', () => {
+  it('takes a preconditioner, of any condition, and right-hand sides that depend on one another', () => {
+    const k = 4;
+    const b = Float64Array.from([...several(3), ...several(1)]);
+    for (const inverse of [cgInverse(op, { tolerance: 1e-3, strict: false }), cgInverse(op)]) {
+      const { converged, iterations } = cgSync(op, b, {
+        k,
+        block: true,
+        preconditioner: inverse,
+        tolerance: 1e-10,
+      });
+      expect(converged).toBe(true);
+      expect(iterations).toBeLessThan(cgSync(op, b, { k, block: true, tolerance: 1e-10 }).iterations);
+    }
+    const steep = Float64Array.from({ length: n }, (_, i) => 10 ** (-i / 3));
+    const { x, converged } = cgSync(op, b, { k, block: true, preconditioner: steep, tolerance: 1e-9 });
+    expect(converged).toBe(true);
+    for (let i = 0; i < k; i++) {
+      const expected = solve(positive, b.slice(i * n, (i + 1) * n));
+      expect(relativeError(x.subarray(i * n, (i + 1) * n), expected)).toBeLessThan(1e-7);
+    }
+  });
+
   it.each([1, 2, 8, n, n + 3])('solves for %i right-hand sides', (k) => {
     const b = several(k);
     const { x, records } = cgSync(op, b, { k, block: true, tolerance: 1e-11 });
@@ -171,7 +195,11 @@ describe('cg with a block', () => {
     ).toBe('nan');
     const x0 = b.map(() => 1);
     expect(cgSync(op, b, { k: 3, block: true, maxIterations: 0, x0 }).x).toEqual(x0);
-    expect(() => cgSync(op, b, { k: 3, block: true, preconditioner: op })).toThrow(RangeError);
+    const negative = vector(n, 3).map((each) => -Math.abs(each) - 1);
+    for (const preconditioner of [negative, wrong, new Float64Array(n)])
+      expect(cgSync(op, b, { k: 3, block: true, preconditioner }).reason).toBe('preconditioner');
+    const holes = negative.map((each, i) => (i === 3 ? Number.NaN : -each));
+    expect(cgSync(op, b, { k: 3, block: true, preconditioner: holes }).reason).toBe('nan');
     expect(() => cgSync(op, b, { k: 3, block: 1 } as object)).toThrow(TypeError);
   });
 });
@@ -329,7 +357,10 @@ describe('estimates', () => {
   });
 });
 
-describe('lsmr', () => {
+describe.each([
+  ['lsmr', lsmr, lsmrSync],
+  ['lsqr', lsqr, lsqrSync],
+] as const)('%s', (_, solve, solveSync) => {
   const model = Model.sequential([nn.linear(3, 4), nn.tanh(), nn.linear(4, 2)]);
   const params = model.init({ seed: 1, dtype: 'float64' });
   const x = { data: vector(30, 1), shape: [10, 3] };
@@ -338,7 +369,7 @@ describe('lsmr', () => {
     using J = jacobianSync({ model, params, x });
     using F = gramianSync({ model, params, x });
     const u = vector(20, 4);
-    const found = await lsmr(
+    const found = await solve(
       J,
       { data: u, shape: [10, 2] },
       { damp: 0.1, atol: 1e-12, btol: 1e-12, maxIterations: 200 },
@@ -352,30 +383,38 @@ describe('lsmr', () => {
     const a = matrix(8, 5, (i, j) => element(square, i, j));
     const b = vector(8, 2);
     const single = denseOperator({ data: Float32Array.from(a.data), shape: [8, 5] });
-    const double = lsmrSync(denseOperator(a), b, { atol: 1e-12, btol: 1e-12 });
-    expect(relativeError(lsmrSync(single, Float32Array.from(b)).x, double.x)).toBeLessThan(1e-4);
+    const double = solveSync(denseOperator(a), b, { atol: 1e-12, btol: 1e-12 });
+    expect(relativeError(solveSync(single, Float32Array.from(b)).x, double.x)).toBeLessThan(1e-4);
   });
 
   it('ends as it says', async () => {
     const a = denseOperator(matrix(8, 5, (i, j) => element(square, i, j)));
     const b = vector(8, 2);
     const heard: number[] = [];
-    lsmrSync(a, b, { onIteration: ({ residualNorm }) => void heard.push(residualNorm) });
+    solveSync(a, b, { onIteration: ({ residualNorm }) => void heard.push(residualNorm) });
     for (let i = 1; i < heard.length; i++) expect(heard[i]).toBeLessThanOrEqual(heard[i - 1]! + 1e-12);
-    expect(lsmrSync(a, b, { onIteration: () => false })).toMatchObject({ reason: 'stopped', iterations: 1 });
-    expect(lsmrSync(a, b, { conlim: 1.01 }).reason).toBe('condition');
-    expect(lsmrSync(a, new Float64Array(8)).x).toEqual(new Float64Array(5));
+    expect(heard).toHaveLength(solveSync(a, b).iterations);
+    expect(solveSync(a, b, { onIteration: () => false })).toMatchObject({ reason: 'stopped', iterations: 1 });
+    expect(solveSync(a, b, { conlim: 1.01 }).reason).toBe('condition');
+    expect(solveSync(a, new Float64Array(8)).x).toEqual(new Float64Array(5));
+    const tiny = { atol: 1e-14, btol: 1e-14, maxIterations: 50 };
+    const x0 = vector(5, 7);
+    expect(solveSync(a, new Float64Array(8), { x0 }).x).toEqual(new Float64Array(5));
+    // Damped, the start pulls: (AᵀA + λ²) x = λ² x0.
+    const pulled = solveSync(a, new Float64Array(8), { x0, damp: 0.5, ...tiny });
+    expect(pulled.normalResidualNorm).toBeLessThan(1e-12);
+    expect(Math.hypot(...pulled.x)).toBeGreaterThan(1e-3);
     expect(
-      lsmrSync(
+      solveSync(
         a,
         b.map(() => Number.NaN),
       ).reason,
     ).toBe('nan');
-    expect(() => lsmrSync(a, vector(5, 2))).toThrow(code('ERR_SHAPE_MISMATCH'));
-    expect(() => lsmrSync(a, b, { x0: b })).toThrow(code('ERR_SHAPE_MISMATCH'));
-    expect(() => lsmrSync(a, b, { atol: -1 })).toThrow(RangeError);
+    expect(() => solveSync(a, vector(5, 2))).toThrow(code('ERR_SHAPE_MISMATCH'));
+    expect(() => solveSync(a, b, { x0: b })).toThrow(code('ERR_SHAPE_MISMATCH'));
+    expect(() => solveSync(a, b, { atol: -1 })).toThrow(RangeError);
     const controller = new AbortController();
     controller.abort('no');
-    await expect(lsmr(a, b, { signal: controller.signal })).rejects.toBe('no');
+    await expect(solve(a, b, { signal: controller.signal })).rejects.toBe('no');
   });
 });

@@ -9,28 +9,32 @@ import {
   type FloatArray,
   logdetSync,
   lsmrSync,
+  lsqrSync,
   minresSync,
 } from '../../lib/index.ts';
 import { apply, element, type Matrix, matrix, transpose } from '../support/dense.ts';
 import { dot, relativeError } from '../support/models.ts';
 
 type Iterates = Record<string, Record<string, number[]>>;
+interface LeastSquares {
+  rows: number;
+  columns: number;
+  damp: number;
+  x0: number[] | null;
+  steps: Record<string, number[]>;
+  x: number[];
+  istop: number;
+  iterations: number;
+  normA: number;
+  conditionA: number;
+}
 const reference: {
   n: number;
   cg: Iterates;
   minres: Iterates;
-  lsmr: {
-    rows: number;
-    columns: number;
-    damp: number;
-    x0: number[] | null;
-    steps: Record<string, number[]>;
-    x: number[];
-    istop: number;
-    iterations: number;
-    normA: number;
-    conditionA: number;
-  }[];
+  blockCg: Record<string, Record<string, { k: number; steps: Record<string, number[][]>; x: number[][] }>>;
+  lsmr: LeastSquares[];
+  lsqr: LeastSquares[];
   logdet: Record<string, number>;
   eigenvalues: Record<string, number[]>;
 } = JSON.parse(readFileSync(new URL('../fixtures/solvers.json', import.meta.url), 'utf8'));
@@ -90,8 +94,54 @@ describe.each([
   });
 });
 
-describe.each(reference.lsmr)('lsmr of $rows × $columns, damp $damp, is that of SciPy (%#)', (found) => {
-  const { rows, columns, damp, steps } = found;
+/** The formulas of the script. */
+const PRECONDITIONERS: Record<string, (i: number, j: number) => number> = {
+  none: diagonal(() => 1),
+  diagonal: diagonal((i) => 1 + i / 7),
+  dense: (i, j) => Number(i === j) + kac(i, j) ** 2,
+};
+
+describe.each(
+  Object.entries(reference.blockCg).flatMap(([name, by]) =>
+    Object.entries(by).map(([preconditioner, found]) => ({ name, preconditioner, ...found })),
+  ),
+)('cg with a block on $name, preconditioned by $preconditioner', (found) => {
+  const { name, preconditioner, k, steps } = found;
+  const op = denseOperator(MATRICES[name]!, { symmetric: true });
+  const b = Float64Array.from({ length: k * n }, (_, i) => Math.cos(i * i));
+  const given = {
+    k,
+    block: true,
+    ...(preconditioner !== 'none' && {
+      preconditioner: denseOperator(matrix(n, n, PRECONDITIONERS[preconditioner]!), { symmetric: true }),
+    }),
+  };
+
+  it.each(Object.entries(steps))('is the best of its Krylov space after %s steps', (step, expected) => {
+    const { x, ...record } = cgSync(op, b, { ...given, maxIterations: Number(step), tolerance: 1e-14 });
+    expect(relativeError(x, expected.flat())).toBeLessThan(1e-10);
+    expect(record).toMatchObject({ iterations: Number(step), reason: 'maxIterations' });
+  });
+
+  it("ends at SciPy's solutions of each by itself", () => {
+    const { x, ...record } = cgSync(op, b, { ...given, tolerance: 1e-13 });
+    expect(record).toMatchObject({ converged: true });
+    expect(relativeError(x, found.x.flat())).toBeLessThan(1e-10);
+    const alone = cgSync(op, b, { ...given, block: false, tolerance: 1e-13 });
+    expect(relativeError(x, alone.x)).toBeLessThan(1e-10);
+    expect(record.iterations).toBeLessThan(alone.iterations);
+  });
+});
+
+const leastSquares = (
+  [
+    ['lsmr', lsmrSync],
+    ['lsqr', lsqrSync],
+  ] as const
+).flatMap(([method, solve]) => reference[method].map((found) => ({ method, solve, ...found })));
+
+describe.each(leastSquares)('$method of $rows × $columns, damp $damp, is that of SciPy (%#)', (found) => {
+  const { solve, rows, columns, damp, steps } = found;
   const a = matrix(
     rows,
     columns,
@@ -99,19 +149,20 @@ describe.each(reference.lsmr)('lsmr of $rows × $columns, damp $damp, is that of
   );
   const op = denseOperator(a);
   const b = Float64Array.from({ length: rows }, (_, i) => Math.cos(i));
-  const given = { damp, ...(found.x0 && { x0: Float64Array.from(found.x0) }) };
+  const x0 = Float64Array.from(found.x0 ?? new Array(columns).fill(0));
+  const given = { damp, ...(found.x0 && { x0 }) };
 
   it('after each number of steps', () => {
     for (const [k, expected] of Object.entries(steps)) {
       const exact = { atol: 0, btol: 0, conlim: 0, maxIterations: Number(k) };
-      const { x, ...record } = lsmrSync(op, b, { ...given, ...exact });
+      const { x, ...record } = solve(op, b, { ...given, ...exact });
       expect(relativeError(x, expected)).toBeLessThan(1e-10);
       expect(record).toMatchObject({ iterations: Number(k), reason: 'maxIterations', converged: false });
     }
   });
 
   it('where it ends, with residuals by products', () => {
-    const { x, ...record } = lsmrSync(op, b, given);
+    const { x, ...record } = solve(op, b, given);
     // By then rounding has grown, up to what the tolerances leave.
     expect(relativeError(x, found.x)).toBeLessThan(1e-4);
     const reason = ['solution', 'solution', 'leastSquares', 'condition'][found.istop];
@@ -120,8 +171,10 @@ describe.each(reference.lsmr)('lsmr of $rows × $columns, damp $damp, is that of
     expect(Math.abs(record.conditionA / found.conditionA - 1)).toBeLessThan(0.5);
     const r = apply(a, x).map((each, i) => b[i]! - each);
     expect(Math.abs(record.residualNorm - Math.hypot(...r))).toBeLessThan(1e-12);
-    const normal = apply(transpose(a), r).map((each, i) => each - damp ** 2 * x[i]!);
+    const normal = apply(transpose(a), r).map((each, i) => each - damp ** 2 * (x[i]! - x0[i]!));
     expect(Math.abs(record.normalResidualNorm - Math.hypot(...normal))).toBeLessThan(1e-12);
+    // The minimum is that of the damped problem about x0.
+    if (reason !== undefined) expect(record.normalResidualNorm).toBeLessThan(1e-4);
   });
 });
 

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cholesky_solve.h>
 #include <ATen/ops/linalg_cholesky_ex.h>
+#include <ATen/ops/linalg_eigvalsh.h>
 #include <ATen/ops/linalg_qr.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/matmul.h>
@@ -12,11 +13,12 @@
 #include <limits>
 #include <optional>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "core/profiler/stage.h"
-#include "core/runtime/error.h"
 #include "core/solvers/cg.h"
+#include "core/solvers/scale.h"
 #include "core/solvers/symmetry.h"
 
 namespace tc {
@@ -33,31 +35,55 @@ std::pair<at::Tensor, at::Tensor> orthonormal(const at::Tensor& rows) {
   return {r.t(), q.t().contiguous()};
 }
 
+/// What shows in M's products z with orthonormal rows q: that it is not positive definite, beyond
+/// rounding, or gives no numbers.
+std::optional<Ending> preconditionerEnding(const at::Tensor& q, const at::Tensor& z) {
+  if (!std::isfinite(largestOf(z.flatten())))
+    return Ending{"nan", "a product with the preconditioner gave NaN or infinity"};
+  const at::Tensor projected = at::matmul(q, z.t());
+  const at::Tensor values = at::linalg_eigvalsh((projected + projected.t()) / 2).cpu();
+  const auto largest = values.max().item<double>();
+  const double rounding = static_cast<double>(values.numel()) * epsilonOf(z) * largest;
+  if (largest > 0 && values.min().item<double>() >= -rounding) return std::nullopt;
+  return Ending{"preconditioner", "the preconditioner is not positive definite"};
+}
+
 /// Adds to x what brings all residuals r within the targets, by the recurrence
 ///
-///     r = s q,  x += s γ p,  γ = (p A pᵀ)⁻¹,  t q' = q − γ p A,  s' = s t,  p' = q' + tᵀ p
+///     r = s q,  z = q M,  p ∝ z − z A p₋ᵀ γ₋ p₋,  γ = (p A pᵀ)⁻¹,
+///     x += s q pᵀ γ p,  t q₊ = q − q pᵀ γ p A,  s₊ = s t
 ///
-/// on rows; `iterations` counts, up to `limit`.
+/// on rows, of which q and p are orthonormal: x depends on no more than what p spans. M is the
+/// preconditioner, or I; `iterations` counts, up to `limit`.
 std::optional<Ending> sweep(const LinearOperator& a, const at::Tensor& r, const at::Tensor& targets,
                             const SolverOptions& options, const StopToken& stop, int64_t limit,
                             int64_t& iterations, at::Tensor& x) {
   auto [s, q] = orthonormal(r);
-  at::Tensor p = q;
+  at::Tensor p, ap, factor;  // of the step before: its directions, and the Cholesky factor of γ⁻¹
   while (iterations < limit) {
     const profiling::Stage iteration("torch_curvature::block_cg_iteration");
-    const at::Tensor ap = a.matmat(p, stop);
+    at::Tensor z = q;
+    if (options.preconditioner) {
+      z = options.preconditioner->matmat(q, stop);
+      if (auto ending = preconditionerEnding(q, z)) return ending;
+    }
+    if (p.defined()) z = z - at::matmul(at::matmul(z, ap.t()), at::cholesky_solve(p, factor));
+    p = orthonormal(z).second;
+    ap = a.matmat(p, stop);
     const at::Tensor curvature = at::matmul(p, ap.t());
     if (!std::isfinite(largestOf(curvature.flatten())))
       return Ending{"nan", "a product with the operator gave NaN or infinity"};
-    const auto [factor, info] = at::linalg_cholesky_ex((curvature + curvature.t()) / 2);
+    at::Tensor info;
+    std::tie(factor, info) = at::linalg_cholesky_ex((curvature + curvature.t()) / 2);
     if (info.item<int64_t>() != 0) {
       return Ending{"indefinite",
                     "the operator is not positive definite (some direction of an iteration has no "
                     "curvature above rounding); use minres, or damp it"};
     }
-    x.add_(at::matmul(s, at::cholesky_solve(p, factor)));
+    const at::Tensor step = at::cholesky_solve(at::matmul(p, q.t()), factor).t();  // q pᵀ γ
+    x.add_(at::matmul(at::matmul(s, step), p));
     ++iterations;
-    const auto [turn, next] = orthonormal(q - at::cholesky_solve(ap, factor));
+    const auto [turn, next] = orthonormal(q - at::matmul(step, ap));
     s = at::matmul(s, turn);
     const at::Tensor residuals = normsOf(s);
     const double largest = residuals.max().item<double>();
@@ -65,7 +91,6 @@ std::optional<Ending> sweep(const LinearOperator& a, const at::Tensor& r, const 
     if (options.onIteration && !options.onIteration(0, iterations, largest))
       return Ending{"stopped", "stopped by onIteration"};
     if ((residuals <= targets).all().item<bool>()) break;
-    p = next + at::matmul(turn.t(), p);
     q = next;
   }
   return std::nullopt;
@@ -110,11 +135,6 @@ SolverResult blockCg(const LinearOperator& a, const at::Tensor& b, const SolverO
                      const StopToken& stop) {
   const profiling::Stage stage("torch_curvature::block_cg");
   checkSystem(a, b, options);
-  if (options.preconditioner) {
-    throw Error("ERR_INVALID_ARGUMENT",
-                "a preconditioner is for right-hand sides that are solved by themselves: leave "
-                "block or the preconditioner out");
-  }
   // A space of more directions than unknowns is no help.
   if (b.dim() == 1 || b.size(0) < 2 || b.size(0) > a.rows()) return cg(a, b, options, stop);
   requireSymmetric(a, "a linear solver", stop);

@@ -163,6 +163,7 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
   minres: [() => [operator(), floats(3), solver()]],
   bind: [() => [lossProblem(), { device: 'cpu', signal: signal() }]],
   lsmr: [() => [operator(), floats(3), least()]],
+  lsqr: [() => [operator(), floats(3), least()]],
   cgInverse: [() => [operator(), inverse()]],
   minresInverse: [() => [operator(), inverse()]],
   neumannInverse: [() => [operator(), { terms: 3, scale: 0.1 }]],
