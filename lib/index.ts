@@ -20,6 +20,7 @@ export { tensor } from './arrays.ts';
 export type { ApplyOptions, Engine, OutOption, ProductOptions, WholeOptions } from './check.ts';
 export { type ConfigureOptions, configure, type Settings } from './configure.ts';
 export {
+  type GroupOption,
   initProcessGroup,
   ProcessGroup,
   type ProcessGroupOptions,

@@ -127,6 +127,7 @@ const CALLS: Record<string, Call> = {
   distributed: (o) => lib.distributed(op, o),
   'ProcessGroup.barrier': (o) => group.barrier(o),
   'ProcessGroup.allReduce': (o) => group.allReduce(v, o),
+  'ProcessGroup.allGather': (o) => group.allGather(v, o),
   'ProcessGroup.firstRow': (o) => group.firstRow(1, o),
   'ProcessGroup.close': async (o) => {
     await using own = await lib.initProcessGroup();

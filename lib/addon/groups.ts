@@ -1,4 +1,5 @@
 /** Types of the raw addon for processes that compute together. */
+import type { RawOperatorOnly } from './operators.ts';
 import type { GroupHandle, OperatorHandle } from './requests.ts';
 import type { FloatArray, ResultArray } from './values.ts';
 
@@ -17,6 +18,21 @@ export interface RawMeeting {
   timeout: number;
 }
 
+/** The rows of all ranks, one rank's below another's. */
+export interface RawStack {
+  operator: OperatorHandle;
+  group: GroupHandle;
+  /** Of all ranks, [N, …]. */
+  outputShape: readonly number[];
+  /** Of the N, those of the ranks before this one. */
+  before: number;
+  /** Of each of the N; with them, what `operator` multiplied by their roots is centered. */
+  weights?: FloatArray | undefined;
+  /** A Aᵀ in place of A, with `trace` summed over the outputs of each of the N. */
+  kernel: boolean;
+  trace: boolean;
+}
+
 /** Operations that exist as `name`, which returns a promise and may be stopped, and as `nameSync`. */
 export interface GroupOperations {
   groupJoin: { request: RawMeeting; result: GroupHandle };
@@ -25,6 +41,8 @@ export interface GroupOperations {
     request: { group: GroupHandle; values: FloatArray; subject: string; extras?: readonly number[] };
     result: { values: ResultArray<FloatArray>; extras: number[] };
   };
+  /** The Kronecker factors of the rows of all ranks, or eigenvalues in one basis. */
+  kroneckerTogether: { request: RawOperatorOnly & { group: GroupHandle }; result: OperatorHandle };
   /** Leaves, and waits until the others have left as well. */
   groupClose: { request: { group: GroupHandle }; result: undefined };
 }
@@ -36,4 +54,6 @@ export interface GroupFunctions {
   groupDispose(group: GroupHandle): void;
   /** The operator of the data of all ranks. */
   operatorDistributed(own: OperatorHandle, group: GroupHandle): OperatorHandle;
+  /** One with the rows of all ranks, or its square. */
+  operatorStacked(stack: RawStack): OperatorHandle;
 }

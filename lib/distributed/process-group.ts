@@ -4,7 +4,7 @@ import { addon } from '../addon/addon.ts';
 import { NativeObject } from '../addon/native-object.ts';
 import { operation } from '../addon/operation.ts';
 import type { GroupHandle } from '../addon/requests.ts';
-import { describe, type FloatArray, type ResultArray } from '../arrays.ts';
+import { copyOf, describe, dtypeOf, type FloatArray, floatArray, type ResultArray } from '../arrays.ts';
 import { checkFloats, checkOneOf, checkSignal, positive } from '../check.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from '../errors.ts';
 import { guard } from '../guard.ts';
@@ -54,6 +54,15 @@ export interface TogetherOptions {
 }
 
 const TOGETHER_OPTIONS = new OptionNames<TogetherOptions>({ signal: true });
+
+/** Of what is made of the data of all ranks. */
+export interface GroupOption {
+  /**
+   * The problem has some of the rows, and the other ranks of this group have the others: what is made is of all rows, in the
+   * order of the ranks, and the same on every rank. The data should stay as they are until it is made.
+   */
+  group?: ProcessGroup;
+}
 
 /** As many as libtorch's sums are exact for. */
 const MAX_RANKS = 2 ** 20;
@@ -179,18 +188,45 @@ export class ProcessGroup extends NativeObject<GroupHandle> {
     return sum as ResultArray<F>;
   }
 
+  /** The arrays of all ranks, one after another in the order of the ranks: of the same kind, as long as they like. */
+  async allGather<F extends FloatArray>(values: F, options?: TogetherOptions): Promise<ResultArray<F>> {
+    const given = copyOf(checkFloats(values, 'values'));
+    const how = TOGETHER_OPTIONS.read(options);
+    const { before, total } = await this.placeOf(given.length, 'allGather', how);
+    const all = floatArray(dtypeOf(given), total);
+    all.set(given, before);
+    const { values: sum } = await ProcessGroup.#sum.promised(this, all, 'allGather', [], how);
+    return sum as ResultArray<F>;
+  }
+
   /**
    * The number of this rank's first row among the rows of all ranks, in the order of the ranks, where it has `rows` of
    * them: for `fisher(problem, { firstRow })`, whose draws depend on the number of a row.
    */
   async firstRow(rows: number, options?: TogetherOptions): Promise<number> {
     if (rows !== 0) positive(rows, 'rows');
-    const counts = new Float64Array(this.worldSize);
-    counts[this.rank] = rows;
-    const { values } = await ProcessGroup.#sum.promised(this, counts, 'firstRow', [], options);
-    let before = 0;
-    for (const count of values.subarray(0, this.rank)) before += count;
-    return before;
+    return (await this.placeOf(rows, 'firstRow', options)).before;
+  }
+
+  /** @internal Of so many of each rank: how many those of the ranks before this one are, and all. */
+  async placeOf(
+    count: number,
+    subject: string,
+    options?: TogetherOptions,
+  ): Promise<{ before: number; total: number }> {
+    const counts = (await this.said([count], subject, options)).map(([each]) => each!);
+    const sum = (list: readonly number[]) => list.reduce((total, each) => total + each, 0);
+    return { before: sum(counts.slice(0, this.rank)), total: sum(counts) };
+  }
+
+  /** @internal What each rank says, a few numbers. */
+  async said(numbers: readonly number[], subject: string, options?: TogetherOptions): Promise<number[][]> {
+    const all = new Float64Array(this.worldSize * numbers.length);
+    all.set(numbers, this.rank * numbers.length);
+    const { values } = await ProcessGroup.#sum.promised(this, all, subject, [], options);
+    return Array.from({ length: this.worldSize }, (_, rank) => [
+      ...values.subarray(rank * numbers.length, (rank + 1) * numbers.length),
+    ]);
   }
 
   /** @internal The sums of some numbers, exact where they are whole, beside that of an array. */

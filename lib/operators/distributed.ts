@@ -18,15 +18,15 @@ const OPTIONS = new OptionNames<DistributedOptions>({ group: true });
 /** What to write instead, for kinds that are no sums over data. */
 const INSTEAD: { readonly [Kind in OperatorKind]?: string } = {
   jacobian:
-    'its rows are split between the ranks, not its columns. For JᵀJ, distributed(await gramian(problem)); for Jᵀu, ' +
-    'await group.allReduce(await op.rmatvec(u)), u this rank’s part',
+    'it has a row for each output of all data, of which the ranks say first how many they have: ' +
+    'await jacobian(problem, { group }). For JᵀJ, distributed(await gramian(problem))',
   perSampleGradients:
-    'its rows are split between the ranks. For GᵀG, distributed(await empiricalFisher(problem)); for the sum of the ' +
-    'gradients, await lossAndGradient(problem, { group })',
-  ntk: 'its rows and columns are split between the ranks. Its eigenvalues above 0 are those of distributed(await gramian(problem))',
-  kfac: 'the factors of all data are not those of parts of the data. As a preconditioner, one of the same rows on every rank',
+    'it has a row for each row of all data, of which the ranks say first how many they have: ' +
+    'await perSampleGradients(problem, { group }). For GᵀG, distributed(await empiricalFisher(problem))',
+  ntk: 'it has a row for each output of all data, of which the ranks say first how many they have: await ntk(problem, { group })',
+  kfac: 'the factors of all data are made of those of the ranks, not their product: await kfac(problem, { group })',
   ekfac:
-    'the factors of all data are not those of parts of the data. As a preconditioner, one of the same rows on every rank',
+    'the factors of all data are made of those of the ranks, not their product: await ekfac(problem, { group })',
   damped:
     'the sum would be damped once for each rank: distributed(op).damp(lambda) with op as it was before damp',
   product: 'the product of sums is no sum of products: distributed(a).multiply(distributed(b))',
@@ -36,7 +36,7 @@ const INSTEAD: { readonly [Kind in OperatorKind]?: string } = {
 };
 
 /**
- * The operator of the data of all ranks, where each rank has one of the same kind for its own part of the data, of as many
+ * The operator of the data of all ranks, of those that are sums over the rows, where each rank has one of the same kind for its own part of the data, of as many
  * rows as it likes: the solvers and estimators, and whatever is made of operators, work with it as with any other, and give
  * the same bits on every rank. A product adds as many numbers as it has over the ranks, once for all its vectors.
  *

@@ -2,6 +2,7 @@
 
 import { type ArrayKind, dtypeOf, type FloatArray } from '../arrays.ts';
 import { checkOneOf, positive } from '../check.ts';
+import type { GroupOption, ProcessGroup } from '../distributed/process-group.ts';
 import { outOfRange, wrongType } from '../errors.ts';
 import { toSeed } from '../model/generator.ts';
 import type { Inputs } from '../model/inputs.ts';
@@ -11,7 +12,7 @@ import type { CenterOptions, LossProblem, WeightOptions } from '../problem/loss.
 import type { Problem } from '../problem/problem.ts';
 import { isStreamed, type StreamedProblem } from '../problem/streamed-problem.ts';
 import { LINEARIZE_NAMES, Linearization, type LinearizeOptions } from '../products/linearize.ts';
-import { factory, type Source } from './factory.ts';
+import { type AnyStream, factory, type Source } from './factory.ts';
 import type { KroneckerOperator } from './kronecker-operator.ts';
 import type { LinearOperator } from './linear-operator.ts';
 
@@ -68,11 +69,14 @@ export interface KfacOptions extends LinearizeOptions, WeightOptions {
   per?: 'datum' | 'row';
 }
 
-const OPERATOR_OPTIONS = new OptionNames<OperatorOptions>({ ...LINEARIZE_NAMES, weights: true });
-const CENTERED_OPTIONS = new OptionNames<CenteredOperatorOptions>({
-  ...LINEARIZE_NAMES,
-  weights: true,
-  center: true,
+const OPERATOR_NAMES: NamesOf<OperatorOptions> = { ...LINEARIZE_NAMES, weights: true };
+const OPERATOR_OPTIONS = new OptionNames<OperatorOptions>(OPERATOR_NAMES);
+const OPERATOR_TOGETHER = new OptionNames<OperatorOptions & GroupOption>({ ...OPERATOR_NAMES, group: true });
+const CENTERED_NAMES: NamesOf<CenteredOperatorOptions> = { ...OPERATOR_NAMES, center: true };
+const CENTERED_OPTIONS = new OptionNames<CenteredOperatorOptions>(CENTERED_NAMES);
+const CENTERED_TOGETHER = new OptionNames<CenteredOperatorOptions & GroupOption>({
+  ...CENTERED_NAMES,
+  group: true,
 });
 const EMPIRICAL_FISHER_NAMES: NamesOf<EmpiricalFisherOptions> = {
   ...LINEARIZE_NAMES,
@@ -88,7 +92,7 @@ const FISHER_OPTIONS = new OptionNames<FisherOptions>({
   firstRow: true,
 });
 
-const KFAC_OPTIONS = new OptionNames<KfacOptions>({
+const KFAC_NAMES: NamesOf<KfacOptions> = {
   ...LINEARIZE_NAMES,
   weights: true,
   fisher: true,
@@ -97,7 +101,9 @@ const KFAC_OPTIONS = new OptionNames<KfacOptions>({
   mcSamples: true,
   seed: true,
   per: true,
-});
+};
+const KFAC_OPTIONS = new OptionNames<KfacOptions>(KFAC_NAMES);
+const KFAC_TOGETHER = new OptionNames<KfacOptions & GroupOption>({ ...KFAC_NAMES, group: true });
 
 function kfacFields({ fisher = 'type2', approximation = 'expand', others = 'refuse', ...rest }: KfacOptions) {
   checkOneOf(fisher, ['type2', 'mc', 'empirical'] as const, 'fisher');
@@ -166,15 +172,15 @@ export function gramianImaginarySync<F extends FloatArray>(
   return GRAMIAN_IMAGINARY.sync(problem, options) as LinearOperator<ArrayKind<F>>;
 }
 
-const JACOBIAN = factory('jacobian', CENTERED_OPTIONS);
+const JACOBIAN = factory('jacobian', CENTERED_OPTIONS, undefined, CENTERED_TOGETHER);
 
 /**
  * J, [N·outputs, P]: `matvec` is J v, `rmatvec` is Jᵀu. With `weights` w and `center`, √W (I − 1wᵀ/Σw) J, which makes
- * `gramian` of the same options its square. Of a stream, vectors over the outputs are those of all rows.
+ * `gramian` of the same options its square. Of a stream, and with a `group`, vectors over the outputs are those of all rows.
  */
 export function jacobian<F extends FloatArray>(
   problem: Problem<F> | StreamedProblem<F, string> | Linearization<F>,
-  options?: CenteredOperatorOptions,
+  options?: CenteredOperatorOptions & GroupOption,
 ): Promise<LinearOperator<ArrayKind<F>>> {
   return JACOBIAN.promised(problem, options) as Promise<LinearOperator<ArrayKind<F>>>;
 }
@@ -196,17 +202,20 @@ export interface NtkOptions extends CenteredOperatorOptions {
    */
   trace?: boolean;
 }
-const NTK_OPTIONS = new OptionNames<NtkOptions>({
-  ...LINEARIZE_NAMES,
-  weights: true,
-  center: true,
-  x2: true,
-  trace: true,
-});
+const NTK_NAMES: NamesOf<NtkOptions> = { ...CENTERED_NAMES, x2: true, trace: true };
+const NTK_OPTIONS = new OptionNames<NtkOptions>(NTK_NAMES);
+const NTK_TOGETHER = new OptionNames<NtkOptions & GroupOption>({ ...NTK_NAMES, group: true });
 
-const NTK = factory('ntk', NTK_OPTIONS, ({ x2, trace = false }, source) => {
+function ntkFields({ x2, trace = false }: NtkOptions, source: Source | AnyStream, group?: ProcessGroup) {
   if (typeof trace !== 'boolean') throw wrongType('trace should be true or false');
   if (x2 === undefined && !trace) return {};
+  if (group !== undefined) {
+    if (x2 === undefined) return { trace };
+    throw wrongType(
+      'x2 is for the data of one process; of a group, take ' +
+        '(await jacobian(problem, { group })).multiply((await jacobian({ model, params, x: x2 }, { group })).T)',
+    );
+  }
   if (isStreamed(source)) {
     throw wrongType(
       'x2 and trace are for data in one piece; of a stream, take ' +
@@ -214,7 +223,9 @@ const NTK = factory('ntk', NTK_OPTIONS, ({ x2, trace = false }, source) => {
     );
   }
   return { trace, ...(x2 === undefined ? {} : { x2: otherInputs(source as Source, x2) }) };
-});
+}
+
+const NTK = factory('ntk', NTK_OPTIONS, ntkFields, NTK_TOGETHER);
 
 /** Inputs of a second batch, for the model and in the precision of the first. */
 function otherInputs(source: Source, x2: Inputs) {
@@ -229,7 +240,7 @@ function otherInputs(source: Source, x2: Inputs) {
  */
 export function ntk<F extends FloatArray>(
   problem: Problem<F> | StreamedProblem<F, string> | Linearization<F>,
-  options?: NtkOptions,
+  options?: NtkOptions & GroupOption,
 ): Promise<LinearOperator<ArrayKind<F>>> {
   return NTK.promised(problem, options) as Promise<LinearOperator<ArrayKind<F>>>;
 }
@@ -323,7 +334,7 @@ export function fisherSync<F extends FloatArray, Given extends string = never>(
   return FISHER.sync(problem, options) as LinearOperator<ArrayKind<F>>;
 }
 
-const KFAC = factory('kfac', KFAC_OPTIONS, kfacFields);
+const KFAC = factory('kfac', KFAC_OPTIONS, kfacFields, KFAC_TOGETHER);
 
 /**
  * Kronecker-factored approximate curvature, [P, P]: block-diagonal, with a block A ⊗ G for each linear, convolution and
@@ -332,13 +343,14 @@ const KFAC = factory('kfac', KFAC_OPTIONS, kfacFields);
  * curvature"; of convolutions Grosse & Martens 2016). It has the scale of the operator that it approximates, and is
  * equal to it for one linear layer under squared errors. Layers are found by what the model computes, those of a `.pt2` file
  * like those of a list; groups of a convolution are blocks of their own. The rows of the batch have to be independent. An L2 term of
- * the problem is no part of it, as of Fisher matrices: `inverse({ damping })` and `logdet({ damping })` take λ.
+ * the problem is no part of it, as of Fisher matrices: `inverse({ damping })` and `logdet({ damping })` take λ. With a
+ * `group`, whose ranks add their factors once, it is of all rows, and each rank has all of it.
  *
  * @throws TorchCurvatureError `ERR_UNSUPPORTED_OP` for parameters of no such layer, unless `others` says what to take for them
  */
 export function kfac<F extends FloatArray, Given extends string = never>(
   problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
-  options?: KfacOptions,
+  options?: KfacOptions & GroupOption,
 ): Promise<KroneckerOperator<ArrayKind<F>>> {
   return KFAC.promised(problem, options) as Promise<KroneckerOperator<ArrayKind<F>>>;
 }
@@ -350,7 +362,7 @@ export function kfacSync<F extends FloatArray, Given extends string = never>(
   return KFAC.sync(problem, options) as KroneckerOperator<ArrayKind<F>>;
 }
 
-const EKFAC = factory('ekfac', KFAC_OPTIONS, kfacFields);
+const EKFAC = factory('ekfac', KFAC_OPTIONS, kfacFields, KFAC_TOGETHER);
 
 /**
  * As `kfac`, with its eigenvectors Q and, instead of its eigenvalues, the diagonal of QᵀFQ with F the operator that is
@@ -359,7 +371,7 @@ const EKFAC = factory('ekfac', KFAC_OPTIONS, kfacFields);
  */
 export function ekfac<F extends FloatArray, Given extends string = never>(
   problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
-  options?: KfacOptions,
+  options?: KfacOptions & GroupOption,
 ): Promise<KroneckerOperator<ArrayKind<F>>> {
   return EKFAC.promised(problem, options) as Promise<KroneckerOperator<ArrayKind<F>>>;
 }
@@ -371,7 +383,7 @@ export function ekfacSync<F extends FloatArray, Given extends string = never>(
   return EKFAC.sync(problem, options) as KroneckerOperator<ArrayKind<F>>;
 }
 
-const PER_SAMPLE_GRADIENTS = factory('perSampleGradients', OPERATOR_OPTIONS);
+const PER_SAMPLE_GRADIENTS = factory('perSampleGradients', OPERATOR_OPTIONS, undefined, OPERATOR_TOGETHER);
 
 /**
  * The gradients of the rows, G of [N, P]: row n is the gradient of what row n of the data adds to the loss, so that Gᵀ1 is
@@ -383,7 +395,7 @@ const PER_SAMPLE_GRADIENTS = factory('perSampleGradients', OPERATOR_OPTIONS);
  */
 export function perSampleGradients<F extends FloatArray, Given extends string = never>(
   problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
-  options?: OperatorOptions,
+  options?: OperatorOptions & GroupOption,
 ): Promise<LinearOperator<ArrayKind<F>>> {
   return PER_SAMPLE_GRADIENTS.promised(problem, options) as Promise<LinearOperator<ArrayKind<F>>>;
 }

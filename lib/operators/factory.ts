@@ -5,6 +5,7 @@ import { type Asked, operation } from '../addon/operation.ts';
 import type { OperatorHandle } from '../addon/requests.ts';
 import { run } from '../addon/run.ts';
 import { checkOptions } from '../check.ts';
+import { type GroupOption, type ProcessGroup, theGroup } from '../distributed/process-group.ts';
 import type { Model } from '../model/model.ts';
 import type { OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
@@ -16,6 +17,7 @@ import { MODEL_OPERATORS, type ModelOperator, type ModelOperatorRow } from './ki
 import { KroneckerOperator } from './kronecker-operator.ts';
 import { factorsOver, type MakePart } from './kronecker-stream.ts';
 import { LinearOperator, type Space } from './linear-operator.ts';
+import { factorsShared, stacked } from './of-group.ts';
 import { type BatchProblem, type Counts, Stream } from './streamed.ts';
 
 type Options = LinearizeOptions & CenterOptions;
@@ -32,15 +34,25 @@ export type AnyStream = Omit<GivenStreamedProblem, 'loss' | 'reduction'>;
  * @param kind its row of the table
  * @param names of its options; with `center` among them, it can be centered
  * @param own its own options as the addon takes them, checked
+ * @param together the names of the promised one's options where it takes a group, too
  */
 export function factory<Own extends Options>(
   kind: ModelOperator,
   names: OptionNames<Own>,
-  own: (options: Own, source: Source | AnyStream) => object = () => ({}),
+  own: (options: Own, source: Source | AnyStream, group?: ProcessGroup) => object = () => ({}),
+  together?: OptionNames<Own & GroupOption>,
 ) {
   return {
-    async promised(source: Source | AnyStream, options: Own | undefined): Promise<LinearOperator> {
-      const read = names.read(options);
+    async promised(
+      source: Source | AnyStream,
+      options: (Own & GroupOption) | undefined,
+    ): Promise<LinearOperator> {
+      const { group: given, ...rest } = (together ?? names).read(options) as Own & GroupOption;
+      const read = rest as unknown as Own;
+      if (given !== undefined) {
+        const group = theGroup(given, 'group');
+        return inGroup(group, kind, source, read, () => own(read, source, group));
+      }
       const fields = own(read, source);
       if (isStreamed(source)) return ofStream(kind, source, read, fields);
       return CREATE.promised(kind, source as Source, read, fields);
@@ -98,24 +110,92 @@ export function lossRequest(problem: GivenLossProblem, options: Options) {
   return { ...rest, request: { ...request, ...fields } };
 }
 
+/** Of the data of all ranks. One that cannot do its part should not have the others wait for it. */
+async function inGroup(
+  group: ProcessGroup,
+  kind: ModelOperator,
+  source: Source | AnyStream,
+  given: Options,
+  own: () => { trace?: boolean },
+): Promise<LinearOperator> {
+  try {
+    const fields = own();
+    const center = checkCenter(given);
+    const { center: _, ...options } = given;
+    const { factored }: ModelOperatorRow = MODEL_OPERATORS[kind];
+    if (factored) {
+      const problem = isStreamed(source) ? source : inOneBatch(source as GivenLossProblem);
+      const stream = await countedStream(kind, problem, options, fields);
+      const before = await factorsShared(group, kind, stream, options.signal);
+      return await factorsOver(
+        stream,
+        kind as 'kfac' | 'ekfac',
+        partsOf(fields, before),
+        options.signal,
+        group,
+      );
+    }
+    const ofRows = kind === 'ntk' ? 'jacobian' : kind;
+    if (!isStreamed(source)) {
+      using each = await CREATE.promised(ofRows, source as Source, options, {});
+      return await stacked(group, kind, each, { ...options, ...fields, center });
+    }
+    const stream = await countedStream(ofRows, source, options, {});
+    using each = ofCounted(ofRows, stream, options, {});
+    return await stacked(group, kind, each, { ...options, ...fields, weights: stream.weights, center });
+  } catch (error) {
+    group.leave(true);
+    throw error;
+  }
+}
+
+function inOneBatch(given: GivenLossProblem): GivenStreamedProblem {
+  const { x, target, ...problem } = checkProblem(given);
+  return { ...problem, batches: [{ x, ...(target !== undefined && { target }) }] };
+}
+
 /** Over parameters it is the sum of those of the batches; others are made of the batches' Jacobians. */
 async function ofStream(
   kind: ModelOperator,
   problem: GivenStreamedProblem,
   options: Options,
-  own: { firstRow?: number; mcSamples?: number },
+  own: object,
 ): Promise<LinearOperator> {
-  const { center } = options;
-  const centered = weightFields({ ...(center !== undefined && { center }) }, 0, 'float64').center;
+  const stream = await countedStream(kind, problem, options, own);
+  const { factored }: ModelOperatorRow = MODEL_OPERATORS[kind];
+  if (factored) return factorsOver(stream, kind as 'kfac' | 'ekfac', partsOf(own, 0), options.signal);
+  return ofCounted(kind, stream, options, own);
+}
+
+function countedStream(kind: ModelOperator, problem: GivenStreamedProblem, options: Options, own: object) {
+  checkCenter(options);
+  const { ofLoss } = MODEL_OPERATORS[kind];
   const stream = new Stream(problem, options);
-  const { columns, ofLoss, factored, regularized, antisymmetric, draws }: ModelOperatorRow =
-    MODEL_OPERATORS[kind];
-  await stream.count(ofLoss ? (batch, signal) => counted(batch, signal, { ...own, kind }) : undefined);
-  if (factored) {
-    const part: MakePart = (kind, { problem, options, firstRow }, fields) =>
-      CREATE.promised(kind, problem, options, { ...own, ...fields, firstRow }) as Promise<KroneckerOperator>;
-    return factorsOver(stream, kind as 'kfac' | 'ekfac', part, options.signal);
-  }
+  return stream.count(ofLoss ? (batch, signal) => counted(batch, signal, { ...own, kind }) : undefined);
+}
+
+function checkCenter({ center }: Options): boolean {
+  return weightFields({ ...(center !== undefined && { center }) }, 0, 'float64').center;
+}
+
+/** @param before rows that other processes have before the first of these */
+function partsOf(own: object, before: number): MakePart {
+  return (kind, { problem, options, firstRow }, fields) =>
+    CREATE.promised(kind, problem, options, {
+      ...own,
+      ...fields,
+      firstRow: before + firstRow,
+    }) as Promise<KroneckerOperator>;
+}
+
+function ofCounted(
+  kind: ModelOperator,
+  stream: Stream,
+  options: Options,
+  own: { firstRow?: number; mcSamples?: number },
+): LinearOperator {
+  const centered = checkCenter(options);
+  const { columns, ofLoss, regularized, antisymmetric, draws }: ModelOperatorRow = MODEL_OPERATORS[kind];
   const { firstRow: start = 0, mcSamples = 1 } = own;
   const make = ({ problem, options, firstRow }: BatchProblem, part: object = {}) =>
     CREATE.promised(kind, problem, options, { ...own, ...part, firstRow: start + firstRow });

@@ -5,6 +5,7 @@ import type { RawEigh } from '../addon/operators.ts';
 import type { OperatorHandle } from '../addon/requests.ts';
 import type { FloatArray, ResultArray } from '../arrays.ts';
 import { checkFinite, checkOneOf, checkWholeOptions, type WholeOptions } from '../check.ts';
+import type { ProcessGroup } from '../distributed/process-group.ts';
 import { outOfRange } from '../errors.ts';
 import { guard } from '../guard.ts';
 import { OptionNames } from '../options.ts';
@@ -179,13 +180,27 @@ function asked<Given extends { signal: AbortSignal | undefined }>(
   return { request: { operator: handle, ...rest }, signal, describe: () => ({ device, dtype, shape }) };
 }
 
-/** Used inside the package, as is `basisOf`: of the rows of both together. */
+/** Used inside the package, as are `together` and `basisOf`: of the rows of both together. */
 export const join = operation(
   (op: KroneckerOperator, other: KroneckerOperator, signal: AbortSignal | undefined) => ({
     name: 'kroneckerJoin',
     ...asked(op, { other: other.handle, threads: 0, signal }),
     result: (handle: OperatorHandle) => madeOf(op, handle, op.kind),
   }),
+);
+
+/** Of the rows of all ranks of a group. */
+export const together = operation(
+  (op: KroneckerOperator, group: ProcessGroup, signal: AbortSignal | undefined) => {
+    const { request, ...rest } = asked(op, { group: group.handle, threads: 0, signal });
+    return {
+      name: 'kroneckerTogether',
+      ...rest,
+      request,
+      together: group,
+      result: (handle: OperatorHandle) => madeOf(op, handle, op.kind),
+    };
+  },
 );
 
 /** What the parts of an `ekfac` in the basis of this add up from: its blocks that are of no layer. */

@@ -1,7 +1,8 @@
 /** Kronecker factors of data that come in batches: those of the batches add up. */
 import type { OperatorHandle } from '../addon/requests.ts';
+import type { ProcessGroup } from '../distributed/process-group.ts';
 import { TorchCurvatureError } from '../errors.ts';
-import { basisOf, join, type KroneckerOperator } from './kronecker-operator.ts';
+import { basisOf, join, type KroneckerOperator, together } from './kronecker-operator.ts';
 import type { BatchProblem, Stream } from './streamed.ts';
 
 /** What a part is made with beside the caller's options. */
@@ -18,34 +19,49 @@ export type MakePart = (
   fields: PartFields,
 ) => Promise<KroneckerOperator>;
 
-/** Of all batches: in one pass, and in one more for the eigenvalues of `ekfac`. */
+/**
+ * Of all batches, in one pass, and in one more for the eigenvalues of `ekfac`; with a group, of those of all its ranks, of
+ * which some may have no rows.
+ */
 export async function factorsOver(
   stream: Stream,
   kind: 'kfac' | 'ekfac',
   make: MakePart,
   signal: AbortSignal | undefined,
+  group?: ProcessGroup,
 ): Promise<KroneckerOperator> {
   const { share } = stream;
-  const factors = await joined(stream, (batch) => make('kfac', batch, { share }), undefined, signal);
-  if (factors === undefined) {
-    throw new TorchCurvatureError('ERR_SHAPE_MISMATCH', `${kind} needs batches with at least one row`);
-  }
+  const all = async (part: (batch: BatchProblem) => Promise<KroneckerOperator>) => {
+    const own = await joined(stream, part, signal, group !== undefined);
+    if (own === undefined) throw noRows(kind, group !== undefined);
+    if (group === undefined) return own;
+    using _ = own;
+    return together.promised(own, group, signal);
+  };
+  const factors = await all((batch) => make('kfac', batch, { share }));
   if (kind === 'kfac') return factors;
   using basis = factors;
   const { handle } = basis;
-  const parts = (batch: BatchProblem) => make('ekfac', batch, { share, basis: handle });
-  return (await joined(stream, parts, await basisOf.promised(basis, signal), signal))!;
+  using ofLayers = await all((batch) => make('ekfac', batch, { share, basis: handle }));
+  using others = await basisOf.promised(basis, signal);
+  return join.promised(others, ofLayers, signal);
 }
 
+function noRows(kind: string, empty: boolean): TorchCurvatureError {
+  const needed = empty ? 'a batch, which may be one without rows' : 'batches with at least one row';
+  return new TorchCurvatureError('ERR_SHAPE_MISMATCH', `${kind} needs ${needed}`);
+}
+
+/** @param empty whether a batch without rows will do where there are no others */
 async function joined(
   stream: Stream,
   make: (batch: BatchProblem) => Promise<KroneckerOperator>,
-  start: KroneckerOperator | undefined,
   signal: AbortSignal | undefined,
+  empty: boolean,
 ): Promise<KroneckerOperator | undefined> {
-  let sum = start;
+  let sum: KroneckerOperator | undefined;
   for await (const batch of stream.pass(signal)) {
-    if (batch.rows === 0) continue;
+    if (batch.rows === 0 && (sum !== undefined || !empty)) continue;
     const part = await make(batch);
     if (sum === undefined) {
       sum = part;

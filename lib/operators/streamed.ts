@@ -311,7 +311,7 @@ export class Stream {
       { shape: [this.#height, model.parameterCount], dtype, device, matmat, rmatmat },
       { kind: 'outputs', shape: [this.rows, ...this.outputs] },
       { kind: 'parameters', model },
-      { additive: false },
+      { ...this.#dataShare(), additive: false },
     );
   }
 

@@ -11,18 +11,20 @@ import {
   type Tensor,
 } from '../arrays.ts';
 import { checkOutputVector, checkSignal, checkVector } from '../check.ts';
+import { type GroupOption, type ProcessGroup, theGroup } from '../distributed/process-group.ts';
 import { gramian, jacobian, ntk } from '../operators/factories.ts';
 import { OptionNames, record } from '../options.ts';
 import type { Problem } from '../problem/problem.ts';
 import { LINEARIZE_NAMES, type LinearizeOptions, linearize } from '../products/linearize.ts';
 import { optionalAmount, optionalLimit } from '../solvers/arguments.ts';
 import { cg } from '../solvers/linear.ts';
+import { curvatureOf } from './options.ts';
 
-/** Of `sr` and `minSR`. */
-export interface SROptions<F extends FloatArray = FloatArray> extends LinearizeOptions {
+/** Of `sr` and `minSR`. With a `group`, the problem, the values and the weights are those of this rank's rows. */
+export interface SROptions<F extends FloatArray = FloatArray> extends LinearizeOptions, GroupOption {
   /** λ of S + λI; 1e-3 by default. */
   damping?: number;
-  /** Of the rows; 1/N by default, of samples that are drawn from the model. */
+  /** Of the rows; 1/N by default, of samples that are drawn from the model, N of all ranks. */
   weights?: F;
   /** Of `cg`; 1e-6 by default. */
   tolerance?: number;
@@ -36,6 +38,7 @@ const OPTIONS = new OptionNames<SROptions>({
   weights: true,
   tolerance: true,
   maxIterations: true,
+  group: true,
 });
 
 /** A direction, and how its solver ended. */
@@ -92,7 +95,24 @@ async function direction(
   options: SROptions | undefined,
   overSamples: boolean,
 ): Promise<SRDirection> {
-  const { damping, weights, tolerance, maxIterations, ...how } = OPTIONS.read(options);
+  const { group: given, ...read } = OPTIONS.read(options);
+  if (given === undefined) return directionIn(undefined, problem, values, read, overSamples);
+  const group = theGroup(given, 'group');
+  try {
+    return await directionIn(group, problem, values, read, overSamples);
+  } catch (error) {
+    group.leave(true);
+    throw error;
+  }
+}
+
+async function directionIn(
+  group: ProcessGroup | undefined,
+  problem: Problem,
+  values: Values<FloatArray>,
+  { damping, weights, tolerance, maxIterations, ...how }: Omit<SROptions, 'group'>,
+  overSamples: boolean,
+): Promise<SRDirection> {
   const [given, epsilons] = [isFloatArray(weights) ? held(weights, 'weights') : weights, heldValues(values)];
   const lambda = optionalAmount(damping, 'damping') ?? 1e-3;
   const most = optionalLimit(maxIterations, 'maxIterations');
@@ -105,17 +125,26 @@ async function direction(
   };
   using linearization = await linearize(problem, how);
   const { outputShape, dtype } = linearization;
-  const rows = outputShape[0]!;
+  const [own] = outputShape as [number];
+  const waiting = signal && { signal };
+  // Weights by default are those of all samples: the ranks have them all or none of them has.
+  const samples = given === undefined ? 'the number of samples' : 'the number of weighted samples';
+  const rows = group === undefined ? own : (await group.placeOf(own, samples, waiting)).total;
   const ofRows =
-    given === undefined ? floatArray(dtype, rows).fill(1 / rows) : checkVector(given, 'weights', rows, dtype);
-  const epsilon = centered(checkOutputVector(epsilons, 'values', outputShape, dtype), ofRows);
+    given === undefined ? floatArray(dtype, own).fill(1 / rows) : checkVector(given, 'weights', own, dtype);
+  const flat = checkOutputVector(epsilons, 'values', outputShape, dtype);
+  const ofAll = async (own: FloatArray) => (group === undefined ? own : group.allGather(own, waiting));
+  const epsilon = centered(await ofAll(flat), await ofAll(ofRows));
   const centering = { weights: ofRows, center: true };
-  using a = await jacobian(linearization, centering);
-  using matrix = await (overSamples ? ntk : gramian)(linearization, centering);
+  const together = { ...centering, ...waiting, ...(group && { group }) };
+  using a = await jacobian(linearization, together);
+  using matrix = overSamples
+    ? await ntk(linearization, together)
+    : await curvatureOf(() => gramian(linearization, centering), { ...(group && { group }) });
   using damped = matrix.damp(lambda);
-  const side = overSamples ? epsilon : await a.rmatvec(epsilon, signal && { signal });
+  const side = overSamples ? epsilon : await a.rmatvec(epsilon, waiting);
   const { x, iterations, residualNorm, converged } = await cg(damped, side, solver);
-  const found = overSamples ? await a.rmatvec(x, signal && { signal }) : x;
+  const found = overSamples ? await a.rmatvec(x, waiting) : x;
   return {
     direction: found.map((each) => -each) as ResultArray<FloatArray>,
     iterations,

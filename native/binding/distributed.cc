@@ -7,6 +7,8 @@
 #include "binding/handles.h"
 #include "binding/operation.h"
 #include "binding/request.h"
+#include "core/distributed/stacked.h"
+#include "core/operators/jacobian.h"
 #include "core/runtime/error.h"
 #include "core/runtime/threads.h"
 
@@ -93,6 +95,18 @@ void addDistributed(Napi::Env env, Napi::Object exports) {
   });
   add(env, exports, "operatorDistributed", [](const Napi::CallbackInfo& info) {
     const OperatorPtr op = distributed(operatorOf(info[0]), groupOf(info[1]));
+    return wrapShare<OperatorHandle>(info.Env(), op, 0);
+  });
+  add(env, exports, "operatorStacked", [](const Napi::CallbackInfo& info) {
+    const Fields fields(info[0]);
+    Stack stack;
+    stack.outputShape = toShape(fields.get("outputShape"), "outputShape");
+    stack.before = fields.integer("before");
+    if (fields.has("weights"))
+      stack.roots = toFlat(fields.get("weights"), Memory::kCopy, "weights").sqrt();
+    OperatorPtr op =
+        stacked(operatorOf(fields.get("operator")), std::move(stack), groupOf(fields.get("group")));
+    if (fields.flag("kernel")) op = tangentKernel(std::move(op), fields.flag("trace"));
     return wrapShare<OperatorHandle>(info.Env(), op, 0);
   });
 }

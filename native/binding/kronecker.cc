@@ -1,3 +1,4 @@
+#include <string>
 #include <utility>
 
 #include "binding/handles.h"
@@ -96,6 +97,18 @@ Prepared join(const Napi::CallbackInfo& info, Memory) {
                   const KroneckerOperator& op, const StopToken&) { return op.joined(*other); });
 }
 
+/// Of the rows of all ranks of a group.
+Prepared together(const Napi::CallbackInfo& info, Memory) {
+  const Fields fields(info[0]);
+  return makesOperator(fields, [group = groupOf(fields.get("group"))](const KroneckerOperator& op,
+                                                                      const StopToken& stop) {
+    return op.joinedBy(
+        [&](const at::Tensor& values, const std::string& subject, const at::Tensor& same) {
+          return group->sum({values, subject, same}, stop).values;
+        });
+  });
+}
+
 Prepared basis(const Napi::CallbackInfo& info, Memory) {
   return makesOperator(Fields(info[0]), withoutLayers);
 }
@@ -113,6 +126,7 @@ void addKronecker(Napi::Env env, Napi::Object exports) {
   });
   addOperation(env, exports, "kroneckerEigh", eigh);
   addOperation(env, exports, "kroneckerJoin", join);
+  addOperation(env, exports, "kroneckerTogether", together);
   addOperation(env, exports, "kroneckerBasis", basis);
 }
 

@@ -8,7 +8,9 @@ import {
   denseOperator,
   diagonalOperator,
   distributed,
+  ekfac,
   fisher,
+  gaussNewton,
   initProcessGroup,
   jacobian,
   kfac,
@@ -17,6 +19,7 @@ import {
   Model,
   nn,
   ntk,
+  optim,
   ProcessGroup,
   type ProcessGroupOptions,
   perSampleGradients,
@@ -402,15 +405,21 @@ describe('what is no sum over data', () => {
     const op = diagonal(1, 2);
     const { model, params, x } = problem();
     const streamed = { model, params, batches: [{ x }] };
-    refused(await jacobian(problem()), 'distributed(await gramian(problem))');
-    refused(await ntk(problem()), 'distributed(await gramian(problem))');
-    refused(await perSampleGradients(problem()), 'lossAndGradient(problem, { group })');
-    refused(await kfac(problem()), 'kfac cannot be distributed');
+    refused(await jacobian(problem()), 'await jacobian(problem, { group })');
+    refused(await ntk(problem()), 'await ntk(problem, { group })');
+    refused(await perSampleGradients(problem()), 'await perSampleGradients(problem, { group })');
+    refused(await kfac(problem()), 'await kfac(problem, { group })');
+    refused(await ekfac(problem()), 'await ekfac(problem, { group })');
+    refused(await jacobian(problem(), { group }), 'distributed already');
+    await expect(ntk(problem(), { group, x2: x })).rejects.toEqual(
+      code('ERR_INVALID_ARGUMENT', '(await jacobian(problem, { group })).multiply('),
+    );
     refused(op.damp(1), 'distributed(op).damp(lambda)');
     refused(op.damp(1).scale(2), 'distributed(op).damp(lambda)');
     refused(op.multiply(op), 'distributed(a).multiply(distributed(b))');
     refused((await jacobian(problem())).scale(2), 'is no sum');
     refused((await jacobian(streamed)).scale(2), 'is no sum');
+    refused((await kfac(problem())).scale(2), 'is no sum');
     refused(distributed(op), 'distributed already');
     refused(distributed(op).scale(2), 'distributed already');
     expect(() => distributed(3 as never)).toThrow(
@@ -447,6 +456,98 @@ describe('what is no sum over data', () => {
       code('ERR_INVALID_ARGUMENT', 'one process group'),
     );
     expect(() => distributed(diagonal(1))).toThrow(code('ERR_INVALID_ARGUMENT', 'say which'));
+  });
+});
+
+describe('what ranks make together', () => {
+  const narrow = Model.sequential([nn.linear(2, 1)]);
+  const wide = Model.sequential([nn.linear(2, 2)]);
+  /** Of another model on each rank. */
+  const apart = (rank: number, rows = 4) => {
+    const model = rank === 0 ? narrow : wide;
+    const x = tensor(ones(2 * rows), [rows, 2]);
+    const target = tensor(ones(rows * (rank + 1)), [rows, rank + 1]);
+    return { model, params: ones(model.parameterCount), x, target, loss: 'mse' as const };
+  };
+  const made: [string, (group: ProcessGroup) => Promise<unknown>, string, string][] = [
+    [
+      'rows of different models',
+      (group) => jacobian(apart(group.rank), { group }),
+      'ERR_SHAPE_MISMATCH',
+      '1 and 2 outputs',
+    ],
+    [
+      'factors of different models',
+      (group) => kfac(apart(group.rank), { group }),
+      'ERR_DISTRIBUTED',
+      'weights of Kronecker factors of 1 blocks of 3 parameters',
+    ],
+    [
+      'operators of different models',
+      async (group) =>
+        distributed(await gaussNewton(apart(group.rank)), { group }).matvec(ones(3 * (group.rank + 1))),
+      'ERR_DISTRIBUTED',
+      '[6, 6]',
+    ],
+    [
+      'gradients of different models',
+      (group) => lossAndGradient(apart(group.rank), { group }),
+      'ERR_DISTRIBUTED',
+      'lossAndGradient, 6 numbers',
+    ],
+    [
+      'different numbers of values and weights',
+      (group) => {
+        const weights = group.rank === 0 ? { weights: ones(4) } : {};
+        return optim.minSR(problem(), ones(4), { group, ...weights });
+      },
+      'ERR_DISTRIBUTED',
+      'do not do the same',
+    ],
+  ];
+  it.each(made)('%s: all of them fail', async (_, make, expected, message) => {
+    const failed = await each(await groupsOf(2), make);
+    for (const error of failed) expect(error).toEqual(code(expected));
+    expect(failed.map((error) => (error as Error).message).join()).toContain(message);
+  });
+
+  const unable: [string, (group: ProcessGroup) => Promise<unknown>][] = [
+    [
+      'jacobian',
+      (group: ProcessGroup) => jacobian({ ...problem(), params: ones(2 + group.rank) }, { group }),
+    ],
+    ['kfac', (group: ProcessGroup) => kfac({ ...problem(), params: ones(2 + group.rank) }, { group })],
+    ['sr', (group: ProcessGroup) => optim.sr(problem(), ones(3 + group.rank), { group })],
+  ];
+  it.each(unable)('%s, which one of them cannot: the others do not wait', async (_, make) => {
+    const failed = await each(await groupsOf(2), make);
+    expect(failed).toEqual([code('ERR_SHAPE_MISMATCH'), code('ERR_DISTRIBUTED', 'rank 0 left')]);
+  });
+
+  it('of no rows at all is zero', async () => {
+    const none = { ...apart(0, 0), reduction: 'sum' as const };
+    const found = await each(await groupsOf(2), async (group) => {
+      using factors = await kfac(none, { group });
+      using rows = await jacobian(none, { group, center: true });
+      return [rows.shape, await factors.matvec(ones(3)), await rows.rmatvec(ones(0))];
+    });
+    for (const each of found) expect(each).toEqual([[0, 3], new Float64Array(3), new Float64Array(3)]);
+  });
+
+  it('has NaN where one of them has, on all of them', async () => {
+    const found = await each(await groupsOf(2), async (group) => {
+      const given = problem();
+      if (group.rank === 1) given.x.data[0] = Number.NaN;
+      using op = distributed(await gaussNewton(given), { group });
+      const product = await op.matvec(ones(3));
+      const { reason } = await cg(op.damp(1), ones(3));
+      const { loss } = await lossAndGradient(given, { group });
+      return [product.every(Number.isNaN), reason, loss];
+    });
+    expect(found).toEqual([
+      [true, 'nan', Number.NaN],
+      [true, 'nan', Number.NaN],
+    ]);
   });
 });
 

@@ -254,6 +254,13 @@ export const values: { [Name in Exclude<keyof Api, 'default'>]: () => unknown } 
     await using group = await tc.initProcessGroup();
     expectTypeOf(group.rank).toEqualTypeOf<number>();
     expectTypeOf(await group.firstRow(3)).toEqualTypeOf<number>();
+    expectTypeOf(await group.allGather(f32)).toEqualTypeOf<F32>();
+    expectTypeOf(await tc.jacobian(loss64, { group })).toEqualTypeOf<Operator<Float64Array>>();
+    expectTypeOf(await tc.kfac(loss64, { group })).toEqualTypeOf<api.KroneckerOperator<Float64Array>>();
+    // @ts-expect-error only in the promised form
+    tc.jacobianSync(loss64, { group });
+    // @ts-expect-error sums over the data are distributed
+    tc.gaussNewton(loss64, { group });
   },
   distributed: () => {
     expectTypeOf(tc.distributed(op32)).toEqualTypeOf<Operator<Float32Array>>();

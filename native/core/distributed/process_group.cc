@@ -131,7 +131,7 @@ struct ProcessGroup::State {
   void sum(at::Tensor& values);
   Total add(const Contribution& contribution);
   void say(Leaving leaving);
-  void requireAgreement(const Agreed& agreed, const Contribution& contribution);
+  void requireAgreement(const Agreed& agreed, const std::string& subject);
   [[noreturn]] void tellDifference(const std::string& topic, const std::string& own,
                                    const std::string& message);
   std::string silentRanks();
@@ -193,9 +193,9 @@ ProcessGroup::Total ProcessGroup::State::add(const Contribution& contribution) {
   const at::Tensor flat = contribution.values.reshape({-1}).to(peers->device()).contiguous();
   const int64_t inFirst = std::min(flat.numel(), kFirst - Agreement::kNumbers);
   Agreement agreement;
-  const std::string precision = at::toString(flat.scalar_type());
-  agreement.subject = fingerprint(contribution.subject + " of " + std::to_string(flat.numel()) +
-                                  " numbers of type " + precision);
+  const std::string subject = contribution.subject + ", " + std::to_string(flat.numel()) +
+                              " numbers of type " + at::toString(flat.scalar_type());
+  agreement.subject = fingerprint(subject);
   if (contribution.vectors.defined()) agreement.vectors = fingerprint(contribution.vectors);
   agreement.extras = contribution.extras;
   at::Tensor first = at::zeros({kFirst}, at::kDouble);
@@ -205,7 +205,7 @@ ProcessGroup::Total ProcessGroup::State::add(const Contribution& contribution) {
   sum(first);
   const at::Tensor sums = first.cpu();
   const Agreed agreed = readAgreement(sums.const_data_ptr<double>(), meeting.worldSize);
-  requireAgreement(agreed, contribution);
+  requireAgreement(agreed, subject);
   at::Tensor total = at::empty_like(flat);
   total.narrow(0, 0, inFirst).copy_(first.narrow(0, Agreement::kNumbers, inFirst));
   if (flat.numel() > inFirst) {
@@ -216,7 +216,7 @@ ProcessGroup::Total ProcessGroup::State::add(const Contribution& contribution) {
   return {total.to(contribution.values.device()).view(contribution.values.sizes()), agreed.extras};
 }
 
-void ProcessGroup::State::requireAgreement(const Agreed& agreed, const Contribution& contribution) {
+void ProcessGroup::State::requireAgreement(const Agreed& agreed, const std::string& subject) {
   if (agreed.leavers > 0) {
     throw Error("ERR_DISTRIBUTED",
                 agreed.leavers == 1
@@ -224,13 +224,13 @@ void ProcessGroup::State::requireAgreement(const Agreed& agreed, const Contribut
                     : std::to_string(agreed.leavers) + " ranks left the process group");
   }
   if (!agreed.subject) {
-    tellDifference("subject", contribution.subject,
+    tellDifference("subject", subject,
                    "the ranks do not do the same: every rank should ask for the same operations in "
                    "the same order, with the same shapes and options");
   }
   if (!agreed.vectors) {
     tellDifference(
-        "vectors", contribution.subject + ", with " + meeting.computers,
+        "vectors", subject + ", with " + meeting.computers,
         "the ranks multiply different vectors: right-hand sides, seeds and options should "
         "be the same on every rank, and the numbers of threads, as bits follow from them");
   }

@@ -16,6 +16,8 @@ OperatorPtr jacobian(LinearizationPtr linearization, RowWeights weights = {});
 /// A Aᵀ, [N·outputs, N·outputs]: the neural tangent kernel (ntk.cc).
 OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights = {},
                 const StopToken& stop = {});
+/// A Aᵀ of any A over outputs of rows, or with `trace` its sum over the outputs of each, [N, N].
+OperatorPtr tangentKernel(OperatorPtr a, bool trace);
 
 /// Jᵀ C J, [P, P]: linearize, apply J, apply C, apply Jᵀ.
 OperatorPtr sandwich(LinearizationPtr linearization, std::shared_ptr<const OutputMap> map);

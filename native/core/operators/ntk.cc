@@ -114,8 +114,18 @@ const Rows<OperatorKind> kRows(operatorKinds(),
 
 OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights, const StopToken& stop) {
   linearization->requireIndependentRows(stop);
-  const OperatorPtr a = jacobian(std::move(linearization), std::move(weights));
-  return std::make_shared<Ntk>(a, a);
+  return tangentKernel(jacobian(std::move(linearization), std::move(weights)), false);
+}
+
+OperatorPtr tangentKernel(OperatorPtr a, bool trace) {
+  OperatorPtr kernel;
+  if (trace) {
+    kernel = std::make_shared<TraceKernel>(a, a);
+  } else {
+    kernel = std::make_shared<Ntk>(a, a);
+  }
+  kernel->setLabel("torch_curvature::ntk");
+  return kernel;
 }
 
 }  // namespace tc

@@ -121,7 +121,9 @@ namespace {
 OperatorPtr make(const OperatorRequest& request, const StopToken& stop) {
   const Objective checked = request.objective();  // before the forward pass
   const RowWeights weights = request.rowWeights();
-  return perSampleGradients(request.linearization(stop), checked, weights, stop);
+  OperatorPtr op = perSampleGradients(request.linearization(stop), checked, weights, stop);
+  op->setShare({checked.meanDivisor(), {}});
+  return op;
 }
 
 const Rows<OperatorKind> kRows(operatorKinds(),

@@ -268,6 +268,7 @@ const ARGUMENTS: Readonly<Record<string, (() => unknown[])[]>> = {
   'KroneckerOperator.prototype.eigh': [() => [apply()]],
   'ProcessGroup.prototype.barrier': [() => [{ signal: signal() }]],
   'ProcessGroup.prototype.allReduce': [() => [floats(3), { signal: signal() }]],
+  'ProcessGroup.prototype.allGather': [() => [floats(3), { signal: signal() }]],
   'ProcessGroup.prototype.firstRow': [() => [2, { signal: signal() }]],
   'ProcessGroup.prototype.close': [() => [{ signal: signal() }]],
   'BoundProblem.prototype.at': [() => [floats(P)], () => [model.unflatten(floats(P))]],

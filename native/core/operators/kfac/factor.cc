@@ -14,6 +14,8 @@ namespace tc {
 Factor Factor::full(at::Tensor matrices) { return Factor(std::move(matrices)); }
 Factor Factor::diagonal(at::Tensor diagonals) { return Factor(std::move(diagonals)); }
 
+Factor Factor::asFull() const { return isDiagonal() ? full(at::diag_embed(values_)) : *this; }
+
 at::Tensor Factor::left(const at::Tensor& x) const {
   return isDiagonal() ? values_.unsqueeze(2) * x : fromLeft(values_, x, false);
 }
@@ -45,10 +47,7 @@ Factor::Eigen Factor::eigen() const {
 
 Factor combined(const Factor& f, double c, const Factor& g, double d) {
   if (f.isDiagonal() && g.isDiagonal()) return Factor::diagonal(f.values() * c + g.values() * d);
-  const auto full = [](const Factor& each) {
-    return each.isDiagonal() ? at::diag_embed(each.values()) : each.values();
-  };
-  return Factor::full(full(f) * c + full(g) * d);
+  return Factor::full(f.asFull().values() * c + g.asFull().values() * d);
 }
 
 // The k matrices lie beside one another: with a product for each, Q would be copied k times.

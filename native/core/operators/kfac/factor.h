@@ -11,6 +11,10 @@ class Factor {
   Factor() = default;
   static Factor full(at::Tensor matrices);
   static Factor diagonal(at::Tensor diagonals);
+  /// Either, by the number of axes.
+  static Factor of(at::Tensor values) { return Factor(std::move(values)); }
+  /// The same, not as diagonals.
+  Factor asFull() const;
 
   int64_t size() const { return values_.size(1); }
   bool isDiagonal() const { return values_.dim() == 2; }

@@ -6,6 +6,8 @@
 #include <ATen/ops/log.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
+#include <c10/util/StringUtil.h>
+#include <c10/util/accumulate.h>
 
 #include <cmath>
 #include <utility>
@@ -33,6 +35,34 @@ at::Tensor rotated(const EigenBlock& block, const at::Tensor& x, bool transposed
 
 int64_t bytesOf(const at::Tensor& tensor) {
   return tensor.defined() ? static_cast<int64_t>(tensor.nbytes()) : 0;
+}
+
+/// One after another, as one vector.
+at::Tensor flattened(const std::vector<at::Tensor>& tensors, const at::TensorOptions& options) {
+  if (tensors.empty()) return at::empty({0}, options);
+  std::vector<at::Tensor> flat;
+  flat.reserve(tensors.size());
+  for (const at::Tensor& each : tensors) flat.push_back(each.reshape({-1}));
+  return at::cat(flat);
+}
+
+/// Takes tensors out of such a vector again.
+class Flattened {
+ public:
+  explicit Flattened(at::Tensor vector) : vector_(std::move(vector)) {}
+  at::Tensor next(at::IntArrayRef shape) {
+    const int64_t length = c10::multiply_integers(shape);
+    const int64_t begin = std::exchange(begin_, begin_ + length);
+    return vector_.narrow(0, begin, length).view(shape);
+  }
+
+ private:
+  at::Tensor vector_;
+  int64_t begin_ = 0;
+};
+
+std::string describe(const char* what, size_t blocks, int64_t length) {
+  return c10::str(what, " of ", blocks, " blocks of ", length, " parameters");
 }
 
 Error differentKinds() {
@@ -68,6 +98,23 @@ class EigenOperator : public KroneckerOperator {
     for (size_t i = 0; i < both.size(); ++i)
       both[i].values = both[i].values + same->blocks_[i].values;
     return eigenOperator(std::move(both), rows(), options());
+  }
+  KroneckerPtr joinedBy(const VectorSum& sum) const override {
+    std::vector<at::Tensor> values;
+    std::vector<at::Tensor> vectors;
+    for (const EigenBlock& each : blocks_) {
+      values.push_back(each.values);
+      for (const at::Tensor& side : {each.left, each.right})
+        if (side.defined()) vectors.push_back(side);
+    }
+    // Eigenvalues in different bases do not add up, and a basis is not the same for all time where
+    // processors round differently.
+    Flattened all(sum(flattened(values, options()),
+                      describe("eigenvalues of Kronecker factors", blocks_.size(), rows()),
+                      flattened(vectors, options())));
+    std::vector<EigenBlock> together = blocks_;
+    for (EigenBlock& each : together) each.values = all.next(each.values.sizes());
+    return eigenOperator(std::move(together), rows(), options());
   }
 
  protected:
@@ -144,6 +191,40 @@ class FactoredOperator : public KroneckerOperator {
       both[i].sum = combined(both[i].sum, 1, another.sum, 1);
     }
     return kroneckerOperator(std::move(both), rows(), options());
+  }
+  KroneckerPtr joinedBy(const VectorSum& sum) const override {
+    // What the means divide by, and whether anywhere there is a factor that is not diagonal: where
+    // there are no rows, all of them are.
+    const auto length = static_cast<int64_t>(blocks_.size());
+    const at::Tensor own = at::empty({length, 3}, at::kDouble);
+    for (int64_t i = 0; i < length; ++i) {
+      const KroneckerBlock& each = blocks_[static_cast<size_t>(i)];
+      own[i][0] = each.weight;
+      own[i][1] = each.mean.isDiagonal() ? 0 : 1;
+      own[i][2] = each.sum.isDiagonal() ? 0 : 1;
+    }
+    const at::Tensor all =
+        sum(own, describe("weights of Kronecker factors", blocks_.size(), rows()), {});
+    std::vector<KroneckerBlock> together = blocks_;
+    std::vector<at::Tensor> values;
+    for (int64_t i = 0; i < length; ++i) {
+      KroneckerBlock& each = together[static_cast<size_t>(i)];
+      const auto total = all[i][0].item<double>();
+      const bool fullMean = all[i][1].item<double>() > 0;
+      const bool fullSum = all[i][2].item<double>() > 0;
+      if (fullMean) each.mean = each.mean.asFull();
+      if (fullSum) each.sum = each.sum.asFull();
+      if (total > 0) values.push_back(each.mean.values() * (each.weight / total));
+      values.push_back(each.sum.values());
+      each.weight = total;
+    }
+    Flattened sums(sum(flattened(values, options()),
+                       describe("Kronecker factors", blocks_.size(), rows()), {}));
+    for (KroneckerBlock& each : together) {
+      if (each.weight > 0) each.mean = Factor::of(sums.next(each.mean.values().sizes()));
+      each.sum = Factor::of(sums.next(each.sum.values().sizes()));
+    }
+    return kroneckerOperator(std::move(together), rows(), options());
   }
 
  protected:

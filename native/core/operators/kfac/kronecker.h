@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -36,6 +37,11 @@ struct EigenBlock {
 /// Kronecker products.
 class KroneckerOperator : public LinearOperator {
  public:
+  /// The sum of vectors of several processes, which have ones of one length and precision.
+  /// `subject` says of what, and `same` is what has to be the same everywhere for that.
+  using VectorSum = std::function<at::Tensor(const at::Tensor& values, const std::string& subject,
+                                             const at::Tensor& same)>;
+
   bool symmetric() const override { return true; }
 
   virtual double trace(const StopToken& stop) const = 0;
@@ -60,6 +66,8 @@ class KroneckerOperator : public LinearOperator {
   /// eigenvalues in one basis as they are. Throws Error ERR_INVALID_ARGUMENT where the two are not
   /// of one kind.
   virtual std::shared_ptr<const KroneckerOperator> joined(const KroneckerOperator& other) const = 0;
+  /// Likewise of this and of those of other processes, which have the same blocks.
+  virtual std::shared_ptr<const KroneckerOperator> joinedBy(const VectorSum& sum) const = 0;
 
  protected:
   using LinearOperator::LinearOperator;

@@ -1,0 +1,89 @@
+/** Operators of the data of all ranks of a group that are no sums of those of the ranks. */
+import { addon } from '../addon/addon.ts';
+import type { FloatArray } from '../arrays.ts';
+import type { ProcessGroup } from '../distributed/process-group.ts';
+import { TorchCurvatureError } from '../errors.ts';
+import type { ModelOperator } from './kinds.ts';
+import { LinearOperator, type Space } from './linear-operator.ts';
+import type { Stream } from './streamed.ts';
+
+/** Has what is made of a stream be a share of the mean over the data of all ranks; gives the rows before its first one. */
+export async function factorsShared(
+  group: ProcessGroup,
+  kind: ModelOperator,
+  stream: Stream,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const said = await group.said([stream.rows, stream.divisor], kind, signal && { signal });
+  const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
+  stream.divisor = sum(said.map(([, divisor]) => divisor!));
+  return sum(said.slice(0, group.rank).map(([rows]) => rows!));
+}
+
+/** How rows are put together. */
+interface Stacking {
+  /** Of each row of this rank: what its roots have been multiplied by already. */
+  weights?: FloatArray | undefined;
+  /** Subtracts the mean over the rows of all ranks. */
+  center: boolean;
+  /** Of `ntk`. */
+  trace?: boolean;
+  signal?: AbortSignal;
+}
+
+/**
+ * `jacobian`, `perSampleGradients` or `ntk` with the rows of all ranks, in the order of these.
+ *
+ * @param own the rows of this rank, for `ntk` those of its Jacobian
+ */
+export async function stacked(
+  group: ProcessGroup,
+  kind: ModelOperator,
+  own: LinearOperator,
+  { weights, center, trace = false, signal }: Stacking,
+): Promise<LinearOperator> {
+  const how = signal && { signal };
+  const [rows, row] = rowsOf(own);
+  const said = await group.said([rows, row.reduce(product, 1)], kind, how);
+  const outputShape = [said.reduce((total, [each]) => total + each!, 0), ...commonRow(said, row)];
+  const before = said.slice(0, group.rank).reduce((total, [each]) => total + each!, 0);
+  const ofAll = center
+    ? await group.allGather(
+        Float64Array.from(weights ?? { length: rows }, (each) => each ?? 1),
+        how,
+      )
+    : undefined;
+  const handle = addon().operatorStacked({
+    operator: own.handle,
+    group: group.handle,
+    outputShape,
+    before,
+    weights: ofAll,
+    kernel: kind === 'ntk',
+    trace,
+  });
+  const ofRows: Space = { kind: 'outputs', shape: trace ? outputShape.slice(0, 1) : outputShape };
+  return new LinearOperator(handle, kind, ofRows, kind === 'ntk' ? ofRows : own.columnSpace, group);
+}
+
+const product = (a: number, b: number) => a * b;
+
+/** How many rows there are, and the shape of the outputs of one. */
+function rowsOf({ space, shape: [height] }: LinearOperator): [rows: number, row: readonly number[]] {
+  if (space.kind !== 'outputs') return [height, []];
+  const [rows = height, ...row] = space.shape;
+  return [rows, row];
+}
+
+/** A rank without rows may not know what its model makes of them. */
+function commonRow(said: readonly number[][], own: readonly number[]): readonly number[] {
+  const widths = new Set(said.filter(([rows]) => rows! > 0).map(([, width]) => width!));
+  const [width = own.reduce(product, 1), ...others] = widths;
+  if (others.length > 0) {
+    throw new TorchCurvatureError(
+      'ERR_SHAPE_MISMATCH',
+      `the models of the ranks have ${[...widths].join(' and ')} outputs for each row: they should be the same`,
+    );
+  }
+  return width === own.reduce(product, 1) ? own : [width];
+}
