@@ -1,7 +1,10 @@
 /** Operators over processes of their own, as users start them, against one process that has all rows. */
 import { spawnSync } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import * as tc from '../../lib/index.ts';
 // @ts-expect-error a script that the processes run, too
 import { cases } from '../fixtures/distributed/cases.mjs';
@@ -89,6 +92,26 @@ it.skipIf(python === undefined)(
     });
     expect(status).toBe(0);
     expect(stdout.split('\n').sort()).toEqual(['', '{"sums":[3,3,3]}', '{"sums":[3,3,3]}']);
+  },
+);
+
+const traces = spawnSync('strace', ['-f', 'true']).status === 0;
+
+it.skipIf(!traces)(
+  `ranks that meet at an address ask no name server${traces ? '' : ' (skipped: there is no strace, or it may not trace)'}`,
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ranks-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const prefix = ['strace', '-f', '-ff', '-e', 'trace=connect', '-o', join(folder, 'calls')];
+    for (const { found, code } of await onRanks(2, 'left', { prefix })) {
+      expect(code).toBe(0);
+      expect(found).toHaveProperty('rank');
+    }
+    const calls = await Promise.all(
+      (await readdir(folder)).map((name) => readFile(join(folder, name), 'utf8')),
+    );
+    expect(calls.join('')).toMatch(/connect\(.*"(::ffff:)?127\.0\.0\.1"/);
+    expect(calls.join('')).not.toContain('htons(53)');
   },
 );
 

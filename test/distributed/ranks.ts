@@ -15,15 +15,19 @@ export interface Ended {
   signal: string | null;
 }
 
-/** Runs a scenario on so many ranks. One that hangs is ended once the others have ended. */
+/**
+ * Runs a scenario on so many ranks, by another program where there is a `prefix`. One that hangs is ended once the others have
+ * ended.
+ */
 export async function onRanks(
   worldSize: number,
   scenario: string,
-  { hangs, env = {} }: { hangs?: number; env?: NodeJS.ProcessEnv } = {},
+  { hangs, env = {}, prefix = [] }: { hangs?: number; env?: NodeJS.ProcessEnv; prefix?: string[] } = {},
 ): Promise<Ended[]> {
   const port = await freePort();
+  const [command = '', ...args] = [...prefix, process.execPath, SCRIPT, scenario];
   const children = Array.from({ length: worldSize }, (_, rank) =>
-    spawn(process.execPath, [SCRIPT, scenario], {
+    spawn(command, args, {
       env: {
         ...process.env,
         RANK: String(rank),

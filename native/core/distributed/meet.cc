@@ -9,11 +9,14 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <mutex>
+#include <optional>
 #include <regex>
 #include <thread>
 #include <utility>
 
+#include "core/distributed/names.h"
 #include "core/distributed/quiet.h"
 #include "core/runtime/reason.h"
 
@@ -119,22 +122,33 @@ class C10dPeers : public Peers {
   int rank_;
 };
 
+Error taken(const Meeting& meeting) {
+  return Error("ERR_DISTRIBUTED", "port " + std::to_string(meeting.port) +
+                                      " is taken by another process of this machine: choose "
+                                      "another masterPort (MASTER_PORT) for all ranks");
+}
+
 c10::intrusive_ptr<c10d::TCPStore> openStore(const Meeting& meeting, int port, bool serves) {
   c10d::TCPStoreOptions options;
   options.port = static_cast<uint16_t>(port);
   options.isServer = serves;
   options.waitWorkers = false;  // ranks are counted below, with messages that say which are missing
   options.timeout = meeting.timeout;
+  std::optional<NoNameServers> withoutNames;
+  if (isIPv4(meeting.host)) {
+    withoutNames.emplace();
+    if (serves) {
+      options.masterListenFd = listenOnIPv4(port);
+      if (!options.masterListenFd && errno == EADDRINUSE) throw taken(meeting);
+      if (options.masterListenFd)
+        options.port = static_cast<uint16_t>(portOf(*options.masterListenFd));
+    }
+  }
   try {
     return c10::make_intrusive<c10d::TCPStore>(meeting.host, options);
   } catch (const std::exception& error) {
     const std::string reason = reasonOf(error);
-    if (reason.find("EADDRINUSE") != std::string::npos) {
-      throw Error("ERR_DISTRIBUTED",
-                  "port " + std::to_string(meeting.port) +
-                      " is taken by another process of this machine: choose another masterPort "
-                      "(MASTER_PORT) for all ranks");
-    }
+    if (reason.find("EADDRINUSE") != std::string::npos) throw taken(meeting);
     if (serves)
       throw failure("rank 0 cannot listen on port " + std::to_string(meeting.port), error);
     throw failure("rank 0 was not reached at " + placeOf(meeting) + " within " +
