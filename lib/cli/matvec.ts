@@ -4,16 +4,11 @@ import type { ModelOperator } from '../operators/kinds.ts';
 import { readFloats } from './arrays.ts';
 import { UsageError } from './failure.ts';
 import { writeNpy } from './npy.ts';
-import {
-  checkOperatorOptions,
-  makeOperator,
-  type OperatorOptions,
-  operatorOptions,
-  productOptions,
-  readProblem,
-} from './operator.ts';
+import { checkOperatorOptions, makeOperator, type OperatorOptions, operatorOptions } from './operator.ts';
 import { choiceOption } from './options.ts';
 import { checkOutputFiles } from './output-file.ts';
+import { readProblem } from './problem.ts';
+import { productOptions } from './problem-options.ts';
 import { withStatus } from './products.ts';
 
 interface MatvecOptions extends OperatorOptions {

@@ -1,7 +1,8 @@
 /** The way of every command that solves something for one operator: read, linearize, solve, say. */
 import type { LinearOperator } from '../index.ts';
 import type { ModelOperator } from '../operators/kinds.ts';
-import { makeOperator, type OperatorOptions, readProblem } from './operator.ts';
+import { makeOperator, type OperatorOptions } from './operator.ts';
+import { readProblem } from './problem.ts';
 import { withProducts, withStatus } from './products.ts';
 
 /**
