@@ -19,7 +19,10 @@ globalThis.drawPlots = (plots) => {
     ]),
     count: (value) => value.toLocaleString('en'),
   };
-  const plain = (value) => String(+value.toPrecision(4));
+  const plain = (value) => {
+    const rounded = +value.toPrecision(4);
+    return Math.abs(rounded) < 1e7 ? String(rounded) : rounded.toExponential().replace('+', '');
+  };
   const formatOf = ({ unit }) => {
     const format = formats[unit] ?? plain;
     return (value) => (value == null ? '–' : format(value));
@@ -31,6 +34,20 @@ globalThis.drawPlots = (plots) => {
     const from = Math.floor(Math.log10(low));
     const to = Math.ceil(Math.log10(high));
     return [10 ** from, 10 ** Math.max(to, from + 1)];
+  }
+  /** Marks of a logarithmic axis whose labels have room one above the other. */
+  const MOST_DECADES = 16;
+  // uPlot's own marks end at 1e-32 and beyond some decades in an endless loop.
+  function marksOf(_, __, low, high) {
+    const [from, to] = [low, high].map((each) => Math.round(Math.log10(each)));
+    const stride = Math.ceil((to - from) / MOST_DECADES);
+    const marks = [];
+    for (let decade = from; decade <= to; decade += stride) {
+      marks.push(10 ** decade);
+      if (stride > 1 || decade === to) continue;
+      for (let digit = 2; digit < 10; digit++) marks.push(digit * 10 ** decade);
+    }
+    return marks;
   }
   const leadingDigit = (value) => Math.round(value / 10 ** Math.floor(Math.log10(value) + 1e-9));
   function readable(_, marks) {
@@ -51,7 +68,7 @@ globalThis.drawPlots = (plots) => {
       size,
       grid: { stroke: color('grid'), width: 1 },
       ticks: { stroke: color('grid'), width: 1 },
-      ...(logarithmic && { filter: readable }),
+      ...(logarithmic && { splits: marksOf, filter: readable }),
       values: (_, marks) => marks.map((mark) => (mark == null ? '' : format(mark))),
     };
   }

@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { chromium } from 'playwright-core';
 import { expect, it } from 'vitest';
 import { chromiumPath } from '../support/chromium.ts';
 import { someOf } from '../support/counts.ts';
+import { coloredPixels, openPage } from '../support/open-page.ts';
 import { run, temporaryFolder } from './run.ts';
 
 const SMALL = ['bench', '--batch', '64', '--repeat', '1'];
@@ -46,33 +45,11 @@ it.skipIf(browser === undefined).each(someOf(['light', 'dark'] as const))(
     });
     expect(code).toBe(0);
 
-    const chromiumProcess = await chromium.launch({
-      executablePath: browser!,
-      args: [
-        ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
-        ...['--disable-background-networking', '--disable-component-update'],
-      ],
-    });
-    try {
-      const context = await chromiumProcess.newContext({ colorScheme, offline: true });
-      const page = await context.newPage();
-      const complaints: string[] = [];
-      page.on('console', (message) => complaints.push(message.text()));
-      page.on('pageerror', (error) => complaints.push(error.message));
-      page.on('requestfailed', (request) => complaints.push(request.url()));
-      await page.goto(pathToFileURL(join(folder, 'deep/report.html')).href);
-
+    const report = join(folder, 'deep/report.html');
+    await openPage(report, { executablePath: browser!, colorScheme }, async (page) => {
       for (const id of ['time', 'memory']) {
-        const canvas = page.locator(`#${id} canvas`);
-        expect(await canvas.count()).toBe(1);
-        // Drawn in more colors than axes alone need.
-        const colors = await canvas.evaluate((element) => {
-          const { width, height } = element as unknown as { width: number; height: number };
-          const context = (element as unknown as { getContext(kind: '2d'): Context2d }).getContext('2d');
-          const pixels = new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
-          return new Set(pixels).size;
-        });
-        expect(colors).toBeGreaterThan(20);
+        expect(await page.locator(`#${id} canvas`).count()).toBe(1);
+        expect(await coloredPixels(page, `#${id} canvas`)).toBeGreaterThan(300);
       }
       // Hovering shows the numbers of the nearest size.
       const plot = page.locator('#time .u-over');
@@ -82,13 +59,6 @@ it.skipIf(browser === undefined).each(someOf(['light', 'dark'] as const))(
       await page.setViewportSize({ width: 480, height: 800 });
       await page.emulateMedia({ colorScheme: colorScheme === 'light' ? 'dark' : 'light' });
       await expect.poll(() => page.locator('canvas').count()).toBe(2);
-      expect(complaints).toEqual([]);
-    } finally {
-      await chromiumProcess.close();
-    }
+    });
   },
 );
-
-interface Context2d {
-  getImageData(x: number, y: number, width: number, height: number): { data: { buffer: ArrayBuffer } };
-}

@@ -3,11 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { chromium } from 'playwright-core';
+import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { hessian, type LossProblem, Model, nn, type Tensor } from '../../lib/index.ts';
 import { chromiumPath } from '../support/chromium.ts';
+import { openPage } from '../support/open-page.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../scripts/examples/run.mjs', import.meta.url));
 const browser = chromiumPath();
@@ -174,20 +174,7 @@ it('counts the eigenvalues of a matrix that has known ones', () => {
 
 /** Each plot of the page is drawn, offline and without complaints. */
 async function opens(html: string, executablePath: string): Promise<void> {
-  const chromiumProcess = await chromium.launch({
-    executablePath,
-    args: [
-      ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
-      ...['--disable-background-networking', '--disable-component-update'],
-    ],
-  });
-  try {
-    const page = await (await chromiumProcess.newContext({ offline: true })).newPage();
-    const complaints: string[] = [];
-    page.on('console', (message) => complaints.push(message.text()));
-    page.on('pageerror', (error) => complaints.push(error.message));
-    page.on('requestfailed', (request) => complaints.push(request.url()));
-    await page.goto(pathToFileURL(html).href);
+  await openPage(html, { executablePath }, async (page) => {
     const headings = await page.locator('h2').count();
     expect(headings).toBeGreaterThan(0);
     expect(await page.locator('canvas').count()).toBe(headings);
@@ -196,8 +183,5 @@ async function opens(html: string, executablePath: string): Promise<void> {
       .first()
       .hover({ position: { x: 200, y: 100 } });
     await expect.poll(() => page.locator('.u-legend').first().textContent()).toMatch(/\d/);
-    expect(complaints).toEqual([]);
-  } finally {
-    await chromiumProcess.close();
-  }
+  });
 }

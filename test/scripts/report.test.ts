@@ -1,6 +1,11 @@
 /** Pages of reports: whole files in which data stays data. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { page } from '../../scripts/report/page.mjs';
+import { temporaryFolder } from '../cli/run.ts';
+import { chromiumPath } from '../support/chromium.ts';
+import { coloredPixels, openPage } from '../support/open-page.ts';
 
 const HOSTILE = '</script><script>alert(1)</script><!-- <b>&';
 
@@ -41,4 +46,32 @@ it('gives each plot an element of its own, by its name or its place', () => {
     'time',
   ]);
   expect(html).toMatch(/drawPlots\(\[\{"id":"plot-0".*\{"id":"time"/);
+});
+
+const browser = chromiumPath();
+const skip = browser === undefined ? ' (skipped: no Chromium on PATH)' : '';
+
+it.skipIf(browser === undefined)(`logarithmic axes over many decades are drawn${skip}`, async () => {
+  const folder = await temporaryFolder();
+  const sections = [
+    [0.47, 3e-31],
+    [1e-40, 1e-38],
+    [1e-300, 1e300],
+    [1, 1e25],
+    [3, 4],
+    [7, 7],
+  ].map((y, i) => ({
+    title: String(y),
+    id: `over-${i}`,
+    plot: {
+      x: { label: 'x' },
+      y: { label: 'y', logarithmic: true },
+      curves: [{ label: 'c', x: [1, 2], y }],
+    },
+  }));
+  const path = join(folder, 'r.html');
+  await writeFile(path, page({ title: 'decades', sections }));
+  await openPage(path, { executablePath: browser! }, async (shown) => {
+    for (const { id } of sections) expect(await coloredPixels(shown, `#${id} canvas`)).toBeGreaterThan(300);
+  });
 });
