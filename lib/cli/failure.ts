@@ -1,6 +1,16 @@
 /** A run that ended without the answer the caller asked for; the message says all there is to say. */
 export class RunFailure extends Error {}
 
+/** A run that was ended from outside; the message says what it has left. */
+export class Interruption extends Error {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
 /** Options that are fine each by itself but not together. */
 export class UsageError extends Error {}
 

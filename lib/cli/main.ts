@@ -6,18 +6,19 @@ import { MEASURE, measureCommand } from './bench/child.ts';
 import { benchCommand } from './bench.ts';
 import { completionCommand } from './completion.ts';
 import { eigsCommand } from './eigs.ts';
-import { describeError, UsageError } from './failure.ts';
+import { describeError, Interruption, UsageError } from './failure.ts';
 import { outputWidth, wrapWords } from './fit.ts';
 import { infoCommand } from './info.ts';
 import { matvecCommand } from './matvec.ts';
 import { spectrumCommand } from './spectrum.ts';
 import { traceCommand } from './trace.ts';
+import { trainCommand } from './train.ts';
 
 /** Exit codes of the command: what a script calling it can rely on. */
 const SUCCESS = 0;
 const FAILURE = 1;
 const WRONG_USAGE = 2;
-const EXIT_CODES = 'Exit code: 0 success, 1 a check or a run failed, 2 wrong usage.';
+const EXIT_CODES = 'Exit code: 0 success, 1 a check or a run failed, 2 wrong usage, 130 interrupted.';
 
 function program(executable: string): Command {
   const root = new Command('torch-curvature')
@@ -33,6 +34,7 @@ function program(executable: string): Command {
     eigsCommand(),
     traceCommand(),
     spectrumCommand(),
+    trainCommand(),
     completionCommand(),
     // The fresh processes that `bench` measures in.
     measureCommand(),
@@ -58,6 +60,7 @@ async function main(args: readonly string[]): Promise<number> {
     // Commander has printed its own message by now.
     if (error instanceof CommanderError) return error.exitCode === 0 ? SUCCESS : WRONG_USAGE;
     process.stderr.write(`torch-curvature: ${describeError(error, debug)}\n`);
+    if (error instanceof Interruption) return error.exitCode;
     return error instanceof UsageError ? WRONG_USAGE : FAILURE;
   }
 }

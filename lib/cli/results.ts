@@ -2,6 +2,7 @@
 import { info, type LinearOperator } from '../index.ts';
 import type { OperatorOptions } from './operator.ts';
 import type { OutputFile } from './output-file.ts';
+import type { HowOptions, LossOptions } from './problem-options.ts';
 
 /** The head of a command's JSON; its own results follow. */
 export function jsonHead(
@@ -10,14 +11,22 @@ export function jsonHead(
   op: LinearOperator,
   milliseconds: number,
 ) {
-  const { model, operator, loss, reduction, threads } = options;
-  const { libtorchVersion, threads: all } = info();
+  const { model, operator } = options;
   return {
-    ...{ command, model, operator },
-    ...(loss !== undefined && { loss, reduction: reduction ?? 'mean' }),
+    ...{ command, model, operator, ...lossFacts(options) },
     ...{ shape: op.shape, dtype: op.dtype, device: op.device, engine: op.engine },
-    ...{ threads: threads ?? all, libtorchVersion, milliseconds },
+    ...runFacts(options, milliseconds),
   };
+}
+
+/** Of JSON: which loss, if any. */
+export const lossFacts = ({ loss, reduction }: LossOptions) =>
+  loss === undefined ? {} : { loss, reduction: reduction ?? 'mean' };
+
+/** Of JSON: what computed, and how long it took. */
+export function runFacts({ threads }: HowOptions, milliseconds: number) {
+  const { libtorchVersion, threads: all } = info();
+  return { threads: threads ?? all, libtorchVersion, milliseconds };
 }
 
 /** `hessian of net.pt2, [4545, 4545], float32 on cpu` */

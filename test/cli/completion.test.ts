@@ -4,10 +4,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { operatorName } from '../../lib/cli/operator.ts';
+import { METHOD_NAMES } from '../../lib/cli/train/methods.ts';
 import { MODEL_OPERATORS, type ModelOperator } from '../../lib/operators/kinds.ts';
 import { run, temporaryFolder } from './run.ts';
 
-const COMMANDS = ['bench', 'info', 'matvec', 'eigs', 'trace', 'spectrum', 'completion'];
+const COMMANDS = ['bench', 'info', 'matvec', 'eigs', 'trace', 'spectrum', 'train', 'completion'];
 const OPERATORS = Object.keys(MODEL_OPERATORS).map((kind) => operatorName(kind as ModelOperator));
 
 const isThere = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).status === 0;
@@ -64,13 +65,16 @@ describe.skipIf(!isThere('bash'))(`bash${skip('bash')}`, () => {
     expect(await bash(['matvec', '--operator', '='])).toEqual(OPERATORS);
     expect(await bash(['trace', '--method', 'hutch+'])).toEqual(['hutch++']);
     expect(await bash(['completion', 'z'])).toEqual(['zsh']);
-    expect(await bash(['help', 'tr'])).toEqual(['trace']);
+    expect(await bash(['train', '--method', ''])).toEqual(METHOD_NAMES);
+    expect(await bash(['train', '--method', 'n'])).toEqual(['natural-gradient', 'newton-cg']);
+    expect(await bash(['help', 'tr'])).toEqual(['trace', 'train']);
   });
 
   it('files where an option takes one, and nothing where only the caller knows', async () => {
     const files = ['a model.pt2', 'x.npy'];
     expect((await bash(['matvec', '--model', ''], files)).sort()).toEqual(['a model.pt2', 'script', 'x.npy']);
     expect(await bash(['eigs', '--x', 'x'], files)).toEqual(['x.npy']);
+    expect(await bash(['train', '--out', 'x'], files)).toEqual(['x.npy']);
     expect(await bash(['eigs', '--k', ''], files)).toEqual([]);
   });
 });

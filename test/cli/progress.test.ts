@@ -1,8 +1,8 @@
 /** What a person at a terminal sees while a solver runs, and what is left when it is ended. */
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { filesOf, npy } from './files.ts';
 import { onScreen } from './screen.ts';
 
@@ -10,6 +10,8 @@ const CLI = fileURLToPath(new URL('../../dist/cli.mjs', import.meta.url));
 /** To tell a hang from a busy machine. */
 const HANG = { timeout: 300_000 };
 const ON = ['--model', 'wide.json', '--x', 'x.npy', '--seed', '1', '--json', 'r.json'];
+
+const TRAIN = ['train', '--loss', 'mse', '--target', 'y.npy', '--out', 'p.npy'];
 
 /** A network for which solvers take a while. */
 async function wide() {
@@ -20,6 +22,10 @@ async function wide() {
     'x.npy': npy(
       Float32Array.from({ length: 512 }, (_, i) => Math.sin(i)),
       [256, 2],
+    ),
+    'y.npy': npy(
+      Float32Array.from({ length: 256 }, (_, i) => Math.sin(3 * i)),
+      [256, 1],
     ),
   });
   const watch = (args: string[], onData?: Parameters<typeof onScreen>[2]['onData']) =>
@@ -71,4 +77,68 @@ it('where a solver fails, the error stands on a line of its own', HANG, async ()
   const screen = await watch(['eigs', '--device', 'cuda:63']);
   expect(screen.end.exitCode).toBe(1);
   expect(screen.rows.join('')).toMatch(/^torch-curvature: .*\(ERR_DEVICE_UNAVAILABLE\)$/);
+});
+
+it('train shows its steps and the loss, then what it came to', HANG, async () => {
+  const { watch } = await wide();
+  const screen = await watch([...TRAIN, '--steps', '5']);
+  expect(screen.end).toEqual({ exitCode: 0, signal: 0 });
+  expect(screen.bytes).toMatch(/ 0\/5 steps, loss 0\.\d+, levenberg-marquardt, /);
+  expect(screen.bytes).toMatch(/█ 5\/5 steps, loss 0\.\d+, levenberg-marquardt, /);
+  expect(screen.rows.join('\n')).not.toMatch(/█|\/5 steps/);
+  expect(screen.rows[0]).toMatch(/^levenberg-marquardt, mse of wide\.json, 4417 parameters/);
+  expect(screen.rows.at(-1)).toBe('all steps were done');
+});
+
+describe('train, interrupted', () => {
+  const ENDLESS = [...TRAIN, '--steps', '100000000', '--gradient-tolerance', '0', '--html', 'r.html'];
+  type Pty = { write(data: string): void; kill(signal: string): void };
+  const HOW: readonly [string, number, (pty: Pty) => void][] = [
+    ['Ctrl-C', 130, (pty) => pty.write('\x03')],
+    ['SIGTERM', 143, (pty) => pty.kill('SIGTERM')],
+  ];
+
+  it.each(HOW)('by %s: writes what it reached, and says so', HANG, async (_, exitCode, interrupt) => {
+    const { watch, run, json, folder } = await wide();
+    let ended = 0;
+    const screen = await watch(ENDLESS, (bytes, pty) => {
+      if (ended > 0 || !/ [2-9]\d*\/\d+ steps/.test(bytes)) return;
+      ended = performance.now();
+      interrupt(pty);
+    });
+    expect(performance.now() - ended).toBeLessThan(30_000);
+    expect(screen.end).toEqual({ exitCode, signal: 0 });
+    const { reason, steps, accepted, records, initialLoss, finalLoss } = await json('r.json');
+    expect(reason).toBe('interrupted');
+    expect(steps).toBe(records.length);
+    expect(steps).toBeGreaterThan(1);
+    expect(finalLoss).toBeLessThan(initialLoss);
+    expect(accepted).toBeGreaterThan(0);
+    const text = screen.rows.join('');
+    expect(text).toContain(
+      `torch-curvature: interrupted after ${steps} steps: p.npy has the parameters so far`,
+    );
+    expect(await readFile(join(folder, 'r.html'), 'utf8')).toContain(`interrupted after ${steps} steps`);
+
+    const again = ['train', '--model', 'wide.json', '--x', 'x.npy', '--loss', 'mse', '--target', 'y.npy'];
+    await run(...again, '--params', 'p.npy', '--steps', '1', '--out', 'q.npy', '--json', 'q.json');
+    expect((await json('q.json')).initialLoss).toBe(finalLoss);
+  });
+
+  it('within the first step: leaves everything as it was', HANG, async () => {
+    const { watch, folder } = await wide();
+    for (const name of ['p.npy', 'r.json']) await writeFile(join(folder, name), 'before');
+    const before = (await readdir(folder)).sort();
+    let ended = false;
+    const long = ['--max-iterations', '100000000', '--tolerance', '0', '--damping', '1e-15'];
+    const screen = await watch([...ENDLESS.slice(0, -2), ...long], (bytes, pty) => {
+      if (ended || !/ 0\/\d+ steps/.test(bytes)) return;
+      ended = true;
+      pty.write('\x03');
+    });
+    expect(screen.end).toEqual({ exitCode: 130, signal: 0 });
+    expect(screen.rows.join('')).toContain('interrupted before the first step was done: nothing is written');
+    expect((await readdir(folder)).sort()).toEqual(before);
+    for (const name of ['p.npy', 'r.json']) expect(await readFile(join(folder, name), 'utf8')).toBe('before');
+  });
 });

@@ -69,7 +69,7 @@ describe.each(someOf(WIDTHS))('%i columns', (columns) => {
   });
 
   it('the other commands keep to the width', HANG, async () => {
-    const commands = ['bench', 'matvec', 'eigs', 'trace', 'spectrum', 'completion'];
+    const commands = ['bench', 'matvec', 'eigs', 'trace', 'spectrum', 'train', 'completion'];
     for (const args of [['--help'], ...commands.map((name) => [name, '--help']), ['info']]) {
       const screen = await onScreen(process.execPath, [CLI, ...args], { columns });
       expect(screen.end.exitCode).toBe(0);

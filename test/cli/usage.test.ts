@@ -6,13 +6,17 @@ import { someOf } from '../support/counts.ts';
 import { run, temporaryFolder } from './run.ts';
 
 it.each([
-  [['--help'], /bench.*info.*matvec.*eigs.*trace.*spectrum.*completion/s],
+  [['--help'], /bench.*info.*matvec.*eigs.*trace.*spectrum.*train.*completion.*130 interrupted/s],
   [['bench', '--help'], /--hidden.*--layers.*--batch.*--sort-by.*--sweep.*--html.*--json.*--trace/s],
   [['info', '--help'], /--json/],
   [['matvec', '--help'], /--model.*--x.*--operator.*--loss.*--v.*--transpose.*--out/s],
   [['eigs', '--help'], /--operator.*--k.*--which.*--tolerance.*--vectors.*--json.*--html/s],
   [['trace', '--help'], /--operator.*--seed.*--method.*--samples.*--json/s],
   [['spectrum', '--help'], /--operator.*--probes.*--steps.*--sigma.*--out.*--json.*--html/s],
+  [
+    ['train', '--help'],
+    /--loss.*--target.*--method.*--damping.*--radius.*--steps.*--batch-size.*--out.*--json.*--html/s,
+  ],
   [['completion', '--help'], /<shell>.*bash.*zsh.*fish/s],
 ])('%j explains itself', async (args, content) => {
   const { code, stdout, stderr } = await run(args);
@@ -63,6 +67,13 @@ const WRONG: [string[], string][] = [
   [['eigs', '--model', 'm.pt2'], "'--x <file>' not specified"],
   [['eigs', '--model', 'm.pt2', '--x', 'x.npy', '--out', 'e.json'], 'call it e.npy'],
   [['trace', '--model', 'm.pt2', '--x', 'x.npy', '--operator', 'hessian'], 'give --loss and --target'],
+  [['train', '--method', 'lm'], '(Did you mean levenberg-marquardt?)'],
+  [['train', '--method', 'newton'], '(Did you mean newton-cg?)'],
+  [['train', '--method', 'adam'], 'Allowed choices are levenberg-marquardt, natural-gradient, newton-cg.'],
+  [['trian'], "unknown command 'trian'\n(Did you mean train?)"],
+  [['train', '--step', '3'], '(Did you mean --steps?)'],
+  [['train', '--steps', '0'], 'at least 1'],
+  [['train', '--damping', '0'], 'above 0'],
   [['completion'], "missing required argument 'shell'"],
   [['completion', 'fsh'], '(Did you mean fish?)'],
 ];
