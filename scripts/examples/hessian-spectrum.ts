@@ -1,8 +1,8 @@
 /**
- * The curvature of a loss: trains a classifier of three spirals, then finds the largest and smallest eigenvalues of the
- * Hessian of its loss and the density of all of them, by products with the Hessian alone.
+ * The curvature of a loss: trains a classifier of three spirals with the natural gradient, then finds the largest and
+ * smallest eigenvalues of the Hessian of its loss and the density of all of them, by products with the Hessian alone.
  *
- *     npm run example:hessian-spectrum [-- --steps 300 --seed 0 --threads 1 --html FILE --json FILE]
+ *     npm run example:hessian-spectrum [-- --steps 15 --seed 0 --threads 1 --html FILE --json FILE]
  */
 import {
   bind,
@@ -10,13 +10,12 @@ import {
   type FloatArray,
   Generator,
   hessian,
-  lossAndGradient,
   Model,
   nn,
+  optim,
   spectralDensity,
 } from 'torch-curvature';
 import { page } from '../report/page.mjs';
-import { Adam } from './shared/adam.ts';
 import { parseOptions, save, startBar, wholeNumber } from './shared/cli.ts';
 
 const ROWS = 600;
@@ -24,7 +23,7 @@ const CLASSES = 3;
 /** Eigenvalues at each end. */
 const ENDS = 6;
 const options = parseOptions({
-  steps: '300',
+  steps: '15',
   seed: '0',
   /** A product of this size takes about a millisecond, too little to share. */
   threads: '1',
@@ -63,13 +62,14 @@ const bound = await bind({ model, x, target, loss: 'cross_entropy' });
 
 async function train(): Promise<{ params: FloatArray; losses: number[] }> {
   const bar = startBar('training', steps);
-  const optimizer = new Adam(start, 1e-2);
+  const optimizer = optim.naturalGradient(bound.at(start), { threads });
   const losses: number[] = [];
   for (let step = 0; step < steps; step++) {
-    const { loss, gradient } = await lossAndGradient(bound.at(optimizer.params), { threads });
-    optimizer.step(gradient);
-    losses.push(loss);
-    bar.update(step + 1, loss.toFixed(4));
+    const { loss, candidateLoss, accepted } = await optimizer.step();
+    if (step === 0) losses.push(loss);
+    // A step that does not help is not taken, and the next one is damped more.
+    losses.push(accepted ? candidateLoss : loss);
+    bar.update(step + 1, losses.at(-1)!.toFixed(4));
   }
   bar.stop();
   return { params: optimizer.params, losses };
@@ -89,7 +89,7 @@ bar.stop();
 
 const converged = largest.converged && smallest.converged;
 const list = (values: Iterable<number>) => Array.from(values, (each) => each.toPrecision(4)).join(', ');
-console.log(`loss ${losses.at(-1)!.toFixed(4)} after ${losses.length} steps, P = ${model.parameterCount}`);
+console.log(`loss ${losses.at(-1)!.toFixed(4)} after ${steps} steps, P = ${model.parameterCount}`);
 console.log(`largest eigenvalues   ${list([...largest.eigenvalues].reverse())}`);
 console.log(`smallest eigenvalues  ${list(smallest.eigenvalues)}`);
 if (!converged) console.log('not all of them have converged');
