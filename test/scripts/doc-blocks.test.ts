@@ -90,39 +90,60 @@ describe('README', () => {
   });
 
   it('its commands that take no minutes run', HANG, async () => {
-    const commands = (await blocks('README.md', 'sh'))
-      .flatMap((block) => block.split('\n'))
-      .map((line) => line.replace(/#.*/, '').trim())
-      .filter((line) => line.startsWith('npx torch-curvature '))
-      .map((line) => line.split(/ +/).slice(2));
-    const quick = commands.filter(([name]) => name !== 'bench');
+    const all = await commands('README.md');
+    const quick = all.filter(([name]) => name !== 'bench');
     expect(quick.map(([name]) => name)).toEqual([
-      'info',
-      'matvec',
-      'eigs',
-      'trace',
-      'spectrum',
-      'completion',
+      ...['info', 'matvec', 'eigs', 'trace', 'spectrum', 'train', 'completion'],
     ]);
-    const folder = await temporaryFolder();
-    const { inputs, output, v, product } = JSON.parse(await readFile(join(ROOT, `${MODEL}.json`), 'utf8'));
-    const npy = (data: number[], shape: number[]) => new Uint8Array(dump(Float64Array.from(data), shape));
-    await copyFile(join(ROOT, `${MODEL}.pt2`), join(folder, 'net.pt2'));
-    await writeFile(join(folder, 'x.npy'), npy(inputs[0].data, inputs[0].shape));
-    await writeFile(join(folder, 'y.npy'), npy(output.data, output.shape));
-    await writeFile(join(folder, 'v.npy'), npy(v, [v.length]));
-    for (const command of quick) {
-      expect(await run(command, { cwd: folder })).toMatchObject({ code: 0, stderr: '' });
-    }
+    const { folder, product } = await dataFolder();
+    await runAll(quick, folder);
     const out = await readFile(join(folder, 'out.npy'));
     const values = new Float64Array(out.buffer.slice(out.byteOffset + out.length - 8 * product.length));
-    for (let i = 0; i < product.length; i++) expect(values[i]).toBeCloseTo(product[i], 10);
+    for (let i = 0; i < product.length; i++) expect(values[i]).toBeCloseTo(product[i]!, 10);
     // Those of bench are right up to their options.
-    for (const command of commands.filter(([name]) => name === 'bench')) {
+    for (const command of all.filter(([name]) => name === 'bench')) {
       expect((await run([...command, '--help'], { cwd: folder })).code).toBe(0);
     }
   });
 });
+
+describe('command line', () => {
+  it('its commands run, and each trains further', HANG, async () => {
+    const all = await commands('scripts/docs/command-line.md');
+    expect(all.length).toBeGreaterThanOrEqual(9);
+    const { folder } = await dataFolder();
+    await runAll(all, folder);
+    const { initialLoss, finalLoss } = JSON.parse(await readFile(join(folder, 'more.json'), 'utf8'));
+    expect(initialLoss).toBeLessThan(1e-3);
+    expect(finalLoss).toBeLessThan(initialLoss);
+  });
+});
+
+/** The commands of the package in a page. */
+async function commands(file: string): Promise<string[][]> {
+  return (await blocks(file, 'sh'))
+    .flatMap((block) => block.split('\n'))
+    .map((line) => line.replace(/#.*/, '').trim())
+    .filter((line) => line.startsWith('npx torch-curvature '))
+    .map((line) => line.split(/ +/).slice(2));
+}
+
+async function runAll(all: readonly string[][], cwd: string): Promise<void> {
+  for (const command of all) expect(await run(command, { cwd })).toMatchObject({ code: 0, stderr: '' });
+}
+
+/** A folder with a model and data for commands, and the product JᵀJ v of these. */
+async function dataFolder(): Promise<{ folder: string; product: number[] }> {
+  const folder = await temporaryFolder();
+  const { inputs, output, v, product } = JSON.parse(await readFile(join(ROOT, `${MODEL}.json`), 'utf8'));
+  const npy = (data: number[], shape: number[]) => new Uint8Array(dump(Float64Array.from(data), shape));
+  const targets = output.data.map((each: number, i: number) => each + Math.sin(i));
+  await copyFile(join(ROOT, `${MODEL}.pt2`), join(folder, 'net.pt2'));
+  await writeFile(join(folder, 'x.npy'), npy(inputs[0].data, inputs[0].shape));
+  await writeFile(join(folder, 'y.npy'), npy(targets, output.shape));
+  await writeFile(join(folder, 'v.npy'), npy(v, [v.length]));
+  return { folder, product };
+}
 
 describe('guide', () => {
   it('its TypeScript runs', HANG, async () => {

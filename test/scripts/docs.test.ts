@@ -75,6 +75,7 @@ it('npm run docs makes the reference without warnings', { timeout: 120_000 }, as
   expect(status).toBe(0);
   expect(await readFile(join(out, 'functions/index.eigsh.html'), 'utf8')).toContain('re-orthogonalization');
   expect(await readdir(join(out, 'documents'))).toEqual([
+    'command-line.html',
     'distributed.html',
     'export.html',
     'guide.html',
