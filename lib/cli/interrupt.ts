@@ -18,20 +18,18 @@ export async function interruptible<T>(
 ): Promise<{ result: T; interrupt: Interrupt | undefined }> {
   const controller = new AbortController();
   let interrupt: Interrupt | undefined;
-  const listen = () => {
-    for (const each of INTERRUPTS) process.on(each, stop);
+  const stop = (by: NodeJS.Signals) => {
+    interrupt = by as Interrupt;
+    restore();
+    controller.abort();
   };
   const restore = () => {
     for (const each of INTERRUPTS) process.off(each, stop);
   };
-  function stop(by: NodeJS.Signals) {
-    interrupt = by as Interrupt;
-    restore();
-    controller.abort();
-  }
-  listen();
+  for (const each of INTERRUPTS) process.on(each, stop);
   try {
-    return { result: await run(controller.signal), interrupt };
+    const result = await run(controller.signal);
+    return { result, interrupt };
   } finally {
     restore();
   }

@@ -58,7 +58,8 @@ function checkTogether(kind: ModelOperator, options: MatvecOptions): void {
 }
 
 async function product(kind: ModelOperator, options: MatvecOptions): Promise<Tensor> {
-  const [problem, given] = await Promise.all([readProblem(options), readFloats(options.v)]);
+  const problem = await readProblem(options);
+  const given = await readFloats(options.v);
   const v = 'record' in given ? given.record : given.data;
   const shape = 'record' in given ? [] : given.shape;
   const several = (columns: number) => shape.length === 2 && shape[1] === columns && shape[0] !== 1;

@@ -3,8 +3,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import type { AnyLossProblem } from '../../lib/cli/train/methods.ts';
+import { type AnyLossProblem, METHODS as METHODS_OF_THE_COMMAND } from '../../lib/cli/train/methods.ts';
 import { minibatches } from '../../lib/cli/train/minibatches.ts';
+import { someOf as someValues } from '../../lib/cli/train/report.ts';
 import {
   type FloatArray,
   loadSafetensors,
@@ -130,6 +131,14 @@ it.each(someOf(RUNS))('$method of $name, $loss: the steps of optim', async ({ me
   expect(reached).toBeLessThan(results.initialLoss);
   expect(stdout).toContain(`${method}, ${loss} of `);
   expect(stdout).toContain(`→ ${Number(reached.toPrecision(6))}: 5 steps, `);
+});
+
+it('every optimizer of the library is a method', () => {
+  // These two have no loss: they are told the energies of samples.
+  const { sr: _, minSR: __, ...optimizers } = optim;
+  const methods = Object.values(METHODS_OF_THE_COMMAND).map(({ make }) => make);
+  expect(new Set(methods)).toEqual(new Set(Object.values(optimizers)));
+  expect(METHODS.map(([name]) => name)).toEqual(Object.keys(METHODS_OF_THE_COMMAND));
 });
 
 const TYPES = ['--fisher', 'mc', '--mc-samples', '3'];
@@ -489,3 +498,13 @@ it.skipIf(browser === undefined)(
     }
   },
 );
+
+it.each([
+  [4, 11, [0, 1, 2, 3]],
+  [11, 11, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]],
+  [101, 11, [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100]],
+  [6, 4, [0, 2, 3, 5]],
+])('tables of %i steps with %i rows', (count, most, expected) => {
+  const values = Array.from({ length: count }, (_, i) => i);
+  expect(someValues(values, most)).toEqual(expected);
+});

@@ -52,22 +52,19 @@ const row = (record: TimedRecord): string[] => [
   record.accepted ? 'taken' : '',
 ];
 
-/** Rows of the table that is printed, at the most. */
-const SHOWN = 11;
+/** Rows of tables, at the most. */
+const [PRINTED, IN_PAGE] = [11, 1000];
 
-/** Some of them, the first and the last among them, at about the same distances. */
-export function someRecords<T>(records: readonly T[], most = SHOWN): T[] {
-  if (records.length <= most) return [...records];
-  return Array.from(
-    { length: most },
-    (_, i) => records[Math.round((i * (records.length - 1)) / (most - 1))]!,
-  );
+/** Some of the values, the first and the last among them, at about the same distances. */
+export function someOf<T>(values: readonly T[], most: number): T[] {
+  if (values.length <= most) return [...values];
+  return Array.from({ length: most }, (_, i) => values[Math.round((i * (values.length - 1)) / (most - 1))]!);
 }
 
 /** What is printed. */
 export function describeTraining(outcome: Outcome): string {
   const { method, records, parameterCount, dtype, device, message } = outcome;
-  const table = fitTable(head(method), someRecords(records).map(row), outputWidth());
+  const table = fitTable(head(method), someOf(records, PRINTED).map(row), outputWidth());
   return [
     `${title(outcome)}, ${parameterCount} parameters, ${dtype} on ${device}`,
     ...(records.length > 0 ? [table] : []),
@@ -114,7 +111,7 @@ export function trainingPage(outcome: Outcome): string {
         id: 'damping',
         plot: plot(damping, { x: steps, y: of((record) => record.damping) }),
       },
-      { title: 'Numbers', table: { head: head(method), rows: records.map(row) } },
+      { title: 'Numbers', table: { head: head(method), rows: someOf(records, IN_PAGE).map(row) } },
     ],
   });
 }

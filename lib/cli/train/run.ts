@@ -34,7 +34,7 @@ export async function train(
   options: TrainOptions,
   say: (how: string) => void,
 ): Promise<{ outcome: Outcome; interrupt: Interrupt | undefined }> {
-  const { method, steps, patience, batchSize, seed = 0, device, out } = options;
+  const { method, batchSize, seed = 0, device } = options;
   const problem = await readProblem(options);
   const { model } = problem;
   using bound = await bind(problem as AnyLossProblem, { device });
@@ -42,39 +42,48 @@ export async function train(
     const { loss, gradient } = await lossAndGradient(bound.at(params), productOptions(options));
     return { loss, gradientNorm: norm(gradient) };
   };
-  const first = await lossAt(problem.params);
-  if (!Number.isFinite(first.loss)) throw new RunFailure(`the loss at the start is ${first.loss}`);
-  const data = batchSize === undefined ? undefined : minibatches(problem, batchSize, seed);
+  const { loss: initialLoss, gradientNorm } = await lossAt(problem.params);
+  if (!Number.isFinite(initialLoss)) throw new RunFailure(`the loss at the start is ${initialLoss}`);
   const optimizer = makeOptimizer(bound.at(problem.params), options);
-  const sayLoss = (step: number, loss: number) =>
-    say(`${bar(step, steps)} ${step}/${steps} steps, loss ${figure(loss)}, `);
-  sayLoss(0, first.loss);
-  const onStep = (record: TimedRecord) => sayLoss(record.step, lossAfter(record));
-  const gradientTolerance =
-    data === undefined ? (options.gradientTolerance ?? GRADIENT_TOLERANCE) : undefined;
-  const given = { steps, patience, gradientTolerance, gradientNorm: first.gradientNorm, data, onStep };
+  const data = batchSize === undefined ? undefined : minibatches(problem, batchSize, seed);
+  const whole = data === undefined;
+  const given = {
+    ...limitsOf(options),
+    ...{ gradientNorm, data, onStep: stepTeller(options, initialLoss, say) },
+  };
+
   const start = performance.now();
   const { result, interrupt } = await interruptible((signal) => takeSteps(optimizer, { ...given, signal }));
   const milliseconds = performance.now() - start;
   const { records, reason } = result;
   const last = records.at(-1);
-  if (interrupt !== undefined && last === undefined) {
-    throw new Interruption(
-      'interrupted before the first step was done: nothing is written',
-      exitCodeOf(interrupt),
-    );
+  if (reason === 'interrupted' && last === undefined) {
+    const message = 'interrupted before the first step was done: nothing is written';
+    throw new Interruption(message, exitCodeOf(interrupt!));
   }
   const params: FloatArray = optimizer.params;
-  await writeParameters(out, model, params);
-  const whole = data === undefined;
-  const finalLoss = last === undefined ? first.loss : whole ? lossAfter(last) : (await lossAt(params)).loss;
+  await writeParameters(options.out, model, params);
+  const reached = last === undefined ? initialLoss : lossAfter(last);
   const outcome = {
     ...{ method, subject: `${options.loss} of ${options.model}`, parameterCount: model.parameterCount },
     ...{ dtype: dtypeOf(params), device, records, reason, message: messageOf(result, options) },
-    damping: optimizer.damping,
-    ...{ initialLoss: first.loss, finalLoss, whole, milliseconds },
+    ...{ damping: optimizer.damping, initialLoss, finalLoss: whole ? reached : (await lossAt(params)).loss },
+    ...{ whole, milliseconds },
   };
-  return { outcome, interrupt };
+  return { outcome, interrupt: reason === 'interrupted' ? interrupt : undefined };
+}
+
+/** When to end. The norm of a gradient of some rows says nothing of that. */
+function limitsOf({ steps, patience, batchSize, gradientTolerance = GRADIENT_TOLERANCE }: TrainOptions) {
+  return { steps, patience, gradientTolerance: batchSize === undefined ? gradientTolerance : undefined };
+}
+
+/** Says at once where it begins, and then what each step came to. */
+function stepTeller({ steps }: TrainOptions, initialLoss: number, say: (how: string) => void) {
+  const tell = (step: number, loss: number) =>
+    say(`${bar(step, steps)} ${step}/${steps} steps, loss ${figure(loss)}, `);
+  tell(0, initialLoss);
+  return (record: TimedRecord) => tell(record.step, lossAfter(record));
 }
 
 function messageOf({ records, reason }: Training, { patience }: TrainOptions): string {
