@@ -20,6 +20,7 @@ import {
   type Tensor,
 } from '../../lib/index.ts';
 import { someOf } from '../support/counts.ts';
+import { diagonalOf } from '../support/dense.ts';
 import {
   LOSS_CASES,
   type LossProducts,
@@ -142,6 +143,9 @@ function checkProducts(
       using op = make(problem, { ...options, ...row });
       const product = expected[name as keyof typeof OPERATORS];
       expect(errorOf(op.matvecSync(v), product), name).toBeLessThan(tolerance);
+      if (name === 'hessian') continue; // whose diagonal takes a product for each parameter
+      const diagonal = Array.from(diagonalOf(op.toDenseSync()));
+      expect(errorOf(op.diagonalSync(), diagonal), name).toBeLessThan(tolerance / 10);
     }
   }
 }

@@ -90,6 +90,8 @@ struct Kernels {
   /// c[i][t] = Σ_o u[o][t] d[o][i][t] and, unless g is null, g[i] += Σ_t c[i][t]
   void (*weighted)(int64_t outputs, int64_t rows, int64_t n, int64_t row, const T* u, const T* d,
                    int64_t dOutput, T* c, T* g);
+  /// c[i][t] += w[t] d[i][t]²
+  void (*addSquares)(int64_t rows, int64_t n, int64_t row, const T* d, const T* w, T* c);
   /// out = w ⊙ L(t) + x̂ ⊙ dw + db for L(t) = (t − mean(t) − x̂ mean(x̂ ⊙ t)) / deviation, row by row;
   /// t, dw or db may be null, which is 0
   void (*pushNormalized)(const NormalizedRows<T>&, const T* t, const T* dw, const T* db, T* out);

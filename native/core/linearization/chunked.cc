@@ -159,6 +159,23 @@ void ChunkedLinearization::jacobian(int64_t begin, int64_t end, const at::Tensor
   linearizeOnce(point_, chosen_, 0)->jacobian(begin, end, out, stop);
 }
 
+std::optional<at::Tensor> ChunkedLinearization::diagonal(const RowFactorsOf& factors,
+                                                         const StopToken& stop) {
+  std::optional<at::Tensor> sum = at::zeros_like(point_.params);
+  forEach(stop, [&](Linearization& part, int64_t begin, int64_t) {
+    if (!sum) return;
+    const auto ofPart = [&](int64_t first, int64_t last) {
+      return factors(begin + first, begin + last);
+    };
+    if (const auto diagonal = part.diagonal(ofPart, stop)) {
+      sum->add_(*diagonal);
+    } else {
+      sum.reset();
+    }
+  });
+  return sum;
+}
+
 int64_t ChunkedLinearization::bytes() const {
   return (chunks_ ? chunks_->bytes() : 0) + static_cast<int64_t>(output_.nbytes());
 }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "core/linearization/chunks.h"
 #include "core/linearization/linearization.h"
@@ -55,6 +56,9 @@ class ChunkedLinearization {
   /// Writes the per-sample Jacobian of rows [begin, end), as Linearization's. Keeps nothing, and
   /// may run at the same time as products.
   void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) const;
+
+  /// diag(JᵀCJ), [P], as Linearization's, of a C that `factors` tells for the rows of the batch.
+  std::optional<at::Tensor> diagonal(const RowFactorsOf& factors, const StopToken& stop);
 
   /// Which engine runs it: "fused" or "autograd".
   const char* engine() const { return engine_; }

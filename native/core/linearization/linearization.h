@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
+#include "core/linearization/row_factors.h"
 #include "core/program/point.h"
 #include "core/runtime/stop.h"
 
@@ -45,6 +47,12 @@ class Linearization {
   /// depend on one another.
   virtual void jacobian(int64_t begin, int64_t end, const at::Tensor& out,
                         const StopToken& stop) = 0;
+  /// diag(JᵀCJ), [P], of a C that `factors` tells for the rows of this linearization; nothing where
+  /// the engine has no better way than rows of J. For rows that do not depend on one another.
+  virtual std::optional<at::Tensor> diagonal(const RowFactorsOf& /*factors*/,
+                                             const StopToken& /*stop*/) {
+    return std::nullopt;
+  }
   /// "fused" or "autograd".
   virtual const char* engine() const { return "autograd"; }
   /// Bytes that are kept for later products.

@@ -111,6 +111,17 @@ class CrossEntropy : public Loss {
     return product * mass(y, target);
   }
 
+  /// Σ_c p_c (e_c − p)(e_c − p)ᵀ = diag p − p pᵀ, for each datum of a row.
+  RowFactors hessianFactors(const at::Tensor& y, const at::Tensor& target) const override {
+    const at::Tensor p = at::softmax(y, 1);
+    const at::Tensor weights = (p * mass(y, target)).reshape({y.size(0), -1}).t();
+    const int64_t outputs = weights.size(0);
+    const at::Tensor units = unitVectors(y).reshape({outputs, y.size(0), y.size(1), -1});
+    const at::Tensor ofDatum = units.sum(2, /*keepdim=*/true);
+    const at::Tensor vectors = units - ofDatum * p.reshape({y.size(0), y.size(1), -1});
+    return {vectors.reshape({outputs, y.size(0), outputs}), weights};
+  }
+
   at::Tensor sampledGradient(const at::Tensor& y, const at::Tensor& target, const Draws& draws,
                              int64_t sample) const override {
     auto shape = y.sizes().vec();

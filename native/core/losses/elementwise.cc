@@ -19,6 +19,11 @@ at::Tensor ElementwiseLoss::rowValues(const at::Tensor& y, const at::Tensor& tar
   return values(y, target).reshape({y.size(0), -1}).sum(1);
 }
 
+RowFactors ElementwiseLoss::hessianFactors(const at::Tensor& y, const at::Tensor& target) const {
+  const at::Tensor diagonal = curvature(y, target).expand_as(y).reshape({y.size(0), -1});
+  return {unitVectors(y), diagonal.t()};
+}
+
 std::string UndrawnLoss::obstacle(LossMatrix matrix) const {
   return matrix == LossMatrix::kFisher
              ? "fisher draws targets from the distribution whose negative log-likelihood the loss "

@@ -23,6 +23,7 @@ class ElementwiseLoss : public Loss {
                             const at::Tensor& u) const override {
     return curvature(y, target) * u;
   }
+  RowFactors hessianFactors(const at::Tensor& y, const at::Tensor& target) const override;
 
  protected:
   /// ℓ, of the shape of y.

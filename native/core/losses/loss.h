@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 
+#include "core/linearization/row_factors.h"
 #include "core/losses/draws.h"
 #include "core/losses/options.h"
 #include "core/runtime/table.h"
@@ -54,6 +55,9 @@ class Loss : public std::enable_shared_from_this<Loss> {
   /// ∂²(Σ loss)/∂y² · u, of the shape of y.
   virtual at::Tensor hessianProduct(const at::Tensor& y, const at::Tensor& target,
                                     const at::Tensor& u) const = 0;
+  /// ∂²(Σ loss)/∂y² of each row. By products with unit vectors, two vectors for each output, unless
+  /// the loss knows better.
+  virtual RowFactors hessianFactors(const at::Tensor& y, const at::Tensor& target) const;
   /// A gradient whose target is drawn from the distribution that the model predicts, of which the
   /// loss is the negative log-likelihood: its outer product has as its expectation the Hessian,
   /// averaged over such targets where it depends on them (Kunstner, Hennig & Balles 2019,
@@ -83,6 +87,9 @@ Table<LossMaker>& losses();
 
 /// The loss called `name`. Throws Error ERR_INVALID_ARGUMENT.
 LossPtr makeLoss(const std::string& name, const LossOptions& options = {});
+
+/// The unit vectors of the outputs of a row, for each row of y: [outputs, N, outputs].
+at::Tensor unitVectors(const at::Tensor& y);
 
 /// Throws Error ERR_INVALID_ARGUMENT where the loss has no such matrix.
 void requireMatrix(const Loss& loss, LossMatrix matrix);

@@ -1,7 +1,10 @@
 #include "core/operators/output_map.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/eye.h>
+#include <ATen/ops/ones.h>
 #include <c10/util/accumulate.h>
 
 #include <algorithm>
@@ -16,7 +19,9 @@ namespace {
 class RowWeighting : public CenteredMap {
  public:
   RowWeighting(const at::Tensor& y, RowWeights weights, double totalWeight)
-      : CenteredMap(std::move(weights), totalWeight), row_(y.sizes().slice(1).vec()) {}
+      : CenteredMap(std::move(weights), totalWeight),
+        row_(y.sizes().slice(1).vec()),
+        options_(y.options()) {}
 
   bool identity() const override { return !weights().weighted() && !weights().centered(); }
   int64_t means() const override { return c10::multiply_integers(row_); }
@@ -27,9 +32,17 @@ class RowWeighting : public CenteredMap {
                          int64_t end) const override {
     return weights().times(mean.defined() ? u - mean.view(row_) : u, begin, end);
   }
+  RowFactors factors(int64_t begin, int64_t end) const override {
+    auto shape = row_;
+    shape.insert(shape.begin(), end - begin);
+    const at::Tensor units = unitVectors(at::empty(shape, options_));
+    return {units,
+            weights().times(at::ones({end - begin, units.size(0)}, options_), begin, end).t()};
+  }
 
  private:
   std::vector<int64_t> row_;
+  at::TensorOptions options_;
 };
 
 class LossHessian : public OutputMap {
@@ -42,6 +55,12 @@ class LossHessian : public OutputMap {
     const at::Tensor product =
         part.loss->hessianProduct(y_.narrow(0, begin, end - begin), part.target, u);
     return weights_.times(product * part.scale, begin, end);
+  }
+  RowFactors factors(int64_t begin, int64_t end) const override {
+    const Objective part = objective_.rows(begin, end);
+    const RowFactors ofLoss =
+        part.loss->hessianFactors(y_.narrow(0, begin, end - begin), part.target);
+    return {ofLoss.vectors, weights_.times(ofLoss.weights.t() * part.scale, begin, end).t()};
   }
   int64_t bytes() const override {
     return objective_.target.defined() ? static_cast<int64_t>(objective_.target.nbytes()) : 0;
@@ -74,6 +93,18 @@ class OuterProducts : public CenteredMap {
     if (mean.defined()) s = s - mean.view({1, -1, 1, 1, 1});
     s = weights().times(s, begin, end);
     return (rows(begin, end) * s).sum(1).view_as(u);
+  }
+  /// A vector for each gradient of each datum, which is zero at the other data.
+  RowFactors factors(int64_t begin, int64_t end) const override {
+    const auto& [before, outputs, after] = layout_;
+    const int64_t n = end - begin;
+    const at::Tensor g = rows(begin, end).transpose(0, 1);
+    const at::Tensor data =
+        at::eye(before * after, g.options()).view({before, after, 1, before, 1, after});
+    const at::Tensor vectors = g.unsqueeze(1).unsqueeze(1) * data;
+    const at::Tensor ones = at::ones({n, g.size(0) * before * after}, g.options());
+    return {vectors.reshape({ones.size(1), n, before * outputs * after}),
+            weights().times(ones, begin, end).t()};
   }
   int64_t bytes() const override { return static_cast<int64_t>(gradients_.nbytes()); }
 

@@ -150,12 +150,15 @@ TEST_CASE("every product hears a stop, and the next one is right") {
       const at::Tensor u = randomLike(kept->output(), 2);
       const at::Tensor before = kept->matvec(v, kNever);
       const at::Tensor rows = at::empty({u.numel(), v.numel()}, v.options());
+      const auto lin = std::make_shared<ChunkedLinearization>(point, ChunkOptions{engine}, kNever);
+      const OperatorPtr curvature = gaussNewton(lin, objective, {});
       const auto hessians = hessian(point, options, objective, {}, kNever);
       const std::function<void()> products[] = {
           [&] { kept->jvp(v, stop); },
           [&] { kept->vjp(u, stop); },
           [&] { kept->matvec(v, stop); },
           [&] { kept->jacobian(0, point.batch(), rows, stop); },
+          [&] { curvature->diagonal(stop); },
           [&] { linearize(point, engine, 8, stop); },
           [&] { linearizeOnce(point, engine, 0)->matvec(v, stop); },
           [&] { linearizeOnce(point, engine, 0)->jacobian(0, point.batch(), rows, stop); },

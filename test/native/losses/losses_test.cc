@@ -66,6 +66,57 @@ TEST_CASE("the curvature of cross_entropy keeps its digits where one class is al
   CHECK(relative(loss->gradient(y, wrong), plain) < 1e-14);
 }
 
+TEST_CASE("the factors of Hessians are the Hessians") {
+  const at::Tensor classes = at::tensor({2, 0, -100, 1}, at::kLong);
+  LossOptions weighted;
+  weighted.set("weight", at::tensor({0.5, 2.0, 0.0}, at::kDouble));
+  weighted.set("labelSmoothing", 0.2);
+  const at::Tensor y = at::linspace(0.1, 2.4, 24, at::kDouble).sin().abs().view({4, 3, 2});
+  const at::Tensor same = at::linspace(0.2, 0.9, 24, at::kDouble).view({4, 3, 2});
+  const at::Tensor grid = at::stack({classes, classes.flip(0)}, 1);
+  const struct {
+    const char* name;
+    at::Tensor y;
+    at::Tensor target;
+    LossOptions options;
+  } cases[] = {
+      {"mse", y, same, {}},
+      {"bce_with_logits", y.select(2, 0), same.select(2, 0), {}},
+      {"huber", y.select(2, 0), same.select(2, 1), {}},
+      {"poisson_nll", y.flatten(), same.flatten(), {}},
+      {"gaussian_nll", y, same.narrow(2, 0, 1), {}},
+      {"cross_entropy", y.select(2, 0), classes, {}},
+      {"cross_entropy", y, grid, weighted},
+      {"cross_entropy", y, same, weighted},
+      {"cross_entropy", y.select(2, 0) * 1000, classes, {}},
+      {"output", y.select(2, 0).select(1, 0), {}, {}},
+  };
+  for (const auto& each : cases) {
+    CAPTURE(each.name);
+    CAPTURE(describeShape(each.y.sizes()));
+    const LossPtr loss = makeLoss(each.name, each.options);
+    const RowFactors factors = loss->hessianFactors(each.y, each.target);
+    const int64_t n = each.y.size(0);
+    const int64_t outputs = each.y.numel() / n;
+    REQUIRE(factors.vectors.sizes() == at::IntArrayRef({factors.weights.size(0), n, outputs}));
+    REQUIRE(factors.weights.size(1) == n);
+    const at::Tensor found =
+        at::einsum("kn,kno,knp->nop", {factors.weights, factors.vectors, factors.vectors});
+    const at::Tensor units = unitVectors(each.y);
+    for (int64_t o = 0; o < outputs; ++o) {
+      const at::Tensor column =
+          loss->hessianProduct(each.y, each.target, units[o].reshape(each.y.sizes()));
+      const at::Tensor error = found.select(2, o) - column.reshape({n, outputs});
+      CHECK(error.abs().max().item<double>() <= 1e-14 * found.abs().max().item<double>());
+    }
+  }
+  // NaN is no zero.
+  const at::Tensor nan = at::full({1, 4}, NAN, at::kDouble);
+  const RowFactors factors =
+      makeLoss("gaussian_nll")->hessianFactors(nan, at::zeros({1, 2}, at::kDouble));
+  CHECK((factors.weights.unsqueeze(2) * factors.vectors).isnan().any().item<bool>());
+}
+
 TEST_CASE("draws of Poisson distributions have their means, variances and zeros") {
   constexpr int64_t kRows = 40'000;
   // On both sides of where the method changes.

@@ -16,6 +16,13 @@ std::vector<std::pair<int64_t, int64_t>> Chain::parameterRanges() const {
   return ranges;
 }
 
+bool Chain::sharesParameters() const {
+  const auto ranges = parameterRanges();
+  return std::adjacent_find(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) {
+           return b.first < a.second;
+         }) != ranges.end();
+}
+
 bool Chain::usesEachOnce(int64_t parameters) const {
   int64_t next = 0;
   for (const auto& [begin, end] : parameterRanges()) {

@@ -44,6 +44,8 @@ struct Chain {
   /// [begin, end) of the parameters that each weight and each bias takes, in the order of begin.
   /// Layers may share some, and leave others out.
   std::vector<std::pair<int64_t, int64_t>> parameterRanges() const;
+  /// Whether some parameter belongs to several weights or biases.
+  bool sharesParameters() const;
   /// Whether each of `parameters` parameters belongs to exactly one weight or bias.
   bool usesEachOnce(int64_t parameters) const;
 };

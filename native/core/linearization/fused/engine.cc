@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <limits>
@@ -31,6 +32,9 @@ using fused::Tiles;
 
 /// What the layers below the cut of a linearization may keep.
 constexpr int64_t kDirectBytes = int64_t{256} << 20;
+
+/// What factors of C are made at once for the diagonal of JᵀCJ.
+constexpr int64_t kFactorBytes = int64_t{64} << 20;
 
 using Recognized = std::shared_ptr<const fused::Recognition>;
 
@@ -195,6 +199,33 @@ class FusedLinearization final : public Linearization {
         .view({count, length});
   }
 
+  std::optional<at::Tensor> diagonal(const RowFactorsOf& factors, const StopToken& stop) override {
+    if (plan_.chain.sharesParameters()) return std::nullopt;
+    const fused::DiagonalLayout layout = fused::diagonalLayout(plan_);
+    at::Tensor sum;
+    for (int64_t begin = 0; begin < plan_.tiles; begin += tilesOfFactors()) {
+      const int64_t end = std::min(plan_.tiles, begin + tilesOfFactors());
+      const int64_t start = begin * plan_.tile;
+      const RowFactors some = factors(start, std::min(batch_, end * plan_.tile));
+      const at::Tensor vectors = some.vectors.contiguous();
+      const at::Tensor weights = some.weights.contiguous();
+      const at::Tensor part =
+          tiles(stop)
+              .part(begin, end)
+              .sum(program_, layout.size, params_.numel(),
+                   [&](int64_t tile, int64_t first, int64_t n, T* scratch, const Target& target) {
+                     const int64_t at = first - start;
+                     program_.diagonal({weights.size(0), weights.size(1),
+                                        vectors.const_data_ptr<T>() + at * outputs(),
+                                        weights.const_data_ptr<T>() + at},
+                                       n, kept(tile), scratch, scratch + plan_.scratch.size, layout,
+                                       target, stop);
+                   });
+      sum = sum.defined() ? sum.add_(part) : part;
+    }
+    return sum.defined() ? sum : at::zeros_like(params_);
+  }
+
   void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) override {
     tc::jacobian<T>(point_, plan_.chain, begin, end, out, stop);
   }
@@ -217,6 +248,12 @@ class FusedLinearization final : public Linearization {
   Tiles<T> tiles(const StopToken& stop) const { return {plan_, batch_, params_.options(), stop}; }
   const T* kept(int64_t tile) const { return kept_.const_data_ptr<T>() + tile * plan_.kept.size; }
   int64_t outputs() const { return plan_.chain.outputs(); }
+  /// Tiles whose factors are made at once, if there are as many vectors as outputs.
+  int64_t tilesOfFactors() const {
+    const int64_t bytes = plan_.tile * outputs() * outputs() * params_.element_size();
+    const int64_t threads = at::get_num_threads();
+    return std::max<int64_t>(1, kFactorBytes / std::max<int64_t>(1, bytes) / threads) * threads;
+  }
   at::Tensor emptyOutput() const {
     std::vector<int64_t> shape{batch_};
     shape.insert(shape.end(), plan_.chain.outputShape.begin(), plan_.chain.outputShape.end());

@@ -139,4 +139,21 @@ Plan makePlan(const Chain& chain, const Workload& workload, int64_t cut) {
   return plan;
 }
 
+DiagonalLayout diagonalLayout(const Plan& plan) {
+  DiagonalLayout layout;
+  Space space;
+  int64_t rows = 0;
+  for (int64_t l = 0; l < plan.chain.size(); ++l) {
+    const bool linear = plan.chain.layer(l).linear.has_value();
+    layout.sums.push_back(linear ? space.take(plan.chain.width(l + 1) * plan.row) : kNone);
+    if (linear && plan.columnsByProduct(l) > 0 && !plan.sharesRows())
+      rows = std::max(rows, plan.tile * plan.strideOf(l));
+  }
+  layout.squares = space.take(widest(plan.chain) * plan.row);
+  layout.rows = space.take(rows);
+  layout.weights = space.take(plan.row);
+  layout.size = space.size();
+  return layout;
+}
+
 }  // namespace tc::fused

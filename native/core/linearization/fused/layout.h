@@ -56,6 +56,15 @@ struct SharedLayout {
   int64_t size = 0;
 };
 
+/// What a thread needs besides, within one tile, for the diagonal of JᵀCJ.
+struct DiagonalLayout {
+  std::vector<int64_t> sums;  ///< Σₖ λₖ ⊙ δ_l²  [out][T], of linear layers
+  int64_t squares = 0;        ///< v_l² [widest][T]
+  int64_t rows = 0;           ///< v_l² [T][widest]
+  int64_t weights = 0;        ///< λₖ [T]
+  int64_t size = 0;
+};
+
 /// A schedule and the memory it needs.
 struct Plan : Schedule {
   int64_t row;                  ///< from one row of a matrix [width][T] to the next
@@ -73,5 +82,7 @@ struct Plan : Schedule {
 
 /// The plan for a given cut; 0 ≤ cut ≤ layers.
 Plan makePlan(const Chain& chain, const Workload& workload, int64_t cut);
+
+DiagonalLayout diagonalLayout(const Plan& plan);
 
 }  // namespace tc::fused

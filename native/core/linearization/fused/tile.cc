@@ -243,8 +243,8 @@ void TileProgram<T>::weightGradient(int64_t l, const Linear& linear, const Sampl
 }
 
 template <typename T>
-void TileProgram<T>::share(int64_t l, int64_t n, const Matrix<const T>& delta, const Prepared& tile,
-                           const Target& target) const {
+void TileProgram<T>::share(int64_t l, int64_t n, const Matrix<const T>& delta,
+                           const Matrix<const T>& value, const Target& target) const {
   const SharedLayout::OfLayer& to = plan_.shares(l);
   const auto columns = [&](const Matrix<const T>& from, int64_t place) {
     copy(from, Matrix<T>{target.shared + place + target.first, from.rows, from.columns,
@@ -252,7 +252,6 @@ void TileProgram<T>::share(int64_t l, int64_t n, const Matrix<const T>& delta, c
   };
   columns(delta, to.delta);
   const int64_t byProduct = plan_.columnsByProduct(l);
-  const Matrix<const T> value = tile.value(l);
   kernels_.transpose(byProduct, n, value.data, value.row,
                      target.shared + to.rows + target.first * plan_.strideOf(l), plan_.strideOf(l));
   columns({value[byProduct], value.rows - byProduct, value.columns, value.row}, to.values);
@@ -279,16 +278,42 @@ void TileProgram<T>::pullRows(int64_t index, int64_t workers, int64_t n, const T
 
 template <typename T>
 void TileProgram<T>::useDelta(int64_t l, const Linear& linear, int64_t n,
-                              const Matrix<const T>& delta, const Prepared& tile,
-                              const Target& target, bool summed, const StopToken& stop) const {
-  if (plan_.sharesRows()) return share(l, n, delta, tile, target);
-  const int64_t byProduct = plan_.columnsByProduct(l);
-  const T* const rows = byProduct > 0 ? rowsOf(l, n, tile) : nullptr;
-  weightGradient(l, linear, {n, delta, rows, tile.value(l)[byProduct]}, 0, linear.out,
+                              const Matrix<const T>& delta, const Matrix<const T>& value,
+                              const T* rows, const Target& target, bool summed,
+                              const StopToken& stop) const {
+  if (plan_.sharesRows()) return share(l, n, delta, value, target);
+  weightGradient(l, linear, {n, delta, rows, value[plan_.columnsByProduct(l)]}, 0, linear.out,
                  target.gradient, /*overwrites=*/false, stop);
   if (linear.bias && !summed) {
     kernels_.rowSums(delta.rows, delta.columns, delta.row, delta.data,
                      target.gradient + *linear.bias);
+  }
+}
+
+template <typename T>
+template <typename Bias, typename Use>
+void TileProgram<T>::eachDelta(const Prepared& tile, Bias&& bias, Use&& use,
+                               const StopToken& stop) const {
+  const Matrix<const T> u = tile.cotangent();
+  int64_t lowest = plan_.cut;  // the first linear layer from the cut on
+  while (lowest < chain_.size() && !chain_.layer(lowest).linear) ++lowest;
+  if (lowest < chain_.size()) {
+    copy(u, tile.slot(chain_.size()));
+    reverse(
+        lowest, tile, [&](int64_t l) { return tile.slot(l + 1); },
+        [&](int64_t l, const Matrix<T>& delta) {
+          if (const auto& linear = chain_.layer(l).linear) use(l, *linear, delta, /*summed=*/false);
+        },
+        stop);
+  }
+  for (int64_t l = 0; l < plan_.cut && !stop.requested(); ++l) {
+    const auto& linear = chain_.layer(l).linear;
+    if (!linear) continue;
+    const Matrix<T> delta = tile.delta(l);
+    T* const sums = bias(*linear);
+    kernels_.weighted(chain_.outputs(), delta.rows, delta.columns, delta.row, u.data,
+                      tile.direct(l, 0).data, tile.directStride(l), delta.data, sums);
+    use(l, *linear, delta, /*summed=*/sums != nullptr);
   }
 }
 
@@ -298,29 +323,62 @@ void TileProgram<T>::pull(int64_t n, const T* kept, T* scratch, const Target& ta
   const profiling::Stage stage("torch_curvature::transposed");
   stage.counts(n * analytic_.transposed, n * executed_.transposed);
   const Prepared tile = prepared(n, kept, scratch);
-  const Matrix<const T> u = tile.cotangent();
-  int64_t lowest = plan_.cut;  // the first linear layer from the cut on
-  while (lowest < chain_.size() && !chain_.layer(lowest).linear) ++lowest;
-  if (lowest < chain_.size()) {
-    copy(u, tile.slot(chain_.size()));
-    reverse(
-        lowest, tile, [&](int64_t l) { return tile.slot(l + 1); },
-        [&](int64_t l, const Matrix<T>& delta) {
-          if (const auto& linear = chain_.layer(l).linear)
-            useDelta(l, *linear, n, delta, tile, target, /*summed=*/false, stop);
-        },
-        stop);
+  eachDelta(
+      tile,
+      [&](const Linear& linear) {
+        return linear.bias && !plan_.sharesRows() ? target.gradient + *linear.bias : nullptr;
+      },
+      [&](int64_t l, const Linear& linear, const Matrix<const T>& delta, bool summed) {
+        const T* const rows = usesRows(l) ? rowsOf(l, n, tile) : nullptr;
+        useDelta(l, linear, n, delta, tile.value(l), rows, target, summed, stop);
+      },
+      stop);
+}
+
+template <typename T>
+void TileProgram<T>::diagonal(const Factors& factors, int64_t n, const T* kept, T* scratch,
+                              T* extra, const DiagonalLayout& layout, const Target& target,
+                              const StopToken& stop) const {
+  const Prepared tile = prepared(n, kept, scratch);
+  const auto matrix = [&](int64_t place, int64_t width) {
+    return Matrix<T>{extra + place, width, tile.columns(), plan_.row};
+  };
+  const auto sums = [&](int64_t l) {
+    return matrix(layout.sums[static_cast<size_t>(l)], chain_.width(l + 1));
+  };
+  const auto eachLinear = [&](auto&& body) {
+    for (int64_t l = 0; l < chain_.size() && !stop.requested(); ++l)
+      if (const auto& linear = chain_.layer(l).linear) body(l, *linear);
+  };
+  eachLinear([&](int64_t l, const Linear&) { fill(sums(l), T(0)); });
+  {
+    const profiling::Stage stage("torch_curvature::squared_cotangents");
+    stage.counts(factors.count * n * analytic_.transposed,
+                 factors.count * n * executed_.transposed);
+    const Matrix<T> weights = matrix(layout.weights, 1);
+    for (int64_t k = 0; k < factors.count && !stop.requested(); ++k) {
+      const T* const given = factors.weights + k * factors.stride;
+      if (std::all_of(given, given + n, [](T weight) { return weight == 0; })) continue;
+      toColumns(1, n, given, weights.data);
+      toColumns(chain_.outputs(), n, factors.vectors + k * factors.stride * chain_.outputs(),
+                tile.cotangent().data);
+      eachDelta(
+          tile, [](const Linear&) -> T* { return nullptr; },
+          [&](int64_t l, const Linear&, const Matrix<const T>& delta, bool) {
+            kernels_.addSquares(delta.rows, delta.columns, delta.row, delta.data, weights.data,
+                                sums(l).data);
+          },
+          stop);
+    }
   }
-  for (int64_t l = 0; l < plan_.cut && !stop.requested(); ++l) {
-    const auto& linear = chain_.layer(l).linear;
-    if (!linear) continue;
-    const Matrix<T> delta = tile.delta(l);
-    const bool sums = linear->bias && !plan_.sharesRows();
-    kernels_.weighted(chain_.outputs(), delta.rows, delta.columns, delta.row, u.data,
-                      tile.direct(l, 0).data, tile.directStride(l), delta.data,
-                      sums ? target.gradient + *linear->bias : nullptr);
-    useDelta(l, *linear, n, delta, tile, target, /*summed=*/true, stop);
-  }
+  eachLinear([&](int64_t l, const Linear& linear) {
+    const Matrix<T> squares = matrix(layout.squares, linear.in);
+    multiply(tile.value(l), tile.value(l), squares);
+    T* const rows = usesRows(l) ? extra + layout.rows : nullptr;
+    if (rows != nullptr)
+      kernels_.transpose(linear.in, n, squares.data, plan_.row, rows, plan_.strideOf(l));
+    useDelta(l, linear, n, sums(l), squares, rows, target, /*summed=*/false, stop);
+  });
 }
 
 template <typename T>
@@ -345,9 +403,7 @@ void TileProgram<T>::jacobian(int64_t n, const T* kept, T* scratch, int64_t para
   // Parameters in the order of their offsets: those that no layer reads have zero gradients, those
   // that several layers share have sums.
   auto written = chain_.parameterRanges();
-  const bool shared = std::adjacent_find(written.begin(), written.end(), [](auto& a, auto& b) {
-                        return b.first < a.second;
-                      }) != written.end();
+  const bool shared = chain_.sharesParameters();
   if (shared) {
     std::fill_n(out, n * outputs * parameters, T(0));
   } else {

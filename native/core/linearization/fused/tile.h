@@ -68,6 +68,19 @@ class TileProgram {
   void pullRows(int64_t index, int64_t workers, int64_t n, const T* shared, T* gradient,
                 bool overwrites, const StopToken& stop) const;
 
+  /// Cₙ = Σₖ λₖₙ sₖₙ sₖₙᵀ of the samples of a tile: `vectors` + k·`stride`·outputs is sₖ
+  /// [n][outputs] and `weights` + k·`stride` is λₖ [n].
+  struct Factors {
+    int64_t count;
+    int64_t stride;
+    const T* vectors;
+    const T* weights;
+  };
+  /// diag(JᵀCJ) in the place of Jᵀu: Σₖ λₖ ⊙ δ_l² for sₖ as u in that of δ_l, v_l² in that of v_l.
+  /// For chains that share no parameters; `extra` is memory as diagonalLayout lays it out.
+  void diagonal(const Factors& factors, int64_t n, const T* kept, T* scratch, T* extra,
+                const DiagonalLayout& layout, const Target& target, const StopToken& stop) const;
+
   /// Row sample·outputs + output of `out`, [n·outputs][parameters]: the gradient of that output at
   /// that sample. For a plan with all layers below the cut.
   void jacobian(int64_t n, const T* kept, T* scratch, int64_t parameters, T* out,
@@ -124,15 +137,22 @@ class TileProgram {
            !plan_.isReceived(l + 1);
   }
 
+  /// Calls `use(l, linear, δ_l, summed)` for each linear layer, for the u in the scratch memory.
+  /// `bias(linear)` is where the sums of a direct layer's δ_l are wanted, which are then `summed`,
+  /// or null; δ_l is in its place until the next call.
+  template <typename Bias, typename Use>
+  void eachDelta(const Prepared& tile, Bias&& bias, Use&& use, const StopToken& stop) const;
   /// v_l with the samples in the rows, made in the scratch memory where it is not kept.
   const T* rowsOf(int64_t l, int64_t n, const Prepared& tile) const;
+  /// Whether gradients of layer l are made of v_l with the samples in the rows.
+  bool usesRows(int64_t l) const { return plan_.columnsByProduct(l) > 0 && !plan_.sharesRows(); }
   /// What the tile has to do for the gradients of layer l once it has δ_l: of the weight, and of
-  /// the bias if it is not `summed` already.
+  /// the bias if it is not `summed` already. `rows` is `value`, v_l, with the samples in the rows.
   void useDelta(int64_t l, const Linear& linear, int64_t n, const Matrix<const T>& delta,
-                const Prepared& tile, const Target& target, bool summed,
+                const Matrix<const T>& value, const T* rows, const Target& target, bool summed,
                 const StopToken& stop) const;
   /// Puts δ_l and v_l into the shared memory.
-  void share(int64_t l, int64_t n, const Matrix<const T>& delta, const Prepared& tile,
+  void share(int64_t l, int64_t n, const Matrix<const T>& delta, const Matrix<const T>& value,
              const Target& target) const;
   /// δ_l and v_l of n samples, as a gradient needs them.
   struct Samples {

@@ -28,15 +28,24 @@ class Tiles {
   Tiles(const Plan& plan, int64_t batch, const at::TensorOptions& options, const StopToken& stop)
       : plan_(plan),
         batch_(batch),
+        end_(plan.tiles),
         options_(options),
         stop_(stop),
         workers_(std::clamp<int64_t>(at::get_num_threads(), 1, std::max<int64_t>(1, plan.tiles))) {}
+
+  /// The tiles [begin, end) of these alone.
+  Tiles part(int64_t begin, int64_t end) const {
+    Tiles part = *this;
+    part.begin_ = begin;
+    part.end_ = end;
+    return part;
+  }
 
   /// body(worker, tile, first sample, samples, scratch) for every tile, with `extra` elements more
   /// of scratch.
   template <typename Body>
   void run(int64_t extra, Body&& body) const {
-    run(0, plan_.tiles, scratchMemory(extra), body);
+    run(begin_, end_, scratchMemory(extra), body);
   }
 
   /// Jᵀu [parameters], where body(tile, first sample, samples, scratch, target) makes each tile's
@@ -70,8 +79,8 @@ class Tiles {
     T* const total = gradient.mutable_data_ptr<T>();
     const at::Tensor memory = buffer(plan_.shared.size);
     T* const shared = memory.mutable_data_ptr<T>();
-    for (int64_t begin = 0; begin < plan_.tiles; begin += plan_.roundTiles) {
-      const int64_t end = std::min(plan_.tiles, begin + plan_.roundTiles);
+    for (int64_t begin = begin_; begin < end_; begin += plan_.roundTiles) {
+      const int64_t end = std::min(end_, begin + plan_.roundTiles);
       const int64_t start = begin * plan_.tile;
       run(begin, end, scratch, [&](int64_t, int64_t tile, int64_t first, int64_t n, T* own) {
         body(tile, first, n, own, Target{nullptr, shared, first - start});
@@ -96,14 +105,13 @@ class Tiles {
     const at::Tensor others = buffer((workers_ - 1) * parameters);
     T* const partial = others.mutable_data_ptr<T>();
     std::vector<char> started(static_cast<size_t>(workers_) * kCacheLine);  // a line for each
-    run(0, plan_.tiles, scratch,
-        [&](int64_t worker, int64_t tile, int64_t first, int64_t n, T* own) {
-          T* const mine = worker == 0 ? total : partial + (worker - 1) * parameters;
-          char& begun = started[static_cast<size_t>(worker) * kCacheLine];
-          if (worker > 0 && begun == 0) std::fill_n(mine, parameters, T(0));
-          begun = 1;
-          body(tile, first, n, own, Target{mine, nullptr, first});
-        });
+    run(begin_, end_, scratch, [&](int64_t worker, int64_t tile, int64_t first, int64_t n, T* own) {
+      T* const mine = worker == 0 ? total : partial + (worker - 1) * parameters;
+      char& begun = started[static_cast<size_t>(worker) * kCacheLine];
+      if (worker > 0 && begun == 0) std::fill_n(mine, parameters, T(0));
+      begun = 1;
+      body(tile, first, n, own, Target{mine, nullptr, first});
+    });
     const int64_t adders = parameters < kParallelSum ? 1 : workers_;
     const profiling::Stage stage("torch_curvature::sum_gradients");
     forkJoin(adders, [&](int64_t adder) {
@@ -147,6 +155,8 @@ class Tiles {
 
   const Plan& plan_;
   int64_t batch_;
+  int64_t begin_ = 0;
+  int64_t end_;
   at::TensorOptions options_;
   const StopToken& stop_;
   int64_t workers_;

@@ -113,6 +113,48 @@ void checkProducts(const Point& point) {
   checkClose(point, oneShot, jtjv, autogradJtjv);
 }
 
+/// What the Jacobian's rows [samples·outputs, P] of every sample say of `checkDiagonal`'s result.
+at::Tensor diagonalOf(const at::Tensor& jacobian, const RowFactors& factors) {
+  const int64_t outputs = factors.vectors.size(2);
+  const at::Tensor rows = jacobian.view({-1, outputs, jacobian.size(1)});
+  const at::Tensor gradients = at::einsum("kno,nop->knp", {factors.vectors, rows});
+  return (gradients.square() * factors.weights.unsqueeze(2)).sum({0, 1});
+}
+
+/// diag(JᵀCJ) of the engine at `point`, a chain that shares no parameters, of a C that is none of
+/// any loss: of vectors and signs at random, some of them without weight.
+void checkDiagonal(const Point& point) {
+  const Point exact = inDouble(point);
+  const int64_t batch = point.batch();
+  const auto jacobianOf = [&](const Point& at) {
+    const auto linear = linearizeFusedOnce(at);
+    const int64_t outputs = linear->output().numel() / batch;
+    const at::Tensor out = at::empty({batch * outputs, at.params.numel()}, at.params.options());
+    linear->jacobian(0, batch, out, StopToken());
+    return out;
+  };
+  const at::Tensor jacobian = jacobianOf(exact);
+  constexpr int64_t kVectors = 3;
+  RowFactors factors{at::randn({kVectors, batch, jacobian.size(0) / batch}, point.params.options()),
+                     at::randn({kVectors, batch}, point.params.options())};
+  factors.weights[1].zero_();
+  const auto rows = [&](int64_t begin, int64_t end) {
+    return RowFactors{factors.vectors.narrow(1, begin, end - begin),
+                      factors.weights.narrow(1, begin, end - begin)};
+  };
+  const RowFactors twofold{factors.vectors.to(at::kDouble), factors.weights.to(at::kDouble)};
+  const at::Tensor expected = diagonalOf(jacobian, twofold);
+  const at::Tensor plain = diagonalOf(jacobianOf(point), factors);
+  for (const int64_t products : {1, 1000}) {
+    CAPTURE(products);
+    const auto linear = linearizeFused(point, products, StopToken());
+    const auto diagonal = linear->diagonal(rows, StopToken());
+    REQUIRE(diagonal);
+    checkClose(point, *diagonal, expected, plain);
+    CHECK(at::equal(*linear->diagonal(rows, StopToken()), *diagonal));
+  }
+}
+
 /// in → width → width → out with one activation
 std::shared_ptr<const Program> network(const ActivationCall& activation, int64_t in, int64_t width,
                                        int64_t out) {
@@ -141,7 +183,10 @@ TEST_CASE("fused products agree with autograd for every activation") {
           CAPTURE(activation.target);
           CAPTURE(gain);
           CAPTURE(at::toString(dtype));
-          checkProducts(randomPoint(network(activation, 4, 24, 2), 70, 4, dtype, random, gain));
+          const Point point =
+              randomPoint(network(activation, 4, 24, 2), 70, 4, dtype, random, gain);
+          checkProducts(point);
+          checkDiagonal(point);
         }
       }
     }
@@ -162,8 +207,10 @@ TEST_CASE("fused products agree with autograd for odd widths, batches and output
             const Threads scope(threads);
             const auto program = network(tanhCall(), 1 + batch % 7, width, outputs);
             const auto dtype = width % 2 == 0 ? at::kDouble : at::kFloat;
-            checkProducts(
-                randomPoint(program, batch, inputWidth(*program), dtype, random, kDefaultGain));
+            const Point point =
+                randomPoint(program, batch, inputWidth(*program), dtype, random, kDefaultGain);
+            checkProducts(point);
+            if (width < 100 || batch < 100) checkDiagonal(point);
           }
         }
       }
@@ -185,7 +232,11 @@ TEST_CASE("fused products agree with autograd for random chains") {
     CAPTURE(batch);
     const std::string text = test::programText(point);
     CAPTURE(text);
-    forEachIsa([&] { checkProducts(point); });
+    const bool small = point.batch() * point.params.numel() < 20'000;
+    forEachIsa([&] {
+      checkProducts(point);
+      if (small) checkDiagonal(point);
+    });
   }
 }
 
@@ -252,6 +303,7 @@ TEST_CASE("threads share the rows of gradients that are larger than the batch") 
             CAPTURE(tied);
             CAPTURE(outputs);
             checkProducts(point);
+            if (!tied && outputs == 1) checkDiagonal(point);
           }
         }
       }
@@ -268,6 +320,20 @@ TEST_CASE("and they do so in several rounds") {
   CHECK(plan.sharesRows());
   CHECK(plan.tiles > plan.roundTiles);
   checkProducts(point);
+
+  // The diagonal is the sum of those of some rows each.
+  const auto ones = [](int64_t rows) {
+    const at::Tensor all = at::ones({1, rows});
+    return RowFactors{all.unsqueeze(2), all};
+  };
+  const auto diagonalFrom = [&](int64_t begin, int64_t end) {
+    Point part = point;
+    part.inputs.front() = point.inputs.front().narrow(0, begin, end - begin);
+    const auto factors = [&](int64_t first, int64_t last) { return ones(last - first); };
+    return *linearizeFused(part, 1, StopToken())->diagonal(factors, StopToken());
+  };
+  const at::Tensor parts = diagonalFrom(0, 40) + diagonalFrom(40, 801);
+  CHECK(relativeError(diagonalFrom(0, 801), parts) <= kSingleTolerance);
 }
 
 TEST_CASE("parameters that several layers share get the sum of their gradients") {
@@ -289,6 +355,37 @@ TEST_CASE("parameters that several layers share get the sum of their gradients")
   const at::Tensor jacobian = at::full({jv.numel(), v.numel()}, NAN, v.options());
   linearizeFusedOnce(point)->jacobian(0, 20, jacobian, StopToken());
   CHECK(relativeError(jacobian.mv(v), jv.flatten()) <= kDoubleTolerance);
+  // A square of sums is no sum of squares.
+  const auto factors = [](int64_t, int64_t) { return RowFactors{}; };
+  CHECK_FALSE(linear->diagonal(factors, StopToken()));
+}
+
+TEST_CASE("factors are made for as many rows as memory is set aside for") {
+  std::mt19937 random(12);
+  const Threads scope(1);
+  const Point point = randomPoint(network(tanhCall(), 2, 3, 70), 8'000, 2, at::kDouble, random);
+  const auto linear = linearizeFused(point, 1, StopToken());
+  std::vector<int64_t> ends{0};
+  const at::Tensor units = at::eye(70, at::kDouble);
+  const auto factors = [&](int64_t begin, int64_t end) {
+    CHECK(begin == ends.back());
+    ends.push_back(end);
+    return RowFactors{units.unsqueeze(1).expand({70, end - begin, 70}),
+                      at::ones({70, end - begin}, at::kDouble)};
+  };
+  const auto diagonal = linear->diagonal(factors, StopToken());
+  CHECK(ends.size() > 3);
+  CHECK(ends.back() == 8'000);
+  // tr JᵀJ = ‖J‖², and the bias of the last layer is added to each output.
+  CHECK(relativeError(diagonal->narrow(0, diagonal->numel() - 70, 70),
+                      at::full({70}, 8'000.0, at::kDouble)) <= kDoubleTolerance);
+  at::Tensor sum = at::zeros_like(*diagonal);
+  for (int64_t begin = 0; begin < 8'000; begin += 1'000) {
+    const at::Tensor rows = at::empty({70'000, sum.numel()}, at::kDouble);
+    linear->jacobian(begin, begin + 1'000, rows, StopToken());
+    sum += rows.square().sum(0);
+  }
+  CHECK(relativeError(*diagonal, sum) <= kDoubleTolerance);
 }
 
 TEST_CASE("no rows give zeros, and a zero tangent gives zero") {
