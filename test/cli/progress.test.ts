@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { interruptible } from '../../lib/cli/interrupt.ts';
 import { filesOf, npy } from './files.ts';
 import { onScreen } from './screen.ts';
 
@@ -28,9 +29,9 @@ async function wide() {
       [256, 1],
     ),
   });
-  const watch = (args: string[], onData?: Parameters<typeof onScreen>[2]['onData']) =>
+  const watch = (args: string[], onData?: Parameters<typeof onScreen>[2]['onData'], columns = 80) =>
     onScreen(process.execPath, [CLI, ...args, ...ON], {
-      columns: 80,
+      columns,
       cwd: files.folder,
       ...(onData && { onData }),
     });
@@ -79,16 +80,23 @@ it('where a solver fails, the error stands on a line of its own', HANG, async ()
   expect(screen.rows.join('')).toMatch(/^torch-curvature: .*\(ERR_DEVICE_UNAVAILABLE\)$/);
 });
 
-it('train shows its steps and the loss, then what it came to', HANG, async () => {
-  const { watch } = await wide();
-  const screen = await watch([...TRAIN, '--steps', '5']);
-  expect(screen.end).toEqual({ exitCode: 0, signal: 0 });
-  expect(screen.bytes).toMatch(/ 0\/5 steps, loss 0\.\d+, levenberg-marquardt, /);
-  expect(screen.bytes).toMatch(/█ 5\/5 steps, loss 0\.\d+, levenberg-marquardt, /);
-  expect(screen.rows.join('\n')).not.toMatch(/█|\/5 steps/);
-  expect(screen.rows[0]).toMatch(/^levenberg-marquardt, mse of wide\.json, 4417 parameters/);
-  expect(screen.rows.at(-1)).toBe('all steps were done');
-});
+it.each([80, 50])(
+  'train shows its steps and the loss, then what it came to, in %i columns',
+  HANG,
+  async (columns) => {
+    const { watch } = await wide();
+    const screen = await watch([...TRAIN, '--steps', '5'], undefined, columns);
+    expect(screen.end).toEqual({ exitCode: 0, signal: 0 });
+    expect(screen.bytes).toMatch(/ 0\/5 steps, loss 0\.\d+/);
+    expect(screen.bytes).toMatch(/█ 5\/5 steps, loss 0\.\d+/);
+    expect(screen.wrapped).toEqual([]);
+    expect(screen.rows.join('\n')).not.toMatch(/█|\/5 steps/);
+    expect(screen.rows.join(' ')).toMatch(/^levenberg-marquardt, mse of wide\.json, 4417 parameters/);
+    expect(screen.rows.join(' ')).toMatch(
+      / 5 steps, \d of them taken, \d+ products, .* all steps were done$/,
+    );
+  },
+);
 
 describe('train, interrupted', () => {
   const ENDLESS = [...TRAIN, '--steps', '100000000', '--gradient-tolerance', '0', '--html', 'r.html'];
@@ -140,5 +148,21 @@ describe('train, interrupted', () => {
     expect(screen.rows.join('')).toContain('interrupted before the first step was done: nothing is written');
     expect((await readdir(folder)).sort()).toEqual(before);
     for (const name of ['p.npy', 'r.json']) expect(await readFile(join(folder, name), 'utf8')).toBe('before');
+  });
+
+  it('listens until the first signal only: a second one does what it does elsewhere', async () => {
+    const before = process.listeners('SIGINT');
+    const { result, interrupt } = await interruptible(async (signal) => {
+      const [ours, ...more] = process.listeners('SIGINT').filter((each) => !before.includes(each));
+      expect(more).toEqual([]);
+      expect(signal.aborted).toBe(false);
+      ours!('SIGINT');
+      expect(signal.aborted).toBe(true);
+      expect(process.listeners('SIGINT')).toEqual(before);
+      return 7;
+    });
+    expect({ result, interrupt }).toEqual({ result: 7, interrupt: 'SIGINT' });
+    await interruptible(async () => {});
+    expect(process.listeners('SIGINT')).toEqual(before);
   });
 });

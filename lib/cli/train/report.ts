@@ -1,6 +1,6 @@
 /** What a training came to, for people: a line or two, a table, and a page with curves. */
 import { page } from '../../../scripts/report/page.mjs';
-import { fitTable, outputWidth } from '../fit.ts';
+import { fitTable, outputWidth, wrapWords } from '../fit.ts';
 import { formatMs } from '../format.ts';
 import { figure } from '../results.ts';
 import { METHODS, type MethodName } from './methods.ts';
@@ -64,12 +64,13 @@ export function someOf<T>(values: readonly T[], most: number): T[] {
 /** What is printed. */
 export function describeTraining(outcome: Outcome): string {
   const { method, records, parameterCount, dtype, device, message } = outcome;
-  const table = fitTable(head(method), someOf(records, PRINTED).map(row), outputWidth());
+  const width = outputWidth();
+  const subject = `${title(outcome)}, ${parameterCount} parameters, ${dtype} on ${device}`;
+  const table = fitTable(head(method), someOf(records, PRINTED).map(row), width);
   return [
-    `${title(outcome)}, ${parameterCount} parameters, ${dtype} on ${device}`,
+    wrapWords(subject, width),
     ...(records.length > 0 ? [table] : []),
-    summary(outcome),
-    message,
+    wrapWords(`${summary(outcome)}\n${message}`, width),
   ].join('\n');
 }
 
