@@ -126,7 +126,7 @@ async function inGroup(
     if (factored) {
       const problem = isStreamed(source) ? source : inOneBatch(source as GivenLossProblem);
       const stream = await countedStream(kind, problem, options, fields);
-      const before = await factorsShared(group, kind, stream, options.signal);
+      const before = await factorsShared(group, kind, stream, fields, options.signal);
       return await factorsOver(
         stream,
         kind as 'kfac' | 'ekfac',

@@ -59,7 +59,7 @@ export async function lossAndGradient(
     const sum = isStreamed(problem) ? await streamedSum(problem, own) : await wholeSum(problem, own);
     const { values, extras } = await group.sum(
       sum.gradient,
-      'lossAndGradient',
+      `lossAndGradient, a ${sum.mean ? 'mean' : 'sum'}`,
       [sum.loss, sum.divisor],
       signal && { signal },
     );

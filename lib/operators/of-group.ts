@@ -7,14 +7,27 @@ import type { ModelOperator } from './kinds.ts';
 import { LinearOperator, type Space } from './linear-operator.ts';
 import type { Stream } from './streamed.ts';
 
-/** Has what is made of a stream be a share of the mean over the data of all ranks; gives the rows before its first one. */
+/** What is made, in words that are the same on all ranks if they make the same. */
+function subjectOf(kind: ModelOperator, options: object): string {
+  const text = (_: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
+  return `${kind} ${JSON.stringify(options, text)}`;
+}
+
+/**
+ * Has what is made of a stream be a share of the mean over the data of all ranks; gives the rows before its first one.
+ *
+ * @param own options that are the same on all ranks
+ */
 export async function factorsShared(
   group: ProcessGroup,
   kind: ModelOperator,
   stream: Stream,
+  own: object,
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  const said = await group.said([stream.rows, stream.divisor], kind, signal && { signal });
+  const { reduction } = stream;
+  const subject = subjectOf(kind, { ...own, reduction });
+  const said = await group.said([stream.rows, stream.divisor], subject, signal && { signal });
   const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
   stream.divisor = sum(said.map(([, divisor]) => divisor!));
   return sum(said.slice(0, group.rank).map(([rows]) => rows!));
@@ -44,7 +57,8 @@ export async function stacked(
 ): Promise<LinearOperator> {
   const how = signal && { signal };
   const [rows, row] = rowsOf(own);
-  const said = await group.said([rows, row.reduce(product, 1)], kind, how);
+  const subject = subjectOf(kind, { center, trace });
+  const said = await group.said([rows, row.reduce(product, 1)], subject, how);
   const outputShape = [said.reduce((total, [each]) => total + each!, 0), ...commonRow(said, row)];
   const before = said.slice(0, group.rank).reduce((total, [each]) => total + each!, 0);
   const ofAll = center

@@ -97,8 +97,13 @@ export class Stream {
 
   /** What a mean over the terms multiplies their sum by. Its derivatives are zero where there are none, as PyTorch's. */
   get share(): number {
-    if (!this.#ofLoss || this.#problem.reduction === 'sum') return 1;
+    if (!this.#ofLoss || this.reduction === 'sum') return 1;
     return this.divisor > 0 ? 1 / this.divisor : 0;
+  }
+
+  /** Of the loss over all rows. */
+  get reduction(): 'mean' | 'sum' {
+    return this.#problem.reduction === 'sum' ? 'sum' : 'mean';
   }
 
   /** λ of the problem's L2 term, which is no batch's, for each parameter; undefined without one. */
@@ -210,7 +215,7 @@ export class Stream {
 
   /** What sums with the operators of other processes need to know. */
   #dataShare(): RawDataShare {
-    return this.#ofLoss && this.#problem.reduction !== 'sum' ? { divisor: this.divisor } : {};
+    return this.#ofLoss && this.reduction === 'mean' ? { divisor: this.divisor } : {};
   }
 
   /** Σ over the batches of the products of their operators, of `height` rows, with each of k vectors, times `factor`. */

@@ -3,16 +3,16 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import * as tc from '../../lib/index.ts';
 // @ts-expect-error a script that the processes run, too
 import { cases } from '../fixtures/distributed/cases.mjs';
 import { relativeError } from '../support/models.ts';
-import { onRanks } from './ranks.ts';
+import { type Ended, onRanks } from './ranks.ts';
 
 type Case = (group: tc.ProcessGroup | undefined, rows: [number, number]) => Promise<ArrayLike<number>>;
 
+const ALL = cases(tc) as Record<string, Case>;
 const alone = new Map<string, Float64Array>();
 /** What one process makes of all rows. */
 async function expected(name: string, make: Case) {
@@ -20,38 +20,51 @@ async function expected(name: string, make: Case) {
   return alone.get(name)!;
 }
 
+/** What the ranks found is what one process does, with the same bits on each. */
+async function expectAsAlone(ended: readonly Ended[], names: readonly string[]) {
+  const [first] = ended;
+  for (const rank of ended) expect(rank).toEqual(first);
+  expect(first).toMatchObject({ code: 0, signal: null });
+  const { sync, atOnce, ...found } = first!.found as Record<string, number[]>;
+  const sum = (ended.length * (ended.length + 1)) / 2;
+  expect([sync, atOnce]).toEqual([[sum], [sum, 2 * sum, 3 * sum]]);
+  expect(Object.keys(found)).toEqual(names);
+  for (const name of names) {
+    const one = await expected(name, ALL[name]!);
+    expect(Math.max(...one.map(Math.abs)), name).toBeGreaterThan(1e-3);
+    expect(relativeError(Float64Array.from(found[name]!), one), name).toBeLessThan(1e-12);
+  }
+}
+
 describe.each([2, 4])('%i ranks with uneven parts of the rows', (ranks) => {
   it('find what one process does, with the same bits on each', async () => {
-    const ended = await onRanks(ranks, 'all');
-    const [first] = ended;
-    for (const rank of ended) expect(rank).toEqual(first);
-    expect(first).toMatchObject({ code: 0, signal: null });
-    const { sync, atOnce, ...found } = first!.found as Record<string, number[]>;
-    const sum = (ranks * (ranks + 1)) / 2;
-    expect([sync, atOnce]).toEqual([[sum], [sum, 2 * sum, 3 * sum]]);
-    const all = cases(tc) as Record<string, Case>;
-    expect(Object.keys(found)).toEqual(Object.keys(all));
-    for (const [name, make] of Object.entries(all)) {
-      const one = await expected(name, make);
-      expect(Math.max(...one.map(Math.abs)), name).toBeGreaterThan(1e-3);
-      expect(relativeError(Float64Array.from(found[name]!), one), name).toBeLessThan(1e-12);
-    }
+    await expectAsAlone(await onRanks(ranks, 'all'), Object.keys(ALL));
   });
+});
+
+it('eight ranks, some of which have no rows', async () => {
+  const names = ['gramian, weighted and centered', 'cg', 'ntk, traced', 'kfac'];
+  await expectAsAlone(await onRanks(8, 'all', { env: { TEST_CASES: names.join(';') } }), names);
 });
 
 const TIMEOUT = { TEST_TIMEOUT: '60000' };
 
-describe.each([2, 4])('of %i ranks', (ranks) => {
-  it('one is killed in the middle of a product: the others hear of it long before the timeout', async () => {
-    const ended = await onRanks(ranks, 'killed', { env: TIMEOUT });
-    expect(ended.pop()).toMatchObject({ found: undefined, signal: 'SIGKILL' });
+describe.each([
+  [2, 1, 'killed'],
+  [4, 3, 'killed'],
+  [4, 0, 'killed'],
+  [4, 1, 'killedMaking'],
+])('of %i ranks, number %i is %s', (ranks, unreliable, scenario) => {
+  it('in the middle of it: the others hear of it long before the timeout', async () => {
+    const ended = await onRanks(ranks, scenario, { unreliable, env: TIMEOUT });
+    const [killed] = ended.splice(unreliable, 1);
+    expect(killed).toMatchObject({ found: undefined, signal: 'SIGKILL' });
+    const who = unreliable === 0 ? 'rank 0, which keeps' : `ranks that do not answer: ${unreliable}\\)`;
     for (const { found, code } of ended) {
       expect(code).toBe(0);
       expect(found).toMatchObject({
         code: 'ERR_DISTRIBUTED',
-        message: expect.stringMatching(
-          new RegExp(`lost contact: .*ranks that do not answer: ${ranks - 1}\\)`),
-        ),
+        message: expect.stringMatching(new RegExp(`lost contact: .*${who}`)),
         afterwards: expect.stringContaining('is of no more use'),
       });
       expect(found!.took).toBeLessThan(30_000);
@@ -59,41 +72,42 @@ describe.each([2, 4])('of %i ranks', (ranks) => {
   });
 });
 
-it('a rank hangs: the others fail within the timeout, and say which', async () => {
-  const ended = await onRanks(3, 'hung', { hangs: 2, env: { TEST_TIMEOUT: '2000' } });
-  expect(ended.pop()).toMatchObject({ found: undefined, signal: 'SIGKILL' });
-  const codes = ended.map(({ found }) => found!.code);
-  expect(codes).toContain('ERR_TIMEOUT');
-  for (const { found, code } of ended) {
+describe.each([
+  [2, 0],
+  [3, 2],
+  [4, 1],
+  [4, 0],
+])('of %i ranks, number %i hangs', (ranks, hangs) => {
+  it('the others fail within the timeout, and say which', async () => {
+    const ended = await onRanks(ranks, 'hung', { hangs, env: { TEST_TIMEOUT: '2000' } });
+    const [hung] = ended.splice(hangs, 1);
+    expect(hung).toMatchObject({ found: undefined, signal: 'SIGKILL' });
+    expect(ended.map(({ found }) => found!.code)).toContain('ERR_TIMEOUT');
+    const who = hangs === 0 ? 'rank 0, which keeps' : `ranks that do not answer: ${hangs}`;
+    for (const { found, code } of ended) {
+      expect(code).toBe(0);
+      expect(found!.code).toMatch(/^ERR_(TIMEOUT|DISTRIBUTED)$/);
+      expect(found!.message).toContain(who);
+      expect(found!.took).toBeLessThan(10_000);
+    }
+  });
+});
+
+it('processes that were started for groups of different sizes are told of both', async () => {
+  const launch = (rank: number, _: number, port: number) => ({
+    RANK: String(rank),
+    WORLD_SIZE: String(rank === 0 ? 2 : 3),
+    MASTER_ADDR: 'localhost',
+    MASTER_PORT: String(port),
+  });
+  for (const { found, code } of await onRanks(2, 'left', { launch, env: TIMEOUT })) {
     expect(code).toBe(0);
-    expect(found!.code).toMatch(/^ERR_(TIMEOUT|DISTRIBUTED)$/);
-    expect(found!.message).toContain('ranks that do not answer: 2');
+    expect(found).toMatchObject({
+      code: 'ERR_DISTRIBUTED',
+      message: expect.stringMatching(/a gloo group of [23].*a gloo group of [23]/),
+    });
   }
 });
-
-it('rank 0, which keeps the store, hangs', async () => {
-  const ended = await onRanks(2, 'hung', { hangs: 0, env: { TEST_TIMEOUT: '2000' } });
-  expect(ended[1]!.found).toMatchObject({ code: 'ERR_TIMEOUT', message: expect.stringContaining('rank 0') });
-});
-
-/** A Python that has torchrun. */
-const python = [process.env.PYTHON, 'python3'].find(
-  (name) => name !== undefined && spawnSync(name, ['-c', 'import torch.distributed.run']).status === 0,
-);
-
-it.skipIf(python === undefined)(
-  `by torchrun, which keeps the store${python ? '' : ' (skipped: no Python with PyTorch; PYTHON names one)'}`,
-  () => {
-    const script = fileURLToPath(new URL('../fixtures/distributed/rank.mjs', import.meta.url));
-    const launch = ['-m', 'torch.distributed.run', '--standalone', '--no-python', '--nproc-per-node', '2'];
-    const { status, stdout } = spawnSync(python!, [...launch, process.execPath, script, 'again'], {
-      encoding: 'utf8',
-      env: { ...process.env, OMP_NUM_THREADS: '1' },
-    });
-    expect(status).toBe(0);
-    expect(stdout.split('\n').sort()).toEqual(['', '{"sums":[3,3,3]}', '{"sums":[3,3,3]}']);
-  },
-);
 
 const traces = spawnSync('strace', ['-f', 'true']).status === 0;
 

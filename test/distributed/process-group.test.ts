@@ -233,7 +233,9 @@ describe('a group that does not come to be', () => {
 
   it('for a backend that this libtorch is without', async () => {
     const options = { rank: 0, worldSize: 2, masterPort: 1, ...address, backend: 'nccl' } as const;
-    await expect(initProcessGroup(options)).rejects.toEqual(code('ERR_DISTRIBUTED', "no backend 'nccl'"));
+    await expect(initProcessGroup(options)).rejects.toEqual(
+      code('ERR_DISTRIBUTED', "no backend 'nccl', but 'gloo', which adds what is on a GPU, too"),
+    );
   });
 });
 
@@ -493,7 +495,37 @@ describe('what ranks make together', () => {
       'gradients of different models',
       (group) => lossAndGradient(apart(group.rank), { group }),
       'ERR_DISTRIBUTED',
-      'lossAndGradient, 6 numbers',
+      'lossAndGradient, a mean, 6 numbers',
+    ],
+    [
+      'a mean and a sum',
+      (group) => {
+        const reduction = group.rank === 0 ? ('mean' as const) : ('sum' as const);
+        return lossAndGradient({ ...problem(), reduction }, { group });
+      },
+      'ERR_DISTRIBUTED',
+      'lossAndGradient, a sum',
+    ],
+    [
+      'factors of a mean and a sum',
+      (group) => {
+        const reduction = group.rank === 0 ? ('mean' as const) : ('sum' as const);
+        return kfac({ ...problem(), reduction }, { group });
+      },
+      'ERR_DISTRIBUTED',
+      '"reduction":"sum"',
+    ],
+    [
+      'factors by draws of different seeds',
+      (group) => ekfac(problem(), { group, fisher: 'mc', seed: group.rank }),
+      'ERR_DISTRIBUTED',
+      '"seed":"1"',
+    ],
+    [
+      'rows with and without their mean',
+      (group) => jacobian(problem(), { group, center: group.rank === 0 }),
+      'ERR_DISTRIBUTED',
+      '"center":false',
     ],
     [
       'different numbers of values and weights',
@@ -512,12 +544,16 @@ describe('what ranks make together', () => {
   });
 
   const unable: [string, (group: ProcessGroup) => Promise<unknown>][] = [
+    ['jacobian', (group) => jacobian({ ...problem(), params: ones(2 + group.rank) }, { group })],
+    ['kfac', (group) => kfac({ ...problem(), params: ones(2 + group.rank) }, { group })],
     [
-      'jacobian',
-      (group: ProcessGroup) => jacobian({ ...problem(), params: ones(2 + group.rank) }, { group }),
+      'kfac of a stream without batches',
+      (group) => {
+        const { x, target, ...rest } = problem();
+        return kfac({ ...rest, batches: group.rank === 0 ? [] : [{ x, target }] }, { group });
+      },
     ],
-    ['kfac', (group: ProcessGroup) => kfac({ ...problem(), params: ones(2 + group.rank) }, { group })],
-    ['sr', (group: ProcessGroup) => optim.sr(problem(), ones(3 + group.rank), { group })],
+    ['sr', (group) => optim.sr(problem(), ones(3 + group.rank), { group })],
   ];
   it.each(unable)('%s, which one of them cannot: the others do not wait', async (_, make) => {
     const failed = await each(await groupsOf(2), make);

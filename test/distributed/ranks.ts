@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../support/free-port.ts';
 
-const SCRIPT = fileURLToPath(new URL('../fixtures/distributed/rank.mjs', import.meta.url));
+export const SCRIPT = fileURLToPath(new URL('../fixtures/distributed/rank.mjs', import.meta.url));
 
 export interface Ended {
   /** What it printed. */
@@ -15,14 +15,33 @@ export interface Ended {
   signal: string | null;
 }
 
-/**
- * Runs a scenario on so many ranks, by another program where there is a `prefix`. One that hangs is ended once the others have
- * ended.
- */
+/** What a launcher says to a process, by its environment. */
+export type Launch = (rank: number, worldSize: number, port: number) => NodeJS.ProcessEnv;
+
+/** As by hand, torchrun and PyTorchJob. */
+const byHand: Launch = (rank, worldSize, port) => ({
+  RANK: String(rank),
+  WORLD_SIZE: String(worldSize),
+  MASTER_ADDR: '127.0.0.1',
+  MASTER_PORT: String(port),
+});
+
+export interface RanksOptions {
+  /** The rank to which the scenario happens; the last one by default. */
+  unreliable?: number;
+  /** One that hangs, which is ended once the others have ended. */
+  hangs?: number;
+  launch?: Launch;
+  env?: NodeJS.ProcessEnv;
+  /** A program that starts them. */
+  prefix?: string[];
+}
+
+/** Runs a scenario on so many ranks. */
 export async function onRanks(
   worldSize: number,
   scenario: string,
-  { hangs, env = {}, prefix = [] }: { hangs?: number; env?: NodeJS.ProcessEnv; prefix?: string[] } = {},
+  { hangs, unreliable = hangs ?? worldSize - 1, launch = byHand, env = {}, prefix = [] }: RanksOptions = {},
 ): Promise<Ended[]> {
   const port = await freePort();
   const [command = '', ...args] = [...prefix, process.execPath, SCRIPT, scenario];
@@ -30,12 +49,9 @@ export async function onRanks(
     spawn(command, args, {
       env: {
         ...process.env,
-        RANK: String(rank),
-        WORLD_SIZE: String(worldSize),
-        MASTER_ADDR: '127.0.0.1',
-        MASTER_PORT: String(port),
+        ...launch(rank, worldSize, port),
         OMP_NUM_THREADS: '1',
-        TEST_UNRELIABLE: String(hangs ?? worldSize - 1),
+        TEST_UNRELIABLE: String(unreliable),
         ...env,
       },
       timeout: 90_000,

@@ -256,8 +256,11 @@ Table<DistributedBackend>& distributedBackends() {
 std::unique_ptr<Peers> meet(const Meeting& meeting) {
   const DistributedBackend* backend = distributedBackends().find(meeting.backend);
   if (backend == nullptr) {
-    throw Error("ERR_DISTRIBUTED", "the libtorch that this addon was built for has no backend '" +
-                                       meeting.backend + "'");
+    std::string known;
+    for (const auto& [name, row] : distributedBackends().rows())
+      known += (known.empty() ? "'" : ", '") + name + "'";
+    throw Error("ERR_DISTRIBUTED", "this addon has no backend '" + meeting.backend + "', but " +
+                                       known + ", which adds what is on a GPU, too, in memory");
   }
   const Quiet quiet;
   const auto deadline = Clock::now() + meeting.timeout;

@@ -258,6 +258,8 @@ std::string ProcessGroup::State::silentRanks() {
   const auto until = std::chrono::steady_clock::now() + kPatience;
   within(kPatience + kLook, [=, peers = this->peers, meeting = this->meeting] {
     peers->leaveNote("lost", "");
+    // Without the store, nobody's note is there.
+    if (!peers->note("lost", meeting.rank, kPatience / 2)) return;
     std::string list;
     int named = 0;
     for (int rank = 0; rank < meeting.worldSize && named < 8; ++rank) {
