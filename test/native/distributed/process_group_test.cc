@@ -2,7 +2,10 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/eye.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/kron.h>
+#include <ATen/ops/outer.h>
 
 #include <condition_variable>
 #include <functional>
@@ -13,6 +16,7 @@
 
 #include "code_of.h"
 #include "core/distributed/distributed.h"
+#include "core/distributed/stacked.h"
 #include "core/operators/matrix.h"
 #include "core/runtime/error.h"
 
@@ -128,6 +132,46 @@ TEST_CASE("an operator over processes is the sum of theirs") {
     CHECK(op->toDense({}).equal(sum));
   });
   CHECK(codes == kNoFailure);
+}
+
+TEST_CASE("an operator with the rows of all ranks, as they are and around their mean") {
+  const auto options = at::TensorOptions(at::kDouble);
+  // Of 1, 0 and 2 data with two rows each.
+  const std::vector<int64_t> begins{0, 2, 2, 6};
+  const at::Tensor all = at::arange(18, options).view({6, 3}).sin();
+  const at::Tensor weights = at::arange(1, 4, options);
+  const at::Tensor roots = weights.sqrt();
+  const at::Tensor s = roots / roots.square().sum().sqrt();
+  // (I − s sᵀ) ⊗ I
+  const at::Tensor centering =
+      at::kron(at::eye(3, options) - at::outer(s, s), at::eye(2, options)).contiguous();
+  for (const bool center : {false, true}) {
+    CAPTURE(center);
+    const at::Tensor expected = center ? centering.mm(all) : all;
+    const auto codes = onRanks(3, [&](const ProcessGroupPtr& group) {
+      const auto rank = static_cast<size_t>(group->rank());
+      const at::Tensor own = all.slice(0, begins[rank], begins[rank + 1]).contiguous();
+      Stack stack{{3, 2}, begins[rank] / 2, center ? roots : at::Tensor()};
+      const OperatorPtr op = stacked(denseOperator(own, false), std::move(stack), group);
+      const auto near = [](const at::Tensor& a, const at::Tensor& b) {
+        return a.sizes() == b.sizes() && (a - b).abs().max().item<double>() < 1e-14;
+      };
+      const at::Tensor v = at::arange(6, options).view({2, 3}).cos();
+      const at::Tensor u = at::arange(12, options).view({2, 6}).cos();
+      CHECK(op->outputShape() == std::vector<int64_t>{3, 2});
+      CHECK(near(op->matvec(v[0], {}), expected.mv(v[0])));
+      CHECK(near(op->matmat(v, {}), v.mm(expected.t())));
+      CHECK(near(op->rmatvec(u[1], {}), expected.t().mv(u[1])));
+      CHECK(near(op->rmatmat(u, {}), u.mm(expected)));
+      CHECK(near(op->toDense({}), expected));
+      CHECK(near(op->toDenseRows(1, 4, {}), expected.slice(0, 1, 4)));
+    });
+    CHECK(codes == kNoFailure);
+  }
+  const auto codes = onRanks(3, [&](const ProcessGroupPtr& group) {
+    stacked(denseOperator(all, false), {{3, 2}, 1, {}}, group);
+  });
+  CHECK(codes == std::vector<std::string>(3, "ERR_SHAPE_MISMATCH"));
 }
 
 TEST_CASE("where ranks add different things, all of them fail") {

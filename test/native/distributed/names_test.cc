@@ -1,0 +1,57 @@
+#include "core/distributed/names.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <resolv.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+
+#include <doctest/doctest.h>
+
+using namespace tc;
+
+TEST_CASE("which hosts are IPv4 addresses") {
+  for (const char* host : {"127.0.0.1", "10.20.30.40"}) CHECK(isIPv4(host));
+  for (const char* host : {"localhost", "::1", "::ffff:127.0.0.1", "127.1", "10.0.0.256", ""})
+    CHECK(!isIPv4(host));
+}
+
+TEST_CASE("a port is listened on once") {
+  const auto first = listenOnIPv4(0);
+  REQUIRE(first);
+  CHECK(portOf(*first) > 0);
+  errno = 0;
+  CHECK(!listenOnIPv4(portOf(*first)));
+  CHECK(errno == EADDRINUSE);
+  const int port = portOf(*first);
+  close(*first);
+  const auto second = listenOnIPv4(port);
+  REQUIRE(second);
+  CHECK(portOf(*second) == port);
+  close(*second);
+}
+
+#ifdef __GLIBC__
+TEST_CASE("without name servers, the name of an address is given up at once") {
+  // Of a network that is for documentation, as libtorch's sockets look it up.
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  REQUIRE(inet_pton(AF_INET6, "::ffff:192.0.2.1", &address.sin6_addr) == 1);
+  std::array<char, NI_MAXHOST> name{};
+  const int servers = _res.nscount;
+  const auto began = std::chrono::steady_clock::now();
+  {
+    const NoNameServers none;
+    CHECK(getnameinfo(reinterpret_cast<const sockaddr*>(&address), sizeof(address), name.data(),
+                      name.size(), nullptr, 0, NI_NAMEREQD) != 0);
+    CHECK(_res.nscount == 0);
+  }
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(1));
+  CHECK(_res.nscount >= servers);
+}
+#endif
