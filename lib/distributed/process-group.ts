@@ -286,6 +286,16 @@ export class ProcessGroup extends NativeObject<GroupHandle> {
     }
   }
 
+  /** @internal Work that the others wait for: where it fails here or is aborted, they are told. */
+  async inCommon<Result>(work: () => Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      this.leave(signal?.aborted !== true);
+      throw error;
+    }
+  }
+
   /** @internal Tells the others, once, that this rank could not do its part, so that they do not wait for it. */
   leave(failed: boolean): void {
     if (!this.disposed) addon().groupLeave(this.handle, failed);

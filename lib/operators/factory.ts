@@ -51,7 +51,10 @@ export function factory<Own extends Options>(
       const read = rest as unknown as Own;
       if (given !== undefined) {
         const group = theGroup(given, 'group');
-        return inGroup(group, kind, source, read, () => own(read, source, group));
+        return group.inCommon(
+          () => inGroup(group, kind, source, read, own(read, source, group)),
+          read.signal,
+        );
       }
       const fields = own(read, source);
       if (isStreamed(source)) return ofStream(kind, source, read, fields);
@@ -110,43 +113,31 @@ export function lossRequest(problem: GivenLossProblem, options: Options) {
   return { ...rest, request: { ...request, ...fields } };
 }
 
-/** Of the data of all ranks. One that cannot do its part should not have the others wait for it. */
+/** Of the data of all ranks. */
 async function inGroup(
   group: ProcessGroup,
   kind: ModelOperator,
   source: Source | AnyStream,
   given: Options,
-  own: () => { trace?: boolean },
+  own: { trace?: boolean },
 ): Promise<LinearOperator> {
-  try {
-    const fields = own();
-    const center = checkCenter(given);
-    const { center: _, ...options } = given;
-    const { factored }: ModelOperatorRow = MODEL_OPERATORS[kind];
-    if (factored) {
-      const problem = isStreamed(source) ? source : inOneBatch(source as GivenLossProblem);
-      const stream = await countedStream(kind, problem, options, fields);
-      const before = await factorsShared(group, kind, stream, fields, options.signal);
-      return await factorsOver(
-        stream,
-        kind as 'kfac' | 'ekfac',
-        partsOf(fields, before),
-        options.signal,
-        group,
-      );
-    }
-    const ofRows = kind === 'ntk' ? 'jacobian' : kind;
-    if (!isStreamed(source)) {
-      using each = await CREATE.promised(ofRows, source as Source, options, {});
-      return await stacked(group, kind, each, { ...options, ...fields, center });
-    }
-    const stream = await countedStream(ofRows, source, options, {});
-    using each = ofCounted(ofRows, stream, options, {});
-    return await stacked(group, kind, each, { ...options, ...fields, weights: stream.weights, center });
-  } catch (error) {
-    group.leave(true);
-    throw error;
+  const center = checkCenter(given);
+  const { center: _, ...options } = given;
+  const { factored }: ModelOperatorRow = MODEL_OPERATORS[kind];
+  if (factored) {
+    const problem = isStreamed(source) ? source : inOneBatch(source as GivenLossProblem);
+    const stream = await countedStream(kind, problem, options, own);
+    const before = await factorsShared(group, kind, stream, own, options.signal);
+    return factorsOver(stream, kind as 'kfac' | 'ekfac', partsOf(own, before), options.signal, group);
   }
+  const ofRows = kind === 'ntk' ? 'jacobian' : kind;
+  if (!isStreamed(source)) {
+    using each = await CREATE.promised(ofRows, source as Source, options, {});
+    return await stacked(group, kind, each, { ...options, ...own, center });
+  }
+  const stream = await countedStream(ofRows, source, options, {});
+  using each = ofCounted(ofRows, stream, options, {});
+  return await stacked(group, kind, each, { ...options, ...own, weights: stream.weights, center });
 }
 
 function inOneBatch(given: GivenLossProblem): GivenStreamedProblem {

@@ -54,7 +54,7 @@ export async function lossAndGradient(
     return { loss, gradient };
   }
   const group = theGroup(given, 'group');
-  try {
+  return group.inCommon(async () => {
     const { signal } = checkOptions(own);
     const sum = isStreamed(problem) ? await streamedSum(problem, own) : await wholeSum(problem, own);
     const { values, extras } = await group.sum(
@@ -64,10 +64,7 @@ export async function lossAndGradient(
       signal && { signal },
     );
     return finished({ ...sum, gradient: values, loss: extras[0]!, divisor: extras[1]! });
-  } catch (error) {
-    group.leave(true);
-    throw error;
-  }
+  }, own.signal);
 }
 /** `lossAndGradient` on the calling thread. */
 export function lossAndGradientSync<F extends FloatArray, Given extends string = never>(

@@ -110,14 +110,10 @@ export class Optimizer<F extends FloatArray = FloatArray> {
     return own;
   }
 
-  /** One rank that cannot take the step should not have the others wait for it. */
   async #together(data: StepData, signal: AbortSignal | undefined): Promise<StepRecord> {
-    try {
-      return await this.#step(data, signal);
-    } catch (error) {
-      this.#how.group?.leave(true);
-      throw error;
-    }
+    const { group } = this.#how;
+    const step = () => this.#step(data, signal);
+    return group === undefined ? step() : group.inCommon(step, signal);
   }
 
   async #step(data: StepData, signal: AbortSignal | undefined): Promise<StepRecord> {

@@ -98,12 +98,7 @@ async function direction(
   const { group: given, ...read } = OPTIONS.read(options);
   if (given === undefined) return directionIn(undefined, problem, values, read, overSamples);
   const group = theGroup(given, 'group');
-  try {
-    return await directionIn(group, problem, values, read, overSamples);
-  } catch (error) {
-    group.leave(true);
-    throw error;
-  }
+  return group.inCommon(() => directionIn(group, problem, values, read, overSamples), read.signal);
 }
 
 async function directionIn(

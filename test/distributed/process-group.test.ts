@@ -352,6 +352,25 @@ describe('a rank that cannot do its part', () => {
     await groups[1].close();
   });
 
+  it('because it was aborted while all of them make something', async () => {
+    const groups = await groupsOf(2);
+    const reason = new Error('enough');
+    const { x, target, ...rest } = problem();
+    const failed = await each(groups, (group) => {
+      const batches = async function* () {
+        if (group.rank === 1) await new Promise(() => {});
+        yield { x, target };
+      };
+      const controller = new AbortController();
+      if (group.rank === 1) setTimeout(() => controller.abort(reason), 200);
+      return kfac({ ...rest, batches }, { group, signal: controller.signal });
+    });
+    expect(failed[0]).toEqual(
+      code('ERR_DISTRIBUTED', 'rank 1 left the process group: its operation was aborted'),
+    );
+    expect(failed[1]).toBe(reason);
+  });
+
   it('because it waits for a rank that does not come, and is aborted', async () => {
     const [first, second] = await groupsOf(2);
     const waiting = first.barrier({ signal: AbortSignal.timeout(100) });

@@ -11,7 +11,7 @@ const INNARDS = /\.cpp\b|\.h:\d|aten\/src|c10\/|\/pytorch\/|bug to PyTorch|INTER
 
 /** Members without types, and what JavaScript's own `Error` refuses. */
 const INTERNAL =
-  /\.(is|toFlat|request|called|rowsOf|inputsOf|firstRows|rowVector|space|columnSpace|inverseBy|held|checked|handle|model|settled|cancel|Symbol\(nodejs\.util\.inspect\.custom\))$|^new TorchCurvatureError$|ProcessGroup\.prototype\.(sum|said|placeOf|inTurn|checkFree|free|leave)$/;
+  /\.(is|toFlat|request|called|rowsOf|inputsOf|firstRows|rowVector|space|columnSpace|inverseBy|held|checked|handle|model|settled|cancel|Symbol\(nodejs\.util\.inspect\.custom\))$|^new TorchCurvatureError$|ProcessGroup\.prototype\.(sum|said|placeOf|inCommon|inTurn|checkFree|free|leave)$/;
 
 /** Of the process, to which a call may put an end. */
 const settings = tc.configure();
