@@ -1,5 +1,6 @@
 #include "core/linearization/engine.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
 #include <utility>
@@ -25,6 +26,25 @@ Engine chooseEngine(const Point& point, Engine wanted) {
   if (obstacle.empty()) return Engine::kFused;
   if (wanted == Engine::kAuto) return Engine::kAutograd;
   throw Error("ERR_UNSUPPORTED_OP", "the fused engine cannot run this model here: " + obstacle);
+}
+
+at::Tensor Linearization::jvps(const at::Tensor& vectors, const StopToken& stop) {
+  auto shape = output().sizes().vec();
+  shape.insert(shape.begin(), vectors.size(0));
+  at::Tensor results = at::empty(shape, output().options());
+  for (int64_t i = 0; i < vectors.size(0); ++i) results[i].copy_(jvp(vectors[i], stop));
+  return results;
+}
+
+at::Tensor Linearization::vjps(const at::Tensor& cotangents, const StopToken& stop) {
+  at::Tensor results;
+  const int64_t count = cotangents.size(0);
+  for (int64_t i = 0; i < count; ++i) {
+    const at::Tensor product = vjp(cotangents[i], stop);
+    if (!results.defined()) results = at::empty({count, product.numel()}, product.options());
+    results[i].copy_(product);
+  }
+  return results;
 }
 
 at::Tensor Linearization::matmat(const at::Tensor& vectors, const StopToken& stop) {

@@ -40,7 +40,10 @@ class Linearization {
   virtual at::Tensor matvec(const at::Tensor& v, const StopToken& stop) {
     return vjp(jvp(v, stop), stop);
   }
-  /// Jᵀ(J v) for each of k tangents, [k, P]; engines that read their data once for all override it.
+  /// The same for each of k ≥ 1 vectors: J v for tangents [k, P], [k, n, …]; Jᵀu for cotangents of
+  /// that shape; Jᵀ(J v). Engines that read their data once for all override them.
+  virtual at::Tensor jvps(const at::Tensor& vectors, const StopToken& stop);
+  virtual at::Tensor vjps(const at::Tensor& cotangents, const StopToken& stop);
   virtual at::Tensor matmat(const at::Tensor& vectors, const StopToken& stop);
   /// Writes the per-sample Jacobian of rows [begin, end) into `out`, [(end − begin)·outputs, P],
   /// contiguous: row `sample·outputs + output` is the gradient of that output. For rows that do not

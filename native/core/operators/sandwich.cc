@@ -21,6 +21,8 @@ namespace {
 constexpr int64_t kJacobianBytes = int64_t{64} << 20;
 constexpr int64_t kMaxRowBytes = int64_t{512} << 20;
 constexpr int64_t kMaxOutputs = 256;
+/// Bytes of J V, or of the products, that are made at once for several vectors.
+constexpr int64_t kVectorBytes = int64_t{64} << 20;
 
 class Sandwich : public LinearOperator {
  public:
@@ -71,10 +73,14 @@ class Sandwich : public LinearOperator {
     if (!map_->local()) return LinearOperator::applyMany(vectors, stop);
     at::Tensor sums = at::zeros_like(vectors, at::MemoryFormat::Contiguous);
     linearization_->forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
-      for (int64_t i = 0; i < vectors.size(0); ++i) {
-        const at::Tensor u = part.jvp(vectors[i], stop);
-        sums[i].add_(part.vjp(mapped(*map_, u, begin, end, linearization_->batch(), stop), stop));
-      }
+      const int64_t most = std::max(part.output().numel(), cols()) * sums.element_size();
+      const int64_t atOnce = std::max<int64_t>(1, kVectorBytes / std::max<int64_t>(1, most));
+      forEachChunk(vectors.size(0), atOnce, stop, [&](int64_t first, int64_t last) {
+        at::Tensor u = part.jvps(vectors.narrow(0, first, last - first), stop);
+        for (int64_t i = 0; i < last - first; ++i)
+          u[i].copy_(mapped(*map_, u[i], begin, end, linearization_->batch(), stop));
+        sums.narrow(0, first, last - first).add_(part.vjps(u, stop));
+      });
     });
     return sums;
   }

@@ -97,6 +97,30 @@ TEST_CASE("what is linearized for one product takes every kind of them") {
   }
 }
 
+TEST_CASE("several vectors at once are as each by itself, kept or not") {
+  for (const Model& model : models()) {
+    CAPTURE(model.name);
+    for (const Engine engine : kEngines) {
+      const std::unique_ptr<Linearization> linearizations[] = {
+          linearizeOnce(model.point, engine, 0), linearize(model.point, engine, 1, kNever),
+          linearize(model.point, engine, 1000, kNever)};
+      for (const auto& linear : linearizations) {
+        const at::Tensor v = at::stack({randomLike(model.point.params, 1),
+                                        randomLike(model.point.params, 2), model.point.params});
+        const at::Tensor jv = linear->jvps(v, kNever);
+        const at::Tensor u = at::stack({randomLike(jv[0], 3), jv[1], jv[2]}).transpose(0, 1);
+        const at::Tensor jtu = linear->vjps(u.transpose(0, 1), kNever);
+        const at::Tensor jtjv = linear->matmat(v, kNever);
+        for (int64_t i = 0; i < 3; ++i) {
+          CHECK(difference(jv[i], linear->jvp(v[i], kNever)) < 1e-13);
+          CHECK(difference(jtu[i], linear->vjp(u.select(1, i), kNever)) < 1e-12);
+          CHECK(difference(jtjv[i], linear->matvec(v[i], kNever)) < 1e-12);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("exact diagonals are those of the matrix, by every engine") {
   for (const Model& model : models()) {
     CAPTURE(model.name);

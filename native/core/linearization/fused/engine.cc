@@ -33,6 +33,9 @@ using fused::Tiles;
 /// What the layers below the cut of a linearization may keep.
 constexpr int64_t kDirectBytes = int64_t{256} << 20;
 
+/// Vectors up to this size are near enough when each tile reads them anew.
+constexpr int64_t kNearBytes = int64_t{512} << 10;
+
 /// What factors of C are made at once for the diagonal of JᵀCJ.
 constexpr int64_t kFactorBytes = int64_t{64} << 20;
 
@@ -181,22 +184,47 @@ class FusedLinearization final : public Linearization {
                            });
   }
 
-  at::Tensor matmat(const at::Tensor& vectors, const StopToken& stop) override {
-    // Where rows are shared, the memory that threads share is for one vector.
-    if (plan_.sharesRows()) return Linearization::matmat(vectors, stop);
+  at::Tensor jvps(const at::Tensor& vectors, const StopToken& stop) override {
+    if (!takesManyAtOnce()) return Linearization::jvps(vectors, stop);
     const at::Tensor tangents = vectors.contiguous();
     const T* const directions = tangents.const_data_ptr<T>();
     const int64_t count = vectors.size(0);
-    const int64_t length = params_.numel();
-    return tiles(stop)
-        .sum(program_, 0, count * length,
-             [&](int64_t tile, int64_t, int64_t n, T* scratch, const Target& target) {
-               for (int64_t i = 0; i < count; ++i) {
-                 const Target own{target.gradient + i * length, nullptr, target.first};
-                 program_.pushPull(directions + i * length, n, kept(tile), scratch, own, stop);
-               }
-             })
-        .view({count, length});
+    auto shape = output_.sizes().vec();
+    shape.insert(shape.begin(), count);
+    at::Tensor results = at::empty(shape, params_.options());
+    T* const dy = results.mutable_data_ptr<T>();
+    tiles(stop).run(0, [&](int64_t, int64_t tile, int64_t first, int64_t n, T* scratch) {
+      for (int64_t i = 0; i < count; ++i) {
+        program_.push(directions + i * params_.numel(), n, kept(tile), scratch, stop);
+        program_.toRows(outputs(), n, scratch + plan_.scratch.tangent,
+                        dy + (i * batch_ + first) * outputs());
+      }
+    });
+    return results;
+  }
+
+  at::Tensor vjps(const at::Tensor& cotangents, const StopToken& stop) override {
+    if (!takesManyAtOnce()) return Linearization::vjps(cotangents, stop);
+    const at::Tensor given = cotangents.contiguous();
+    const T* const weights = given.const_data_ptr<T>();
+    return sums(
+        cotangents.size(0), stop,
+        [&](int64_t i, int64_t tile, int64_t first, int64_t n, T* scratch, const Target& target) {
+          program_.toColumns(outputs(), n, weights + (i * batch_ + first) * outputs(),
+                             scratch + plan_.scratch.cotangent);
+          program_.pull(n, kept(tile), scratch, target, stop);
+        });
+  }
+
+  at::Tensor matmat(const at::Tensor& vectors, const StopToken& stop) override {
+    if (!takesManyAtOnce()) return Linearization::matmat(vectors, stop);
+    const at::Tensor tangents = vectors.contiguous();
+    const T* const directions = tangents.const_data_ptr<T>();
+    return sums(vectors.size(0), stop,
+                [&](int64_t i, int64_t tile, int64_t, int64_t n, T* scratch, const Target& target) {
+                  program_.pushPull(directions + i * params_.numel(), n, kept(tile), scratch,
+                                    target, stop);
+                });
   }
 
   std::optional<at::Tensor> diagonal(const RowFactorsOf& factors, const StopToken& stop) override {
@@ -246,6 +274,27 @@ class FusedLinearization final : public Linearization {
     return preferLargePages(at::empty({plan_.tiles * plan_.kept.size}, params_.options()));
   }
   Tiles<T> tiles(const StopToken& stop) const { return {plan_, batch_, params_.options(), stop}; }
+  /// Whether a tile takes all of several vectors before the next tile's turn, while what it keeps
+  /// is in the cache. Large vectors had better stay there themselves; and where rows are shared,
+  /// the memory that threads share is for one vector.
+  bool takesManyAtOnce() const {
+    return !plan_.sharesRows() && static_cast<int64_t>(params_.nbytes()) <= kNearBytes;
+  }
+  /// Jᵀu for each of `count` vectors, [count, P], of which body(i, tile, first sample, samples,
+  /// scratch, target) makes a tile's part of the i-th.
+  template <typename Body>
+  at::Tensor sums(int64_t count, const StopToken& stop, Body&& body) const {
+    const int64_t length = params_.numel();
+    return tiles(stop)
+        .sum(program_, 0, count * length,
+             [&](int64_t tile, int64_t first, int64_t n, T* scratch, const Target& target) {
+               for (int64_t i = 0; i < count; ++i) {
+                 const Target own{target.gradient + i * length, nullptr, target.first};
+                 body(i, tile, first, n, scratch, own);
+               }
+             })
+        .view({count, length});
+  }
   const T* kept(int64_t tile) const { return kept_.const_data_ptr<T>() + tile * plan_.kept.size; }
   int64_t outputs() const { return plan_.chain.outputs(); }
   /// Tiles whose factors are made at once, if there are as many vectors as outputs.
