@@ -106,7 +106,7 @@ void addDistributed(Napi::Env env, Napi::Object exports) {
       stack.roots = toFlat(fields.get("weights"), Memory::kCopy, "weights").sqrt();
     OperatorPtr op =
         stacked(operatorOf(fields.get("operator")), std::move(stack), groupOf(fields.get("group")));
-    if (fields.flag("kernel")) op = tangentKernel(std::move(op), fields.flag("trace"));
+    if (fields.flag("kernel")) op = tangentKernel(op, fields.flag("trace"));
     return wrapShare<OperatorHandle>(info.Env(), op, 0);
   });
 }

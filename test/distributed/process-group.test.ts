@@ -392,7 +392,7 @@ describe('a rank that cannot do its part', () => {
   });
 
   it('because it does not come within the timeout', async () => {
-    const [first] = await groupsOf(2, { timeout: 300 });
+    const [first] = await groupsOf(2, { timeout: 1000 });
     await expect(first.barrier()).rejects.toEqual(code('ERR_TIMEOUT', '(ranks that do not answer: 1)'));
     await expect(first.barrier()).rejects.toEqual(code('ERR_DISTRIBUTED', 'is of no more use'));
   });

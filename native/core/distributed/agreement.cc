@@ -39,11 +39,12 @@ uint64_t fingerprint(const void* bytes, size_t size) {
   uint64_t lanes[4] = {size, 1, 2, 3};
   const char* from = static_cast<const char*>(bytes);
   uint64_t words[4];
-  for (; size >= sizeof(words); size -= sizeof(words), from += sizeof(words)) {
-    std::memcpy(words, from, sizeof(words));
+  constexpr size_t kBlock = sizeof(words);
+  for (; size >= kBlock; size -= kBlock, from += kBlock) {
+    std::memcpy(words, from, kBlock);
     for (int i = 0; i < 4; ++i) lanes[i] = mixed(lanes[i], words[i]);
   }
-  std::memset(words, 0, sizeof(words));
+  std::memset(words, 0, kBlock);
   if (size > 0) std::memcpy(words, from, size);
   uint64_t hash = 0;
   for (int i = 0; i < 4; ++i) hash = mixed(hash, mixed(lanes[i], words[i]));

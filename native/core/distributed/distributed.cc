@@ -41,10 +41,12 @@ class Distributed : public OverRanks {
 };
 
 /// The same around the mean over the data of all ranks.
-class DistributedCentered : public Distributed {
+class DistributedCentered : public OverRanks {
  public:
   DistributedCentered(const OperatorPtr& own, CenteredParts parts, ProcessGroupPtr group)
-      : Distributed(own, std::move(group)), parts_(std::move(parts)) {}
+      : OverRanks(own->rows(), own, std::move(group)), parts_(std::move(parts)) {}
+
+  bool symmetric() const override { return own().symmetric(); }
 
  protected:
   at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
@@ -67,12 +69,6 @@ class DistributedCentered : public Distributed {
   }
   at::Tensor applyTransposedMany(const at::Tensor& vectors, const StopToken& stop) const override {
     return signed_(applyMany(vectors, stop));
-  }
-  at::Tensor makeDense(const StopToken& stop) const override {
-    return LinearOperator::makeDense(stop);
-  }
-  at::Tensor makeDiagonal(const StopToken& stop) const override {
-    return LinearOperator::makeDiagonal(stop);
   }
 
  private:

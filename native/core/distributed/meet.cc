@@ -16,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/distributed/ipv4.h"
 #include "core/distributed/names.h"
 #include "core/distributed/quiet.h"
 #include "core/runtime/reason.h"
@@ -122,6 +123,11 @@ class C10dPeers : public Peers {
   int rank_;
 };
 
+std::string notReached(const Meeting& meeting) {
+  return "rank 0 was not reached at " + placeOf(meeting) + " within " + describe(meeting.timeout) +
+         " (masterAddress and masterPort, or MASTER_ADDR and MASTER_PORT)";
+}
+
 Error taken(const Meeting& meeting) {
   return Error("ERR_DISTRIBUTED", "port " + std::to_string(meeting.port) +
                                       " is taken by another process of this machine: choose "
@@ -151,10 +157,7 @@ c10::intrusive_ptr<c10d::TCPStore> openStore(const Meeting& meeting, int port, b
     if (reason.find("EADDRINUSE") != std::string::npos) throw taken(meeting);
     if (serves)
       throw failure("rank 0 cannot listen on port " + std::to_string(meeting.port), error);
-    throw failure("rank 0 was not reached at " + placeOf(meeting) + " within " +
-                      describe(meeting.timeout) +
-                      " (masterAddress and masterPort, or MASTER_ADDR and MASTER_PORT)",
-                  error);
+    throw failure(notReached(meeting), error);
   }
 }
 
@@ -175,6 +178,8 @@ bool isOver(c10d::Store& store) {
 /// A connection to a store that is not that of a group that has failed.
 c10::intrusive_ptr<c10d::TCPStore> newStore(const Meeting& meeting, Clock::time_point deadline) {
   for (;;) {
+    if (isIPv4(meeting.host) && !awaitListener(meeting.host, meeting.port, deadline))
+      throw Error("ERR_TIMEOUT", notReached(meeting) + ": nobody listens there");
     try {
       const auto connection = openStore(meeting, meeting.port, false);
       if (Clock::now() > deadline || !isOver(*ofGroup(meeting, connection))) return connection;

@@ -51,8 +51,7 @@ void within(milliseconds time, std::function<void()> work) {
   std::thread([shared, work = std::move(work)] {
     try {
       work();
-    } catch (const std::exception&) {
-      // Nothing to say, then.
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): nothing to say, then
     }
     const std::lock_guard lock(shared->mutex);
     shared->done = true;
@@ -307,8 +306,7 @@ void ProcessGroup::State::say(Leaving leaving) {
     agreement.write(meeting.rank, first.mutable_data_ptr<double>());
     first = first.to(peers->device());
     peers->sum(first);
-  } catch (const std::exception&) {
-    // The others know.
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the others know
   }
   const std::lock_guard lock(mutex);
   ended = true;
@@ -412,6 +410,7 @@ ProcessGroup::Total ProcessGroup::sum(Contribution contribution, const StopToken
     stop.poll();
   }
   if (task->error) throw *task->error;
+  // NOLINTNEXTLINE(bugprone-unchecked-optional-access): one of the two is there
   return std::move(*task->total);
 }
 
@@ -436,7 +435,8 @@ void ProcessGroup::close(const StopToken& stop) {
   leave(Leaving::kClosed);
   {
     const std::lock_guard lock(state_->mutex);
-    if (state_->failure->code() != ErrorCode("ERR_DISPOSED")) return;  // nobody to wait for
+    const auto& failure = state_->failure;
+    if (failure && failure->code() != ErrorCode("ERR_DISPOSED")) return;  // nobody to wait for
   }
   const Executor::Waiting cores;
   std::unique_lock lock(state_->mutex);

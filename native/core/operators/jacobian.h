@@ -17,7 +17,7 @@ OperatorPtr jacobian(LinearizationPtr linearization, RowWeights weights = {});
 OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights = {},
                 const StopToken& stop = {});
 /// A Aᵀ of any A over outputs of rows, or with `trace` its sum over the outputs of each, [N, N].
-OperatorPtr tangentKernel(OperatorPtr a, bool trace);
+OperatorPtr tangentKernel(const OperatorPtr& a, bool trace);
 
 /// Jᵀ C J, [P, P]: linearize, apply J, apply C, apply Jᵀ.
 OperatorPtr sandwich(LinearizationPtr linearization, std::shared_ptr<const OutputMap> map);

@@ -117,7 +117,7 @@ OperatorPtr ntk(LinearizationPtr linearization, RowWeights weights, const StopTo
   return tangentKernel(jacobian(std::move(linearization), std::move(weights)), false);
 }
 
-OperatorPtr tangentKernel(OperatorPtr a, bool trace) {
+OperatorPtr tangentKernel(const OperatorPtr& a, bool trace) {
   OperatorPtr kernel;
   if (trace) {
     kernel = std::make_shared<TraceKernel>(a, a);

@@ -5,36 +5,13 @@
 #include <netinet/in.h>
 #include <resolv.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <chrono>
 
 #include <doctest/doctest.h>
 
 using namespace tc;
-
-TEST_CASE("which hosts are IPv4 addresses") {
-  for (const char* host : {"127.0.0.1", "10.20.30.40"}) CHECK(isIPv4(host));
-  for (const char* host : {"localhost", "::1", "::ffff:127.0.0.1", "127.1", "10.0.0.256", ""})
-    CHECK(!isIPv4(host));
-}
-
-TEST_CASE("a port is listened on once") {
-  const auto first = listenOnIPv4(0);
-  REQUIRE(first);
-  CHECK(portOf(*first) > 0);
-  errno = 0;
-  CHECK(!listenOnIPv4(portOf(*first)));
-  CHECK(errno == EADDRINUSE);
-  const int port = portOf(*first);
-  close(*first);
-  const auto second = listenOnIPv4(port);
-  REQUIRE(second);
-  CHECK(portOf(*second) == port);
-  close(*second);
-}
 
 #ifdef __GLIBC__
 TEST_CASE("without name servers, the name of an address is given up at once") {
