@@ -6,6 +6,7 @@
 
 #include <optional>
 
+#include "core/linearization/autograd/diagonal.h"
 #include "core/linearization/autograd/differentiable_kernels.h"
 #include "core/linearization/autograd/flat_gradient.h"
 #include "core/linearization/autograd/kept_graph.h"
@@ -81,6 +82,10 @@ class AutogradLinearization : public Linearization {
     const profiling::Stage stage("torch_curvature::transposed");
     FlatGradient gradient(leaves_, point_.params.numel(), u.options());
     return gradient.filled(backward_.pull({u}));
+  }
+
+  std::optional<at::Tensor> diagonal(const RowFactorsOf& factors, const StopToken& stop) override {
+    return diagonalByGradients(point_, output_, factors, stop);
   }
 
   void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) override {

@@ -158,18 +158,22 @@ void jacobianOfSome(const Point& point, int64_t begin, int64_t end, const at::Te
 
 }  // namespace
 
+int64_t rowsInVmap(const Point& point) {
+  const auto gradientBytes = static_cast<int64_t>(point.params.nbytes());
+  const int64_t fitting = kVmapBytes / std::max<int64_t>(1, gradientBytes);
+  return std::clamp<int64_t>(std::min(fitting, rowsWithinWork(point)), 1, kVmapRows);
+}
+
 void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out,
                        const StopToken& stop) {
   const StopScope scope(stop);
   const DifferentiableKernels kernels(*point.program);
-  const auto gradientBytes = static_cast<int64_t>(point.params.nbytes());
-  const int64_t fitting = kVmapBytes / std::max<int64_t>(1, gradientBytes);
-  const int64_t few = std::clamp<int64_t>(std::min(fitting, rowsWithinWork(point)), 1, kVmapRows);
   const int64_t outputs = out.size(0) / (end - begin);
-  forEachChunk(end - begin, wholeUnits(point, few), stop, [&](int64_t first, int64_t last) {
-    jacobianOfSome(point, begin + first, begin + last,
-                   out.narrow(0, first * outputs, (last - first) * outputs));
-  });
+  forEachChunk(end - begin, wholeUnits(point, rowsInVmap(point)), stop,
+               [&](int64_t first, int64_t last) {
+                 jacobianOfSome(point, begin + first, begin + last,
+                                out.narrow(0, first * outputs, (last - first) * outputs));
+               });
 }
 
 }  // namespace tc

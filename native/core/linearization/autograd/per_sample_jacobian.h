@@ -15,4 +15,7 @@ namespace tc {
 void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out,
                        const StopToken& stop);
 
+/// Rows whose gradients by all parameters are taken in one vmap.
+int64_t rowsInVmap(const Point& point);
+
 }  // namespace tc

@@ -27,6 +27,9 @@ class RecordedLinearization : public Linearization {
   at::Tensor matvec(const at::Tensor& v, const StopToken& stop) override {
     return apply(matvec_, &Linearization::matvec, v, stop);
   }
+  std::optional<at::Tensor> diagonal(const RowFactorsOf& factors, const StopToken& stop) override {
+    return inner_->diagonal(factors, stop);
+  }
   void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) override {
     inner_->jacobian(begin, end, out, stop);
   }

@@ -1,0 +1,63 @@
+#include "core/linearization/autograd/diagonal.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/mv.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/util/Exception.h>
+
+#include "core/linearization/autograd/kept_graph.h"
+#include "core/linearization/autograd/per_sample_jacobian.h"
+#include "core/linearization/autograd/row_graph.h"
+#include "core/linearization/rows.h"
+#include "core/program/program.h"
+
+namespace tc {
+namespace {
+
+/// Adds what rows [begin, end) contribute; false where there are more vectors than outputs.
+bool addRows(const Point& point, const at::Tensor& y, int64_t begin, int64_t end,
+             const RowFactorsOf& factors, const at::Tensor& sum) {
+  const RowFactors some = factors(begin, end);
+  if (some.vectors.size(0) > some.vectors.size(2)) return false;
+  const auto& parameters = point.program->parameters();
+  RowGraph::Sources sources;
+  for (size_t i = 0; i < parameters.size(); ++i) sources.parameters.push_back(i);
+  RowGraph graph(point, begin, end, sources, /*together=*/true);
+  auto shape = y.sizes().vec();
+  shape[0] = end - begin;
+  for (int64_t k = 0; k < some.vectors.size(0); ++k) {
+    StopScope::poll();
+    const auto gradients = graph.gradients(some.vectors[k].reshape(shape));
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      if (!gradients[i].defined()) continue;
+      const at::Tensor squares = gradients[i].reshape({end - begin, -1}).square();
+      sum.narrow(0, parameters[i].offset, parameters[i].length)
+          .add_(at::mv(squares.t(), some.weights[k]));
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<at::Tensor> diagonalByGradients(const Point& point, const at::Tensor& y,
+                                              const RowFactorsOf& factors, const StopToken& stop) {
+  if (fixedBatch(point) > 0) return std::nullopt;
+  const StopScope scope(stop);
+  const at::Tensor sum = at::zeros_like(point.params);
+  bool fewer = true;
+  try {
+    forEachChunk(point.batch(), rowsInVmap(point), stop, [&](int64_t begin, int64_t end) {
+      fewer = fewer && addRows(point, y, begin, end, factors, sum);
+    });
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const c10::Error&) {
+    // libtorch has no error of its own for an operator that vmap does not know; any other failure
+    // comes back from rows of J.
+    return std::nullopt;
+  }
+  return fewer ? std::optional(sum) : std::nullopt;
+}
+
+}  // namespace tc
