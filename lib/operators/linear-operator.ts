@@ -199,7 +199,11 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
     return { data: data as ResultArray<F>, shape: [...this.shape] };
   }
 
-  /** The exact diagonal of a square matrix; `diagonal(op, …)` of the estimators takes fewer products. */
+  /**
+   * The exact diagonal of a square matrix. Of `gramian`, `gaussNewton`, `empiricalFisher` and `fisher` without centering it
+   * takes about a backward pass for each outer product of a row: for each output, or each draw of a Fisher matrix. Of a matrix
+   * that only its products tell of it takes as many as there are rows; `diagonal(op, …)` of the estimators takes fewer.
+   */
   async diagonal(options?: WholeOptions): Promise<ResultArray<F>> {
     return LinearOperator.#diagonal.promised(this, options) as Promise<ResultArray<F>>;
   }
