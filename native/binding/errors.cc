@@ -36,7 +36,7 @@ Described describe(const std::exception_ptr& error) {
 
 }  // namespace
 
-Napi::Error translate(Napi::Env env, std::exception_ptr error) noexcept {
+Napi::Error translate(Napi::Env env, const std::exception_ptr& error) noexcept {
   const Described described = describe(error);
   Napi::Error result = Napi::Error::New(env, described.message);
   result.Set("code", Napi::String::New(env, std::string(described.code.name())));

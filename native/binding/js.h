@@ -15,7 +15,7 @@ namespace tc::js {
 /// A JavaScript error (`message`, `code`) for the C++ exception in flight. The one place where
 /// exceptions are translated: our own codes, libtorch's out-of-memory, unsupported operators and
 /// everything else.
-Napi::Error translate(Napi::Env env, std::exception_ptr error) noexcept;
+Napi::Error translate(Napi::Env env, const std::exception_ptr& error) noexcept;
 
 /// Runs `body`, turning any C++ exception into a JavaScript one.
 template <typename Body>

@@ -339,6 +339,7 @@ class Reader {
     }
     if (size.kind != SizeKind::kCall) throw NoChain{"a size depends on something beside the chain"};
     std::vector<Number> operands;
+    operands.reserve(size.operands.size());
     for (const auto& each : size.operands) operands.emplace_back(evaluate(each));
     return toWhole(size.function->of(operands));
   }

@@ -34,12 +34,12 @@ class FullyConnected {
   }
 
   at::Tensor push(const Tangents& tangents) const {
-    if (!places_.a && !places_.b) return tangents[*places_.bias].expand(shape_);
+    if (!places_.a && !places_.b) return tangents.front().expand(shape_);  // the bias's
     const at::Tensor bias = places_.bias ? tangents[*places_.bias].contiguous() : at::Tensor();
     const at::Tensor& like = tangents.front();
     const at::Tensor result = at::empty(shape_, like.options());
     const Matrix y = rowsOf(result);
-    const auto fromWeights = [&] { return Term{*a_, matrixOf(tangents[*places_.b]).transposed()}; };
+    const auto fromWeights = [&] { return Term{a_, matrixOf(tangents[*places_.b]).transposed()}; };
     const auto fromInputs = [&] {
       return Term{rowsOf(tangents[*places_.a]), matrixOf(w_).transposed()};
     };
@@ -64,7 +64,7 @@ class FullyConnected {
     if (places_.b) {
       parts[*places_.b] =
           parameter_ ? FlatGradient::memoryFor(w_) : at::empty(w_.sizes(), cotangent.options());
-      multiplyInto(matrixOf(parts[*places_.b]), {{u.transposed(), *a_}});
+      multiplyInto(matrixOf(parts[*places_.b]), {{u.transposed(), a_}});
     }
     if (places_.bias) parts[*places_.bias] = at::sum(u.tensor.view({u.rows, u.columns}), {0});
     return parts;
@@ -76,7 +76,7 @@ class FullyConnected {
   std::vector<int64_t> shape_;
   at::Tensor w_;
   bool parameter_ = false;   ///< W is a parameter itself
-  std::optional<Matrix> a_;  ///< A, where W varies
+  Matrix a_{};  ///< A, where W varies
 };
 
 LinearMap fullyConnected(const Call& call) {

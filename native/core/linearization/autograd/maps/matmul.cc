@@ -17,6 +17,7 @@ LinearMap matmul(const Call& call) {
   const auto leading = [](const at::Tensor& each) { return each.sizes().slice(0, each.dim() - 2); };
   if (leading(a) != leading(b)) return {};
   std::vector<size_t> which;
+  which.reserve(call.active.size());
   for (const Call::Active& each : call.active) which.push_back(each.argument);
   const auto shape = call.results.front().sizes().vec();
   return {[a, b, which, shape](const Tangents& tangents) -> Tangents {

@@ -30,7 +30,7 @@ constexpr int64_t kFarRow = 2048;
 
 template <typename Body>
 void withType(const at::Tensor& tensor, Body&& body) {
-  if (tensor.scalar_type() == at::kFloat) {
+  if (tensor.scalar_type() == at::kFloat) {  // NOLINT(bugprone-branch-clone): the types differ
     body(float());
   } else {
     body(double());

@@ -10,7 +10,7 @@ namespace {
 
 /// `partsOf(whole)` gives the parts of any tensor of the shape of the first argument.
 template <typename PartsOf>
-LinearMap cut(const Call& call, PartsOf partsOf) {
+LinearMap cut(const Call& call, const PartsOf& partsOf) {
   if (!call.only(0)) return {};
   const at::Tensor like = call.active.front().primal;
   // A tensor that overlaps itself has no memory to put the cotangent together in.
