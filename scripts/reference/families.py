@@ -6,6 +6,7 @@ import json
 import pathlib
 import sys
 import warnings
+import zipfile
 import zlib
 
 import torch
@@ -36,7 +37,7 @@ def independent(module, inputs, y):
     return alone.shape == y.shape and export.relative(alone, y) < export.AGREE
 
 
-def write(folder, name, module, example, inputs, shapes, oracle=None, given=None, notes=None, strict=False):
+def write(folder, name, module, example, inputs, shapes, oracle=None, given=None, notes=None, strict=False, method=zipfile.ZIP_STORED):
     """Exports `module` from an example with dynamic `shapes`, and writes what `oracle` (or it) computes for the inputs; those are `given` to
     the file as other tensors where it takes complex numbers."""
     torch.manual_seed(zlib.crc32(name.encode()))
@@ -49,7 +50,7 @@ def write(folder, name, module, example, inputs, shapes, oracle=None, given=None
     except Exception:
         path.unlink()
         raise
-    shrink(path)
+    shrink(path, method)
     record = {
         "name": name,
         "dynamic": True,

@@ -565,10 +565,10 @@ def exported(module, inputs, dynamic, path, functional=False):
     shrink(path)
 
 
-def shrink(path):
+def shrink(path, method=zipfile.ZIP_STORED):
     """Leaves out sample inputs, source positions and stack traces: most of a small archive, and paths of the machine."""
     old = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as new:
+    with zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
             data = old.read(name)
             if "/sample_inputs/" in name or name.endswith(".debug_pkl"):
@@ -576,7 +576,7 @@ def shrink(path):
             if name.endswith("/models/model.json"):
                 content = json.loads(data, object_hook=without_metadata)
                 data = json.dumps(content, separators=(",", ":")).encode()
-            new.writestr(zipfile.ZipInfo(name), data)
+            new.writestr(zipfile.ZipInfo(name), data, method)
 
 
 def without_metadata(record):

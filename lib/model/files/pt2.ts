@@ -127,7 +127,8 @@ function readSignature(signature: Json, graph: Json, { weights, constants }: Exp
         const name = asString(entry.parameter_name, 'the name of a parameter');
         const graphName = tensorName(entry.arg, name);
         const tensor = pairs(graphName, find(name));
-        const known = tied.get(tensor.identity);
+        // Tensors of no elements are all at the same place.
+        const known = tensor.shape.includes(0) ? undefined : tied.get(tensor.identity);
         if (!tensor.requiresGrad) {
           result.frozen.push(name);
           result.constants.push({ name, graphName, tensor });

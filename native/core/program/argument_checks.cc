@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include "core/program/recurrent.h"
+#include "core/program/write_checks.h"
 #include "core/runtime/error.h"
 
 namespace tc {
@@ -226,6 +227,13 @@ ArgumentCheck findArgumentCheck(const c10::OperatorHandle& op) {
       {"aten::mvlgamma", checked<logGamma>},
       {"aten::special_multigammaln", checked<logGamma>},
       {"aten::pdist", checked<pairwise>},
+      {"aten::_unsafe_index_put", requireSingleWrites},
+      {"aten::index_copy", requireSingleWrites},
+      {"aten::index_put", requireSingleWrites},
+      {"aten::max_unpool2d", requireSingleWrites},
+      {"aten::max_unpool3d", requireSingleWrites},
+      {"aten::put", requireSingleWrites},
+      {"aten::scatter", requireSingleWrites},
       {"aten::_convolution", checked<convolution>},
       {"aten::convolution", checked<convolution>},
       {"aten::_upsample_bicubic2d_aa", checked<upsample>},

@@ -6,8 +6,8 @@
 namespace tc {
 
 /// Looks at the arguments of a call, in the order of its schema, for what libtorch takes on trust:
-/// its kernels would read past the end of a tensor, divide by zero or never end. Throws Error
-/// ERR_SHAPE_MISMATCH.
+/// its kernels would read past the end of a tensor, divide by zero, never end, or have a wrong
+/// gradient. Throws Error ERR_SHAPE_MISMATCH, or ERR_UNSUPPORTED_OP for the last.
 using ArgumentCheck = void (*)(const c10::FunctionSchema& schema,
                                const torch::jit::Stack& arguments);
 

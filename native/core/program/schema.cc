@@ -124,6 +124,13 @@ bool isFreshComposite(std::string_view name) {
 }  // namespace
 
 c10::OperatorHandle findOperator(const std::string& target) {
+  // Of vmap, grad and jvp in a model's forward, which torch.export writes down as they begin and
+  // end.
+  if (target.rfind("torch._functorch.", 0) == 0)
+    throw Error("ERR_UNSUPPORTED_OP",
+                "the program has a transform of torch.func in it (" + target +
+                    "): save program.run_decompositions({}) instead, which writes out what vmap "
+                    "does; a model that takes derivatives inside is to be traced first");
   const auto colon = target.find("::");
   const auto dot = target.find('.', colon == std::string::npos ? 0 : colon);
   const std::string name = target.substr(0, dot);

@@ -92,3 +92,13 @@ test('a file of a newer PyTorch says which, and which operator is missing', asyn
     /version 9 of the export format.*written by PyTorch 2\.99\.1/,
   );
 });
+
+test('a transform of torch.func that export leaves in is told with the line that takes it out', async () => {
+  const node = 'torch._functorch.predispatch._add_batch_dim';
+  await expect(Model.load(pt2([[node, [['self', tensorArgument('x')]], ['y']]], 'y'))).rejects.toMatchObject({
+    code: 'ERR_UNSUPPORTED_OP',
+    message: expect.stringMatching(
+      /_add_batch_dim\): save program\.run_decompositions\(\{\}\) instead.*export\.md#derivatives-by-the-inputs/,
+    ),
+  });
+});

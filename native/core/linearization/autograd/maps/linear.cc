@@ -75,8 +75,8 @@ class FullyConnected {
   std::vector<int64_t> x_;
   std::vector<int64_t> shape_;
   at::Tensor w_;
-  bool parameter_ = false;   ///< W is a parameter itself
-  Matrix a_{};  ///< A, where W varies
+  bool parameter_ = false;  ///< W is a parameter itself
+  Matrix a_{};              ///< A, where W varies
 };
 
 LinearMap fullyConnected(const Call& call) {

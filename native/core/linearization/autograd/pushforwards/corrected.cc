@@ -1,0 +1,44 @@
+// Operators whose derivatives libtorch's forward mode has wrong, in the versions tried (2.13): at
+// arguments that are not symmetric it disagrees with finite differences and with its backward
+// passes (scripts/reference/operators.py).
+
+#include <ATen/TensorOperators.h>
+
+#include "core/linearization/autograd/pushforwards/pushforward.h"
+
+namespace tc {
+namespace {
+
+/// Factorizations of symmetric matrices read one triangle. Their gradients are symmetric, so that
+/// tangents count by their symmetric parts.
+Pushforward ofSymmetric(const Call& call) {
+  if (!call.only(0)) return {};
+  return [push = withDuals(call)](const Tangents& tangents) {
+    const at::Tensor& tangent = tangents.front();
+    return push({(tangent + tangent.mH()) / 2});
+  };
+}
+
+/// By the backward pass of the backward pass instead.
+[[noreturn]] Pushforward none(const Call& call) {
+  C10_THROW_ERROR(NotImplementedError,
+                  call.op.schema().name() + " has no right derivative in forward mode");
+}
+
+/// Products are taken to be constant.
+Pushforward scatterReduce(const Call& call) {
+  return call.arguments[4].toStringRef() == "prod" ? none(call) : Pushforward();
+}
+
+const Rows<Rule> kRows(pushforwardRules(), {
+                                               {"aten::_linalg_eigh", ofSymmetric},
+                                               {"aten::linalg_cholesky", ofSymmetric},
+                                               {"aten::linalg_cholesky_ex", ofSymmetric},
+                                               {"aten::linalg_eigh", ofSymmetric},
+                                               {"aten::cholesky_inverse", none},
+                                               {"aten::triangular_solve", none},
+                                               {"aten::scatter_reduce", scatterReduce},
+                                           });
+
+}  // namespace
+}  // namespace tc
