@@ -26,6 +26,8 @@ FOLDER = FIXTURES / "operators"
 ALLOWED = set(re.findall(r"[a-z_0-9]+", " ".join(re.findall(r'"(.*?)"', (SCRIPTS.parent / "native/core/program/allowed_operators.cc").read_text()))))
 """They draw numbers, or give memory as it is."""
 NO_FUNCTION = re.compile(r"dropout|multinomial|normal|bernoulli|rand|empty|uniform|exponential|cauchy|geometric|rrelu|fractional")
+"""Those tried with complex parameters, too, which are pairs of real ones."""
+OF_COMPLEX = re.compile(r"linalg|cholesky|eig|fft|inverse|solve|svd|qr|logdet|matrix|abs|angle|sgn|polar|prod|cumprod|pow|sqrt|log")
 MOST_NUMBERS, MOST_RESULTS, IN_A_MODEL = 64, 6, 12
 
 
@@ -43,6 +45,9 @@ class Operator(nn.Module):
         if not torch.is_tensor(leaf):
             return leaf
         name = f"p{i}"
+        if leaf.is_complex():
+            self.register_parameter(name, nn.Parameter(torch.view_as_real(leaf.detach().resolve_conj()).clone()))
+            return Kept(name, torch.view_as_complex)
         if leaf.dtype == torch.float64:
             self.register_parameter(name, nn.Parameter(leaf.detach().clone().contiguous()))
         else:
@@ -50,16 +55,16 @@ class Operator(nn.Module):
         return Kept(name)
 
     def forward(self):
-        leaves = [getattr(self, leaf.name) if isinstance(leaf, Kept) else leaf for leaf in self.leaves]
+        leaves = [leaf.of(getattr(self, leaf.name)) if isinstance(leaf, Kept) else leaf for leaf in self.leaves]
         first, args, kwargs = tree_unflatten(leaves, self.structure)
         results = [t for t in tree_flatten(self.op(first, *args, **kwargs))[0] if torch.is_tensor(t) and (t.is_floating_point() or t.is_complex())]
-        real = [torch.view_as_real(t) if t.is_complex() else t for t in results]
+        real = [torch.view_as_real(t.resolve_conj()) if t.is_complex() else t for t in results]
         return torch.cat([t.reshape(-1)[:MOST_RESULTS] for t in real]) * self.scale
 
 
 class Kept:
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, of=lambda parameter: parameter):
+        self.name, self.of = name, of
 
 
 class Operators(nn.Module):
@@ -74,16 +79,16 @@ class Operators(nn.Module):
         return values * x[:, :1] + torch.sin(values) * x[:, 1:]
 
 
-def samples(op):
+def samples(op, dtype):
     """The first of those with the most axes that is small and has parameters."""
     torch.manual_seed(zlib.crc32(op.full_name.encode()))
     found = []
     try:
-        for sample in op.sample_inputs("cpu", torch.float64, requires_grad=False):
+        for sample in op.sample_inputs("cpu", dtype, requires_grad=False):
             leaves = [leaf for leaf in tree_flatten((sample.input, sample.args, sample.kwargs))[0] if torch.is_tensor(leaf)]
-            plain = all(leaf.layout == torch.strided and not leaf.is_complex() for leaf in leaves)
-            numbers = sum(leaf.numel() for leaf in leaves if leaf.dtype == torch.float64)
-            finite = all(torch.isfinite(leaf).all() for leaf in leaves if leaf.dtype == torch.float64)
+            plain = all(leaf.layout == torch.strided for leaf in leaves)
+            numbers = sum(leaf.numel() for leaf in leaves if leaf.dtype == dtype)
+            finite = all(torch.isfinite(leaf).all() for leaf in leaves if leaf.dtype == dtype)
             if plain and finite and 0 < numbers <= MOST_NUMBERS:
                 found.append(sample)
     except Exception:  # samples for CUDA only
@@ -133,15 +138,17 @@ def main():
     families.begin(FOLDER)
     parts = {}
     for op in op_db:
-        if not op.supports_autograd or torch.float64 not in op.dtypes or NO_FUNCTION.search(op.name):
-            continue
-        for sample in samples(op):
-            part = Operator(op, sample)
-            derivatives = kind(part)
-            if derivatives is not None:
-                parts.setdefault(derivatives, {})[op.full_name.replace(".", "__")] = part
+        for dtype, name in (torch.float64, op.full_name), (torch.complex128, f"{op.full_name}.complex"):
+            if not op.supports_autograd or dtype not in op.dtypes or NO_FUNCTION.search(op.name):
+                continue
+            if dtype.is_complex and not OF_COMPLEX.search(op.name):
+                continue
+            for part in [Operator(op, sample) for sample in samples(op, dtype)]:
+                derivatives = kind(part)
+                if derivatives is not None:
+                    parts.setdefault((dtype.is_complex, *derivatives), {})[name.replace(".", "__")] = part
     number = itertools.count()
-    for derivatives, named in sorted(parts.items()):
+    for (_, forward, twice), named in sorted(parts.items()):
         names = sorted(named)
         for begin in range(0, len(names), IN_A_MODEL):
             some = names[begin : begin + IN_A_MODEL]
@@ -150,7 +157,7 @@ def main():
             batch = torch.export.Dim("batch", min=1, max=64)
             name = f"operators-{next(number)}"
             try:
-                notes = {"operators": some, "forwardMode": derivatives[0], "twice": derivatives[1]}
+                notes = {"operators": some, "forwardMode": forward, "twice": twice}
                 families.write(FOLDER, name, module, example, (torch.randn(5, 2),), ({0: batch},), notes=notes, method=zipfile.ZIP_DEFLATED)
             except Exception as error:
                 print(name, some, str(error)[:300])

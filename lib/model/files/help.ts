@@ -16,7 +16,7 @@ export const SECTIONS: readonly (readonly [said: RegExp, section: string])[] = [
   [/model returns \d+ (values|tensors)/, 'several-results'],
   [/predispatch|functorch/, 'derivatives-by-the-inputs'],
   [
-    /control flow|branches on|takes? a value out of|takes out of the data|in place|run_decompositions/,
+    /control flow|branches on|takes? a value out of|takes out of the data|in place|run_decompositions|writes to one place twice/,
     'what-a-program-cannot-hold',
   ],
   [

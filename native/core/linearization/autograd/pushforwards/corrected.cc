@@ -9,8 +9,8 @@
 namespace tc {
 namespace {
 
-/// Factorizations of symmetric matrices read one triangle. Their gradients are symmetric, so that
-/// tangents count by their symmetric parts.
+/// Factorizations of symmetric matrices, or Hermitian ones, read one triangle. Their gradients are
+/// symmetric, so that tangents count by their symmetric parts.
 Pushforward ofSymmetric(const Call& call) {
   if (!call.only(0)) return {};
   return [push = withDuals(call)](const Tangents& tangents) {
@@ -25,20 +25,25 @@ Pushforward ofSymmetric(const Call& call) {
                   call.op.schema().name() + " has no right derivative in forward mode");
 }
 
+/// The backward pass takes an imaginary part of the diagonal, which has none, as well.
+Pushforward cholesky(const Call& call) {
+  return call.results.front().is_complex() ? none(call) : ofSymmetric(call);
+}
+
 /// Products are taken to be constant.
 Pushforward scatterReduce(const Call& call) {
   return call.arguments[4].toStringRef() == "prod" ? none(call) : Pushforward();
 }
 
-const Rows<Rule> kRows(pushforwardRules(), {
-                                               {"aten::_linalg_eigh", ofSymmetric},
-                                               {"aten::linalg_cholesky", ofSymmetric},
-                                               {"aten::linalg_cholesky_ex", ofSymmetric},
-                                               {"aten::linalg_eigh", ofSymmetric},
-                                               {"aten::cholesky_inverse", none},
-                                               {"aten::triangular_solve", none},
-                                               {"aten::scatter_reduce", scatterReduce},
-                                           });
+const Rows<Rule> kRows(corrections(), {
+                                          {"aten::_linalg_eigh", ofSymmetric},
+                                          {"aten::linalg_cholesky", cholesky},
+                                          {"aten::linalg_cholesky_ex", cholesky},
+                                          {"aten::linalg_eigh", ofSymmetric},
+                                          {"aten::cholesky_inverse", none},
+                                          {"aten::triangular_solve", none},
+                                          {"aten::scatter_reduce", scatterReduce},
+                                      });
 
 }  // namespace
 }  // namespace tc

@@ -13,6 +13,11 @@ Table<Rule>& pushforwardRules() {
   return table;
 }
 
+Table<Rule>& corrections() {
+  static Table<Rule> table("correction");
+  return table;
+}
+
 const Call::Active* Call::find(size_t argument) const {
   const auto found = std::ranges::find(active, argument, &Active::argument);
   return found != active.end() && arguments[argument].isTensor() ? &*found : nullptr;
@@ -21,6 +26,9 @@ const Call::Active* Call::find(size_t argument) const {
 bool Call::only(size_t argument) const { return active.size() == 1 && find(argument) != nullptr; }
 
 Pushforward pushforward(const Call& call) {
+  if (const Rule* rule = ruleOf(corrections(), call.op)) {
+    if (Pushforward known = (*rule)(call)) return known;
+  }
   // Derivatives by complex numbers need not be numbers, as that of |z|, and kernels for transposes
   // conjugate.
   const auto isComplex = [](const at::Tensor& each) { return each.defined() && each.is_complex(); };

@@ -55,6 +55,10 @@ using Rule = std::function<Pushforward(const Call&)>;
 /// `aten::mul.Tensor`. Each kind of operator has a file, which adds its rows.
 Table<Rule>& pushforwardRules();
 
+/// Rules of operators whose derivatives libtorch's forward mode has wrong: those of complex
+/// numbers, too, which other rules do not take.
+Table<Rule>& corrections();
+
 /// Any operator that applies a function of numbers to each element: keeps its partial derivatives,
 /// which one call with tangents of ones gives.
 Pushforward elementwise(const Call& call);
