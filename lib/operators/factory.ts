@@ -4,7 +4,8 @@ import { addon } from '../addon/addon.ts';
 import { type Asked, operation } from '../addon/operation.ts';
 import type { OperatorHandle } from '../addon/requests.ts';
 import { run } from '../addon/run.ts';
-import { checkOptions } from '../check.ts';
+import { copyOf } from '../arrays.ts';
+import { checkFloats, checkOptions } from '../check.ts';
 import { type GroupOption, type ProcessGroup, theGroup } from '../distributed/process-group.ts';
 import type { Model } from '../model/model.ts';
 import type { OptionNames } from '../options.ts';
@@ -132,12 +133,19 @@ async function inGroup(
   }
   const ofRows = kind === 'ntk' ? 'jacobian' : kind;
   if (!isStreamed(source)) {
-    using each = await CREATE.promised(ofRows, source as Source, options, {});
-    return await stacked(group, kind, each, { ...options, ...own, center });
+    const kept = withOwnWeights(options);
+    using each = await CREATE.promised(ofRows, source as Source, kept, {});
+    return await stacked(group, kind, each, { ...kept, ...own, center });
   }
   const stream = await countedStream(ofRows, source, options, {});
   using each = ofCounted(ofRows, stream, options, {});
   return await stacked(group, kind, each, { ...options, ...own, weights: stream.weights, center });
+}
+
+/** The same with a copy of the weights, which are read once more when the ranks have met. */
+function withOwnWeights(options: Options): Options {
+  const { weights } = options;
+  return weights === undefined ? options : { ...options, weights: copyOf(checkFloats(weights, 'weights')) };
 }
 
 function inOneBatch(given: GivenLossProblem): GivenStreamedProblem {

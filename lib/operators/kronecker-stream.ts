@@ -36,7 +36,8 @@ export async function factorsOver(
     if (own === undefined) throw noRows(kind, group !== undefined);
     if (group === undefined) return own;
     using _ = own;
-    return together.promised(own, group, signal);
+    // Awaited, as it may have to wait for its turn, and reads `own` then.
+    return await together.promised(own, group, signal);
   };
   const factors = await all((batch) => make('kfac', batch, { share }));
   if (kind === 'kfac') return factors;
@@ -44,7 +45,7 @@ export async function factorsOver(
   const { handle } = basis;
   using ofLayers = await all((batch) => make('ekfac', batch, { share, basis: handle }));
   using others = await basisOf.promised(basis, signal);
-  return join.promised(others, ofLayers, signal);
+  return await join.promised(others, ofLayers, signal);
 }
 
 function noRows(kind: string, empty: boolean): TorchCurvatureError {
@@ -60,16 +61,21 @@ async function joined(
   empty: boolean,
 ): Promise<KroneckerOperator | undefined> {
   let sum: KroneckerOperator | undefined;
-  for await (const batch of stream.pass(signal)) {
-    if (batch.rows === 0 && (sum !== undefined || !empty)) continue;
-    const part = await make(batch);
-    if (sum === undefined) {
-      sum = part;
-      continue;
+  try {
+    for await (const batch of stream.pass(signal)) {
+      if (batch.rows === 0 && (sum !== undefined || !empty)) continue;
+      const part = await make(batch);
+      if (sum === undefined) {
+        sum = part;
+        continue;
+      }
+      using before = sum;
+      using last = part;
+      sum = await join.promised(before, last, signal);
     }
-    using before = sum;
-    using last = part;
-    sum = await join.promised(before, last, signal);
+  } catch (error) {
+    sum?.dispose();
+    throw error;
   }
   return sum;
 }

@@ -579,6 +579,39 @@ describe('what ranks make together', () => {
     expect(failed).toEqual([code('ERR_SHAPE_MISMATCH'), code('ERR_DISTRIBUTED', 'rank 0 left')]);
   });
 
+  it('has the weights that it was asked with, whatever becomes of their array', async () => {
+    const found = await each(await groupsOf(2), async (group) => {
+      const weights = Float64Array.of(1, 2, 3, 4);
+      const ask = () => jacobian(problem(), { group, weights, center: true });
+      using expected = await ask();
+      const asked = ask();
+      weights.fill(9 + group.rank);
+      using rows = await asked;
+      const v = Float64Array.of(1, 2, 3);
+      return [await rows.matvec(v), await expected.matvec(v)];
+    });
+    for (const [rows, expected] of found as Float64Array[][]) expect(rows).toEqual(expected);
+  });
+
+  it.each([
+    ['kfac', kfac],
+    ['ekfac', ekfac],
+  ] as const)('%s waits for what was asked for in between', async (_, make) => {
+    const found = await each(await groupsOf(2), async (group) => {
+      const { x, target, ...rest } = problem();
+      let passes = 0;
+      let sum: Promise<Float64Array> | undefined;
+      const batches = function* () {
+        // Long enough to be under way when the factors of this rank are there.
+        if (++passes === 2) sum = group.allReduce(new Float64Array(2e6).fill(1));
+        yield { x, target };
+      };
+      using factors = await make({ ...rest, batches }, { group });
+      return [factors.shape, (await sum!)[0]];
+    });
+    expect(found).toEqual(Array(2).fill([[3, 3], 2]));
+  });
+
   it('of no rows at all is zero', async () => {
     const none = { ...apart(0, 0), reduction: 'sum' as const };
     const found = await each(await groupsOf(2), async (group) => {
