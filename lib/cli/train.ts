@@ -48,7 +48,7 @@ export function trainCommand(): Command {
     .addOption(
       new Option(
         '--seed <n>',
-        'of all that is drawn here, by default 0; initializes layers without --params',
+        'of the order of rows with --batch-size, by default 0; initializes layers without --params',
       ).argParser(wholeNumber),
     );
   return howOptions(command)
@@ -68,7 +68,7 @@ function check(options: TrainCommandOptions, command: Command): void {
     throw new UsageError('--gradient-tolerance is of all rows and cannot be used with --batch-size');
   }
   if (params !== undefined && seed !== undefined && batchSize === undefined) {
-    throw new UsageError('--seed cannot be used with --params, as nothing is drawn then');
+    throw new UsageError('--seed is for --batch-size, or layers without --params');
   }
   if (mcSamples !== undefined && fisher !== 'mc') throw new UsageError('--mc-samples is for --fisher mc');
 }

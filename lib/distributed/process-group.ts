@@ -144,7 +144,9 @@ export function theGroup(given: unknown, name: string): ProcessGroup {
 
 /**
  * Processes that do some operations together, each on data of its own: from `initProcessGroup`. Every rank has to ask for
- * the same operations in the same order. They run one after another, whether they are awaited or not.
+ * the same operations in the same order. They run one after another, whether they are awaited or not; those that take
+ * several meetings or compute before the first, as `allGather`, `lossAndGradient` and what is made with `{ group }`, are to be
+ * awaited before the next.
  *
  * A rank that dies, hangs for longer than the timeout, leaves, or does something else than the others makes what all of them
  * have under way fail, and everything after it; a new group has to be made.

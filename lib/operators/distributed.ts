@@ -36,9 +36,10 @@ const INSTEAD: { readonly [Kind in OperatorKind]?: string } = {
 };
 
 /**
- * The operator of the data of all ranks, of those that are sums over the rows, where each rank has one of the same kind for its own part of the data, of as many
- * rows as it likes: the solvers and estimators, and whatever is made of operators, work with it as with any other, and give
- * the same bits on every rank. A product adds as many numbers as it has over the ranks, once for all its vectors.
+ * The operator of the data of all ranks, where each rank has one of the same kind for its own part of the data, of as many
+ * rows as it likes: one that is a sum over the rows (`jacobian` and others that are not take a `group` themselves). The solvers
+ * and estimators, and whatever is made of operators, work with it as with any other, and give the same bits on every rank. A
+ * product adds as many numbers as it has over the ranks, once for all its vectors.
  *
  * What means and sums over the data are is as for one process with all rows: of a loss with `reduction: 'mean'`, the mean
  * over the terms of all ranks; with `center`, around the mean over all of them; with `l2`, the term once. `fisher` takes

@@ -452,7 +452,7 @@ describe('wrong usage', () => {
       ['--out', 'p.npy', '--batch-size', '2', '--gradient-tolerance', '1'],
       'cannot be used with --batch-size',
     ],
-    [['--out', 'p.npy', '--params', 'p.npy', '--seed', '1'], 'nothing is drawn'],
+    [['--out', 'p.npy', '--params', 'p.npy', '--seed', '1'], '--seed is for --batch-size, or layers'],
     [['--out', 'p.pt'], 'what is written is .npy, not .pt; call it p.npy'],
     [['--out', 'p.npy', '--html', 'p.npy'], 'what is written is .html'],
     [['--out', 'p', '--json', 'p'], '--out and --json name the same file'],
