@@ -128,7 +128,7 @@ async function directionIn(
   const ofRows =
     given === undefined ? floatArray(dtype, own).fill(1 / rows) : checkVector(given, 'weights', own, dtype);
   const flat = checkOutputVector(epsilons, 'values', outputShape, dtype);
-  const ofAll = async (own: FloatArray) => (group === undefined ? own : group.allGather(own, waiting));
+  const ofAll = async (part: FloatArray) => (group === undefined ? part : group.allGather(part, waiting));
   const epsilon = centered(await ofAll(flat), await ofAll(ofRows));
   const centering = { weights: ofRows, center: true };
   const together = { ...centering, ...waiting, ...(group && { group }) };
