@@ -79,7 +79,8 @@ describe.each([
   [4, 0],
 ])('of %i ranks, number %i hangs', (ranks, hangs) => {
   it('the others fail within the timeout, and say which', async () => {
-    const ended = await onRanks(ranks, 'hung', { hangs, env: { TEST_TIMEOUT: '2000' } });
+    // The timeout is that of the meeting as well, for which a busy machine may start the ranks seconds apart.
+    const ended = await onRanks(ranks, 'hung', { hangs, env: { TEST_TIMEOUT: '6000' } });
     const [hung] = ended.splice(hangs, 1);
     expect(hung).toMatchObject({ found: undefined, signal: 'SIGKILL' });
     expect(ended.map(({ found }) => found!.code)).toContain('ERR_TIMEOUT');
@@ -88,7 +89,7 @@ describe.each([
       expect(code).toBe(0);
       expect(found!.code).toMatch(/^ERR_(TIMEOUT|DISTRIBUTED)$/);
       expect(found!.message).toContain(who);
-      expect(found!.took).toBeLessThan(10_000);
+      expect(found!.took).toBeLessThan(30_000);
     }
   });
 });
