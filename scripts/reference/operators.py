@@ -24,10 +24,10 @@ from torch.testing._internal.common_methods_invocations import op_db  # noqa: E4
 
 FOLDER = FIXTURES / "operators"
 ALLOWED = set(re.findall(r"[a-z_0-9]+", " ".join(re.findall(r'"(.*?)"', (SCRIPTS.parent / "native/core/program/allowed_operators.cc").read_text()))))
-"""They draw numbers, or give memory as it is."""
 NO_FUNCTION = re.compile(r"dropout|multinomial|normal|bernoulli|rand|empty|uniform|exponential|cauchy|geometric|rrelu|fractional")
-"""Those tried with complex parameters, too, which are pairs of real ones."""
+"""They draw numbers, or give memory as it is."""
 OF_COMPLEX = re.compile(r"linalg|cholesky|eig|fft|inverse|solve|svd|qr|logdet|matrix|abs|angle|sgn|polar|prod|cumprod|pow|sqrt|log")
+"""Those tried with complex parameters, too, which are pairs of real ones."""
 MOST_NUMBERS, MOST_RESULTS, IN_A_MODEL = 64, 6, 12
 
 
