@@ -165,9 +165,9 @@ std::optional<at::Tensor> ChunkedLinearization::diagonal(const RowFactorsOf& fac
   forEach(stop, [&](Linearization& part, int64_t begin, int64_t) {
     if (!sum) return;
     const auto ofPart = [&](int64_t first, int64_t last) {
-      return factors(begin + first, begin + last);
+      return factors.make(begin + first, begin + last);
     };
-    if (const auto diagonal = part.diagonal(ofPart, stop)) {
+    if (const auto diagonal = part.diagonal({factors.most, ofPart}, stop)) {
       sum->add_(*diagonal);
     } else {
       sum.reset();

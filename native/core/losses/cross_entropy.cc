@@ -121,6 +121,7 @@ class CrossEntropy : public Loss {
     const at::Tensor vectors = units - ofDatum * p.reshape({y.size(0), y.size(1), -1});
     return {vectors.reshape({outputs, y.size(0), outputs}), weights};
   }
+  int64_t hessianFactorsOfOutput() const override { return 1; }
 
   at::Tensor sampledGradient(const at::Tensor& y, const at::Tensor& target, const Draws& draws,
                              int64_t sample) const override {

@@ -24,6 +24,7 @@ class ElementwiseLoss : public Loss {
     return curvature(y, target) * u;
   }
   RowFactors hessianFactors(const at::Tensor& y, const at::Tensor& target) const override;
+  int64_t hessianFactorsOfOutput() const override { return 1; }
 
  protected:
   /// ℓ, of the shape of y.

@@ -58,6 +58,7 @@ class Loss : public std::enable_shared_from_this<Loss> {
   /// ∂²(Σ loss)/∂y² of each row. By products with unit vectors, two vectors for each output, unless
   /// the loss knows better.
   virtual RowFactors hessianFactors(const at::Tensor& y, const at::Tensor& target) const;
+  virtual int64_t hessianFactorsOfOutput() const { return 2; }
   /// A gradient whose target is drawn from the distribution that the model predicts, of which the
   /// loss is the negative log-likelihood: its outer product has as its expectation the Hessian,
   /// averaged over such targets where it depends on them (Kunstner, Hennig & Balles 2019,

@@ -27,9 +27,11 @@ class Rotation : public CenteredMap {
     const at::Tensor weighted = weighting_->applyAround(u, mean, begin, end);
     return at::stack({weighted.select(-1, 1), weighted.select(-1, 0).neg()}, -1);
   }
-  RowFactors factors(int64_t begin, int64_t end) const override {
-    const RowFactors some = weighting_->factors(begin, end);
-    return {some.vectors.narrow(0, 0, 0), some.weights.narrow(0, 0, 0)};
+  RowFactorsOf factors() const override {
+    return {0, [ofAll = weighting_->factors()](int64_t begin, int64_t end) -> RowFactors {
+              const auto [vectors, weights] = ofAll.make(begin, end);
+              return {vectors.narrow(0, 0, 0), weights.narrow(0, 0, 0)};
+            }};
   }
 
  private:

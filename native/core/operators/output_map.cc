@@ -32,12 +32,14 @@ class RowWeighting : public CenteredMap {
                          int64_t end) const override {
     return weights().times(mean.defined() ? u - mean.view(row_) : u, begin, end);
   }
-  RowFactors factors(int64_t begin, int64_t end) const override {
-    auto shape = row_;
-    shape.insert(shape.begin(), end - begin);
-    const at::Tensor units = unitVectors(at::empty(shape, options_));
-    return {units,
-            weights().times(at::ones({end - begin, units.size(0)}, options_), begin, end).t()};
+  RowFactorsOf factors() const override {
+    return {means(), [this](int64_t begin, int64_t end) -> RowFactors {
+              auto shape = row_;
+              shape.insert(shape.begin(), end - begin);
+              const at::Tensor units = unitVectors(at::empty(shape, options_));
+              const at::Tensor ones = at::ones({end - begin, units.size(0)}, options_);
+              return {units, weights().times(ones, begin, end).t()};
+            }};
   }
 
  private:
@@ -56,11 +58,15 @@ class LossHessian : public OutputMap {
         part.loss->hessianProduct(y_.narrow(0, begin, end - begin), part.target, u);
     return weights_.times(product * part.scale, begin, end);
   }
-  RowFactors factors(int64_t begin, int64_t end) const override {
-    const Objective part = objective_.rows(begin, end);
-    const RowFactors ofLoss =
-        part.loss->hessianFactors(y_.narrow(0, begin, end - begin), part.target);
-    return {ofLoss.vectors, weights_.times(ofLoss.weights.t() * part.scale, begin, end).t()};
+  RowFactorsOf factors() const override {
+    const int64_t outputs = c10::multiply_integers(y_.sizes().slice(1));
+    const int64_t count = outputs * objective_.loss->hessianFactorsOfOutput();
+    return {count, [this](int64_t begin, int64_t end) -> RowFactors {
+              const Objective part = objective_.rows(begin, end);
+              const auto [vectors, weights] =
+                  part.loss->hessianFactors(y_.narrow(0, begin, end - begin), part.target);
+              return {vectors, weights_.times(weights.t() * part.scale, begin, end).t()};
+            }};
   }
   int64_t bytes() const override {
     return objective_.target.defined() ? static_cast<int64_t>(objective_.target.nbytes()) : 0;
@@ -95,16 +101,19 @@ class OuterProducts : public CenteredMap {
     return (rows(begin, end) * s).sum(1).view_as(u);
   }
   /// A vector for each gradient of each datum, which is zero at the other data.
-  RowFactors factors(int64_t begin, int64_t end) const override {
-    const auto& [before, outputs, after] = layout_;
-    const int64_t n = end - begin;
-    const at::Tensor g = rows(begin, end).transpose(0, 1);
-    const at::Tensor data =
-        at::eye(before * after, g.options()).view({before, after, 1, before, 1, after});
-    const at::Tensor vectors = g.unsqueeze(1).unsqueeze(1) * data;
-    const at::Tensor ones = at::ones({n, g.size(0) * before * after}, g.options());
-    return {vectors.reshape({ones.size(1), n, before * outputs * after}),
-            weights().times(ones, begin, end).t()};
+  RowFactorsOf factors() const override {
+    const int64_t count = gradients_.size(1) * layout_.before * layout_.after;
+    return {count, [this, count](int64_t begin, int64_t end) -> RowFactors {
+              const auto& [before, outputs, after] = layout_;
+              const int64_t n = end - begin;
+              const at::Tensor g = rows(begin, end).transpose(0, 1);
+              const at::Tensor data =
+                  at::eye(before * after, g.options()).view({before, after, 1, before, 1, after});
+              const at::Tensor vectors = g.unsqueeze(1).unsqueeze(1) * data;
+              const at::Tensor ones = at::ones({n, count}, g.options());
+              return {vectors.reshape({count, n, before * outputs * after}),
+                      weights().times(ones, begin, end).t()};
+            }};
   }
   int64_t bytes() const override { return static_cast<int64_t>(gradients_.nbytes()); }
 

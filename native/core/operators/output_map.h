@@ -21,8 +21,8 @@ class OutputMap {
   /// C u for rows [begin, end), where u is [end − begin, …]. A map that is not local is given all
   /// rows at once. May return u itself.
   virtual at::Tensor apply(const at::Tensor& u, int64_t begin, int64_t end) const = 0;
-  /// The symmetric part of C for rows [begin, end), of a map that is local.
-  virtual RowFactors factors(int64_t begin, int64_t end) const = 0;
+  /// The symmetric part of C, of a map that is local. For as long as this map.
+  virtual RowFactorsOf factors() const = 0;
   /// Whether C is block-diagonal over the rows, so that chunks of rows may be passed.
   virtual bool local() const { return true; }
   virtual bool identity() const { return false; }

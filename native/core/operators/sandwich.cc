@@ -89,8 +89,7 @@ class Sandwich : public LinearOperator {
     if (map_->antisymmetric()) return at::zeros_like(linearization_->point().params);
     linearization_->requireIndependentRows(stop);  // whichever way it is computed
     if (map_->local() && linearization_->batch() > 0) {
-      const auto factors = [&](int64_t begin, int64_t end) { return map_->factors(begin, end); };
-      if (auto diagonal = linearization_->diagonal(factors, stop)) return *diagonal;
+      if (auto diagonal = linearization_->diagonal(map_->factors(), stop)) return *diagonal;
       if (auto diagonal = fromPerSampleJacobians(stop)) return *diagonal;
     }
     return LinearOperator::makeDiagonal(stop);

@@ -4,6 +4,9 @@
 #include <ATen/ops/mv.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/util/Exception.h>
+#include <c10/util/accumulate.h>
+
+#include <algorithm>
 
 #include "core/linearization/autograd/kept_graph.h"
 #include "core/linearization/autograd/per_sample_jacobian.h"
@@ -14,10 +17,13 @@
 namespace tc {
 namespace {
 
+/// What factors of C are made at once: each of the backward passes had better take many rows.
+constexpr int64_t kFactorBytes = int64_t{256} << 20;
+
 /// Adds what rows [begin, end) contribute; false where there are more vectors than outputs.
 bool addRows(const Point& point, const at::Tensor& y, int64_t begin, int64_t end,
              const RowFactorsOf& factors, const at::Tensor& sum) {
-  const RowFactors some = factors(begin, end);
+  const RowFactors some = factors.make(begin, end);
   if (some.vectors.size(0) > some.vectors.size(2)) return false;
   const auto& parameters = point.program->parameters();
   RowGraph::Sources sources;
@@ -43,11 +49,15 @@ bool addRows(const Point& point, const at::Tensor& y, int64_t begin, int64_t end
 std::optional<at::Tensor> diagonalByGradients(const Point& point, const at::Tensor& y,
                                               const RowFactorsOf& factors, const StopToken& stop) {
   if (fixedBatch(point) > 0) return std::nullopt;
+  const int64_t bytes = c10::multiply_integers(y.sizes().slice(1)) * y.element_size();
+  if (factors.fitting(RowFactorsOf::kMostBytes, 1, bytes) < 1) return std::nullopt;
+  const int64_t rows =
+      std::clamp<int64_t>(factors.fitting(kFactorBytes, 1, bytes), 1, rowsInVmap(point));
   const StopScope scope(stop);
   const at::Tensor sum = at::zeros_like(point.params);
   bool fewer = true;
   try {
-    forEachChunk(point.batch(), rowsInVmap(point), stop, [&](int64_t begin, int64_t end) {
+    forEachChunk(point.batch(), rows, stop, [&](int64_t begin, int64_t end) {
       fewer = fewer && addRows(point, y, begin, end, factors, sum);
     });
   } catch (const c10::OutOfMemoryError&) {

@@ -36,7 +36,8 @@ constexpr int64_t kDirectBytes = int64_t{256} << 20;
 /// Vectors up to this size are near enough when each tile reads them anew.
 constexpr int64_t kNearBytes = int64_t{512} << 10;
 
-/// What factors of C are made at once for the diagonal of JᵀCJ.
+/// What factors of C are made at once for the diagonal of JᵀCJ, if those of a tile for each thread
+/// take no more.
 constexpr int64_t kFactorBytes = int64_t{64} << 20;
 
 using Recognized = std::shared_ptr<const fused::Recognition>;
@@ -229,12 +230,14 @@ class FusedLinearization final : public Linearization {
 
   std::optional<at::Tensor> diagonal(const RowFactorsOf& factors, const StopToken& stop) override {
     if (plan_.chain.sharesParameters()) return std::nullopt;
+    const int64_t atOnce = tilesOfFactors(factors);
+    if (atOnce == 0) return std::nullopt;
     const fused::DiagonalLayout layout = fused::diagonalLayout(plan_);
     at::Tensor sum;
-    for (int64_t begin = 0; begin < plan_.tiles; begin += tilesOfFactors()) {
-      const int64_t end = std::min(plan_.tiles, begin + tilesOfFactors());
+    for (int64_t begin = 0; begin < plan_.tiles; begin += atOnce) {
+      const int64_t end = std::min(plan_.tiles, begin + atOnce);
       const int64_t start = begin * plan_.tile;
-      const RowFactors some = factors(start, std::min(batch_, end * plan_.tile));
+      const RowFactors some = factors.make(start, std::min(batch_, end * plan_.tile));
       const at::Tensor vectors = some.vectors.contiguous();
       const at::Tensor weights = some.weights.contiguous();
       const at::Tensor part =
@@ -297,11 +300,16 @@ class FusedLinearization final : public Linearization {
   }
   const T* kept(int64_t tile) const { return kept_.const_data_ptr<T>() + tile * plan_.kept.size; }
   int64_t outputs() const { return plan_.chain.outputs(); }
-  /// Tiles whose factors are made at once, if there are as many vectors as outputs.
-  int64_t tilesOfFactors() const {
-    const int64_t bytes = plan_.tile * outputs() * outputs() * params_.element_size();
+  /// Tiles whose factors are made at once: some for each thread, or less than one where they are
+  /// large; 0 where those of a single tile are too large.
+  int64_t tilesOfFactors(const RowFactorsOf& factors) const {
     const int64_t threads = at::get_num_threads();
-    return std::max<int64_t>(1, kFactorBytes / std::max<int64_t>(1, bytes) / threads) * threads;
+    const auto fitting = [&](int64_t bytes) {
+      return factors.fitting(bytes, std::min(plan_.tile, batch_),
+                             outputs() * params_.element_size());
+    };
+    return std::max(fitting(kFactorBytes) / threads * threads,
+                    std::min(threads, fitting(RowFactorsOf::kMostBytes)));
   }
   at::Tensor emptyOutput() const {
     std::vector<int64_t> shape{batch_};

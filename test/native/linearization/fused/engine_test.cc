@@ -148,10 +148,10 @@ void checkDiagonal(const Point& point) {
   for (const int64_t products : {1, 1000}) {
     CAPTURE(products);
     const auto linear = linearizeFused(point, products, StopToken());
-    const auto diagonal = linear->diagonal(rows, StopToken());
+    const auto diagonal = linear->diagonal({kVectors, rows}, StopToken());
     REQUIRE(diagonal);
     checkClose(point, *diagonal, expected, plain);
-    CHECK(at::equal(*linear->diagonal(rows, StopToken()), *diagonal));
+    CHECK(at::equal(*linear->diagonal({kVectors, rows}, StopToken()), *diagonal));
   }
 }
 
@@ -330,7 +330,7 @@ TEST_CASE("and they do so in several rounds") {
     Point part = point;
     part.inputs.front() = point.inputs.front().narrow(0, begin, end - begin);
     const auto factors = [&](int64_t first, int64_t last) { return ones(last - first); };
-    return *linearizeFused(part, 1, StopToken())->diagonal(factors, StopToken());
+    return *linearizeFused(part, 1, StopToken())->diagonal({1, factors}, StopToken());
   };
   const at::Tensor parts = diagonalFrom(0, 40) + diagonalFrom(40, 801);
   CHECK(relativeError(diagonalFrom(0, 801), parts) <= kSingleTolerance);
@@ -357,7 +357,7 @@ TEST_CASE("parameters that several layers share get the sum of their gradients")
   CHECK(relativeError(jacobian.mv(v), jv.flatten()) <= kDoubleTolerance);
   // A square of sums is no sum of squares.
   const auto factors = [](int64_t, int64_t) { return RowFactors{}; };
-  CHECK_FALSE(linear->diagonal(factors, StopToken()));
+  CHECK_FALSE(linear->diagonal({0, factors}, StopToken()));
 }
 
 TEST_CASE("factors are made for as many rows as memory is set aside for") {
@@ -373,7 +373,7 @@ TEST_CASE("factors are made for as many rows as memory is set aside for") {
     return RowFactors{units.unsqueeze(1).expand({70, end - begin, 70}),
                       at::ones({70, end - begin}, at::kDouble)};
   };
-  const auto diagonal = linear->diagonal(factors, StopToken());
+  const auto diagonal = linear->diagonal({70, factors}, StopToken());
   CHECK(ends.size() > 3);
   CHECK(ends.back() == 8'000);
   // tr JᵀJ = ‖J‖², and the bias of the last layer is added to each output.
@@ -386,6 +386,9 @@ TEST_CASE("factors are made for as many rows as memory is set aside for") {
     sum += rows.square().sum(0);
   }
   CHECK(relativeError(*diagonal, sum) <= kDoubleTolerance);
+  // Where those of a tile alone are too many, none are made.
+  CHECK_FALSE(linear->diagonal({int64_t{1} << 30, factors}, StopToken()));
+  CHECK(ends.back() == 8'000);
 }
 
 TEST_CASE("no rows give zeros, and a zero tangent gives zero") {
