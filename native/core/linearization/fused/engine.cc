@@ -36,6 +36,9 @@ constexpr int64_t kDirectBytes = int64_t{256} << 20;
 /// Vectors up to this size are near enough when each tile reads them anew.
 constexpr int64_t kNearBytes = int64_t{512} << 10;
 
+/// What the threads' sums may take for several vectors at once.
+constexpr int64_t kSumBytes = int64_t{256} << 20;
+
 /// What factors of C are made at once for the diagonal of JᵀCJ, if those of a tile for each thread
 /// take no more.
 constexpr int64_t kFactorBytes = int64_t{64} << 20;
@@ -288,15 +291,25 @@ class FusedLinearization final : public Linearization {
   template <typename Body>
   at::Tensor sums(int64_t count, const StopToken& stop, Body&& body) const {
     const int64_t length = params_.numel();
-    return tiles(stop)
-        .sum(program_, 0, count * length,
-             [&](int64_t tile, int64_t first, int64_t n, T* scratch, const Target& target) {
-               for (int64_t i = 0; i < count; ++i) {
-                 const Target own{target.gradient + i * length, nullptr, target.first};
-                 body(i, tile, first, n, scratch, own);
-               }
-             })
-        .view({count, length});
+    const auto some = [&](int64_t begin, int64_t end) {
+      return tiles(stop)
+          .sum(program_, 0, (end - begin) * length,
+               [&](int64_t tile, int64_t first, int64_t n, T* scratch, const Target& target) {
+                 for (int64_t i = begin; i < end; ++i) {
+                   T* const gradient = target.gradient + (i - begin) * length;
+                   body(i, tile, first, n, scratch, Target{gradient, nullptr, target.first});
+                 }
+               })
+          .view({end - begin, length});
+    };
+    const int64_t bytesOfVector = static_cast<int64_t>(params_.nbytes()) * at::get_num_threads();
+    const int64_t atOnce = std::max<int64_t>(1, kSumBytes / std::max<int64_t>(1, bytesOfVector));
+    if (count <= atOnce) return some(0, count);
+    at::Tensor all = at::empty({count, length}, params_.options());
+    forEachChunk(count, atOnce, stop, [&](int64_t begin, int64_t end) {
+      all.narrow(0, begin, end - begin).copy_(some(begin, end));
+    });
+    return all;
   }
   const T* kept(int64_t tile) const { return kept_.const_data_ptr<T>() + tile * plan_.kept.size; }
   int64_t outputs() const { return plan_.chain.outputs(); }
