@@ -118,7 +118,8 @@ class CrossEntropy : public Loss {
     const int64_t outputs = weights.size(0);
     const at::Tensor units = unitVectors(y).reshape({outputs, y.size(0), y.size(1), -1});
     const at::Tensor ofDatum = units.sum(2, /*keepdim=*/true);
-    const at::Tensor vectors = units - ofDatum * p.reshape({y.size(0), y.size(1), -1});
+    at::Tensor vectors = ofDatum * p.reshape({y.size(0), y.size(1), -1});
+    vectors.neg_().add_(units);
     return {vectors.reshape({outputs, y.size(0), outputs}), weights};
   }
   int64_t hessianFactorsOfOutput() const override { return 1; }

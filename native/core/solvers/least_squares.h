@@ -38,8 +38,8 @@ struct LeastSquaresMethod {
       begin;
 };
 
-/// min ‖b − A x‖² + λ² ‖x − x0‖² for any A; of several solutions the one nearest x0. The options
-/// are SciPy's, by their names and defaults: `b`, `damp` (λ), `atol`, `btol`, `conlim`,
+/// min ‖b − A x‖² + λ² ‖x − x0‖² for any A; of several solutions the one nearest x0, but 0 for a b
+/// and λ of 0. The options are SciPy's, by their names and defaults: `b`, `damp` (λ), `atol`, `btol`, `conlim`,
 /// `maxIterations`, `x0`, `onIteration`. Gives `x`, `iterations`, `residualNorm` and
 /// `normalResidualNorm` (‖b − A x‖ and ‖Aᵀ(b − A x) − λ²(x − x0)‖ of this x, by products), `normA`,
 /// `conditionA`, `converged`, `message` and `reason`: `solution` (A x = b to the tolerances),
