@@ -18,13 +18,13 @@ struct RowFactorsOf {
   /// What vectors that are made at once may take, where they cannot be fewer.
   static constexpr int64_t kMostBytes = int64_t{1} << 30;
 
-  int64_t most;  ///< k is no larger than that
+  int64_t most;                                                ///< k is no larger than that
   std::function<RowFactors(int64_t begin, int64_t end)> make;  ///< of rows [begin, end)
 
   /// How often the vectors of `rows` rows, each of so many bytes, fit `bytes`.
   int64_t fitting(int64_t bytes, int64_t rows, int64_t bytesOfVector) const {
-    const double each = static_cast<double>(most) * static_cast<double>(rows) *
-                        static_cast<double>(bytesOfVector);
+    const double each =
+        static_cast<double>(most) * static_cast<double>(rows) * static_cast<double>(bytesOfVector);
     return static_cast<int64_t>(static_cast<double>(bytes) / (each > 1 ? each : 1));
   }
 };

@@ -39,13 +39,13 @@ struct LeastSquaresMethod {
 };
 
 /// min ‖b − A x‖² + λ² ‖x − x0‖² for any A; of several solutions the one nearest x0, but 0 for a b
-/// and λ of 0. The options are SciPy's, by their names and defaults: `b`, `damp` (λ), `atol`, `btol`, `conlim`,
-/// `maxIterations`, `x0`, `onIteration`. Gives `x`, `iterations`, `residualNorm` and
-/// `normalResidualNorm` (‖b − A x‖ and ‖Aᵀ(b − A x) − λ²(x − x0)‖ of this x, by products), `normA`,
-/// `conditionA`, `converged`, `message` and `reason`: `solution` (A x = b to the tolerances),
-/// `leastSquares` (the least-squares solution to them), `condition` (it seems larger than conlim),
-/// `maxIterations`, `stopped`, `nan`. Throws Error ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH,
-/// ERR_INVALID_ARGUMENT, and ABORTED through the operator.
+/// and λ of 0. The options are SciPy's, by their names and defaults: `b`, `damp` (λ), `atol`,
+/// `btol`, `conlim`, `maxIterations`, `x0`, `onIteration`. Gives `x`, `iterations`, `residualNorm`
+/// and `normalResidualNorm` (‖b − A x‖ and ‖Aᵀ(b − A x) − λ²(x − x0)‖ of this x, by products),
+/// `normA`, `conditionA`, `converged`, `message` and `reason`: `solution` (A x = b to the
+/// tolerances), `leastSquares` (the least-squares solution to them), `condition` (it seems larger
+/// than conlim), `maxIterations`, `stopped`, `nan`. Throws Error ERR_SHAPE_MISMATCH,
+/// ERR_DTYPE_MISMATCH, ERR_INVALID_ARGUMENT, and ABORTED through the operator.
 Record solveLeastSquares(const LeastSquaresMethod& method, const LinearOperator& a,
                          const Arguments& given, const StopToken& stop);
 
