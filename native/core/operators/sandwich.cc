@@ -89,7 +89,11 @@ class Sandwich : public LinearOperator {
     if (map_->antisymmetric()) return at::zeros_like(linearization_->point().params);
     linearization_->requireIndependentRows(stop);  // whichever way it is computed
     if (map_->local() && linearization_->batch() > 0) {
-      if (auto diagonal = linearization_->diagonal(map_->factors(), stop)) return *diagonal;
+      const RowFactorsOf factors = map_->factors();
+      // With a pass for each, more of them than parameters are no gain over unit vectors.
+      if (factors.most < cols()) {
+        if (auto diagonal = linearization_->diagonal(factors, stop)) return *diagonal;
+      }
       if (auto diagonal = fromPerSampleJacobians(stop)) return *diagonal;
     }
     return LinearOperator::makeDiagonal(stop);
