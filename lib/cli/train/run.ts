@@ -47,13 +47,13 @@ export async function train(
   const optimizer = makeOptimizer(bound.at(problem.params), options);
   const data = batchSize === undefined ? undefined : minibatches(problem, batchSize, seed);
   const whole = data === undefined;
-  const given = {
-    ...limitsOf(options),
-    ...{ gradientNorm, data, onStep: stepTeller(options, initialLoss, say) },
-  };
 
   const start = performance.now();
-  const { result, interrupt } = await interruptible((signal) => takeSteps(optimizer, { ...given, signal }));
+  const { result, interrupt } = await interruptible((signal) => {
+    // What it shows says that Ctrl-C is heard.
+    const onStep = stepTeller(options, initialLoss, say);
+    return takeSteps(optimizer, { ...limitsOf(options), gradientNorm, data, signal, onStep });
+  });
   const milliseconds = performance.now() - start;
   const { records, reason } = result;
   const last = records.at(-1);
