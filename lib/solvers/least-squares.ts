@@ -101,7 +101,7 @@ const LSMR = leastSquaresSolver('lsmr');
 
 /**
  * min ‖b − A x‖² + λ² ‖x − x0‖² for an operator of any shape, by products with A and Aᵀ: of several solutions the one
- * nearest x0. In every step the residual of the normal equations falls (Fong & Saunders 2011, "LSMR: an iterative algorithm
+ * nearest x0, but 0 for a b and λ of 0. In every step the residual of the normal equations falls (Fong & Saunders 2011, "LSMR: an iterative algorithm
  * for sparse least-squares problems"), so that it may be stopped early.
  *
  * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when b or x0 do not fit, `ERR_DTYPE_MISMATCH`

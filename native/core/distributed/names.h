@@ -3,9 +3,9 @@
 namespace tc {
 
 /// While one exists, this thread asks no name servers, where the C library is glibc. libtorch's
-/// store looks up the name of each computer that connects, for its messages: those who connect do
-/// so for rank 0's, and rank 0 for theirs, in the one thread that serves all of them, but that they
-/// are in the file of hosts. Where a name server does not answer, that takes seconds.
+/// store looks up the name of each peer that it connects to, for its messages, which takes seconds
+/// where a name server does not answer. (Rank 0's thread that serves the store, which does the same
+/// for those that connect, is libtorch's own: see ipv4.h.)
 class NoNameServers {
  public:
   NoNameServers();
