@@ -7,6 +7,8 @@ export async function unlessAborted<T>(
   signal: AbortSignal | undefined,
 ): Promise<Awaited<T>> {
   if (signal === undefined) return await promise;
+  // Its failure is nobody's then.
+  if (signal.aborted) Promise.resolve(promise).catch(() => {});
   signal.throwIfAborted();
   let stop = () => {};
   const aborted = new Promise<never>((_, reject) => {

@@ -20,7 +20,9 @@ at::Tensor ElementwiseLoss::rowValues(const at::Tensor& y, const at::Tensor& tar
 }
 
 RowFactors ElementwiseLoss::hessianFactors(const at::Tensor& y, const at::Tensor& target) const {
-  const at::Tensor diagonal = curvature(y, target).expand_as(y).reshape({y.size(0), -1});
+  // A variance that is one number has a precision of its own.
+  const at::Tensor each = curvature(y, target).to(y.scalar_type());
+  const at::Tensor diagonal = each.expand_as(y).reshape({y.size(0), -1});
   return {unitVectors(y), diagonal.t()};
 }
 
