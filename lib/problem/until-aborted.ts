@@ -7,8 +7,9 @@ export async function unlessAborted<T>(
   signal: AbortSignal | undefined,
 ): Promise<Awaited<T>> {
   if (signal === undefined) return await promise;
-  // Its failure is nobody's then.
-  if (signal.aborted) Promise.resolve(promise).catch(() => {});
+  const given = Promise.resolve(promise);
+  // Its failure is nobody's where the signal has ended this, or throws.
+  given.catch(() => {});
   signal.throwIfAborted();
   let stop = () => {};
   const aborted = new Promise<never>((_, reject) => {
@@ -16,7 +17,7 @@ export async function unlessAborted<T>(
     signal.addEventListener('abort', stop, { once: true });
   });
   try {
-    return await Promise.race([promise, aborted]);
+    return await Promise.race([given, aborted]);
   } finally {
     signal.removeEventListener('abort', stop);
   }
