@@ -145,12 +145,15 @@ void checkDiagonal(const Point& point) {
   const RowFactors twofold{factors.vectors.to(at::kDouble), factors.weights.to(at::kDouble)};
   const at::Tensor expected = diagonalOf(jacobian, twofold);
   const at::Tensor plain = diagonalOf(jacobianOf(point), factors);
+  // A square has twice the relative error of what is squared, and weights of both signs cancel.
+  const at::Tensor terms = diagonalOf(jacobian, {twofold.vectors, twofold.weights.abs()});
+  const double canceled = 2 * terms.norm().item<double>() / expected.norm().item<double>();
   for (const int64_t products : {1, 1000}) {
     CAPTURE(products);
     const auto linear = linearizeFused(point, products, StopToken());
     const auto diagonal = linear->diagonal({kVectors, rows}, StopToken());
     REQUIRE(diagonal);
-    checkClose(point, *diagonal, expected, plain);
+    checkClose(point, *diagonal, expected, plain, canceled);
     CHECK(at::equal(*linear->diagonal({kVectors, rows}, StopToken()), *diagonal));
   }
 }
