@@ -142,6 +142,12 @@ export function theGroup(given: unknown, name: string): ProcessGroup {
   );
 }
 
+/** Of so many of each rank: how many those of the ranks before `rank` are, and all. */
+export function placeAmong(counts: readonly number[], rank: number): { before: number; total: number } {
+  const sum = (list: readonly number[]) => list.reduce((total, each) => total + each, 0);
+  return { before: sum(counts.slice(0, rank)), total: sum(counts) };
+}
+
 /**
  * Processes that do some operations together, each on data of its own: from `initProcessGroup`. Every rank has to ask for
  * the same operations in the same order. They run one after another, whether they are awaited or not; those that take
@@ -212,15 +218,17 @@ export class ProcessGroup extends NativeObject<GroupHandle> {
     return (await this.placeOf(rows, 'firstRow', options)).before;
   }
 
-  /** @internal Of so many of each rank: how many those of the ranks before this one are, and all. */
+  /** @internal `placeAmong` what each rank has, of which this one has `count`. */
   async placeOf(
     count: number,
     subject: string,
     options?: TogetherOptions,
   ): Promise<{ before: number; total: number }> {
-    const counts = (await this.said([count], subject, options)).map(([each]) => each!);
-    const sum = (list: readonly number[]) => list.reduce((total, each) => total + each, 0);
-    return { before: sum(counts.slice(0, this.rank)), total: sum(counts) };
+    const said = await this.said([count], subject, options);
+    return placeAmong(
+      said.map(([each]) => each!),
+      this.rank,
+    );
   }
 
   /** @internal What each rank says, a few numbers. */

@@ -1,7 +1,7 @@
 /** Operators of the data of all ranks of a group that are no sums of those of the ranks. */
 import { addon } from '../addon/addon.ts';
 import type { FloatArray } from '../arrays.ts';
-import type { ProcessGroup } from '../distributed/process-group.ts';
+import { type ProcessGroup, placeAmong } from '../distributed/process-group.ts';
 import { TorchCurvatureError } from '../errors.ts';
 import type { ModelOperator } from './kinds.ts';
 import { LinearOperator, type Space } from './linear-operator.ts';
@@ -28,9 +28,9 @@ export async function factorsShared(
   const { reduction } = stream;
   const subject = subjectOf(kind, { ...own, reduction });
   const said = await group.said([stream.rows, stream.divisor], subject, signal && { signal });
-  const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0);
-  stream.divisor = sum(said.map(([, divisor]) => divisor!));
-  return sum(said.slice(0, group.rank).map(([rows]) => rows!));
+  const ofRanks = (at: number) => said.map((each) => each[at]!);
+  stream.divisor = placeAmong(ofRanks(1), group.rank).total;
+  return placeAmong(ofRanks(0), group.rank).before;
 }
 
 /** How rows are put together. */
@@ -59,8 +59,11 @@ export async function stacked(
   const [rows, row] = rowsOf(own);
   const subject = subjectOf(kind, { center, trace });
   const said = await group.said([rows, row.reduce(product, 1)], subject, how);
-  const outputShape = [said.reduce((total, [each]) => total + each!, 0), ...commonRow(said, row)];
-  const before = said.slice(0, group.rank).reduce((total, [each]) => total + each!, 0);
+  const { before, total } = placeAmong(
+    said.map(([each]) => each!),
+    group.rank,
+  );
+  const outputShape = [total, ...commonRow(said, row)];
   const ofAll = center
     ? await group.allGather(
         Float64Array.from(weights ?? { length: rows }, (each) => each ?? 1),
