@@ -64,7 +64,11 @@ function wrongError(error: unknown, { text, entry }: Made): string | undefined {
   if (types.isProxy(error))
     return text.includes('rejects with a revoked proxy') ? undefined : 'a strange error';
   if (error instanceof Sentinel) return undefined;
-  if (/Class constructors? .*without 'new'|'apply' on a proxy|^'\w+' on proxy/.test(String(Object(error).message)))
+  if (
+    /Class constructors? .*without 'new'|'apply' on a proxy|^'\w+' on proxy/.test(
+      String(Object(error).message),
+    )
+  )
     return undefined;
   if (error === undefined && /(rejects with|throws) undefined/.test(text)) return undefined;
   if (!types.isNativeError(error)) return `no error, but ${typeof error} ${String(error)}`;
