@@ -242,6 +242,14 @@ void compareBesideOthers(const Point& some, const at::Tensor& together, const St
   }
 }
 
+/// Throws Error where a call of the model's is refused once gradients flow, such as one that writes
+/// to one place twice: its numbers change from run to run, and with them the rows.
+void requireDefined(const Point& point) {
+  const at::AutoGradMode recorded(true);
+  const DifferentiableKernels kernels(*point.program);
+  point.program->run(leavesAt(point), point.inputs, point.constants);
+}
+
 }  // namespace
 
 void requireIndependentRows(const Point& point, const StopToken& stop) {
@@ -265,8 +273,14 @@ void tryIndependentRows(const Point& point, const StopToken& stop) {
     outputs(point);  // throws where the inputs do not fit the model at all
     throw notOnSome(error);
   }
-  if (!isFixed(point)) compareParts(some, together);
-  compareBesideOthers(some, together, stop);
+  try {
+    if (!isFixed(point)) compareParts(some, together);
+    compareBesideOthers(some, together, stop);
+  } catch (const Error&) {
+    StopScope::poll();
+    requireDefined(some);
+    throw;
+  }
 }
 
 }  // namespace tc
