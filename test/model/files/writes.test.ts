@@ -102,3 +102,25 @@ describe.each([...CASES, ['max_unpool2d', UNPOOL] as const])('%s', (name, nodes)
     ).rejects.toMatchObject(refused);
   });
 });
+
+test('numbers that change from run to run are not taken for rows that depend on one another', async () => {
+  const nodes = [
+    ...places(false),
+    // The last of each thread's share are different numbers.
+    call('repeat.default', 'many', { self: T('rows'), repeats: ints(61, 101) }),
+    reshape('many', 'image_of_many', 1, 122, 303),
+    call('arange.default', 'line', { end: int(122 * 303), dtype: whole }),
+    call('mul.Scalar', 'scaled', { self: T('line'), other: int(0) }),
+    reshape('scaled', 'pixels', 1, 122, 303),
+    call('max_unpool2d.default', 'large', {
+      self: T('image_of_many'),
+      indices: T('pixels'),
+      output_size: ints(5, 3),
+    }),
+    reshape('large', 'y', 5, 3),
+  ];
+  const model = await Model.load(pt2([...nodes, out, curved], 'end'));
+  for (let i = 0; i < 50; ++i) {
+    await expect(matvecDense({ model, params, x }, v)).rejects.toThrow(/writes to one place twice/);
+  }
+});
