@@ -15,7 +15,7 @@ import { ${Object.keys(exported).join(', ')} } from 'torch-curvature';
 import type { FloatArray, Tensor } from 'torch-curvature';
 declare const model: Model, lin: Linearization, A: LinearOperator;
 declare const params: FloatArray, v: FloatArray, V: FloatArray, gradient: FloatArray;
-declare const x: Tensor, t: Tensor, u: Tensor;
+declare const x: Tensor, xNew: Tensor, t: Tensor, u: Tensor;
 declare const k: number, N: number;
 `;
 
