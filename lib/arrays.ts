@@ -66,19 +66,23 @@ export function sizesOf(shape: unknown, name: string): number[] {
   return listOf(shape, name, 'a list of sizes', MOST_AXES) as number[];
 }
 
-/** The number of elements of a shape; 1 for the empty shape of a scalar. */
+/** The product of sizes that are sure to be some; 1 for the empty shape of a scalar. */
+export function numel(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** The number of elements of a shape of a caller's, whose sizes it checks. */
 export function elementCount(shape: readonly number[], name: string): number {
-  let count = 1;
   for (const size of shape as readonly unknown[]) {
     if (typeof size !== 'number')
       throw wrongType(`${name} should be a list of numbers, got ${describe(size)} in it`);
     if (!Number.isSafeInteger(size) || size < 0) {
       throw outOfRange(`${name} should hold whole numbers of at least 0, got ${size}`);
     }
-    count *= size;
   }
   // A size of 0 anywhere makes 0 elements, whatever the others multiply to.
   if (shape.includes(0)) return 0;
+  const count = numel(shape);
   if (!Number.isSafeInteger(count)) {
     throw outOfRange(`${name} ${describeShape(shape)} has more elements than can be counted`);
   }

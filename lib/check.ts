@@ -8,6 +8,7 @@ import {
   elementCount,
   type FloatArray,
   isFloatArray,
+  numel,
   sizesOf,
   type Tensor,
 } from './arrays.ts';
@@ -209,7 +210,7 @@ export function checkOutputVector(
   shape: readonly number[],
   dtype: DType,
 ): FloatArray {
-  const length = shape.reduce((product, size) => product * size, 1);
+  const length = numel(shape);
   if (ArrayBuffer.isView(value)) return checkVector(value, name, length, dtype);
   const given = checkTensor(value, name, dtype);
   if (given.shape.length !== shape.length || given.shape.some((size, axis) => size !== shape[axis])) {

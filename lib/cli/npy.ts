@@ -1,6 +1,7 @@
 /** NumPy's `.npy` files, as the arrays of this library. */
 import { readFile } from 'node:fs/promises';
 import { dump, parse } from 'npyjs';
+import { numel } from '../arrays.ts';
 import { RunFailure } from './failure.ts';
 import { writeResult } from './write-file.ts';
 
@@ -52,7 +53,7 @@ export function parseNpy(file: Uint8Array, path: string): NpyTensor {
   if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
     throw new RunFailure(`${path}: not a readable .npy file: its shape is damaged`);
   }
-  const length = shape.reduce((product, size) => product * size, 1);
+  const length = numel(shape);
   if (data.length !== length) {
     throw new RunFailure(
       `${path}: truncated or damaged: shape (${shape.join(', ')}) needs ${length} elements, ${data.length} are there`,

@@ -4,7 +4,7 @@ import { addon } from '../addon/addon.ts';
 import { type Asked, operation } from '../addon/operation.ts';
 import type { OperatorHandle } from '../addon/requests.ts';
 import { run } from '../addon/run.ts';
-import { copyOf } from '../arrays.ts';
+import { copyOf, numel } from '../arrays.ts';
 import { checkFloats, checkOptions } from '../check.ts';
 import { type GroupOption, type ProcessGroup, theGroup } from '../distributed/process-group.ts';
 import type { Model } from '../model/model.ts';
@@ -84,7 +84,7 @@ function wrapped(handle: OperatorHandle, kind: ModelOperator, model: Model): Lin
   const { outputShape, rows: height, cols: width } = addon().operatorInfo(handle);
   const { rows, columns, factored }: ModelOperatorRow = MODEL_OPERATORS[kind];
   const [, ...row] = outputShape;
-  const ofRow = row.reduce((product, size) => product * size, 1);
+  const ofRow = numel(row);
   const space = (of: 'parameters' | 'outputs', length: number): Space =>
     of === 'parameters'
       ? { kind: of, model }

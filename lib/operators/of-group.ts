@@ -1,6 +1,6 @@
 /** Operators of the data of all ranks of a group that are no sums of those of the ranks. */
 import { addon } from '../addon/addon.ts';
-import type { FloatArray } from '../arrays.ts';
+import { type FloatArray, numel } from '../arrays.ts';
 import { type ProcessGroup, placeAmong } from '../distributed/process-group.ts';
 import { TorchCurvatureError } from '../errors.ts';
 import type { ModelOperator } from './kinds.ts';
@@ -58,7 +58,7 @@ export async function stacked(
   const how = signal && { signal };
   const [rows, row] = rowsOf(own);
   const subject = subjectOf(kind, { center, trace });
-  const said = await group.said([rows, row.reduce(product, 1)], subject, how);
+  const said = await group.said([rows, numel(row)], subject, how);
   const { before, total } = placeAmong(
     said.map(([each]) => each!),
     group.rank,
@@ -83,8 +83,6 @@ export async function stacked(
   return new LinearOperator(handle, kind, ofRows, kind === 'ntk' ? ofRows : own.columnSpace, group);
 }
 
-const product = (a: number, b: number) => a * b;
-
 /** How many rows there are, and the shape of the outputs of one. */
 function rowsOf({ space, shape: [height] }: LinearOperator): [rows: number, row: readonly number[]] {
   if (space.kind !== 'outputs') return [height, []];
@@ -95,12 +93,12 @@ function rowsOf({ space, shape: [height] }: LinearOperator): [rows: number, row:
 /** A rank without rows may not know what its model makes of them. */
 function commonRow(said: readonly number[][], own: readonly number[]): readonly number[] {
   const widths = new Set(said.filter(([rows]) => rows! > 0).map(([, width]) => width!));
-  const [width = own.reduce(product, 1), ...others] = widths;
+  const [width = numel(own), ...others] = widths;
   if (others.length > 0) {
     throw new TorchCurvatureError(
       'ERR_SHAPE_MISMATCH',
       `the models of the ranks have ${[...widths].join(' and ')} outputs for each row: they should be the same`,
     );
   }
-  return width === own.reduce(product, 1) ? own : [width];
+  return width === numel(own) ? own : [width];
 }

@@ -1,7 +1,7 @@
 /** Operators over batches that never sit in memory at once: each product goes through them one by one. */
 import { addon } from '../addon/addon.ts';
 import type { RawDataShare } from '../addon/operators.ts';
-import { allocated, copyOf, type DType, dtypeOf, type FloatArray, floatArray } from '../arrays.ts';
+import { allocated, copyOf, type DType, dtypeOf, type FloatArray, floatArray, numel } from '../arrays.ts';
 import { checkFloats, checkOptions, checkVector } from '../check.ts';
 import { outOfRange, TorchCurvatureError } from '../errors.ts';
 import { lengthOf } from '../foreign.ts';
@@ -342,7 +342,7 @@ export class Stream {
 
   /** Outputs of a row. */
   get #width(): number {
-    return this.outputs.reduce((product, size) => product * size, 1);
+    return numel(this.outputs);
   }
 
   get #height(): number {

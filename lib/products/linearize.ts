@@ -11,6 +11,7 @@ import {
   dtypeOf,
   type FloatArray,
   type IntegerArray,
+  numel,
   type ParameterVector,
   type ResultArray,
   type Tensor,
@@ -189,7 +190,7 @@ export class Linearization<F extends FloatArray = FloatArray> extends NativeObje
         product === 'vjp'
           ? checkOutputVector(vector, 'u', outputShape, dtype)
           : of.model.toFlat(vector as ParameterVector, 'v', dtype);
-      const length = product === 'jvp' ? outputShape.reduce((a, b) => a * b, 1) : parameterCount;
+      const length = product === 'jvp' ? numel(outputShape) : parameterCount;
       const { threads, out, signal } = checkApplyOptions(options, length, dtype);
       return {
         name: 'linearizationApply',

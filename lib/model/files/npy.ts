@@ -2,7 +2,7 @@
  * NumPy's `.npy` files (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html): a magic word, a version,
  * the length of a header, the header as a literal of a Python dict, then the elements.
  */
-import { allocated, checkTypedArray, type Tensor, type TypedArray, tensor } from '../../arrays.ts';
+import { allocated, checkTypedArray, numel, type Tensor, type TypedArray, tensor } from '../../arrays.ts';
 import { checkFloats } from '../../check.ts';
 import { kindOf, lengthOf } from '../../foreign.ts';
 import { noOptions, record } from '../../options.ts';
@@ -130,7 +130,7 @@ async function parseNpy(bytes: Uint8Array, reading: Reading): Promise<Tensor> {
     const known = Object.keys(KINDS).join(', ');
     throw unsupported(`elements of type ${type.slice(0, 40)} are not supported; expected one of ${known}`);
   }
-  const count = shape.reduce((product, size) => product * size, 1);
+  const count = numel(shape);
   const size = Number(type.slice(2));
   const data = new DataView(bytes.buffer, bytes.byteOffset + start + length, bytes.length - start - length);
   if (count * size !== data.byteLength) {

@@ -3,7 +3,7 @@
  * header, then the elements of the tensors, little-endian and without gaps.
  */
 import { endianness } from 'node:os';
-import { allocated, type Tensor, type TypedArray } from '../../arrays.ts';
+import { allocated, numel, type Tensor, type TypedArray } from '../../arrays.ts';
 import { damaged, unsupported } from './failure.ts';
 import { bfloat16, float16 } from './half.ts';
 import { asCount, asList, asObject, asString, type Json, parseJson } from './json.ts';
@@ -120,7 +120,7 @@ async function read(
   const kind = Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
   if (kind === undefined) throw unsupported(`${name} has the type ${type}, which is not supported`);
   const shape = asList(entry.shape, `the shape of ${name}`).map((size) => asCount(size, `a size of ${name}`));
-  const count = shape.reduce((product, size) => product * size, 1);
+  const count = numel(shape);
   if (count * kind.size !== end - begin) {
     throw damaged(
       `${name} has ${end - begin} bytes, its shape [${shape.join(', ')}] needs ${count * kind.size}`,

@@ -1,7 +1,7 @@
 /** Tensors as model files store them: bytes of a storage, and how a tensor lies in it. */
 import { endianness } from 'node:os';
 import type { RawTensor, TypedArray } from '../../addon/values.ts';
-import { allocated } from '../../arrays.ts';
+import { allocated, numel } from '../../arrays.ts';
 import { damaged, unsupported } from './failure.ts';
 import { bfloat16, float16 } from './half.ts';
 import type { Reading } from './reading.ts';
@@ -121,13 +121,9 @@ export function countOf(tensor: StoredTensor, name: string): number {
   if (reader === undefined) {
     throw unsupported(`${name} has the precision ${type}; only float32 and float64 are supported`);
   }
-  let count = 1;
-  let last = offset;
-  shape.forEach((size, axis) => {
-    count *= size;
-    last += (size - 1) * strides[axis]!;
-  });
+  const count = numel(shape);
   if (count === 0) return 0;
+  const last = shape.reduce((at, size, axis) => at + (size - 1) * strides[axis]!, offset);
   // A stride of 0 lets a few bytes stand for any number of elements.
   if (!Number.isSafeInteger(last) || (last + 1) * reader.size > bytes.length || count > bytes.length) {
     throw damaged(`${name} is larger than its ${bytes.length} bytes of data`);

@@ -1,3 +1,4 @@
+import { numel } from '../../arrays.ts';
 import { outOfRange } from '../../errors.ts';
 import { OptionNames } from '../../options.ts';
 import * as check from './arguments.ts';
@@ -92,7 +93,7 @@ function convolution(
     options,
   );
   const shape = [outputs, inputs / groups, ...kernelSizes];
-  const fanIn = shape.slice(1).reduce((product, each) => product * each, 1);
+  const fanIn = numel(shape.slice(1));
   return {
     kind,
     takes: { shape: [inputs, ...SPATIAL[axes]!] },
@@ -130,7 +131,7 @@ export function convTranspose2d(
   );
   const outputPaddings = check.sizes(outputPadding, 2, 'convTranspose2d: outputPadding', 0);
   const shape = [inputs, outputs / groups, ...kernelSizes];
-  const fanIn = shape.slice(1).reduce((product, each) => product * each, 1);
+  const fanIn = numel(shape.slice(1));
   return {
     kind: 'convTranspose2d',
     takes: { shape: [inputs, ...SPATIAL[2]!] },
