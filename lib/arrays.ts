@@ -12,7 +12,7 @@ export type { FloatArray, IntegerArray, ResultArray, TypedArray };
 export type DType = 'float32' | 'float64';
 
 /** As many axes as libtorch's kernels take. */
-const MOST_AXES = 64;
+export const MOST_AXES = 64;
 
 /** Row-major data with its shape. */
 export interface Tensor<Data extends TypedArray = TypedArray> {

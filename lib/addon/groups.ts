@@ -50,6 +50,8 @@ export interface GroupOperations {
 export interface GroupFunctions {
   /** Tells the others that an operation has failed here, or was stopped. */
   groupLeave(group: GroupHandle, failed: boolean): void;
+  /** Takes part in what all ranks do next with words that say why it does not. */
+  groupRefuse(group: GroupHandle, reason: string): void;
   /** Leaves as `groupClose` does, without waiting. */
   groupDispose(group: GroupHandle): void;
   /** The operator of the data of all ranks. */

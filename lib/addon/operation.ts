@@ -11,6 +11,8 @@ export interface Together {
   inTurn<Result>(work: () => Promise<Result>, signal: AbortSignal | undefined): Promise<Result>;
   /** Throws where one that is begun on this thread would have to wait for what may need this thread. */
   checkFree(): void;
+  /** Tells the others, who may wait for it, that this process refused what it was asked for. */
+  refuse(error: unknown): void;
 }
 
 /** What a call asks of the addon, once its arguments were checked. */
@@ -42,13 +44,25 @@ export interface Operation<Given extends unknown[], Result> {
   sync(...given: Given): Result;
 }
 
-/** @param ask checks the arguments of a call, each once, and says what the addon is asked */
+/**
+ * @param ask checks the arguments of a call, each once, and says what the addon is asked
+ * @param togetherOf by its first argument, who else is asked the same and waits where the arguments are refused here
+ */
 export function operation<Given extends unknown[], Result>(
   ask: (...given: Given) => Asked<Result>,
+  togetherOf?: (first: NoInfer<Given>[0]) => Together | undefined,
 ): Operation<Given, Result> {
+  const accepted = (given: Given) => {
+    try {
+      return ask(...given);
+    } catch (error) {
+      togetherOf?.(given[0])?.refuse(error);
+      throw error;
+    }
+  };
   return {
     async promised(...given) {
-      const asked = ask(...given);
+      const asked = accepted(given);
       try {
         const found = await started(asked);
         await asked.heard?.();
@@ -58,7 +72,7 @@ export function operation<Given extends unknown[], Result>(
       }
     },
     sync(...given) {
-      const asked = ask(...given);
+      const asked = accepted(given);
       try {
         asked.together?.checkFree();
         return finish(asked, runSync(asked.name, asked.request, asked.signal, described(asked, 'Sync')));

@@ -200,8 +200,8 @@ export class ProcessGroup extends NativeObject<GroupHandle> {
 
   /** The arrays of all ranks, one after another in the order of the ranks: of the same kind, as long as they like. */
   async allGather<F extends FloatArray>(values: F, options?: TogetherOptions): Promise<ResultArray<F>> {
-    const given = copyOf(checkFloats(values, 'values'));
-    const how = TOGETHER_OPTIONS.read(options);
+    const given = this.#accepted(() => copyOf(checkFloats(values, 'values')));
+    const how = this.#accepted(() => TOGETHER_OPTIONS.read(options));
     const { before, total } = await this.placeOf(given.length, 'allGather', how);
     const all = floatArray(dtypeOf(given), total);
     all.set(given, before);
@@ -214,7 +214,7 @@ export class ProcessGroup extends NativeObject<GroupHandle> {
    * them: for `fisher(problem, { firstRow })`, whose draws depend on the number of a row.
    */
   async firstRow(rows: number, options?: TogetherOptions): Promise<number> {
-    if (rows !== 0) positive(rows, 'rows');
+    if (rows !== 0) this.#accepted(() => positive(rows, 'rows'));
     return (await this.placeOf(rows, 'firstRow', options)).before;
   }
 
@@ -311,6 +311,28 @@ export class ProcessGroup extends NativeObject<GroupHandle> {
     if (!this.disposed) addon().groupLeave(this.handle, failed);
   }
 
+  /**
+   * @internal Takes part in what the ranks do next with the reason why this one does not: those that refuse the same as it go
+   * on; where others do what was asked, the group fails, at once and with that reason.
+   */
+  refuse(error: unknown): void {
+    const tell = () => {
+      if (!this.disposed) addon().groupRefuse(this.handle, `a refused call: ${(error as Error).message}`);
+    };
+    if (this.free) tell();
+    else void this.inTurn(async () => tell(), undefined);
+  }
+
+  /** What a check before a meeting gives. */
+  #accepted<Result>(check: () => Result): Result {
+    try {
+      return check();
+    } catch (error) {
+      this.refuse(error);
+      throw error;
+    }
+  }
+
   /** @internal */
   checkFree(): void {
     if (this.free) return;
@@ -351,6 +373,7 @@ export class ProcessGroup extends NativeObject<GroupHandle> {
         result: (found: { values: ResultArray<FloatArray>; extras: number[] }) => found,
       };
     },
+    (group) => group,
   );
 
   static readonly #close = operation((group: ProcessGroup, signal: AbortSignal | undefined) => ({

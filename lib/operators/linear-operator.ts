@@ -380,6 +380,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
       const given = checkApplyOptions(options, transposed ? columns : rows, op.dtype);
       return { name: 'operatorApply', ...op.#asked({ transposed, v, ...given }) };
     },
+    togetherOf,
   );
 
   static readonly #products = operation(
@@ -397,17 +398,24 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
       const given = checkApplyOptions(options, k * to, op.dtype);
       return { name: 'operatorApply', ...op.#asked({ transposed, v, count: k, ...given }) };
     },
+    togetherOf,
   );
 
-  static readonly #dense = operation((op: LinearOperator, options: WholeOptions | undefined) => ({
-    name: 'operatorDense',
-    ...op.#asked(checkWholeOptions(options)),
-  }));
+  static readonly #dense = operation(
+    (op: LinearOperator, options: WholeOptions | undefined) => ({
+      name: 'operatorDense',
+      ...op.#asked(checkWholeOptions(options)),
+    }),
+    togetherOf,
+  );
 
-  static readonly #diagonal = operation((op: LinearOperator, options: WholeOptions | undefined) => ({
-    name: 'operatorDiagonal',
-    ...op.#asked(checkWholeOptions(options)),
-  }));
+  static readonly #diagonal = operation(
+    (op: LinearOperator, options: WholeOptions | undefined) => ({
+      name: 'operatorDiagonal',
+      ...op.#asked(checkWholeOptions(options)),
+    }),
+    togetherOf,
+  );
 }
 
 /** The parameters that rows or columns stand for. */
@@ -492,6 +500,11 @@ export async function checkDeterministic(op: LinearOperator, ...rest: readonly u
   });
   const [first, second] = [await op.matvec(v), await op.matvec(v)];
   return Buffer.from(first.buffer).equals(Buffer.from(second.buffer));
+}
+
+/** Used inside the package: the processes that take part in the products of what may be an operator. */
+export function togetherOf(op: unknown): Together | undefined {
+  return LinearOperator.is(op) ? op.together : undefined;
 }
 
 export function checkOperator(value: unknown, name: string): asserts value is LinearOperator {

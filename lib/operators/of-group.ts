@@ -1,6 +1,6 @@
 /** Operators of the data of all ranks of a group that are no sums of those of the ranks. */
 import { addon } from '../addon/addon.ts';
-import { type FloatArray, numel } from '../arrays.ts';
+import { describeShape, type FloatArray, MOST_AXES } from '../arrays.ts';
 import { type ProcessGroup, placeAmong } from '../distributed/process-group.ts';
 import { TorchCurvatureError } from '../errors.ts';
 import type { ModelOperator } from './kinds.ts';
@@ -58,7 +58,7 @@ export async function stacked(
   const how = signal && { signal };
   const [rows, row] = rowsOf(own);
   const subject = subjectOf(kind, { center, trace });
-  const said = await group.said([rows, numel(row)], subject, how);
+  const said = await group.said([rows, ...numbersOf(row)], subject, how);
   const { before, total } = placeAmong(
     said.map(([each]) => each!),
     group.rank,
@@ -90,15 +90,25 @@ function rowsOf({ space, shape: [height] }: LinearOperator): [rows: number, row:
   return [rows, row];
 }
 
-/** A rank without rows may not know what its model makes of them. */
+/** A shape in as many numbers as any other: what ranks say is of one length. */
+function numbersOf(shape: readonly number[]): number[] {
+  return [shape.length, ...shape, ...Array(MOST_AXES - shape.length).fill(0)];
+}
+
+/**
+ * The shape of the outputs of a row. A rank without rows may not know what its model makes of them.
+ *
+ * @param said of each rank, the number of its rows and that shape
+ */
 function commonRow(said: readonly number[][], own: readonly number[]): readonly number[] {
-  const widths = new Set(said.filter(([rows]) => rows! > 0).map(([, width]) => width!));
-  const [width = numel(own), ...others] = widths;
-  if (others.length > 0) {
+  const shapes = said.filter(([rows]) => rows! > 0).map(([, axes, ...sizes]) => sizes.slice(0, axes));
+  const [row = own] = shapes;
+  const different = new Set(shapes.map(describeShape));
+  if (different.size > 1) {
     throw new TorchCurvatureError(
       'ERR_SHAPE_MISMATCH',
-      `the models of the ranks have ${[...widths].join(' and ')} outputs for each row: they should be the same`,
+      `the outputs of a row have the shapes ${[...different].join(' and ')} on the ranks: they should be the same`,
     );
   }
-  return width === numel(own) ? own : [width];
+  return row;
 }

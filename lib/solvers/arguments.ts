@@ -5,7 +5,7 @@ import type { RawSolverOption } from '../addon/operators.ts';
 import { checkFinite, checkSignal, positive } from '../check.ts';
 import { outOfRange, TorchCurvatureError } from '../errors.ts';
 import { toSeed } from '../model/generator.ts';
-import { checkOperator, checkSquare, type LinearOperator } from '../operators/linear-operator.ts';
+import { checkOperator, checkSquare, type LinearOperator, togetherOf } from '../operators/linear-operator.ts';
 import type { OptionNames } from '../options.ts';
 
 export interface SolverOptions {
@@ -62,7 +62,7 @@ export function solver<Options extends SolverOptions, Rest extends unknown[], Re
       describe: () => ({ device, dtype, shape }),
       ...how,
     };
-  });
+  }, togetherOf);
 }
 
 /** Throws unless the operator has at least one row; what `name` gives would be undefined. */

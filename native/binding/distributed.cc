@@ -89,6 +89,10 @@ void addDistributed(Napi::Env env, Napi::Object exports) {
     groupOf(info[0])->leave(info[1].ToBoolean() ? Leaving::kFailed : Leaving::kStopped);
     return info.Env().Undefined();
   });
+  add(env, exports, "groupRefuse", [](const Napi::CallbackInfo& info) {
+    groupOf(info[0])->refuse(info[1].ToString().Utf8Value());
+    return info.Env().Undefined();
+  });
   add(env, exports, "groupDispose", [](const Napi::CallbackInfo& info) {
     unwrap<GroupHandle>(info[0], "group")->share.release();
     return info.Env().Undefined();

@@ -397,6 +397,78 @@ describe('a rank that cannot do its part', () => {
     await expect(first.barrier()).rejects.toEqual(code('ERR_DISTRIBUTED', 'is of no more use'));
   });
 
+  const two = Float64Array.of(1, 2);
+  const refusals: [string, (group: ProcessGroup, wrong: boolean) => Promise<unknown>, string, string][] = [
+    [
+      'allReduce',
+      (group, wrong) => group.allReduce((wrong ? [1, 2] : two) as never),
+      'ERR_INVALID_ARGUMENT',
+      'values',
+    ],
+    [
+      'allGather',
+      (group, wrong) => group.allGather((wrong ? [1, 2] : two) as never),
+      'ERR_INVALID_ARGUMENT',
+      'values',
+    ],
+    [
+      'barrier',
+      (group, wrong) => group.barrier(wrong ? ({ wait: 1 } as object) : {}),
+      'ERR_INVALID_ARGUMENT',
+      'unknown option',
+    ],
+    ['firstRow', (group, wrong) => group.firstRow(wrong ? 0.5 : 2), 'ERR_INVALID_ARGUMENT', 'rows'],
+    [
+      'a product',
+      (group, wrong) => distributedOnes(group).matvec(ones(wrong ? 3 : 2)),
+      'ERR_SHAPE_MISMATCH',
+      'v should',
+    ],
+    [
+      'a product on this thread',
+      async (group, wrong) => {
+        const op = distributedOnes(group);
+        return wrong ? op.matvecSync(ones(3)) : op.matvec(ones(2));
+      },
+      'ERR_SHAPE_MISMATCH',
+      'v should',
+    ],
+    [
+      'a solver',
+      (group, wrong) => cg(distributedOnes(group), ones(wrong ? 3 : 2)),
+      'ERR_SHAPE_MISMATCH',
+      'b should',
+    ],
+  ];
+  const distributedOnes = (group: ProcessGroup) => distributed(diagonal(1, 1), { group });
+
+  describe.each(refusals)('by what it is given for %s', (_, ask, given, name) => {
+    it('it alone: the others hear at once, and of what', async () => {
+      const groups = await groupsOf(3);
+      const failed = await each(groups, (group) => ask(group, group.rank === 1));
+      const [first, wrong, last] = failed;
+      expect(wrong).toEqual(code(given, name));
+      expect(first).toEqual(code('ERR_DISTRIBUTED', `rank 1: a refused call: ${name}`));
+      expect(last).toEqual(code('ERR_DISTRIBUTED', 'the ranks do not do the same'));
+    });
+
+    it('as all of them are: they go on', async () => {
+      const found = await each(await groupsOf(2), async (group) => {
+        const ends: string[] = [];
+        for (const wrong of [true, false, true, false]) {
+          await ask(group, wrong).then(
+            () => ends.push('done'),
+            () => ends.push('refused'),
+          );
+        }
+        using op = distributedOnes(group);
+        return [ends, await op.matvec(ones(2))];
+      });
+      const one = [['refused', 'done', 'refused', 'done'], Float64Array.of(2, 2)];
+      expect(found).toEqual([one, one]);
+    });
+  });
+
   it('because its loss has wrong targets', async () => {
     const groups = await groupsOf(2);
     const failed = await each(groups, (group) =>
@@ -495,7 +567,7 @@ describe('what ranks make together', () => {
       'rows of different models',
       (group) => jacobian(apart(group.rank), { group }),
       'ERR_SHAPE_MISMATCH',
-      '1 and 2 outputs',
+      'the shapes [1] and [2]',
     ],
     [
       'factors of different models',
@@ -610,6 +682,37 @@ describe('what ranks make together', () => {
       return [factors.shape, (await sum!)[0]];
     });
     expect(found).toEqual(Array(2).fill([[3, 3], 2]));
+  });
+
+  it('has rows of one shape, which as many numbers do not make', async () => {
+    const shaped = async (rows: readonly number[], ...shapes: [number, number][]) =>
+      each(await groupsOf(shapes.length), async (group) => {
+        const [height, width] = shapes[group.rank]!;
+        const x = tensor(new Float64Array(height * width * rows[group.rank]!), [
+          rows[group.rank]!,
+          height,
+          width,
+          1,
+        ]);
+        using found = await jacobian(
+          { model: Model.sequential([nn.linear(1, 1)]), params: ones(2), x },
+          { group },
+        );
+        return found.shape;
+      });
+    expect(await shaped([1, 2], [2, 3], [2, 3])).toEqual([
+      [18, 2],
+      [18, 2],
+    ]);
+    for (const error of await shaped([1, 2], [2, 3], [3, 2]))
+      expect(error).toEqual(
+        code('ERR_SHAPE_MISMATCH', 'have the shapes [2, 3, 1] and [3, 2, 1] on the ranks'),
+      );
+    // One that has no rows says nothing of their shape.
+    expect(await shaped([0, 2], [3, 2], [2, 3])).toEqual([
+      [12, 2],
+      [12, 2],
+    ]);
   });
 
   it('of no rows at all is zero', async () => {

@@ -129,6 +129,8 @@ struct ProcessGroup::State {
   void loop();
   void sum(at::Tensor& values);
   Total add(const Contribution& contribution);
+  using Settle = std::function<void(std::optional<Total>, std::optional<Error>)>;
+  void tryToAdd(const Contribution& contribution, const Settle& settle);
   void say(Leaving leaving);
   void requireAgreement(const Agreed& agreed, const std::string& subject);
   [[noreturn]] void tellDifference(const std::string& topic, const std::string& own,
@@ -213,6 +215,20 @@ ProcessGroup::Total ProcessGroup::State::add(const Contribution& contribution) {
     total.slice(0, inFirst).copy_(rest);
   }
   return {total.to(contribution.values.device()).view(contribution.values.sizes()), agreed.extras};
+}
+
+/// On the group's thread: the sum, or why the group has failed.
+void ProcessGroup::State::tryToAdd(const Contribution& contribution, const Settle& settle) {
+  try {
+    requireUsable();
+    settle(add(contribution), {});
+  } catch (const Error& error) {
+    fail(error.what());
+    settle({}, error);
+  } catch (const std::exception& error) {
+    fail(reasonOf(error));
+    settle({}, Error("ERR_DISTRIBUTED", reasonOf(error)));
+  }
 }
 
 void ProcessGroup::State::requireAgreement(const Agreed& agreed, const std::string& subject) {
@@ -389,16 +405,7 @@ ProcessGroup::Total ProcessGroup::sum(Contribution contribution, const StopToken
     const std::lock_guard lock(state_->mutex);
     if (state_->failure) throw *state_->failure;
     state_->tasks.push_back([state = state_.get(), settle, contribution = std::move(contribution)] {
-      try {
-        state->requireUsable();
-        settle(state->add(contribution), {});
-      } catch (const Error& error) {
-        state->fail(error.what());
-        settle({}, error);
-      } catch (const std::exception& error) {
-        state->fail(reasonOf(error));
-        settle({}, Error("ERR_DISTRIBUTED", reasonOf(error)));
-      }
+      state->tryToAdd(contribution, settle);
     });
     state_->changed.notify_all();
   }
@@ -412,6 +419,18 @@ ProcessGroup::Total ProcessGroup::sum(Contribution contribution, const StopToken
   if (task->error) throw *task->error;
   // NOLINTNEXTLINE(bugprone-unchecked-optional-access): one of the two is there
   return std::move(*task->total);
+}
+
+void ProcessGroup::refuse(const std::string& reason) {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->failure) return;
+  state_->tasks.push_back([state = state_.get(), reason] {
+    Contribution none;
+    none.values = at::empty({0});
+    none.subject = reason;
+    state->tryToAdd(none, [](auto&&...) {});
+  });
+  state_->changed.notify_all();
 }
 
 void ProcessGroup::leave(Leaving how) noexcept {

@@ -47,6 +47,10 @@ class ProcessGroup {
   /// ERR_DISPOSED; once the token is used, ABORTED, and the rank has left the group.
   Total sum(Contribution contribution, const StopToken& stop);
 
+  /// Takes part in what the ranks do next with words in place of a contribution: ranks that refuse
+  /// the same have done the same; where others contribute, the group fails. Never waits.
+  void refuse(const std::string& reason);
+
   /// Tells the others that this rank is no longer there for what they do together. Never waits.
   void leave(Leaving how) noexcept;
   /// Leaves, and waits until all others have left or the group has failed: what they were sent is
