@@ -97,8 +97,6 @@ function meetingOf(given: ProcessGroupOptions) {
     throw wrongType('masterAddress is missing: the address of rank 0, as an option or in MASTER_ADDR');
   if (typeof host !== 'string' || host === '')
     throw wrongType(`masterAddress should be a name or an address, got ${describe(host)}`);
-  // As a number, an address takes no look-up.
-  const address = host === 'localhost' ? '127.0.0.1' : host;
   // By itself, any port that is free.
   const port = given.masterPort ?? env.masterPort ?? (alone ? 0 : 29_500);
   if (port !== 0 || given.masterPort !== undefined) positive(port, 'masterPort', 65_535);
@@ -106,7 +104,7 @@ function meetingOf(given: ProcessGroupOptions) {
     backend: checkOneOf(backend, ['gloo', 'nccl'] as const, 'backend'),
     rank,
     worldSize,
-    host: address,
+    host,
     port,
     serves: rank === 0 && env.store === undefined,
     prefix: env.store === undefined ? '' : `${env.store}group_${made++}`,

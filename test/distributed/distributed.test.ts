@@ -112,13 +112,14 @@ it('processes that were started for groups of different sizes are told of both',
 
 const traces = spawnSync('strace', ['-f', 'true']).status === 0;
 
-it.skipIf(!traces)(
-  `ranks that meet at an address ask no name server${traces ? '' : ' (skipped: there is no strace, or it may not trace)'}`,
-  async () => {
+it.skipIf(!traces).each(['127.0.0.1', 'localhost'])(
+  `ranks that meet at %s ask no name server${traces ? '' : ' (skipped: there is no strace, or it may not trace)'}`,
+  async (address) => {
     const folder = await mkdtemp(join(tmpdir(), 'ranks-'));
     onTestFinished(() => rm(folder, { recursive: true }));
+    const env = { MASTER_ADDR: address };
     const prefix = ['strace', '-f', '-ff', '-e', 'trace=connect', '-o', join(folder, 'calls')];
-    for (const { found, code } of await onRanks(2, 'left', { prefix })) {
+    for (const { found, code } of await onRanks(2, 'left', { prefix, env })) {
       expect(code).toBe(0);
       expect(found).toHaveProperty('rank');
     }

@@ -147,6 +147,10 @@ describe('a group that does not come to be', () => {
     await expect(initProcessGroup({ rank: 1, worldSize: 3, masterPort, ...address })).rejects.toEqual(
       code('ERR_TIMEOUT', `rank 0 was not reached at 127.0.0.1:${masterPort} within 500 ms`),
     );
+    const nowhere = { masterAddress: 'nobody.invalid', timeout: 500 };
+    await expect(initProcessGroup({ rank: 1, worldSize: 3, masterPort, ...nowhere })).rejects.toEqual(
+      code('ERR_TIMEOUT', `rank 0 was not reached at nobody.invalid:${masterPort} within 500 ms`),
+    );
   });
 
   it('because its port is taken', async () => {

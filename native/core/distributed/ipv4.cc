@@ -3,6 +3,7 @@
 #ifndef _WIN32
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -10,7 +11,9 @@
 #endif
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <memory>
 #include <thread>
 
 namespace tc {
@@ -66,6 +69,30 @@ bool connects(const sockaddr_in& address, Clock::time_point deadline) {
 
 bool isIPv4(const std::string& host) { return addressOf(host, 0).has_value(); }
 
+std::optional<std::string> toIPv4(const std::string& host, Clock::time_point deadline) {
+  addrinfo hints{};
+  hints.ai_family = AF_INET;
+  hints.ai_socktype = SOCK_STREAM;
+  for (milliseconds pause = kFirstLook;; pause = std::min(2 * pause, kLastLook)) {
+    addrinfo* list = nullptr;
+    if (getaddrinfo(host.c_str(), nullptr, &hints, &list) == 0) {
+      const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(list, freeaddrinfo);
+      std::array<char, INET_ADDRSTRLEN> address{};
+      const auto* first = reinterpret_cast<const sockaddr_in*>(list->ai_addr);
+      inet_ntop(AF_INET, &first->sin_addr, address.data(), address.size());
+      return address.data();
+    }
+    hints.ai_family = AF_UNSPEC;
+    if (getaddrinfo(host.c_str(), nullptr, &hints, &list) == 0) {
+      freeaddrinfo(list);
+      return host;
+    }
+    if (Clock::now() >= deadline) return std::nullopt;
+    hints.ai_family = AF_INET;
+    std::this_thread::sleep_for(std::min(pause, timeTo(deadline)));
+  }
+}
+
 std::optional<int> listenOnIPv4(int port) {
   const int listener = newSocket();
   if (listener < 0) return std::nullopt;
@@ -103,6 +130,9 @@ bool awaitListener(const std::string& address, int port, Clock::time_point deadl
 }
 #else
 bool isIPv4(const std::string&) { return false; }
+std::optional<std::string> toIPv4(const std::string& host, std::chrono::steady_clock::time_point) {
+  return host;
+}
 std::optional<int> listenOnIPv4(int) { return std::nullopt; }
 int portOf(int) { return 0; }
 bool awaitListener(const std::string&, int, std::chrono::steady_clock::time_point) { return false; }

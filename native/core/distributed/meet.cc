@@ -141,7 +141,7 @@ c10::intrusive_ptr<c10d::TCPStore> openStore(const Meeting& meeting, int port, b
   options.waitWorkers = false;  // ranks are counted below, with messages that say which are missing
   options.timeout = meeting.timeout;
   std::optional<NoNameServers> withoutNames;
-  if (isIPv4(meeting.host)) {
+  if (isIPv4(meeting.address)) {
     withoutNames.emplace();
     if (serves) {
       options.masterListenFd = listenOnIPv4(port);
@@ -151,7 +151,7 @@ c10::intrusive_ptr<c10d::TCPStore> openStore(const Meeting& meeting, int port, b
     }
   }
   try {
-    return c10::make_intrusive<c10d::TCPStore>(meeting.host, options);
+    return c10::make_intrusive<c10d::TCPStore>(meeting.address, options);
   } catch (const std::exception& error) {
     const std::string reason = reasonOf(error);
     if (reason.find("EADDRINUSE") != std::string::npos) throw taken(meeting);
@@ -178,7 +178,7 @@ bool isOver(c10d::Store& store) {
 /// A connection to a store that is not that of a group that has failed.
 c10::intrusive_ptr<c10d::TCPStore> newStore(const Meeting& meeting, Clock::time_point deadline) {
   for (;;) {
-    if (isIPv4(meeting.host) && !awaitListener(meeting.host, meeting.port, deadline))
+    if (isIPv4(meeting.address) && !awaitListener(meeting.address, meeting.port, deadline))
       throw Error("ERR_TIMEOUT", notReached(meeting) + ": nobody listens there");
     try {
       const auto connection = openStore(meeting, meeting.port, false);
@@ -258,7 +258,8 @@ Table<DistributedBackend>& distributedBackends() {
   return table;
 }
 
-std::unique_ptr<Peers> meet(const Meeting& meeting) {
+std::unique_ptr<Peers> meet(const Meeting& given) {
+  Meeting meeting = given;
   const DistributedBackend* backend = distributedBackends().find(meeting.backend);
   if (backend == nullptr) {
     std::string known;
@@ -268,7 +269,13 @@ std::unique_ptr<Peers> meet(const Meeting& meeting) {
                                        known + ", which adds what is on a GPU, too, in memory");
   }
   const Quiet quiet;
-  const auto deadline = Clock::now() + meeting.timeout;
+  const auto began = Clock::now();
+  const auto deadline = began + meeting.timeout;
+  // Rank 0 listens, whatever it is called.
+  const auto address = toIPv4(meeting.host, meeting.serves ? began : deadline);
+  if (!address && !meeting.serves)
+    throw Error("ERR_TIMEOUT", notReached(meeting) + ": the name is not known");
+  meeting.address = address.value_or(meeting.host);
   auto connection =
       meeting.serves ? openStore(meeting, meeting.port, true) : newStore(meeting, deadline);
   const StorePtr store = ofGroup(meeting, connection);

@@ -14,7 +14,8 @@ struct Meeting {
   std::string backend;  ///< "gloo" or "nccl"
   int rank = 0;
   int worldSize = 1;
-  std::string host;  ///< of the store by which they find one another
+  std::string host;     ///< of the store by which they find one another
+  std::string address;  ///< of the host: IPv4, or the host where it has none
   int port = 0;
   bool serves = false;    ///< whether this process keeps that store
   std::string prefix;     ///< of the group's keys, where the store is others', too

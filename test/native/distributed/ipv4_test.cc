@@ -15,6 +15,20 @@ TEST_CASE("which hosts are IPv4 addresses") {
     CHECK(!isIPv4(host));
 }
 
+TEST_CASE("the addresses of names") {
+  using std::chrono::milliseconds;
+  using std::chrono::steady_clock;
+  const auto now = steady_clock::now();
+  CHECK(toIPv4("10.20.30.40", now) == "10.20.30.40");
+  CHECK(toIPv4("localhost", now) == "127.0.0.1");
+  // Nothing to wait for: it has an address, of another kind.
+  CHECK(toIPv4("::1", now + std::chrono::minutes(10)) == "::1");
+  CHECK(steady_clock::now() - now < std::chrono::minutes(1));
+  const auto deadline = steady_clock::now() + milliseconds(200);
+  CHECK(!toIPv4("nobody.invalid", deadline));  // RFC 2606
+  CHECK(steady_clock::now() >= deadline);
+}
+
 TEST_CASE("a port is listened on once") {
   const auto first = listenOnIPv4(0);
   REQUIRE(first);
