@@ -65,7 +65,6 @@ async function run(options: EigsOptions, command: Command): Promise<void> {
   };
   const solve = (op: LinearOperator) => eigsh(op, given);
   await solveOn(kind, options, { task: 'Lanczos' }, solve, async (op, found, ms) => {
-    process.stdout.write(`${describe(options, op, found, ms)}\n`);
     const count = found.eigenvalues.length;
     if (out !== undefined) await writeNpy(out, found.eigenvalues, [count]);
     if (vectors !== undefined) await writeNpy(vectors, found.eigenvectors, [count, op.shape[0]]);
@@ -76,6 +75,7 @@ async function run(options: EigsOptions, command: Command): Promise<void> {
     };
     if (json !== undefined) await writeJson(json, { ...jsonHead('eigs', options, op, ms), ...results });
     if (html !== undefined) await writeResult(html, report(options, op, found));
+    process.stdout.write(`${describe(options, op, found, ms)}\n`);
     if (!converged) throw new RunFailure(`the eigenvalues did not converge: ${message}`);
   });
 }

@@ -4,11 +4,13 @@ import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { MEASURE, measureCommand } from './bench/child.ts';
 import { benchCommand } from './bench.ts';
+import { CLOSED_PIPE, endWithOutput, isClosedPipe } from './closed-output.ts';
 import { completionCommand } from './completion.ts';
 import { eigsCommand } from './eigs.ts';
 import { describeError, Interruption, UsageError } from './failure.ts';
 import { outputWidth, wrapWords } from './fit.ts';
 import { infoCommand } from './info.ts';
+import { exitCodeOf } from './interrupt.ts';
 import { matvecCommand } from './matvec.ts';
 import { spectrumCommand } from './spectrum.ts';
 import { traceCommand } from './trace.ts';
@@ -18,7 +20,10 @@ import { trainCommand } from './train.ts';
 const SUCCESS = 0;
 const FAILURE = 1;
 const WRONG_USAGE = 2;
-const EXIT_CODES = 'Exit code: 0 success, 1 a check or a run failed, 2 wrong usage, 130 interrupted.';
+const EXIT_CODES =
+  `Exit code: ${SUCCESS} success, ${FAILURE} a check or a run failed, ${WRONG_USAGE} wrong usage, ` +
+  `${exitCodeOf('SIGINT')} or ${exitCodeOf('SIGTERM')} interrupted by Ctrl-C or SIGTERM, ` +
+  `${CLOSED_PIPE} nobody reads the output.`;
 
 function program(executable: string): Command {
   const root = new Command('torch-curvature')
@@ -47,8 +52,13 @@ function program(executable: string): Command {
   return root.exitOverride();
 }
 
+function say(error: unknown, debug: boolean): void {
+  process.stderr.write(`torch-curvature: ${describeError(error, debug)}\n`);
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const debug = args.includes('--debug') || process.env.TORCH_CURVATURE_DEBUG === '1';
+  endWithOutput((error) => say(error, debug), FAILURE);
   if (args.length === 0) {
     program('').outputHelp({ error: true });
     return WRONG_USAGE;
@@ -59,7 +69,8 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has printed its own message by now.
     if (error instanceof CommanderError) return error.exitCode === 0 ? SUCCESS : WRONG_USAGE;
-    process.stderr.write(`torch-curvature: ${describeError(error, debug)}\n`);
+    if (isClosedPipe(error)) return CLOSED_PIPE;
+    say(error, debug);
     if (error instanceof Interruption) return error.exitCode;
     return error instanceof UsageError ? WRONG_USAGE : FAILURE;
   }

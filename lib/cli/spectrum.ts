@@ -62,7 +62,6 @@ async function run(options: SpectrumOptions, command: Command): Promise<void> {
   await solveOn(kind, options, { task: 'Lanczos', total }, solve, async (op, found, ms) => {
     const { grid, density, nodes, weights, products, finite } = found;
     if (!finite) throw new RunFailure('the products gave NaN or infinity, of which there is no density');
-    process.stdout.write(`${describe(options, op, found, ms)}\n`);
     if (out !== undefined) {
       await writeNpy(out, Float64Array.of(...grid, ...density), [2, grid.length]);
     }
@@ -74,6 +73,7 @@ async function run(options: SpectrumOptions, command: Command): Promise<void> {
       await writeJson(json, { ...jsonHead('spectrum', options, op, ms), ...results });
     }
     if (html !== undefined) await writeResult(html, report(options, op, found));
+    process.stdout.write(`${describe(options, op, found, ms)}\n`);
   });
 }
 
