@@ -19,7 +19,7 @@ export interface GivenProblem {
 /** Reads what the options name; layers without parameters of their own get them in the precision of the inputs. */
 export async function readProblem(options: ProblemOptions): Promise<GivenProblem> {
   const model = await readModel(options.model, options.trusted ?? false);
-  const inputs = await Promise.all(options.x.map(readArray));
+  const inputs = await eachInTurn(options.x, readArray);
   const params = await parametersOf(model, inputs, options);
   const { loss, l2, reduction, target } = options;
   return {
@@ -35,10 +35,18 @@ export async function readProblem(options: ProblemOptions): Promise<GivenProblem
 async function readLoss(loss: string, { lossOption, trusted = false }: ProblemOptions) {
   if (isModelFile(loss)) return readModel(loss, trusted);
   if (lossOption === undefined) return loss;
-  const values = Object.entries(lossOption).map(
+  const values = await eachInTurn(
+    Object.entries(lossOption),
     async ([name, value]) => [name, await optionValue(value)] as const,
   );
-  return { name: loss, ...Object.fromEntries(await Promise.all(values)) };
+  return { name: loss, ...Object.fromEntries(values) };
+}
+
+/** One after another: of several files that are missing, it is the first that is named. */
+async function eachInTurn<From, To>(values: readonly From[], read: (value: From) => Promise<To>) {
+  const found: To[] = [];
+  for (const value of values) found.push(await read(value));
+  return found;
 }
 
 /** `true`, a number, or the array in a file. */

@@ -165,6 +165,14 @@ describe('safetensors', () => {
     expect(code).toBe(1);
   });
 
+  it('of several that cannot be read it is the first that is named, however long that takes', async () => {
+    const { run } = await filesOf(FILES);
+    const inputs = ['--x', 'data.safetensors:y', '--x', 'nowhere.npy', '--x', 'one.safetensors:z'];
+    const { code, stderr } = await run('matvec', ...matvec, ...inputs, '--v', 'v.npy');
+    expect(stderr).toMatch(/^torch-curvature: data\.safetensors: there is no array 'y'/);
+    expect(code).toBe(1);
+  });
+
   it('parameters of another model are refused by name', async () => {
     const { on } = await filesOf(FILES);
     const args = ['--params', 'weights.safetensors', '--v', 'v.npy', '--out', 'out.npy'];
