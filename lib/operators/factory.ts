@@ -10,6 +10,7 @@ import { type GroupOption, type ProcessGroup, theGroup } from '../distributed/pr
 import type { Model } from '../model/model.ts';
 import type { OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
+import { copyOfInputs, copyOfTensor } from '../problem/copies.ts';
 import { type CenterOptions, type GivenLossProblem, lossFields, weightFields } from '../problem/loss.ts';
 import type { Problem } from '../problem/problem.ts';
 import { type GivenStreamedProblem, isStreamed } from '../problem/streamed-problem.ts';
@@ -150,7 +151,12 @@ function withOwnWeights(options: Options): Options {
 
 function inOneBatch(given: GivenLossProblem): GivenStreamedProblem {
   const { x, target, ...problem } = checkProblem(given);
-  return { ...problem, batches: [{ x, ...(target !== undefined && { target }) }] };
+  // The ranks meet before it is read.
+  const batch = {
+    x: copyOfInputs(x),
+    ...(target !== undefined && { target: copyOfTensor(target, 'target') }),
+  };
+  return { ...problem, batches: [batch] };
 }
 
 /** Over parameters it is the sum of those of the batches; others are made of the batches' Jacobians. */

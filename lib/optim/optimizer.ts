@@ -6,6 +6,7 @@ import type { Inputs } from '../model/inputs.ts';
 import { lossAndGradient } from '../operators/loss-and-gradient.ts';
 import { OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
+import { copyOfInputs, copyOfTensor } from '../problem/copies.ts';
 import type { GivenLossProblem } from '../problem/loss.ts';
 import type { How, StepHow } from './options.ts';
 import { dot, norm } from './vectors.ts';
@@ -62,7 +63,15 @@ export interface Method {
   judge(ratio: number, stepNorm: number): boolean;
 }
 
-/** Parameters on their way down a loss. */
+/** What steps read, which may wait for others and take several passes. */
+function copyOfData({ x, target }: StepData): StepData {
+  return {
+    ...(x !== undefined && { x: copyOfInputs(x) }),
+    ...(target !== undefined && { target: copyOfTensor(target, 'target') }),
+  };
+}
+
+/** Parameters on their way down a loss, by data that are copied when it is made and when a step is asked for. */
 export class Optimizer<F extends FloatArray = FloatArray> {
   /** What each step did, in order. */
   readonly records: StepRecord[] = [];
@@ -81,7 +90,8 @@ export class Optimizer<F extends FloatArray = FloatArray> {
   /** @internal Used by the methods. */
   constructor(key: Inside, problem: GivenLossProblem, method: Method, how: How) {
     checkInside(key, 'an Optimizer comes from levenbergMarquardt or another function of optim');
-    this.#problem = checkProblem(problem);
+    const given = checkProblem(problem);
+    this.#problem = { ...given, ...copyOfData(given) };
     this.#params = copyOf(this.#problem.model.toFlat(this.#problem.params, 'params'));
     this.#method = method;
     this.#how = how;
@@ -102,8 +112,9 @@ export class Optimizer<F extends FloatArray = FloatArray> {
    * follow one another.
    */
   async step(options?: StepOptions): Promise<StepRecord> {
-    const { signal, ...data } = STEP_OPTIONS.read(options);
+    const { signal, ...given } = STEP_OPTIONS.read(options);
     checkSignal(signal);
+    const data = copyOfData(given);
     const before = this.#running;
     const own = before.catch(() => {}).then(() => this.#together(data, signal));
     this.#running = own;

@@ -111,21 +111,22 @@ export async function bind<P extends Unparametrized>(
     target,
     ...rest
   } = checkProblem(problem as unknown as Problem) as Problem & { target?: Tensor };
-  const held: HeldTensor[] = [];
-  const hold = async (value: unknown, name: string) => {
-    const made = await HOLD.promised(anyTensor(value, name), device, signal);
-    held.push(made);
-    return made;
-  };
-  try {
-    const inputs = await each(x, (input, name) => hold(input, name));
-    const targets = target === undefined ? {} : { target: await hold(target, 'problem.target') };
-    const bound = { ...rest, x: inputs, ...targets } as unknown as Omit<P, 'params'> & Unparametrized;
-    return new BoundProblem(INSIDE, bound, held, device);
-  } catch (error) {
+  const tensors = tensorsOf(x);
+  if (target !== undefined) tensors.push([target, 'problem.target']);
+  // All of them are read now; where several cannot be held, it is the first that is named.
+  const settled = await Promise.allSettled(
+    tensors.map(async ([value, name]) => HOLD.promised(anyTensor(value, name), device, signal)),
+  );
+  const held = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const failed = settled.find((each) => each.status === 'rejected');
+  if (failed !== undefined) {
     for (const made of held) made.dispose();
-    throw error;
+    throw failed.reason;
   }
+  const targets = target === undefined ? {} : { target: held.at(-1) };
+  const bound = { ...rest, x: likeInputs(x, held), ...targets } as unknown as Omit<P, 'params'> &
+    Unparametrized;
+  return new BoundProblem(INSIDE, bound, held, device);
 }
 
 /** A tensor of either precision: which one it should be is known with the parameters. */
@@ -136,15 +137,15 @@ function anyTensor(value: unknown, name: string): Tensor {
   return checkTensor(value, name, isFloatArray(data) ? dtypeOf(data) : 'float32', { bytes: true });
 }
 
-/** The same structure of inputs: a tensor, or several in order or by name. */
-async function each(x: Inputs, hold: (input: unknown, name: string) => Promise<HeldTensor>): Promise<Inputs> {
-  if (isNamed(x)) {
-    const named: Record<string, Tensor> = {};
-    for (const [name, input] of Object.entries(x)) named[name] = await hold(input, `x.${name}`);
-    return named;
-  }
-  if (!isList(x)) return hold(x, 'x');
-  const held: HeldTensor[] = [];
-  for (const [index, input] of listOf(x, 'x').entries()) held.push(await hold(input, `x[${index}]`));
-  return held;
+/** The inputs in order, with what messages call them. */
+function tensorsOf(x: Inputs): [value: unknown, name: string][] {
+  if (isNamed(x)) return Object.entries(x).map(([name, input]) => [input, `x.${name}`]);
+  if (!isList(x)) return [[x, 'x']];
+  return listOf(x, 'x').map((input, index) => [input, `x[${index}]`]);
+}
+
+/** The same structure: a tensor, or several in order or by name. */
+function likeInputs(x: Inputs, held: readonly HeldTensor[]): Inputs {
+  if (isNamed(x)) return Object.fromEntries(Object.keys(x).map((name, index) => [name, held[index]!]));
+  return isList(x) ? held.slice(0, listOf(x, 'x').length) : held[0]!;
 }

@@ -669,6 +669,19 @@ describe('what ranks make together', () => {
     for (const [rows, expected] of found as Float64Array[][]) expect(rows).toEqual(expected);
   });
 
+  it('kfac has the data that it was asked with, whatever becomes of their arrays', async () => {
+    const found = await each(await groupsOf(2), async (group) => {
+      const given = problem();
+      const asked = kfac(given, { group });
+      given.x.data.fill(9 + group.rank);
+      given.target.data.fill(9);
+      using factors = await asked;
+      using expected = await kfac(problem(), { group });
+      return [await factors.matvec(ones(3)), await expected.matvec(ones(3))];
+    });
+    for (const [factors, expected] of found as Float64Array[][]) expect(factors).toEqual(expected);
+  });
+
   it.each([
     ['kfac', kfac],
     ['ekfac', ekfac],

@@ -61,6 +61,19 @@ describe('bind', () => {
     expect(bound).toMatchObject({ device: 'cpu', disposed: false });
   });
 
+  it('reads all of the data when it is called', async () => {
+    const [own, wanted] = [
+      { data: x.data.slice(), shape: [5, 3] },
+      { data: target.data.slice(), shape: [5, 2] },
+    ];
+    const made = bind({ ...problem, x: [own], target: wanted });
+    own.data.fill(0);
+    wanted.data.fill(0);
+    using bound = await made;
+    const params = points[0]!;
+    expect(lossAndGradientSync(bound.at(params))).toEqual(lossAndGradientSync({ ...problem, params }));
+  });
+
   it('is used after its end in nothing', async () => {
     const bound = await bind(problem);
     const here = bound.at(points[0]!);

@@ -1,0 +1,35 @@
+/** Data as they are when a function is called: for work that reads them after its caller has gone on, and may change them. */
+import { types } from 'node:util';
+import { checkTypedArray, type Tensor, type TypedArray } from '../arrays.ts';
+import { isList, listOf } from '../foreign.ts';
+import { type Inputs, isNamed } from '../model/inputs.ts';
+import { record } from '../options.ts';
+import { HeldTensor } from './held-tensor.ts';
+
+/** A copy of a tensor, whose shape is checked where it is used; what is bound stays where it is. */
+export function copyOfTensor(value: Tensor, name: string): Tensor {
+  if (HeldTensor.is(value)) return value;
+  const { data, shape } = record(value, name) as Tensor;
+  checkTypedArray(data, `${name}.data`, true);
+  return {
+    data: copyOfData(data),
+    shape: isList(shape) ? (listOf(shape, `${name}.shape`) as number[]) : shape,
+  };
+}
+
+/** A copy of each of the inputs, in the form in which they are given. */
+export function copyOfInputs(x: Inputs): Inputs {
+  if (isNamed(x)) {
+    const copies = Object.entries(x).map(([name, input]) => [name, copyOfTensor(input, `x.${name}`)]);
+    return Object.fromEntries(copies);
+  }
+  if (!isList(x)) return copyOfTensor(x as Tensor, 'x');
+  return listOf(x, 'x').map((input, index) => copyOfTensor(input as Tensor, `x[${index}]`));
+}
+
+function copyOfData(data: TypedArray): TypedArray {
+  if (types.isFloat32Array(data)) return new Float32Array(data);
+  if (types.isFloat64Array(data)) return new Float64Array(data);
+  if (types.isInt32Array(data)) return new Int32Array(data);
+  return types.isUint8Array(data) ? new Uint8Array(data) : new BigInt64Array(data);
+}
