@@ -11,6 +11,9 @@ const READERS: Readonly<Record<string, Reader>> = {
   '.pt': (path, trusted) => Model.load(path, { trusted }),
 };
 
+/** Whether a file lists layers, which carry no weights. */
+export const isLayerList = (path: string) => READERS[extname(path).toLowerCase()] === readLayerList;
+
 /**
  * The model a file describes. TorchScript is code, and needs `trusted`.
  *

@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander';
-import { Interruption, RunFailure, UsageError } from './failure.ts';
+import { plural } from '../words.ts';
+import { describeError, Interruption, RunFailure, UsageError } from './failure.ts';
 import { exitCodeOf } from './interrupt.ts';
+import { isLayerList } from './model-file.ts';
 import { amount, choiceOption, positiveInteger, requireOptions, wholeNumber } from './options.ts';
 import { checkOutputFiles } from './output-file.ts';
 import { parametersFile } from './parameters-file.ts';
@@ -19,7 +21,7 @@ interface TrainCommandOptions extends TrainOptions {
 
 export function trainCommand(): Command {
   const command = new Command('train').description(
-    'Train a model by steps that use the curvature of its loss, and write the parameters; after Ctrl-C those reached.',
+    'Train a model by steps that use the curvature of its loss, and write the parameters; after Ctrl-C or a failure those reached.',
   );
   modelOptions(command);
   for (const option of Object.values(LOSS_OPTIONS)) command.addOption(option());
@@ -48,7 +50,7 @@ export function trainCommand(): Command {
     .addOption(
       new Option(
         '--seed <n>',
-        'of the order of rows with --batch-size, by default 0; initializes layers without --params',
+        'of the order of rows with --batch-size and of the targets drawn for --fisher mc, by default 0; initializes layers without --params',
       ).argParser(wholeNumber),
     );
   return howOptions(command)
@@ -63,12 +65,26 @@ function check(options: TrainCommandOptions, command: Command): void {
   METHOD_OPTIONS.check(options, options.method);
   checkLoss(options, 'train needs');
   checkLossOptions(options);
-  const { batchSize, gradientTolerance, params, seed, fisher, mcSamples } = options;
+  const {
+    batchSize,
+    gradientTolerance,
+    params,
+    model,
+    seed,
+    fisher,
+    mcSamples,
+    radius = 1,
+    maxRadius,
+  } = options;
   if (batchSize !== undefined && gradientTolerance !== undefined) {
     throw new UsageError('--gradient-tolerance is of all rows and cannot be used with --batch-size');
   }
-  if (params !== undefined && seed !== undefined && batchSize === undefined) {
-    throw new UsageError('--seed is for --batch-size, or layers without --params');
+  const draws = batchSize !== undefined || fisher === 'mc' || (params === undefined && isLayerList(model));
+  if (seed !== undefined && !draws) {
+    throw new UsageError('--seed is for --batch-size, --fisher mc, or layers without --params');
+  }
+  if (maxRadius !== undefined && radius > maxRadius) {
+    throw new UsageError(`--max-radius ${maxRadius} is less than --radius, which is ${radius}`);
   }
   if (mcSamples !== undefined && fisher !== 'mc') throw new UsageError('--mc-samples is for --fisher mc');
 }
@@ -77,13 +93,19 @@ async function run(options: TrainCommandOptions, command: Command): Promise<void
   check(options, command);
   const { out, json, html } = options;
   await checkOutputFiles([parametersFile('--out', out), ...outputFiles({ json, html })]);
-  const { outcome, interrupt } = await withStatus(options.method, (say) => train(options, say));
-  process.stdout.write(`${describeTraining(outcome)}\n`);
+  const { outcome, interrupt, error } = await withStatus(options.method, (say) => train(options, say));
   if (json !== undefined) await writeJson(json, results(options, outcome));
   if (html !== undefined) await writeResult(html, trainingPage(outcome));
+  process.stdout.write(`${describeTraining(outcome)}\n`);
   const { message, reason, records } = outcome;
   if (interrupt !== undefined) {
     throw new Interruption(`${message}: ${out} has the parameters so far`, exitCodeOf(interrupt));
+  }
+  if (error !== undefined) {
+    const what = describeError(error, false);
+    throw new RunFailure(`${what}; ${out} has the parameters of ${plural(records.length, 'step')}`, {
+      cause: error,
+    });
   }
   if (reason !== 'converged' && acceptedSteps(records) === 0) {
     throw new RunFailure(`nothing was trained: ${message}`);

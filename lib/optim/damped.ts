@@ -1,7 +1,9 @@
 /** Methods that solve (A + λI) d = −∇L, and differ in A and in how λ follows. */
 import type { ArrayKind, FloatArray } from '../arrays.ts';
 import { checkOneOf, positive } from '../check.ts';
+import { outOfRange } from '../errors.ts';
 import { INSIDE } from '../guard.ts';
+import { toSeed } from '../model/generator.ts';
 import { empiricalFisher, fisher, gaussNewton } from '../operators/factories.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
@@ -14,11 +16,14 @@ import { curvatureOf, DAMPED_NAMES, type DampedOptions, type StepHow } from './o
 import { dot } from './vectors.ts';
 
 /** A curvature matrix at a point. */
-type Curvature = (
-  problem: GivenLossProblem,
-  how: LinearizeOptions,
-  firstRow: number,
-) => Promise<LinearOperator>;
+type Curvature = (problem: GivenLossProblem, how: LinearizeOptions, draw: Draw) => Promise<LinearOperator>;
+
+/** What one that is drawn depends on. */
+interface Draw {
+  firstRow: number;
+  /** How many steps were done before. */
+  step: number;
+}
 
 /** As far as λ goes. */
 const [LEAST, MOST] = [1e-15, 1e15];
@@ -30,6 +35,8 @@ class Damped implements Method {
   /** Whether the matrix depends on the numbers of the rows. */
   readonly #draws: boolean;
   readonly #solver: { tolerance: number; maxIterations: number };
+  /** Steps that were judged: one that was stopped is drawn again. */
+  #steps = 0;
 
   constructor(
     curvature: Curvature,
@@ -39,6 +46,8 @@ class Damped implements Method {
   ) {
     this.#draws = draws;
     this.damping = checkPositive(damping, 'damping');
+    if (damping < LEAST || damping > MOST)
+      throw outOfRange(`damping should be from ${LEAST} to ${MOST}, got ${damping}`);
     this.#curvature = curvature;
     this.#follow = follow;
     this.#solver = {
@@ -51,7 +60,8 @@ class Damped implements Method {
     const { signal, threads } = how;
     const given = { ...(signal && { signal }), ...(threads !== undefined && { threads }) };
     const firstRow = this.#draws && how.group ? await how.group.firstRow(rowsOf(problem)) : 0;
-    using matrix = await curvatureOf((own) => this.#curvature(problem, own, firstRow), how);
+    const draw = { firstRow, step: this.#steps };
+    using matrix = await curvatureOf((own) => this.#curvature(problem, own, draw), how);
     using damped = matrix.damp(this.damping);
     const { x: direction, iterations } = await cg(
       damped,
@@ -64,6 +74,7 @@ class Damped implements Method {
   }
 
   judge(ratio: number): boolean {
+    this.#steps++;
     this.damping = Math.min(Math.max(this.#follow(ratio, this.damping), LEAST), MOST);
     return ratio > 0;
   }
@@ -106,12 +117,15 @@ export interface NaturalGradientOptions extends DampedOptions {
   fisher?: 'type2' | 'mc' | 'empirical';
   /** Of `'mc'`: targets drawn for each datum; 1 by default. */
   mcSamples?: number;
+  /** Of `'mc'`; 0 by default. Step i, from 0, has the draws of `fisher` with `seed` + i. */
+  seed?: number | bigint;
 }
 
 const NATURAL_GRADIENT_OPTIONS = new OptionNames<NaturalGradientOptions>({
   ...DAMPED_NAMES,
   fisher: true,
   mcSamples: true,
+  seed: true,
 });
 
 /**
@@ -125,13 +139,17 @@ export function naturalGradient<F extends FloatArray, Given extends string = nev
 ): Optimizer<ArrayKind<F>>;
 export function naturalGradient(problem: GivenLossProblem, options?: NaturalGradientOptions): Optimizer {
   const given = NATURAL_GRADIENT_OPTIONS.read(options);
-  const { damping, tolerance, maxIterations, fisher: name = 'type2', mcSamples = 1, ...how } = given;
+  const { damping, tolerance, maxIterations, fisher: name = 'type2', mcSamples, seed, ...how } = given;
   const kind = checkOneOf(name, ['type2', 'mc', 'empirical'] as const, 'fisher');
-  const samples = positive(mcSamples, 'mcSamples');
-  let seed = 0;
+  const samples = positive(mcSamples ?? 1, 'mcSamples');
+  const first = toSeed(seed ?? 0);
+  for (const [option, value] of Object.entries({ mcSamples, seed })) {
+    if (value !== undefined && kind !== 'mc') throw outOfRange(`${option} is for fisher: 'mc'`);
+  }
   const curvatures: Record<typeof kind, Curvature> = {
     type2: (at, how) => gaussNewton(at, how),
-    mc: (at, how, firstRow) => fisher(at, { ...how, mcSamples: samples, seed: seed++, firstRow }),
+    mc: (at, how, { firstRow, step }) =>
+      fisher(at, { ...how, mcSamples: samples, seed: BigInt.asUintN(64, first + BigInt(step)), firstRow }),
     empirical: (at, how) => empiricalFisher(at, how),
   };
   const martens = (ratio: number, damping: number) => {

@@ -1,4 +1,5 @@
 import { type ArrayKind, copyOf, type FloatArray } from '../arrays.ts';
+import { outOfRange } from '../errors.ts';
 import { INSIDE } from '../guard.ts';
 import { hessian } from '../operators/factories.ts';
 import { OptionNames } from '../options.ts';
@@ -10,7 +11,7 @@ import { dot, norm } from './vectors.ts';
 
 /** Of `newtonCG`. */
 export interface NewtonCGOptions extends How {
-  /** Of the trust region at first; 1 by default. */
+  /** Of the trust region at first, at most `maxRadius`; 1 by default. */
   radius?: number;
   /** The largest that it becomes; 1000 times the first by default. */
   maxRadius?: number;
@@ -38,6 +39,8 @@ class TrustRegion implements Method {
   constructor({ radius = 1, maxRadius, maxIterations }: NewtonCGOptions) {
     this.damping = checkPositive(radius, 'radius');
     this.#most = checkPositive(maxRadius ?? 1000 * this.damping, 'maxRadius');
+    if (this.damping > this.#most)
+      throw outOfRange(`radius should be at most maxRadius, which is ${this.#most}, got ${radius}`);
     this.#maxIterations = optionalLimit(maxIterations, 'maxIterations') ?? 250;
   }
 

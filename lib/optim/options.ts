@@ -34,7 +34,7 @@ export async function curvatureOf(
 
 /** Of methods that solve (A + λI) d = −∇L by conjugate gradients. */
 export interface DampedOptions extends How {
-  /** λ of the first step; 0.01 by default. */
+  /** λ of the first step, from 1e-15 to 1e15, between which it stays; 0.01 by default. */
   damping?: number;
   /** Of `cg`, relative to ‖∇L‖; 1e-3 by default. */
   tolerance?: number;

@@ -2,10 +2,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { RunFailure } from '../../lib/cli/failure.ts';
 import { type AnyLossProblem, METHODS as METHODS_OF_THE_COMMAND } from '../../lib/cli/train/methods.ts';
 import { minibatches } from '../../lib/cli/train/minibatches.ts';
 import { someOf as someValues } from '../../lib/cli/train/report.ts';
+import { trainCommand } from '../../lib/cli/train.ts';
 import {
   type FloatArray,
   loadSafetensors,
@@ -14,7 +16,10 @@ import {
   nn,
   optim,
   type Tensor,
+  TorchCurvatureError,
 } from '../../lib/index.ts';
+import { Optimizer } from '../../lib/optim/optimizer.ts';
+import { BoundProblem } from '../../lib/problem/bind.ts';
 import { chromiumPath } from '../support/chromium.ts';
 import { someOf } from '../support/counts.ts';
 import { coloredPixels, openPage } from '../support/open-page.ts';
@@ -165,6 +170,13 @@ it.each<[string, string[], Make, object, object]>([
     { loss: { name: 'huber', delta: 0.2 } },
   ],
   ['natural-gradient', TYPES, optim.naturalGradient, { fisher: 'mc', mcSamples: 3 }, {}],
+  [
+    'natural-gradient',
+    ['--fisher', 'mc', '--seed', '7'],
+    optim.naturalGradient,
+    { fisher: 'mc', seed: 7 },
+    {},
+  ],
   ['natural-gradient', ['--fisher', 'empirical'], optim.naturalGradient, { fisher: 'empirical' }, {}],
   [
     'newton-cg',
@@ -347,6 +359,65 @@ describe('ends', () => {
   });
 });
 
+describe('an error in the middle', () => {
+  const outOfMemory = () => new TorchCurvatureError('ERR_OUT_OF_MEMORY', 'there is no more memory');
+
+  /** The command in this process, of whose optimizer the step of that number fails, or the loss after the last one. */
+  async function failing(args: string[], failsAt: number | 'the end') {
+    const { given, problem, folder, json, array } = await trainable('mlp');
+    const { step } = Optimizer.prototype;
+    let steps = 0;
+    vi.spyOn(Optimizer.prototype, 'step').mockImplementation(function (this: optim.Optimizer, options) {
+      if (++steps === failsAt) return Promise.reject(outOfMemory());
+      return step.call(this, options);
+    });
+    const { at: problemAt } = BoundProblem.prototype;
+    let points = 0;
+    vi.spyOn(BoundProblem.prototype, 'at').mockImplementation(function (this: BoundProblem, params) {
+      // After that of the loss at the start, and of the optimizer.
+      if (++points === 3 && failsAt === 'the end') throw outOfMemory();
+      return problemAt.call(this, params);
+    });
+    vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const at = (name: string) => join(folder, name);
+    const files = ['--out', at('p.npy'), '--json', at('r.json'), '--html', at('r.html')];
+    const places = given.map((each) => (/^[xy]\d*\.npy$/.test(each) ? at(each) : each));
+    const command = trainCommand().exitOverride();
+    const run = command.parseAsync([...places, '--threads', '1', ...files, ...args], { from: 'user' });
+    return { error: await run.catch((error) => error), problem, json, array, folder, at };
+  }
+
+  it('leaves what was reached, and says so', async () => {
+    const { error, problem, json, array, at } = await failing([], 4);
+    expect(error).toBeInstanceOf(RunFailure);
+    const written = `${at('p.npy')} has the parameters of 3 steps`;
+    expect(error.message).toBe(`there is no more memory (ERR_OUT_OF_MEMORY); ${written}`);
+    expect(error.cause).toMatchObject({ code: 'ERR_OUT_OF_MEMORY' });
+    vi.restoreAllMocks();
+    const optimizer = optim.levenbergMarquardt(problem, THREADS);
+    const records = await stepsOf(optimizer, 3);
+    expect((await array('p.npy')).data).toEqual([...optimizer.params]);
+    const results = await json('r.json');
+    expect(withoutTime(results.records)).toEqual(records);
+    expect(results).toMatchObject({ reason: 'failed', message: 'failed after 3 steps', converged: false });
+    expect(await readFile(at('r.html'), 'utf8')).toContain('failed after 3 steps');
+  });
+
+  it('in the first step writes nothing', async () => {
+    const { error, at } = await failing([], 1);
+    expect(error).toMatchObject({ code: 'ERR_OUT_OF_MEMORY' });
+    await expect(readFile(at('p.npy'))).rejects.toThrow('ENOENT');
+  });
+
+  it('also where it is the loss of all rows at the end', async () => {
+    const { error, json, array } = await failing(['--batch-size', '2', '--steps', '3'], 'the end');
+    expect(error.message).toMatch(/\(ERR_OUT_OF_MEMORY\); .* has the parameters of 3 steps$/);
+    expect(await json('r.json')).toMatchObject({ steps: 3, finalLoss: null });
+    expect((await array('p.npy')).data.every(Number.isFinite)).toBe(true);
+  });
+});
+
 describe('some rows at a time', () => {
   it('each step has the next rows, and the loss told is that of all', async () => {
     const { train, json, problem, array } = await trainable('mlp');
@@ -452,7 +523,15 @@ describe('wrong usage', () => {
       ['--out', 'p.npy', '--batch-size', '2', '--gradient-tolerance', '1'],
       'cannot be used with --batch-size',
     ],
-    [['--out', 'p.npy', '--params', 'p.npy', '--seed', '1'], '--seed is for --batch-size, or layers'],
+    [
+      ['--out', 'p.npy', '--params', 'p.npy', '--seed', '1'],
+      '--seed is for --batch-size, --fisher mc, or layers',
+    ],
+    [['--out', 'p.npy', '--seed', '1'], '--seed is for --batch-size, --fisher mc, or layers without'],
+    [
+      ['--out', 'p.npy', '--method', 'newton-cg', '--radius', '2', '--max-radius', '1'],
+      '--max-radius 1 is less than --radius, which is 2',
+    ],
     [['--out', 'p.pt'], 'what is written is .npy, not .pt; call it p.npy'],
     [['--out', 'p.npy', '--html', 'p.npy'], 'what is written is .html'],
     [['--out', 'p', '--json', 'p'], '--out and --json name the same file'],

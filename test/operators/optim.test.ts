@@ -4,6 +4,7 @@ import {
   bind,
   empiricalFisherSync,
   type FloatArray,
+  fisherSync,
   Generator,
   gaussNewtonSync,
   hessianSync,
@@ -12,6 +13,7 @@ import {
   Model,
   nn,
   optim,
+  type Tensor,
 } from '../../lib/index.ts';
 import { apply, element, matrix, solve, times, transpose } from '../support/dense.ts';
 import { dot, relativeError } from '../support/models.ts';
@@ -40,13 +42,21 @@ describe.each([
     curvature: empiricalFisherSync,
     options: { fisher: 'empirical' } as const,
   },
-])('$name', ({ name, make, curvature, options }) => {
+  {
+    name: 'naturalGradient, drawn',
+    make: optim.naturalGradient,
+    curvature: fisherSync,
+    options: { fisher: 'mc', mcSamples: 2, seed: 5 } as const,
+    drawn: (step: number) => ({ mcSamples: 2, seed: 5 + step - 1 }),
+  },
+])('$name', ({ name, make, curvature, options, drawn }) => {
   it('takes the steps of dense algebra, and records them', async () => {
     const optimizer = make(problem, { damping: 0.1, ...exact, ...options });
     let [before, lambda] = [params as FloatArray, 0.1];
     for (let step = 1; step <= 5; step++) {
       const { loss, gradient } = lossAndGradientSync({ ...problem, params: before as Float64Array });
-      using op = curvature({ ...problem, params: before as Float64Array });
+      const at = { ...problem, params: before as Float64Array };
+      using op = drawn === undefined ? curvature(at) : fisherSync(at, drawn(step));
       const dense = op.toDenseSync();
       const damped = matrix(P, P, (i, j) => element(dense, i, j) + (i === j ? lambda : 0));
       const d = solve(
@@ -180,6 +190,38 @@ describe('all of them', () => {
     expect(() => optim.naturalGradient(problem, { fisher: 'mc', mcSamples: 0 })).toThrow(RangeError);
     expect(() => optim.levenbergMarquardt(problem, { damping: 0 })).toThrow(RangeError);
     expect(() => optim.newtonCG(problem, { radius: -1 })).toThrow(RangeError);
+  });
+
+  it.each<[string, () => unknown, string]>([
+    ['a radius beyond the largest', () => optim.newtonCG(problem, { radius: 2, maxRadius: 1 }), 'radius'],
+    ['the usual radius beyond it', () => optim.newtonCG(problem, { maxRadius: 0.5 }), 'radius'],
+    ['a damping that it would leave', () => optim.levenbergMarquardt(problem, { damping: 1e-16 }), 'damping'],
+    ['and on the other side', () => optim.naturalGradient(problem, { damping: 1e16 }), 'damping'],
+    ['samples of what is not drawn', () => optim.naturalGradient(problem, { mcSamples: 2 }), 'mcSamples'],
+    ['its seed', () => optim.naturalGradient(problem, { fisher: 'empirical', seed: 2 }), 'seed'],
+  ])('refuse %s', (_, make, name) => {
+    const refused = { code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining(`${name} `) };
+    expect(make).toThrow(RangeError);
+    expect(make).toThrow(expect.objectContaining(refused));
+  });
+
+  it('read data when they are made, and when a step is asked for', async () => {
+    const copyOf = ({ data, shape }: Tensor<Float64Array>) => ({ data: data.slice(), shape: [...shape] });
+    const others = { x: randn(6, 2), target: randn(6, 1) };
+    const [first, second] = [
+      { x: copyOf(x), target: copyOf(target) },
+      { x: copyOf(others.x), target: copyOf(others.target) },
+    ];
+    const optimizer = optim.levenbergMarquardt({ ...problem, ...first });
+    first.x.data.fill(Number.NaN);
+    first.target.data.fill(Number.NaN);
+    const asked = [optimizer.step(), optimizer.step(second), optimizer.step()];
+    second.x.data.fill(Number.NaN);
+    second.target.data.fill(Number.NaN);
+    second.x.shape[0] = 1;
+    const expected = optim.levenbergMarquardt(problem);
+    for (const data of [{}, others, {}]) await expected.step(data);
+    expect(await Promise.all(asked)).toEqual(expected.records);
   });
 });
 

@@ -15,6 +15,7 @@ export interface MethodOptions extends HowOptions {
   maxIterations?: number;
   fisher?: 'type2' | 'mc' | 'empirical';
   mcSamples?: number;
+  seed?: number;
   radius?: number;
   maxRadius?: number;
 }
@@ -100,7 +101,8 @@ export const METHOD_OPTIONS = new OwnOptions<MethodName>(
 
 /** @throws TorchCurvatureError, TypeError where the problem is none of the method's */
 export function makeOptimizer(problem: AnyLossProblem, options: MethodOptions): optim.Optimizer {
-  const { options: names, make } = METHODS[options.method];
+  const { options: own, make } = METHODS[options.method];
+  const names = options.fisher === 'mc' ? [...own, 'seed' as const] : own;
   const given = names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]);
   return make(problem, { ...productOptions(options), ...Object.fromEntries(given) });
 }

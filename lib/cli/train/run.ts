@@ -28,12 +28,14 @@ const GRADIENT_TOLERANCE = 1e-7;
 
 /**
  * @param say gets words that go before the status line's
- * @throws RunFailure where the loss is not finite at the start; Interruption where it was ended before the first step was done
+ * @returns what it came to, and what ended it before its time: who interrupted it, or an error
+ * @throws RunFailure where the loss is not finite at the start; Interruption where it was ended before the first step was done,
+ * or the error that ended it before
  */
 export async function train(
   options: TrainOptions,
   say: (how: string) => void,
-): Promise<{ outcome: Outcome; interrupt: Interrupt | undefined }> {
+): Promise<{ outcome: Outcome; interrupt: Interrupt | undefined; error: unknown }> {
   const { method, batchSize, seed = 0, device } = options;
   const problem = await readProblem(options);
   const { model } = problem;
@@ -61,16 +63,28 @@ export async function train(
     const message = 'interrupted before the first step was done: nothing is written';
     throw new Interruption(message, exitCodeOf(interrupt!));
   }
+  if (reason === 'failed' && last === undefined) throw result.error;
   const params: FloatArray = optimizer.params;
   await writeParameters(options.out, model, params);
   const reached = last === undefined ? initialLoss : lossAfter(last);
+  // What is written stays of use where this fails.
+  let { error } = result;
+  const finalLoss = whole
+    ? reached
+    : await lossAt(params).then(
+        ({ loss }) => loss,
+        (failure: unknown) => {
+          error ??= failure;
+          return Number.NaN;
+        },
+      );
   const outcome = {
     ...{ method, subject: `${options.loss} of ${options.model}`, parameterCount: model.parameterCount },
     ...{ dtype: dtypeOf(params), device, records, reason, message: messageOf(result, options) },
-    ...{ damping: optimizer.damping, initialLoss, finalLoss: whole ? reached : (await lossAt(params)).loss },
+    ...{ damping: optimizer.damping, initialLoss, finalLoss },
     ...{ whole, milliseconds },
   };
-  return { outcome, interrupt: reason === 'interrupted' ? interrupt : undefined };
+  return { outcome, interrupt: reason === 'interrupted' ? interrupt : undefined, error };
 }
 
 /** When to end. The norm of a gradient of some rows says nothing of that. */
@@ -93,6 +107,7 @@ function messageOf({ records, reason }: Training, { patience }: TrainOptions): s
     converged: 'converged: the gradient is small enough',
     noStepAccepted: `ended, as none of the last ${patience} steps made the loss smaller`,
     interrupted: `interrupted after ${records.length} steps`,
+    failed: `failed after ${records.length} steps`,
   };
   return messages[reason];
 }

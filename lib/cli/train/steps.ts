@@ -7,8 +7,9 @@ import type { optim } from '../../index.ts';
  * - `converged`: the norm of the gradient was small enough.
  * - `noStepAccepted`: none of the last ones moved the parameters.
  * - `interrupted`: by a signal.
+ * - `failed`: with an error, in a step or in the loss at the end.
  */
-export type TrainingReason = 'steps' | 'converged' | 'noStepAccepted' | 'interrupted';
+export type TrainingReason = 'steps' | 'converged' | 'noStepAccepted' | 'interrupted' | 'failed';
 
 export interface TimedRecord extends optim.StepRecord {
   milliseconds: number;
@@ -17,6 +18,8 @@ export interface TimedRecord extends optim.StepRecord {
 export interface Training {
   records: TimedRecord[];
   reason: TrainingReason;
+  /** Where it failed. */
+  error?: unknown;
 }
 
 export interface StepsOptions {
@@ -30,7 +33,7 @@ export interface StepsOptions {
   gradientNorm: number;
   /** The data of each step, where these are not all. */
   data?: Iterator<optim.StepData, never> | undefined;
-  /** A step that it stops leaves the parameters as they were. */
+  /** A step that it stops leaves the parameters as they were, as one that fails does. */
   signal: AbortSignal;
   onStep: (record: TimedRecord) => void;
 }
@@ -49,7 +52,7 @@ export async function takeSteps(optimizer: optim.Optimizer, options: StepsOption
       step = await optimizer.step({ ...data?.next().value, signal });
     } catch (error) {
       if (signal.aborted && error === signal.reason) return ended('interrupted');
-      throw error;
+      return { ...ended('failed'), error };
     }
     const record = { ...step, milliseconds: performance.now() - start };
     records.push(record);
