@@ -1,5 +1,5 @@
 /** Processes that compute together, on one machine or several. */
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { addon } from '../addon/addon.ts';
 import { NativeObject } from '../addon/native-object.ts';
 import { operation } from '../addon/operation.ts';
@@ -120,6 +120,12 @@ function required(value: unknown, name: 'rank' | 'worldSize'): number {
     `${name} is missing, and no launcher says it (by ${RANK_VARIABLES}): start by torchrun --no-python, srun or a ` +
       "PyTorchJob, or initProcessGroup({ rank: 0, worldSize: 2, masterAddress: '127.0.0.1', masterPort: 29500 })",
   );
+}
+
+/** What an error says; another value that a caller's getter throws may run code as it is looked at. */
+function wordsOf(error: unknown): string {
+  const said = types.isNativeError(error) && Object.getOwnPropertyDescriptor(error, 'message')?.value;
+  return typeof said === 'string' ? said : 'its arguments';
 }
 
 /** Groups of this thread that were not closed. */
@@ -315,7 +321,7 @@ export class ProcessGroup extends NativeObject<GroupHandle> {
    */
   refuse(error: unknown): void {
     const tell = () => {
-      if (!this.disposed) addon().groupRefuse(this.handle, `a refused call: ${(error as Error).message}`);
+      if (!this.disposed) addon().groupRefuse(this.handle, `a refused call: ${wordsOf(error)}`);
     };
     if (this.free) tell();
     else void this.inTurn(async () => tell(), undefined);

@@ -701,6 +701,22 @@ describe('what ranks make together', () => {
     expect(found).toEqual(Array(2).fill([[3, 3], 2]));
   });
 
+  it.each([undefined, new Proxy(new Error('never read'), {})])(
+    'by what a getter throws, %#',
+    async (thrown) => {
+      const hostile = {
+        get signal(): never {
+          throw thrown;
+        },
+      };
+      const [refusing, other] = await each(await groupsOf(2), (group) =>
+        group.barrier(group.rank === 0 ? (hostile as object) : {}),
+      );
+      expect(refusing === thrown).toBe(true);
+      expect(other).toEqual(code('ERR_DISTRIBUTED', 'rank 0: a refused call: its arguments'));
+    },
+  );
+
   it('has rows of one shape, which as many numbers do not make', async () => {
     const shaped = async (rows: readonly number[], ...shapes: [number, number][]) =>
       each(await groupsOf(shapes.length), async (group) => {
