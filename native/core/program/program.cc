@@ -7,7 +7,7 @@
 
 #include "core/program/functional.h"
 #include "core/program/result_shape.h"
-#include "core/program/rewrite.h"
+#include "core/program/rewriting/rewrite.h"
 #include "core/program/schema.h"
 #include "core/program/sizes.h"
 #include "core/program/slots.h"

@@ -1,0 +1,34 @@
+// What changes in place became: `copy`, which is not differentiable, as what is copied, in the
+// shape and precision of what it replaces; `fill_diagonal_`.
+
+#include "core/program/rewriting/rewriting.h"
+
+namespace tc {
+namespace {
+
+using namespace rewriting;
+
+bool copy(Rewriting& r, Node&, const NamedArguments& given) {
+  if (!given.isTensor("self") || !given.isTensor("src")) return false;
+  const Argument& self = given["self"];
+  const Argument same = r.add("aten::type_as", {given["src"], self});
+  r.is(0, r.add("aten::contiguous", {r.add("aten::expand_as", {same, self})}));
+  return true;
+}
+
+/// Of a matrix: `diag` takes no tensors of more axes, whose diagonal would be another.
+bool fillDiagonal(Rewriting& r, Node&, const NamedArguments& given) {
+  if (!given.isTensor("self") || given.isTrue("wrap")) return false;
+  const Argument& x = given["self"];
+  const Argument value = r.add("aten::full_like", {r.add("aten::diag", {x}), given["fill_value"]});
+  r.is(0, r.add("aten::diagonal_scatter", {x, value}));
+  return true;
+}
+
+const Rows<RewriteRule> kRows(rewriteRules(), {
+                                                  {"aten::copy", copy},
+                                                  {"aten::fill_diagonal_", fillDiagonal},
+                                              });
+
+}  // namespace
+}  // namespace tc
