@@ -37,14 +37,14 @@ def independent(module, inputs, y):
     return alone.shape == y.shape and export.relative(alone, y) < export.AGREE
 
 
-def write(folder, name, module, example, inputs, shapes, oracle=None, given=None, notes=None, strict=False, method=zipfile.ZIP_STORED):
+def write(folder, name, module, example, inputs, shapes, oracle=None, given=None, notes=None, strict=False, method=zipfile.ZIP_STORED, decomposed=False):
     """Exports `module` from an example with dynamic `shapes`, and writes what `oracle` (or it) computes for the inputs; those are `given` to
-    the file as other tensors where it takes complex numbers."""
+    the file as other tensors where it takes complex numbers. A `decomposed` graph is one of core operators."""
     torch.manual_seed(zlib.crc32(name.encode()))
     path = folder / f"{name}.pt2"
     oracle = module if oracle is None else oracle
     program = torch.export.export(module.eval(), example, dynamic_shapes=shapes, strict=strict)
-    torch.export.save(program, path)
+    torch.export.save(program.run_decompositions({}) if decomposed else program, path)
     try:
         arrays = export.values(oracle, inputs, None)
     except Exception:

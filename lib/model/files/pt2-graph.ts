@@ -3,8 +3,10 @@ import type { RawArgument, RawNode, RawSize } from '../../addon/program.ts';
 import { damaged, unsupported } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, tagged } from './json.ts';
 import { elementType } from './pt2-archive.ts';
-import { sharesMemory } from './pt2-layout.ts';
+import { withoutTokens } from './pt2-effects.ts';
+import { isInOrder, sharesMemory } from './pt2-layout.ts';
 import { sizeFunction } from './pt2-sizes.ts';
+import { readStrided } from './pt2-strided.ts';
 import { type ElementType, scalarTypeNumber } from './stored-tensor.ts';
 import type { Turns } from './turns.ts';
 
@@ -19,6 +21,9 @@ const WRITES = /^torch\.ops\.\w+\.(\w*[A-Za-z0-9]_(\.\w+)?|__i[a-z]+__\.\w+|\w+\
 
 /** Regions inside regions. */
 const DEEPEST = 32;
+
+/** They read memory by places of their own. */
+const STRIDED_VIEW = /^aten::as_strided(_copy)?$/;
 
 /** They make tensors out of nothing, in float32 unless they are told otherwise. */
 const FACTORIES = /^aten::(zeros|ones|full|eye|linspace|arange|scalar_tensor)(\.|$)/;
@@ -65,6 +70,9 @@ export interface Precision {
 export class GraphReader {
   readonly nodes: RawNode[] = [];
   #scope: Scope;
+  readonly #graph: Json;
+  /** Whether some node changes a value in place; not known until somebody asks. */
+  #writes: boolean | undefined;
   readonly #precision: Precision;
   readonly #turns: Turns;
   #next: number;
@@ -78,6 +86,7 @@ export class GraphReader {
       differentiated: true,
       depth: 0,
     };
+    this.#graph = graph;
     this.#next = next;
     this.#precision = precision;
     this.#turns = turns;
@@ -102,7 +111,7 @@ export class GraphReader {
 
   /** Reads the nodes of the graph that its outputs need. */
   async readNodes(graph: Json, outputs: readonly string[]): Promise<void> {
-    const nodes = asList(graph.nodes, 'nodes').map((node) => asObject(node, 'a node'));
+    const nodes = asList(graph.nodes, 'nodes').map((node) => withoutTokens(asObject(node, 'a node')));
     for (const node of await neededNodes(nodes, outputs, this.#turns)) {
       await this.#read(node);
       await this.#turns.pass();
@@ -134,6 +143,14 @@ export class GraphReader {
       }
     }
     const results = outputs.flatMap(([tag, content]) => outputNames(tag, content, name));
+    for (const [tag, content] of outputs)
+      if (tag === 'as_sym_int') this.#scope.sizes.set(symbolName(content, name), { from: name });
+    if (STRIDED_VIEW.test(name)) {
+      const names = ['size', 'stride', 'storage_offset'] as const;
+      const given = names.map((key, index) => args[index + 1] ?? kwargs[key]);
+      this.#readStrided(name, inputs, args[0], given, results[0]);
+      return;
+    }
     if (kwargs.dtype == null && !CHOICES.test(name)) this.#widenIntegers(inputs, args, results);
     if (FACTORIES.test(name) && kwargs.dtype == null && this.#isFloating(results[0])) {
       kwargs.dtype = { precision: true };
@@ -153,6 +170,30 @@ export class GraphReader {
       if (result !== undefined) this.#scope.values.set(result, this.#next);
       this.#next += 1;
     }
+  }
+
+  /** Where memory may be written later, what was chosen of it before would be out of date. */
+  #readStrided(
+    op: string,
+    inputs: readonly Json[],
+    value: RawArgument | undefined,
+    args: readonly (RawArgument | undefined)[],
+    result: string | undefined,
+  ): void {
+    this.#writes ??= writesInside(this.#graph.nodes);
+    const known = typeof value === 'object' && value !== null && 'ref' in value && result !== undefined;
+    if (!known || this.#writes || !isInOrder(this.#describedFirst(inputs))) {
+      throw unsupported(
+        `${op} gives memory another shape, of a tensor that does not lie there in order or that is changed in place; write ` +
+          'it by unfold, slices or gather',
+      );
+    }
+    const chosen = readStrided(
+      value.ref,
+      args.map((each) => each ?? null),
+      (...node) => this.add(...node),
+    );
+    this.#scope.values.set(result, chosen);
   }
 
   /** The description of the first argument. */
@@ -501,6 +542,8 @@ function outputNames(tag: string, content: unknown, op: string): (string | undef
     case 'as_tensors':
       return asList(content, op).map((tensor) => tensorName(tensor, op));
     case 'as_none':
+    case 'as_int':
+    case 'as_sym_int':
       return [undefined];
     default:
       throw unsupported(`${op} gives a result that is no tensor (${tag})`);

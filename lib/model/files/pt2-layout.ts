@@ -24,6 +24,14 @@ export function sharesMemory(op: string, argument: unknown, result: unknown): bo
   return isSame(from.sizes, to.sizes) ? hasStrides(from, to.strides) : hasView(from, to.sizes);
 }
 
+/** Whether a tensor that the graph describes lay in memory in the order of its elements, from the beginning on. */
+export function isInOrder(described: unknown): boolean {
+  const layout = layoutOf(described);
+  if (layout === undefined || hintOf((described as Json).storage_offset) !== 0) return false;
+  const strides = layout.sizes.map((_, axis) => layout.sizes.slice(axis + 1).reduce((a, b) => a * b, 1));
+  return hasStrides(layout, strides);
+}
+
 /** Sizes and strides as they were for the sample inputs: symbols have hints. */
 function layoutOf(described: unknown): Layout | undefined {
   try {

@@ -61,10 +61,10 @@ function expression(text: string): string {
 /** The results that are tensors. */
 export function readOutputs(graphModule: Json, graph: Json): Output[] {
   const specs = asList(asObject(graphModule.signature, 'signature').output_specs, 'output_specs');
-  // Changes of inputs are for the run alone.
+  // Changes of inputs are for the run alone, tokens for the order of effects.
   const outputs = specs
     .map((spec) => tagged(spec, 'an entry of output_specs'))
-    .filter(([kind]) => kind !== 'user_input_mutation');
+    .filter(([kind]) => kind !== 'user_input_mutation' && kind !== 'token');
   const other = outputs.find(([kind]) => kind !== 'user_output');
   if (other !== undefined) {
     const names = Object.values(asObject(other[1], other[0])).filter((value) => typeof value === 'string');

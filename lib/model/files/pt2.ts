@@ -156,6 +156,13 @@ function readSignature(signature: Json, graph: Json, { weights, constants }: Exp
         break;
       case 'constant_input':
         break; // the graph has its value where it is used
+      case 'token':
+        break; // the order of effects
+      case 'custom_obj':
+        throw unsupported(
+          `the model holds ${entry.custom_obj_name}, an object of a class in C++; compute what it gives before, and pass ` +
+            'it as an input',
+        );
       default:
         throw unsupported(`the model takes an input of the kind ${kind}`);
     }

@@ -8,52 +8,18 @@
 #include <cmath>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <unordered_map>
+#include <vector>
 
+#include "core/program/call_arguments.h"
+#include "core/program/extremes.h"
 #include "core/program/recurrent.h"
 #include "core/program/write_checks.h"
-#include "core/runtime/error.h"
 
 namespace tc {
 namespace {
 
-/// The arguments of a call by their names.
-class Arguments {
- public:
-  Arguments(const c10::FunctionSchema& schema, const torch::jit::Stack& values)
-      : schema_(schema), values_(values) {}
-
-  [[noreturn]] void refuse(const std::string& expected) const {
-    throw Error("ERR_SHAPE_MISMATCH", schema_.name() + ": " + expected);
-  }
-  void require(bool holds, const char* expected) const {
-    if (!holds) refuse(expected);
-  }
-  const c10::IValue* find(const std::string& name) const {
-    const auto index = schema_.argumentIndexWithName(name);
-    return index ? &values_[static_cast<size_t>(*index)] : nullptr;
-  }
-  const c10::IValue& at(size_t position) const { return values_[position]; }
-  /// Undefined where there is no argument of this name, or no tensor for it.
-  at::Tensor tensor(const std::string& name) const {
-    const c10::IValue* value = find(name);
-    return value != nullptr && value->isTensor() ? value->toTensor() : at::Tensor();
-  }
-  bool flag(const std::string& name) const {
-    const c10::IValue* value = find(name);
-    return value != nullptr && value->isBool() && value->toBool();
-  }
-
- private:
-  const c10::FunctionSchema& schema_;
-  const torch::jit::Stack& values_;
-};
-
-using Check = void (*)(const Arguments&);
-
 /// Transforms of complex numbers over axes that are listed.
-void fourier(const Arguments& call) {
+void fourier(const CallArguments& call) {
   const int64_t rank = call.at(0).toTensor().dim();
   std::vector<int64_t> axes = call.at(1).toIntVector();
   for (int64_t& axis : axes) {
@@ -67,7 +33,7 @@ void fourier(const Arguments& call) {
 }
 
 /// Vectors over the channels of x, [N, C, …].
-void batchNorm(const Arguments& call) {
+void batchNorm(const CallArguments& call) {
   const at::Tensor x = call.at(0).toTensor();
   call.require(x.dim() >= 2, "x should have an axis for the channels");
   for (const char* name : {"weight", "bias", "running_mean", "running_var"}) {
@@ -82,7 +48,7 @@ void batchNorm(const Arguments& call) {
 }
 
 /// w = g v / ‖v‖ along an axis.
-void weightNorm(const Arguments& call) {
+void weightNorm(const CallArguments& call) {
   const at::Tensor v = call.at(0).toTensor();
   const at::Tensor g = call.at(1).toTensor();
   const int64_t axis = call.at(2).toInt();
@@ -91,7 +57,7 @@ void weightNorm(const Arguments& call) {
                "g should have one element for each slice of v");
 }
 
-void attention(const Arguments& call) {
+void attention(const CallArguments& call) {
   const at::Tensor q = call.at(0).toTensor();
   const at::Tensor k = call.at(1).toTensor();
   const at::Tensor v = call.at(2).toTensor();
@@ -103,25 +69,43 @@ void attention(const Arguments& call) {
   }
 }
 
-void logGamma(const Arguments& call) {
+void logGamma(const CallArguments& call) {
   constexpr int64_t kMost = 1 << 12;
   const int64_t p = call.at(1).toInt();
   call.require(p >= 1 && p <= kMost, "p should be from 1 to 4096");
 }
 
-void matrixPower(const Arguments& call) {
+void matrixPower(const CallArguments& call) {
   constexpr int64_t kMost = int64_t{1} << 31;
   const int64_t n = call.at(1).toInt();
   call.require(n > -kMost && n < kMost, "the power should be below 2³¹");
 }
 
-void pairwise(const Arguments& call) {
+/// Exchanges of rows of matrices n × …, [n] for each: LAPACK takes them on trust.
+void pivots(const CallArguments& call, const at::Tensor& matrix, const at::Tensor& exchanges) {
+  call.require(matrix.dim() >= 2, "it takes matrices");
+  const int64_t rows = matrix.size(-2);
+  const int64_t count = std::min(rows, matrix.size(-1));
+  std::vector<int64_t> shape = matrix.sizes().slice(0, static_cast<size_t>(matrix.dim() - 2)).vec();
+  shape.push_back(count);
+  call.require(exchanges.sizes() == at::IntArrayRef(shape) && exchanges.scalar_type() == at::kInt,
+               "its pivots should be whole numbers of 32 bits, one for each row that is exchanged");
+  if (exchanges.numel() == 0) return;
+  const auto [least, largest] = extremes(exchanges);
+  call.require(least >= 1 && largest <= rows, "a pivot is none of the matrix's rows");
+}
+void luSolve(const CallArguments& call) { pivots(call, call.tensor("LU"), call.tensor("pivots")); }
+void luData(const CallArguments& call) {
+  pivots(call, call.tensor("LU_data"), call.tensor("LU_pivots"));
+}
+
+void pairwise(const CallArguments& call) {
   call.require(call.at(0).toTensor().numel() > 0, "there are no points");
 }
 
 /// Sizes and scales that contradict each other: libtorch goes by the sizes forward and by the
 /// scales backward.
-void upsample(const Arguments& call) {
+void upsample(const CallArguments& call) {
   if (call.find("output_size") == nullptr || call.find("scale_factors") != nullptr) return;
   const at::Tensor x = call.at(0).toTensor();
   const std::vector<int64_t> sizes = call.find("output_size")->toIntVector();
@@ -141,7 +125,7 @@ void upsample(const Arguments& call) {
 }
 
 /// What only transposed convolutions have: others take it, and fail backward.
-void convolution(const Arguments& call) {
+void convolution(const CallArguments& call) {
   const c10::IValue* padding = call.find("output_padding");
   if (padding == nullptr || call.flag("transposed")) return;
   for (const int64_t each : padding->toIntVector())
@@ -149,24 +133,24 @@ void convolution(const Arguments& call) {
 }
 
 /// Backward passes of libtorch's know images only, where the layout is not the plain one.
-void pixels(const Arguments& call) {
+void pixels(const CallArguments& call) {
   const int64_t rank = call.at(0).toTensor().dim();
   call.require(rank == 3 || rank == 4,
                "it takes images, [C, H, W] or [N, C, H, W]; flatten other axes into N before");
 }
 
 /// Gradients that are given: of the results' shape.
-void softmaxBackward(const Arguments& call) {
+void softmaxBackward(const CallArguments& call) {
   call.require(call.at(0).toTensor().sizes() == call.at(1).toTensor().sizes(),
                "the gradient should have the shape of the result");
 }
-void lossBackward(const Arguments& call) {
+void lossBackward(const CallArguments& call) {
   for (size_t i = 0; i < 3; ++i)
     call.require(call.at(i).toTensor().is_floating_point(), "it takes numbers with fractions");
 }
 
 /// Sums of rows of a table, over bags that begin at the offsets.
-void embeddingBag(const Arguments& call) {
+void embeddingBag(const CallArguments& call) {
   const at::Tensor table = call.tensor("weight");
   const at::Tensor indices = call.tensor("indices");
   const at::Tensor offsets = call.tensor("offsets");
@@ -200,73 +184,78 @@ void embeddingBag(const Arguments& call) {
   }
 }
 
-template <Check check>
-void checked(const c10::FunctionSchema& schema, const torch::jit::Stack& arguments) {
-  check(Arguments(schema, arguments));
-}
+const Rows<ArgumentCheck> kRows(
+    argumentChecks(), {
+                          {"aten::_fft_c2c", checked<fourier>},
+                          {"aten::_fft_c2r", checked<fourier>},
+                          {"aten::_fft_r2c", checked<fourier>},
+                          {"aten::_batch_norm_impl_index", checked<batchNorm>},
+                          {"aten::_native_batch_norm_legit", checked<batchNorm>},
+                          {"aten::_native_batch_norm_legit_no_training", checked<batchNorm>},
+                          {"aten::batch_norm", checked<batchNorm>},
+                          {"aten::native_batch_norm", checked<batchNorm>},
+                          {"aten::_weight_norm", checked<weightNorm>},
+                          {"aten::_weight_norm_interface", checked<weightNorm>},
+                          {"aten::_scaled_dot_product_attention_math", checked<attention>},
+                          {"aten::_scaled_dot_product_flash_attention_for_cpu", checked<attention>},
+                          {"aten::scaled_dot_product_attention", checked<attention>},
+                          {"aten::linalg_lu_solve", checked<luSolve>},
+                          {"aten::lu_solve", checked<luData>},
+                          {"aten::lu_unpack", checked<luData>},
+                          {"aten::linalg_matrix_power", checked<matrixPower>},
+                          {"aten::matrix_power", checked<matrixPower>},
+                          {"aten::mvlgamma", checked<logGamma>},
+                          {"aten::special_multigammaln", checked<logGamma>},
+                          {"aten::pdist", checked<pairwise>},
+                          {"aten::_unsafe_index_put", requireSingleWrites},
+                          {"aten::index_copy", requireSingleWrites},
+                          {"aten::index_put", requireSingleWrites},
+                          {"aten::max_unpool2d", requireSingleWrites},
+                          {"aten::max_unpool3d", requireSingleWrites},
+                          {"aten::put", requireSingleWrites},
+                          {"aten::scatter", requireSingleWrites},
+                          {"aten::_convolution", checked<convolution>},
+                          {"aten::convolution", checked<convolution>},
+                          {"aten::_upsample_bicubic2d_aa", checked<upsample>},
+                          {"aten::_upsample_bilinear2d_aa", checked<upsample>},
+                          {"aten::_upsample_nearest_exact1d", checked<upsample>},
+                          {"aten::_upsample_nearest_exact2d", checked<upsample>},
+                          {"aten::_upsample_nearest_exact3d", checked<upsample>},
+                          {"aten::upsample_bicubic2d", checked<upsample>},
+                          {"aten::upsample_bilinear2d", checked<upsample>},
+                          {"aten::upsample_linear1d", checked<upsample>},
+                          {"aten::upsample_nearest1d", checked<upsample>},
+                          {"aten::upsample_nearest2d", checked<upsample>},
+                          {"aten::upsample_nearest3d", checked<upsample>},
+                          {"aten::upsample_trilinear3d", checked<upsample>},
+                          {"aten::pixel_shuffle", checked<pixels>},
+                          {"aten::pixel_unshuffle", checked<pixels>},
+                          {"aten::_log_softmax_backward_data", checked<softmaxBackward>},
+                          {"aten::_softmax_backward_data", checked<softmaxBackward>},
+                          {"aten::huber_loss_backward", checked<lossBackward>},
+                          {"aten::mse_loss_backward", checked<lossBackward>},
+                          {"aten::smooth_l1_loss_backward", checked<lossBackward>},
+                          {"aten::embedding_bag", checked<embeddingBag>},
+                          {"aten::gru", checkRecurrent},
+                          {"aten::gru_cell", checkRecurrent},
+                          {"aten::lstm", checkRecurrent},
+                          {"aten::lstm_cell", checkRecurrent},
+                          {"aten::rnn_relu", checkRecurrent},
+                          {"aten::rnn_relu_cell", checkRecurrent},
+                          {"aten::rnn_tanh", checkRecurrent},
+                          {"aten::rnn_tanh_cell", checkRecurrent},
+                      });
 
 }  // namespace
 
+Table<ArgumentCheck>& argumentChecks() {
+  static Table<ArgumentCheck> table("check");
+  return table;
+}
+
 ArgumentCheck findArgumentCheck(const c10::OperatorHandle& op) {
-  static const std::unordered_map<std::string_view, ArgumentCheck> checks = {
-      {"aten::_fft_c2c", checked<fourier>},
-      {"aten::_fft_c2r", checked<fourier>},
-      {"aten::_fft_r2c", checked<fourier>},
-      {"aten::_batch_norm_impl_index", checked<batchNorm>},
-      {"aten::_native_batch_norm_legit", checked<batchNorm>},
-      {"aten::_native_batch_norm_legit_no_training", checked<batchNorm>},
-      {"aten::batch_norm", checked<batchNorm>},
-      {"aten::native_batch_norm", checked<batchNorm>},
-      {"aten::_weight_norm", checked<weightNorm>},
-      {"aten::_weight_norm_interface", checked<weightNorm>},
-      {"aten::_scaled_dot_product_attention_math", checked<attention>},
-      {"aten::_scaled_dot_product_flash_attention_for_cpu", checked<attention>},
-      {"aten::scaled_dot_product_attention", checked<attention>},
-      {"aten::linalg_matrix_power", checked<matrixPower>},
-      {"aten::matrix_power", checked<matrixPower>},
-      {"aten::mvlgamma", checked<logGamma>},
-      {"aten::special_multigammaln", checked<logGamma>},
-      {"aten::pdist", checked<pairwise>},
-      {"aten::_unsafe_index_put", requireSingleWrites},
-      {"aten::index_copy", requireSingleWrites},
-      {"aten::index_put", requireSingleWrites},
-      {"aten::max_unpool2d", requireSingleWrites},
-      {"aten::max_unpool3d", requireSingleWrites},
-      {"aten::put", requireSingleWrites},
-      {"aten::scatter", requireSingleWrites},
-      {"aten::_convolution", checked<convolution>},
-      {"aten::convolution", checked<convolution>},
-      {"aten::_upsample_bicubic2d_aa", checked<upsample>},
-      {"aten::_upsample_bilinear2d_aa", checked<upsample>},
-      {"aten::_upsample_nearest_exact1d", checked<upsample>},
-      {"aten::_upsample_nearest_exact2d", checked<upsample>},
-      {"aten::_upsample_nearest_exact3d", checked<upsample>},
-      {"aten::upsample_bicubic2d", checked<upsample>},
-      {"aten::upsample_bilinear2d", checked<upsample>},
-      {"aten::upsample_linear1d", checked<upsample>},
-      {"aten::upsample_nearest1d", checked<upsample>},
-      {"aten::upsample_nearest2d", checked<upsample>},
-      {"aten::upsample_nearest3d", checked<upsample>},
-      {"aten::upsample_trilinear3d", checked<upsample>},
-      {"aten::pixel_shuffle", checked<pixels>},
-      {"aten::pixel_unshuffle", checked<pixels>},
-      {"aten::_log_softmax_backward_data", checked<softmaxBackward>},
-      {"aten::_softmax_backward_data", checked<softmaxBackward>},
-      {"aten::huber_loss_backward", checked<lossBackward>},
-      {"aten::mse_loss_backward", checked<lossBackward>},
-      {"aten::smooth_l1_loss_backward", checked<lossBackward>},
-      {"aten::embedding_bag", checked<embeddingBag>},
-      {"aten::gru", checkRecurrent},
-      {"aten::gru_cell", checkRecurrent},
-      {"aten::lstm", checkRecurrent},
-      {"aten::lstm_cell", checkRecurrent},
-      {"aten::rnn_relu", checkRecurrent},
-      {"aten::rnn_relu_cell", checkRecurrent},
-      {"aten::rnn_tanh", checkRecurrent},
-      {"aten::rnn_tanh_cell", checkRecurrent},
-  };
-  const auto found = checks.find(op.schema().name());
-  return found == checks.end() ? nullptr : found->second;
+  const ArgumentCheck* found = argumentChecks().find(op.schema().name());
+  return found == nullptr ? nullptr : *found;
 }
 
 }  // namespace tc

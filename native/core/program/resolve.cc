@@ -25,11 +25,12 @@ using Argument = ProgramSpec::Argument;
                                     argument.type()->repr_str());
 }
 
+constexpr double kExact = 9007199254740992.0;  // 2^53, beyond which a double is no exact integer
+
 int64_t toInteger(double number, const std::string& target, const c10::Argument& argument) {
-  constexpr double kLimit = 9007199254740992.0;  // 2^53, beyond which a double is no exact integer
   // Files end a slice at the largest integer, which JSON's numbers are not exact for.
-  if (argument.name() == "end" && number >= kLimit - 1) return std::numeric_limits<int64_t>::max();
-  if (!(std::trunc(number) == number && std::abs(number) <= kLimit)) malformed(target, argument);
+  if (argument.name() == "end" && number >= kExact - 1) return std::numeric_limits<int64_t>::max();
+  if (!(std::trunc(number) == number && std::abs(number) <= kExact)) malformed(target, argument);
   return static_cast<int64_t>(number);
 }
 
@@ -86,6 +87,14 @@ c10::IValue toConstant(const Argument& value, const c10::TypePtr& type, const st
         return result;
       }
       if (kind == c10::TypeKind::FloatType) return c10::List<double>(at::ArrayRef<double>(*list));
+      if (kind == c10::TypeKind::NumberType) {
+        c10::impl::GenericList result(listType->getElementType());
+        for (const double element : *list) {
+          const bool isWhole = std::trunc(element) == element && std::abs(element) < kExact;
+          result.push_back(isWhole ? c10::IValue(static_cast<int64_t>(element)) : element);
+        }
+        return result;
+      }
       if (kind == c10::TypeKind::BoolType) {
         c10::List<bool> result;
         for (const double element : *list) result.push_back(element != 0);

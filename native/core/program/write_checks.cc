@@ -1,23 +1,19 @@
 #include "core/program/write_checks.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/functorch/BatchedTensorImpl.h>
-#include <ATen/functorch/TensorWrapper.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
-#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <c10/util/accumulate.h>
 
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/program/extremes.h"
 #include "core/runtime/error.h"
 
 namespace tc {
 namespace {
-
-namespace functorch = at::functorch;
 
 /// Which argument has the values, or -1 where a call adds them up.
 int64_t valuesOf(std::string_view name, const torch::jit::Stack& call) {
@@ -55,22 +51,6 @@ at::Tensor writes(std::string_view name, const torch::jit::Stack& call) {
   return count.index_add(0, index.reshape({-1}), one({index.numel()}));
 }
 
-/// max x as a number; under vmap, which has none for each row, the largest of all rows.
-int64_t largest(at::Tensor x) {
-  const c10::impl::ExcludeDispatchKeyGuard plain(
-      c10::DispatchKeySet({c10::DispatchKey::FuncTorchDynamicLayerFrontMode,
-                           c10::DispatchKey::FuncTorchDynamicLayerBackMode}));
-  for (;;) {
-    if (const auto* wrapper = functorch::maybeGetTensorWrapper(x)) {
-      x = wrapper->value();
-    } else if (const auto* batched = functorch::maybeGetBatchedImpl(x)) {
-      x = batched->value();
-    } else {
-      return x.max().item<int64_t>();
-    }
-  }
-}
-
 }  // namespace
 
 void requireSingleWrites(const c10::FunctionSchema& schema, const torch::jit::Stack& arguments) {
@@ -80,7 +60,7 @@ void requireSingleWrites(const c10::FunctionSchema& schema, const torch::jit::St
   const c10::IValue& values = arguments[static_cast<size_t>(place)];
   if (!values.isTensor() || !values.toTensor().requires_grad()) return;
   const at::Tensor counts = writes(name, arguments);
-  if (counts.numel() == 0 || largest(counts) <= 1) return;
+  if (counts.numel() == 0 || extremes(counts).second <= 1) return;
   throw Error("ERR_UNSUPPORTED_OP",
               schema.name() +
                   " writes to one place twice: which value stays is not defined, and libtorch's "

@@ -81,7 +81,9 @@ describe('operators that are no functions of tensors', () => {
   test.each(Object.entries(nodes))('%s', async (_, node) => {
     await expect(use(pt2([node], 'f'))).rejects.toMatchObject({
       code: 'ERR_UNSUPPORTED_OP',
-      message: expect.stringMatching(/is not among the operators that a model may consist of/),
+      message: expect.stringMatching(
+        /is not among the operators that a model may consist of|gives memory another shape/,
+      ),
     });
   });
   test('no file was made', () => expect(existsSync(created)).toBe(false));

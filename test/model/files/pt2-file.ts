@@ -37,7 +37,10 @@ export function pt2(
         inputs: [tensorArgument('p_w'), tensorArgument('x')],
         outputs: [tensorArgument(output)],
         nodes: [...raw, ...graphNodes],
-        tensor_values: { p_w: meta([size(5), size(3)], true), x: meta([batch, size(3)]) },
+        tensor_values: {
+          p_w: { ...meta([size(5), size(3)], true), strides: [size(3), size(1)] },
+          x: meta([batch, size(3)]),
+        },
         sym_int_values: {},
         sym_bool_values: {},
         is_single_tensor_return: false,

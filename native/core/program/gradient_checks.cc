@@ -1,0 +1,145 @@
+// Backward passes as operators, as graphs that hold derivatives have them: libtorch takes the
+// shapes of gradients on trust where autograd would have made them.
+
+#include <ATen/core/Tensor.h>
+#include <c10/util/accumulate.h>
+
+#include <vector>
+
+#include "core/program/argument_checks.h"
+#include "core/program/call_arguments.h"
+
+namespace tc {
+namespace {
+
+constexpr const char* kExpected = "the gradient should have the shape of the result";
+
+void requireShape(const CallArguments& call, const at::Tensor& gradient,
+                  const std::vector<int64_t>& shape) {
+  call.require(gradient.sizes() == at::IntArrayRef(shape), kExpected);
+}
+
+/// Pools to a size, which that of the gradient is, of the last `axes`.
+void adaptivePool(const CallArguments& call, int64_t axes) {
+  const at::Tensor gradient = call.at(0).toTensor();
+  const at::Tensor x = call.at(1).toTensor();
+  call.require(x.dim() == gradient.dim() && (x.dim() == axes + 1 || x.dim() == axes + 2),
+               kExpected);
+  const auto leading = static_cast<size_t>(x.dim() - axes);
+  call.require(x.sizes().slice(0, leading) == gradient.sizes().slice(0, leading), kExpected);
+  call.require(x.numel() > 0 && gradient.numel() > 0, "there are no pixels");
+}
+void adaptivePool2d(const CallArguments& call) { adaptivePool(call, 2); }
+void adaptivePool3d(const CallArguments& call) { adaptivePool(call, 3); }
+
+/// Pads of the last `axes`, the last one first, two each.
+void pad(const CallArguments& call, size_t axes, bool reflects) {
+  const at::Tensor x = call.at(1).toTensor();
+  const std::vector<int64_t> pads = call.at(2).toIntVector();
+  const auto rank = static_cast<size_t>(x.dim());
+  call.require(pads.size() == 2 * axes && (rank == axes + 1 || rank == axes + 2),
+               "it takes images, and two pads for each axis of pixels");
+  std::vector<int64_t> shape = x.sizes().vec();
+  for (size_t i = 0; i < axes; ++i) {
+    int64_t& size = shape[rank - 1 - i];
+    for (const int64_t each : {pads[2 * i], pads[2 * i + 1]}) {
+      call.require(each > -size && each < (reflects ? size : int64_t{1} << 31),
+                   "a pad is larger than the image");
+    }
+    size += pads[2 * i] + pads[2 * i + 1];
+    call.require(size > 0, "a pad is larger than the image");
+  }
+  requireShape(call, call.at(0).toTensor(), shape);
+}
+template <size_t axes, bool reflects>
+void padded(const CallArguments& call) {
+  pad(call, axes, reflects);
+}
+
+/// Windows of `size` numbers along `dim`, `step` apart, as a last axis.
+void unfold(const CallArguments& call) {
+  std::vector<int64_t> shape = call.at(1).toIntVector();
+  const auto rank = static_cast<int64_t>(shape.size());
+  const int64_t axis = call.at(2).toInt();
+  const int64_t size = call.at(3).toInt();
+  const int64_t step = call.at(4).toInt();
+  call.require(rank > 0 && axis >= -rank && axis < rank, "its axis is none of the tensor's");
+  for (const int64_t each : shape) call.require(each >= 0, "a size is negative");
+  int64_t& along = shape[static_cast<size_t>(axis < 0 ? axis + rank : axis)];
+  call.require(size >= 0 && size <= along && step > 0, "its windows are larger than the tensor");
+  along = (along - size) / step + 1;
+  shape.push_back(size);
+  requireShape(call, call.at(0).toTensor(), shape);
+}
+
+/// x with its statistics, [rows] each, as the forward pass gives them.
+void layerNorm(const CallArguments& call) {
+  const at::Tensor x = call.at(1).toTensor();
+  const std::vector<int64_t> normalized = call.at(2).toIntVector();
+  requireShape(call, call.at(0).toTensor(), x.sizes().vec());
+  const auto rank = static_cast<size_t>(x.dim());
+  call.require(!normalized.empty() && normalized.size() <= rank &&
+                   x.sizes().slice(rank - normalized.size()) == at::IntArrayRef(normalized),
+               "the last axes should be those that are normalized");
+  const int64_t rows = c10::multiply_integers(x.sizes().slice(0, rank - normalized.size()));
+  call.require(call.at(3).toTensor().numel() == rows && call.at(4).toTensor().numel() == rows,
+               "there should be a mean and a deviation for each row");
+  for (const char* name : {"weight", "bias"}) {
+    const at::Tensor each = call.tensor(name);
+    call.require(!each.defined() || each.sizes() == at::IntArrayRef(normalized),
+                 "weights should have the shape that is normalized");
+  }
+}
+
+/// Images [N, C, …] and weights, [out, C / groups, …], or transposed [C, out / groups, …].
+void convolution(const CallArguments& call) {
+  const at::Tensor x = call.tensor("input");
+  const at::Tensor weight = call.tensor("weight");
+  const bool transposed = call.flag("transposed");
+  const int64_t groups = call.find("groups")->toInt();
+  const auto rank = static_cast<size_t>(x.dim());
+  call.require(rank > 2 && weight.dim() == x.dim() && groups > 0, "it takes images and weights");
+  const int64_t channels = weight.size(transposed ? 0 : 1) * (transposed ? 1 : groups);
+  const int64_t results = weight.size(transposed ? 1 : 0) * (transposed ? groups : 1);
+  call.require(x.size(1) == channels && channels % groups == 0 && results % groups == 0,
+               "the weights should be for the channels of the images");
+  const auto option = [&](const char* name, size_t axis) {
+    const std::vector<int64_t> list = call.find(name)->toIntVector();
+    call.require(list.size() == 1 || list.size() == rank - 2,
+                 "there should be an option for each axis of pixels");
+    return list[list.size() == 1 ? 0 : axis];
+  };
+  std::vector<int64_t> shape{x.size(0), results};
+  for (size_t axis = 0; axis + 2 < rank; ++axis) {
+    const auto at = static_cast<int64_t>(axis) + 2;
+    const int64_t stride = option("stride", axis);
+    const int64_t dilation = option("dilation", axis);
+    const int64_t padding = option("padding", axis);
+    call.require(stride > 0 && dilation > 0 && padding >= 0, "an option is negative");
+    const int64_t reach = dilation * (weight.size(at) - 1) + 1;
+    const int64_t room = x.size(at) + 2 * padding - reach;
+    call.require(transposed || room >= 0, "its kernel is larger than the image");
+    shape.push_back(transposed ? (x.size(at) - 1) * stride - 2 * padding + reach +
+                                     option("output_padding", axis)
+                               : room / stride + 1);
+  }
+  requireShape(call, call.tensor("grad_output"), shape);
+}
+
+const Rows<ArgumentCheck> kRows(
+    argumentChecks(), {
+                          {"aten::_adaptive_avg_pool2d_backward", checked<adaptivePool2d>},
+                          {"aten::_adaptive_avg_pool3d_backward", checked<adaptivePool3d>},
+                          {"aten::convolution_backward", checked<convolution>},
+                          {"aten::native_layer_norm_backward", checked<layerNorm>},
+                          {"aten::reflection_pad1d_backward", checked<padded<1, true>>},
+                          {"aten::reflection_pad2d_backward", checked<padded<2, true>>},
+                          {"aten::reflection_pad3d_backward", checked<padded<3, true>>},
+                          {"aten::replication_pad1d_backward", checked<padded<1, false>>},
+                          {"aten::replication_pad2d_backward", checked<padded<2, false>>},
+                          {"aten::replication_pad3d_backward", checked<padded<3, false>>},
+                          {"aten::unfold_backward", checked<unfold>},
+                      });
+
+}  // namespace
+}  // namespace tc

@@ -1,0 +1,237 @@
+"""Writes test/fixtures/graphs: what graphs hold beside the layers of a model, with what torch.func computes for them in float64 (the values of
+scripts/zoo/export.py): gradients of a part of the model, as of an inner step of training, which are backward passes as operators; effects in the
+order of tokens, as decomposed graphs have them; memory by strides; bags and segments of any length.
+
+    python scripts/reference/graphs.py [NAME …]
+"""
+
+import sys
+
+import torch
+from torch import nn
+from torch.func import functional_call, grad
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn import functional as F
+
+import families
+
+ROWS, BATCH = 3, 5
+FOLDER = families.FIXTURES / "graphs"
+
+
+class InnerStep(nn.Module):
+    """A layer stack after one step of gradient descent on examples of its own: of what x asks for, the answer of the stack then."""
+
+    def __init__(self, stack, examples, classes):
+        super().__init__()
+        self.stack = stack
+        self.register_buffer("examples", examples)
+        self.register_buffer("classes", torch.tensor(classes))
+
+    def loss(self, y):
+        return F.cross_entropy(y, self.classes, weight=torch.linspace(0.5, 1.5, y.shape[1]), ignore_index=2)
+
+    def forward(self, x):
+        params = dict(self.stack.named_parameters())
+        of = lambda params, x: functional_call(self.stack, params, (x,))
+        steps = grad(lambda params: self.loss(of(params, self.examples)))(params)
+        return of({name: p - 0.3 * steps[name] for name, p in params.items()}, x)
+
+
+class Gradient(nn.Module):
+    """∇ₓ of a function of each row."""
+
+    def __init__(self, stack):
+        super().__init__()
+        self.stack = stack
+
+    def forward(self, x):
+        return grad(lambda x: torch.sin(self.stack(x)).sum())(x).flatten(1)
+
+
+class Traced(nn.Module):
+    """A model as a graph without derivatives (scripts/docs/export.md)."""
+
+    def __init__(self, model, x):
+        super().__init__()
+        self.model = model
+        call = lambda values, x: functional_call(model, values, (x,))
+        self.graph = make_fx(call, tracing_mode="symbolic")(self.values(), x)
+        for node in self.graph.graph.nodes:
+            if node.target is torch.ops.aten.detach.default:
+                node.replace_all_uses_with(node.args[0])
+        self.graph.recompile()
+
+    def values(self):
+        return {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
+
+    def forward(self, x):
+        return self.graph(self.values(), x)
+
+
+class Named(nn.Module):
+    """A model with the names of its graph."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model(x)
+
+
+class Function(nn.Module):
+    """A function of x and of weights w of some shape."""
+
+    def __init__(self, shape, of, **buffers):
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(shape) * 0.5)
+        for name, value in buffers.items():
+            self.register_buffer(name, value)
+        self.of = of
+
+    def forward(self, x):
+        return self.of(self, x)
+
+
+class Windows(nn.Module):
+    """A linear map of rows by the windows of a few weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(9))
+
+    def forward(self, x):
+        return torch.sin(x @ self.w.unfold(0, 3, 3))
+
+
+def images(*shape):
+    return lambda rows: torch.randn(rows, *shape)
+
+
+def tokens(length, kinds):
+    return lambda rows: torch.randint(0, kinds, (rows, length))
+
+
+def printed(model, x):
+    torch.ops.aten._print("a line")
+    torch._assert_async((x.abs() < 1e9).all(), "x is too large")
+    torch.ops.aten._print("another one")
+    return torch.tanh(x @ model.w)
+
+
+def factorized(model, x):
+    gram = model.w @ model.w.mT + 2 * torch.eye(3)
+    factors, pivots = torch.linalg.lu_factor(model.w[:, :3] + 2 * torch.eye(3))
+    solved = torch.linalg.lu_solve(factors, pivots, x.mT).mT
+    return torch.cholesky_solve(x.mT, torch.linalg.cholesky(gram)).mT + solved
+
+
+def windows(model, x):
+    h = x @ model.w
+    overlapping = torch.as_strided(h, (h.shape[0], 3, 4), (8, 2, 1))
+    every = torch.as_strided(h, (h.shape[0], 4), (8, 2), 1)
+    return overlapping.sin().sum(2).repeat(1, 2)[:, :4] * every
+
+
+def bags(model, x):
+    offsets, padded = model.offsets, model.padded
+    sums = F.embedding_bag(model.indices, model.w, offsets, mode="sum", per_sample_weights=model.w[:, 0].repeat(2)[:9].contiguous())
+    means = F.embedding_bag(model.indices, model.w, padded, mode="mean", padding_idx=2, include_last_offset=True)
+    return x @ (sums + means.sin() + F.embedding_bag(model.indices, model.w, offsets, mode="max")).mT
+
+
+def segments(model, x):
+    reduce = lambda how, **options: torch.segment_reduce(model.w, how, axis=0, **options)
+    lengths, offsets = model.lengths, torch.cat([model.lengths.new_zeros(1), model.lengths.cumsum(0)])
+    parts = [reduce("sum", lengths=lengths), reduce("mean", lengths=lengths, initial=0.5), reduce("max", offsets=offsets), reduce("min", lengths=lengths)]
+    return x @ (sum(part[:2] for part in parts) + reduce("prod", lengths=lengths, initial=2)[:2]).mT
+
+
+def margins(model, x):
+    y = torch.sin(2 * model.w)
+    weights = torch.linspace(0.5, 1.5, 4)
+    each = [
+        F.multi_margin_loss(y, model.classes, reduction="none"),
+        F.multi_margin_loss(y, model.classes, p=2, margin=0.7, weight=weights, reduction="none"),
+        F.multilabel_margin_loss(y, model.labels, reduction="none"),
+        F.multi_margin_loss(y, model.classes, p=2, weight=weights).expand(3),
+        F.multilabel_margin_loss(y, model.labels, reduction="sum").expand(3),
+        F.multi_margin_loss(y[0], model.classes[1]).expand(3),
+    ]
+    return x @ torch.stack(each, 1)
+
+
+def spaced(model, x):
+    y = torch.sin(2 * model.w)
+    (first,) = torch.gradient(y, spacing=0.5, dim=1)
+    (second,) = torch.gradient(y, spacing=(torch.linspace(0, 2, 6) ** 2,), dim=1, edge_order=2)
+    both = torch.gradient(y, spacing=[0.5, 2.0])
+    mantissa, exponent = torch.frexp(y)
+    return x @ (first + second + both[0] * both[1] + mantissa * exponent)
+
+
+class Rrelu(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(4, 6), nn.RReLU(0.1, 0.4), nn.Linear(6, 2))
+
+    def forward(self, x):
+        return self.body(x)
+
+
+def convolutional():
+    return nn.Sequential(
+        nn.ReflectionPad2d(1), nn.Conv2d(2, 3, 3, bias=True), nn.PReLU(3), nn.MaxPool2d(2), nn.ConvTranspose2d(3, 2, 2, stride=2), nn.ReplicationPad2d(1),
+        nn.AvgPool2d(2, 1), nn.Tanh(), nn.Upsample(scale_factor=2, mode="bilinear"), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(8, 4),
+    )
+
+
+# By name: the module, its rows, and whether its graph is decomposed.
+GRAPHS = {
+    "inner-step-images": lambda: (InnerStep(convolutional(), torch.randn(3, 2, 6, 6), [0, 3, 2]), images(2, 6, 6), False),
+    "inner-step-tokens": lambda: (
+        InnerStep(nn.Sequential(nn.Embedding(7, 4, padding_idx=1), nn.ReflectionPad1d(1), nn.LayerNorm(6), nn.GELU(), nn.Flatten(), nn.Linear(18, 3), Windows()), torch.tensor([[0, 1, 2], [3, 3, 6]]), [1, 0]),
+        tokens(3, 7), False),
+    "inner-step-pixels": lambda: (
+        InnerStep(nn.Sequential(nn.Conv2d(1, 3, 2), nn.AdaptiveMaxPool2d(2)), torch.randn(2, 1, 4, 4), [[[0, 1], [2, 0]], [[1, 1], [0, 2]]]),
+        images(1, 4, 4), False),
+    "gradient-layer-norm": lambda: (Gradient(nn.Sequential(nn.Linear(3, 6), nn.LayerNorm(6), nn.Tanh(), nn.Linear(6, 2))), images(3), False),
+    "gradient-volumes": lambda: (
+        Gradient(nn.Sequential(nn.Conv3d(1, 2, 2), nn.Tanh(), nn.MaxPool3d(2, 1), nn.ReplicationPad3d(1), nn.AvgPool3d(2), nn.Upsample(scale_factor=2))),
+        images(1, 4, 3, 3), False),
+    "printed": lambda: (Function((3, 2), printed), images(3), True),
+    "factorized": lambda: (Function((3, 5), factorized), images(3), True),
+    "windows": lambda: (Function((3, 8), windows), images(3), True),
+    "bags": lambda: (
+        Function((5, 4), bags, indices=torch.tensor([0, 2, 4, 4, 1, 0, 3, 2, 1]), offsets=torch.tensor([0, 2, 5]), padded=torch.tensor([0, 4, 7, 9])), images(4), False),
+    "segments": lambda: (Function((6, 3), segments, lengths=torch.tensor([2, 1, 3])), images(3), False),
+    "margins": lambda: (
+        Function((3, 4), margins, classes=torch.tensor([0, 3, 1]), labels=torch.tensor([[2, 0, -1, 3], [3, 3, 1, -1], [-1, 0, 0, 0]])), images(3), False),
+    "spaced": lambda: (Function((3, 6), spaced), images(3), False),
+    "rrelu": lambda: (Rrelu(), images(4), True),
+}
+
+
+def main():
+    wanted = sys.argv[1:]
+    if wanted:
+        torch.set_default_dtype(torch.float64)
+    else:
+        families.begin(FOLDER)
+    rows = torch.export.Dim("batch", min=1, max=64)
+    for seed, (name, make) in enumerate(GRAPHS.items()):
+        if wanted and name not in wanted:
+            continue
+        torch.manual_seed(seed)
+        module, inputs, decomposed = make()
+        example = inputs(ROWS)
+        if isinstance(module, (InnerStep, Gradient)):
+            module, oracle = Traced(module.eval(), example), Named(module)
+        else:
+            oracle = module
+        families.write(FOLDER, name, module, (example,), (inputs(BATCH),), ({0: rows},), oracle=oracle, decomposed=decomposed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+/** What hand-written graphs show of effects, of memory by strides and of kernels of other machines. */
+import { expect, test } from 'vitest';
+import { Generator, linearize, Model } from '../../../lib/index.ts';
+import { type GraphNode, pt2, tensorArgument as T } from './pt2-file.ts';
+
+const call = (op: string, inputs: Record<string, unknown>, ...results: string[]): GraphNode => [
+  `torch.ops.aten.${op}`,
+  Object.entries(inputs),
+  results,
+];
+const linear = call('linear.default', { input: T('x'), weight: T('p_w') }, 'h');
+const ints = (...as_ints: number[]) => ({ as_ints });
+
+const x = new Generator(1).randn([3, 3], { dtype: 'float64' });
+const params = new Generator(2).randn([15], { dtype: 'float64' }).data;
+const forward = async (file: Uint8Array) => [...(await (await Model.load(file)).forward(params, x)).data];
+
+/** A node that has an effect: it takes a token and gives the next. */
+const effect = (operator: string, args: readonly unknown[], outputs: readonly unknown[]) => ({
+  target: 'torch.ops.higher_order.with_effects',
+  inputs: [T('t0'), { as_operator: operator }, ...args].map((arg) => ({ name: '', arg, kind: 1 })),
+  outputs: [T('t1'), ...outputs],
+  metadata: {},
+});
+
+test('an operator with an effect is called for what it gives, and left out where nobody reads that', async () => {
+  const sine = effect('torch.ops.aten.sin.default', [T('x')], [T('s')]);
+  const print = effect('torch.ops.aten._print.default', [{ as_string: 'a line' }], [{ as_none: true }]);
+  const plain = await forward(pt2([call('sin.default', { self: T('x') }, 's'), linear], 's'));
+  expect(await forward(pt2([linear], 's', [print, sine]))).toEqual(plain);
+});
+
+test('an operator of another library with an effect is refused by its name', async () => {
+  const own = effect('torch.ops.mylib.measure.default', [T('x')], [T('s')]);
+  await expect(Model.load(pt2([linear], 's', [own]))).rejects.toMatchObject({
+    code: 'ERR_UNSUPPORTED_OP',
+    message: expect.stringMatching(/mylib::measure/),
+  });
+});
+
+test('memory by strides is refused where it is not known to lie in order', async () => {
+  const strided = call('as_strided.default', { self: T('h'), size: ints(2, 2), stride: ints(1, 1) }, 'y');
+  await expect(Model.load(pt2([linear, strided], 'y'))).rejects.toMatchObject({
+    code: 'ERR_UNSUPPORTED_OP',
+    message: expect.stringMatching(/as_strided.*unfold, slices or gather/),
+  });
+});
+
+test('memory by strides is a choice of elements, and refused where something is changed in place', async () => {
+  const strided = call('as_strided.default', { self: T('p_w'), size: ints(3, 2), stride: ints(1, 4) }, 'y');
+  expect(await forward(pt2([linear, strided], 'y'))).toEqual([0, 4, 1, 5, 2, 6].map((at) => params[at]));
+  const change = call('sin_.default', { self: T('p_w') }, 'c');
+  await expect(Model.load(pt2([strided, change], 'y'))).rejects.toThrow(/as_strided.*in place/);
+  const beyond = call('as_strided.default', { self: T('p_w'), size: ints(3, 6), stride: ints(1, 3) }, 'y');
+  await expect(forward(pt2([linear, beyond], 'y'))).rejects.toThrow(/index out of range/);
+});
+
+const q = call('unsqueeze.default', { self: T('h'), dim: { as_int: 0 } }, 'q3');
+const heads = call('unsqueeze.default', { self: T('q3'), dim: { as_int: 0 } }, 'q');
+const query = { query: T('q'), key: T('q'), value: T('q') };
+const back = call('reshape.default', { self: T('a'), shape: ints(-1, 5) }, 'y');
+const KERNELS: Readonly<Record<string, GraphNode>> = {
+  efficient: call(
+    '_scaled_dot_product_efficient_attention.default',
+    {
+      ...query,
+      attn_bias: { as_none: true },
+      compute_log_sumexp: { as_bool: false },
+      dropout_p: { as_float: 0 },
+    },
+    ...['a', 'b', 'c', 'd'],
+  ),
+  flash: call(
+    '_scaled_dot_product_flash_attention.default',
+    { ...query, dropout_p: { as_float: 0 }, is_causal: { as_bool: false } },
+    ...'abcdefghi',
+  ),
+  cudnn: call(
+    '_scaled_dot_product_cudnn_attention.default',
+    { ...query, attn_bias: { as_none: true }, compute_log_sumexp: { as_bool: false } },
+    ...'abcdefghi',
+  ),
+};
+
+test.each(Object.entries(KERNELS))('attention by the %s kernel of a GPU is attention', async (_, kernel) => {
+  const plain = call('scaled_dot_product_attention.default', query, 'a');
+  const [expected, found] = await Promise.all(
+    [plain, kernel].map((each) => Model.load(pt2([linear, q, heads, each, back], 'y'))),
+  );
+  const v = new Generator(3).randn([15], { dtype: 'float64' }).data;
+  const product = async (model: Model) => {
+    using lin = await linearize({ model, params, x });
+    return [...(await lin.jvp(v)).data];
+  };
+  expect(await product(found!)).toEqual(await product(expected!));
+});
