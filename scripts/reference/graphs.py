@@ -5,6 +5,7 @@ order of tokens, as decomposed graphs have them; memory by strides; bags and seg
     python scripts/reference/graphs.py [NAME …]
 """
 
+import copy
 import sys
 
 import torch
@@ -89,6 +90,7 @@ class Function(nn.Module):
         for name, value in buffers.items():
             self.register_buffer(name, value)
         self.of = of
+        self.changes = True  # its buffers; torch.func does not
 
     def forward(self, x):
         return self.of(self, x)
@@ -171,6 +173,19 @@ def spaced(model, x):
     return x @ (first + second + both[0] * both[1] + mantissa * exponent)
 
 
+def written(model, x):
+    """Memory that is filled in parts, as decomposed graphs have it, and a buffer that no run reads as the one before left it."""
+    y, h = x.new_empty(x.shape[0], 3, 2), x
+    for t in range(3):
+        h = torch.tanh(h @ model.w)
+        y[:, t] = h
+    state, runs = (model.state, model.runs) if model.changes else (model.state.clone(), model.runs.clone())
+    state.copy_(model.w[:1] * 2)
+    runs.add_(1)
+    mask = torch.empty(2, 2).fill_(-2.0).triu_(1)
+    return ((y * state) @ mask.exp()).flatten(1)
+
+
 class Rrelu(nn.Module):
     def __init__(self):
         super().__init__()
@@ -209,6 +224,8 @@ GRAPHS = {
     "margins": lambda: (
         Function((3, 4), margins, classes=torch.tensor([0, 3, 1]), labels=torch.tensor([[2, 0, -1, 3], [3, 3, 1, -1], [-1, 0, 0, 0]])), images(3), False),
     "spaced": lambda: (Function((3, 6), spaced), images(3), False),
+    "written": lambda: (Function((2, 2), written, state=torch.zeros(1, 2), runs=torch.tensor(0)), images(2), False),
+    "written-decomposed": lambda: (Function((2, 2), written, state=torch.zeros(1, 2), runs=torch.tensor(0)), images(2), True),
     "rrelu": lambda: (Rrelu(), images(4), True),
 }
 
@@ -229,7 +246,8 @@ def main():
         if isinstance(module, (InnerStep, Gradient)):
             module, oracle = Traced(module.eval(), example), Named(module)
         else:
-            oracle = module
+            oracle = copy.deepcopy(module)
+            oracle.changes = False
         families.write(FOLDER, name, module, (example,), (inputs(BATCH),), ({0: rows},), oracle=oracle, decomposed=decomposed)
 
 

@@ -23,7 +23,12 @@ core.extract_test_fn = lambda: None  # looks through the stack for each sample
 from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
 
 FOLDER = FIXTURES / "operators"
-ALLOWED = set(re.findall(r"[a-z_0-9]+", " ".join(re.findall(r'"(.*?)"', (SCRIPTS.parent / "native/core/program/allowed_operators.cc").read_text()))))
+PROGRAM = SCRIPTS.parent / "native/core/program"
+ALLOWED = {
+    name
+    for file in (PROGRAM / "allowed_operators.cc", *(PROGRAM / "rewriting").glob("*.cc"))
+    for name in re.findall(r"[a-z_0-9]+", " ".join(re.findall(r'"(.*?)"', file.read_text())))
+}
 NO_FUNCTION = re.compile(r"dropout|multinomial|normal|bernoulli|rand|empty|uniform|exponential|cauchy|geometric|rrelu|fractional")
 """They draw numbers, or give memory as it is."""
 OF_COMPLEX = re.compile(r"linalg|cholesky|eig|fft|inverse|solve|svd|qr|logdet|matrix|abs|angle|sgn|polar|prod|cumprod|pow|sqrt|log")

@@ -448,12 +448,16 @@ async function neededNodes(
     const target = asString(node.target, 'the target of a node');
     if (CHECKS.test(target)) continue;
     const results = asList(node.outputs, `the outputs of ${target}`).flatMap((each) => namesIn(each));
-    const writes = WRITES.test(target) || (REGION.test(target) && writesInside(node.inputs));
-    if (!writes && !results.some((name) => needed.has(name))) continue;
+    if (!isWrite(node, target) && !results.some((name) => needed.has(name))) continue;
     for (const name of namesIn(node.inputs)) needed.add(name);
     kept.push(node);
   }
   return kept.reverse();
+}
+
+/** Whether a node changes what it is given. */
+export function isWrite(node: Json, target: string): boolean {
+  return WRITES.test(target) || (REGION.test(target) && writesInside(node.inputs));
 }
 
 /** Whether a graph among the arguments, or one inside of it, writes to what it is given. */
@@ -471,7 +475,7 @@ function writesInside(inputs: unknown): boolean {
 }
 
 /** The names of tensors and sizes in an argument: `{ "name": … }` and `{ "as_name": … }`, however deep. */
-function namesIn(value: unknown): string[] {
+export function namesIn(value: unknown): string[] {
   const names: string[] = [];
   const left = [value];
   while (left.length > 0) {

@@ -11,6 +11,9 @@ import { leafNames } from './tree-names.ts';
 /** Kinds of numbers that typed arrays hold for inputs; halves follow the precision of the parameters. */
 const INPUT_TYPES = ['float32', 'float64', 'int32', 'int64', 'bool', 'uint8', 'float16', 'bfloat16'];
 
+/** New values of inputs are for the run alone, tokens for the order of effects; of buffers see pt2-state.ts. */
+const NO_RESULTS = ['user_input_mutation', 'token', 'buffer_mutation'];
+
 /** A result of a model: a tensor of its graph. */
 export interface Output {
   /** What it is called in the tuple or dictionary that the model returns. */
@@ -61,10 +64,9 @@ function expression(text: string): string {
 /** The results that are tensors. */
 export function readOutputs(graphModule: Json, graph: Json): Output[] {
   const specs = asList(asObject(graphModule.signature, 'signature').output_specs, 'output_specs');
-  // Changes of inputs are for the run alone, tokens for the order of effects.
   const outputs = specs
     .map((spec) => tagged(spec, 'an entry of output_specs'))
-    .filter(([kind]) => kind !== 'user_input_mutation' && kind !== 'token');
+    .filter(([kind]) => !NO_RESULTS.includes(kind));
   const other = outputs.find(([kind]) => kind !== 'user_output');
   if (other !== undefined) {
     const names = Object.values(asObject(other[1], other[0])).filter((value) => typeof value === 'string');

@@ -10,6 +10,7 @@ import type { LoadedModel } from './loaded-model.ts';
 import { type ExportedProgram, readExportedProgram } from './pt2-archive.ts';
 import { GraphReader, type Precision, tensorName } from './pt2-graph.ts';
 import { type Batch, chooseOutput, findBatch, type Output, readInput, readOutputs } from './pt2-ports.ts';
+import { requireNoState } from './pt2-state.ts';
 import type { Reading } from './reading.ts';
 import {
   asPairs,
@@ -79,6 +80,7 @@ async function readExported(
   const initialParameters = await flatten(signature, dtype, reading);
   const outputs = readOutputs(graphModule, graph);
   const result = chooseOutput(outputs, output);
+  requireNoState(graph, result.graphName, changedBuffers(graphModule, signature));
   const batch = findBatch(
     signature.inputs,
     outputs.map(({ port }) => port),
@@ -169,6 +171,20 @@ function readSignature(signature: Json, graph: Json, { weights, constants }: Exp
   }
   if (result.inputs.length === 0) throw damaged('the model takes no tensor');
   return result;
+}
+
+/** The buffers that the graph has new values for: names in the graph, and their own. */
+function changedBuffers(graphModule: Json, { constants }: Signature): Map<string, string> {
+  const specs = asList(asObject(graphModule.signature, 'signature').output_specs, 'output_specs');
+  const changed = specs.flatMap((spec) => {
+    const [kind, content] = tagged(spec, 'an entry of output_specs');
+    if (kind !== 'buffer_mutation') return [];
+    const name = asString(asObject(content, kind).buffer_name, 'the name of a buffer');
+    const buffer = constants.find((each) => each.name === name);
+    if (buffer === undefined) throw damaged(`the model changes ${name}, which it does not have`);
+    return [[buffer.graphName, name] as const];
+  });
+  return new Map(changed);
 }
 
 /** A tensor, or a number that may vary: others are in the graph where they are used. */

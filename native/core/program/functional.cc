@@ -42,7 +42,10 @@ struct Memory {
   std::vector<Write> pending;
   size_t changes = 0;
   bool constant = false;   ///< it outlives a run
+  bool wasRead = false;    ///< of a constant: before a change
   bool untouched = false;  ///< nothing has written to it
+  /// The operator that changed a constant, so that the next run would find another.
+  std::string carriedBy;
   /// The operator that changed what this may share memory with.
   std::string changedBy;
 };
@@ -87,10 +90,21 @@ class Doubtful {
   std::unordered_map<size_t, std::vector<size_t>> members_;
 };
 
+/// `aten::copy` of `aten::copy.default`.
+std::string_view nameOf(std::string_view target) { return target.substr(0, target.find('.')); }
+
 /// Operators that look at the shape and kind of their first argument alone.
-bool looksOnly(const std::string& target) {
-  const std::string name = target.substr(0, target.find('.'));
-  return name.ends_with("_like") || name.starts_with("aten::new_");
+bool looksOnly(std::string_view target) {
+  const std::string_view name = nameOf(target);
+  return name.ends_with("_like") || name.starts_with("aten::new_") || name == "aten::copy" ||
+         name == "aten::fill";
+}
+
+/// Operators that put values into their first argument, as functional graphs have them for writes.
+bool putsInto(std::string_view target) {
+  const std::string_view name = nameOf(target);
+  return name.ends_with("_scatter") || name == "aten::index_put" || name == "aten::index_copy" ||
+         name == "aten::index_fill" || name == "aten::masked_fill" || name == "aten::scatter";
 }
 
 class Functionalization {
@@ -211,6 +225,8 @@ class Functionalization {
     View* const view = viewAt(old);
     if (view == nullptr) return kNowhere;
     Memory& memory = memories_[view->memory];
+    if (memory.constant) memory.wasRead = true;
+    if (!memory.carriedBy.empty()) refuseState(memory.carriedBy);
     if (memory.untouched)
       throw Error("ERR_UNSUPPORTED_OP", target_ + " reads memory that nothing has written to");
     if (!memory.changedBy.empty()) refuse(memory.changedBy, kShared);
@@ -243,16 +259,39 @@ class Functionalization {
 
   /// A node that reads the latest values.
   Node latest(const Node& node) {
-    const bool looks = looksOnly(node.target);
+    return latest(node, looksOnly(node.target), putsInto(node.target));
+  }
+  /// Of a node whose first argument is left out.
+  Node latestOthers(const Node& node) { return latest(node, false, false); }
+
+  /// `looks` at the first argument alone, or `puts` values into it.
+  Node latest(const Node& node, bool looks, bool puts) {
     Node result = node;
-    const auto translate = [&](Argument& argument) {
-      const bool data = !looks && (std::holds_alternative<Ref>(argument) ||
-                                   std::holds_alternative<ProgramSpec::Refs>(argument));
-      renumber(argument, [&](int64_t& value) { value = data ? read(value) : current(value); });
+    const auto translate = [&](Argument& argument, bool first) {
+      const bool data = std::holds_alternative<Ref>(argument) ||
+                        std::holds_alternative<ProgramSpec::Refs>(argument);
+      renumber(argument, [&](int64_t& value) {
+        if (!data || (looks && first)) {
+          value = current(value);
+        } else {
+          value = puts && first ? readUnwritten(value) : read(value);
+        }
+      });
     };
-    for (Argument& argument : result.args) translate(argument);
-    for (auto& [name, argument] : result.kwargs) translate(argument);
+    for (Argument& argument : result.args) translate(argument, &argument == result.args.data());
+    for (auto& [name, argument] : result.kwargs) translate(argument, false);
     return result;
+  }
+
+  /// What a value is now, whether something has written to it or not.
+  int64_t readUnwritten(int64_t old) {
+    const View* const view = viewAt(old);
+    if (view == nullptr) return kNowhere;
+    const size_t memory = view->memory;
+    const bool untouched = std::exchange(memories_[memory].untouched, false);
+    const int64_t value = read(old);
+    memories_[memory].untouched = untouched;
+    return value;
   }
 
   // --- nodes that change nothing
@@ -314,6 +353,13 @@ class Functionalization {
                     "torch.export.export(model, inputs).run_decompositions({})");
   }
 
+  [[noreturn]] static void refuseState(const std::string& target) {
+    throw Error("ERR_UNSUPPORTED_OP",
+                target +
+                    " changes its input in place, a buffer of the model, so that each run would "
+                    "give other numbers; export the model after eval(), or without the change");
+  }
+
   void change(const Node& node, const c10::OperatorHandle& op) {
     const auto& arguments = op.schema().arguments();
     for (size_t i = 0; i < arguments.size(); ++i) {
@@ -346,16 +392,19 @@ class Functionalization {
 
   void write(const Node& node, const PureForm& pure, View& view, int64_t old) {
     Memory& memory = memories_[view.memory];
-    if (memory.constant && !pure.idempotent)
-      throw Error("ERR_UNSUPPORTED_OP",
-                  node.target +
-                      " changes its input in place, a buffer of the model, so that each "
-                      "run would give other numbers; export the model after eval(), or "
-                      "without the change");
+    if (memory.constant && !pure.idempotent) {
+      const bool whole = pure.overwrites && view.chain.empty() && memory.carriedBy.empty();
+      if (memory.wasRead) refuseState(node.target);
+      if (!whole) {
+        memory.carriedBy = node.target;
+        return;
+      }
+      memory.constant = false;  // what it was does not count
+    }
     Node now{pure.target, node.args, node.kwargs, 1, {}};
     Node others = now;
     others.args.erase(others.args.begin());
-    others = latest(others);
+    others = latestOthers(others);
     const int64_t before = pure.overwrites ? current(old) : read(old);
     others.args.insert(others.args.begin(), Ref{before});
     int64_t value = emit(std::move(others));

@@ -13,9 +13,9 @@ namespace tc {
 /// does. `output` is the number of the result, in the nodes as they were and as they are.
 ///
 /// Inputs are changed for the run alone. Derivatives do not follow changes through `detach` and
-/// where they are switched off, as in PyTorch. Throws Error ERR_UNSUPPORTED_OP for changes of
-/// constants, of what may or may not share memory with what is read later, and of views whose
-/// elements cannot be put back.
+/// where they are switched off, as in PyTorch. A constant may change where nothing reads what it
+/// was before. Throws Error ERR_UNSUPPORTED_OP for other changes of constants, of what may or may
+/// not share memory with what is read later, and of views whose elements cannot be put back.
 std::vector<ProgramSpec::Node> functional(const ProgramSpec& spec, int64_t& output);
 
 }  // namespace tc

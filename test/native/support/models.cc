@@ -4,6 +4,7 @@
 
 #include "core/linearization/autograd/differentiable_kernels.h"
 #include "core/program/program.h"
+#include "core/program/slots.h"
 #include "core/runtime/random.h"
 
 namespace tc::test {
@@ -155,21 +156,7 @@ std::shared_ptr<const Program> Builder::build(Ref output) const {
       value += parameters - kInput;
     }
   };
-  for (auto& node : spec.nodes) {
-    for (Argument& argument : node.args) {
-      if (auto* ref = std::get_if<Ref>(&argument)) renumber(ref->value);
-      if (auto* refs = std::get_if<ProgramSpec::Refs>(&argument)) {
-        for (auto& value : refs->values) {
-          if (value) renumber(*value);
-        }
-      }
-      if (auto* sizes = std::get_if<ProgramSpec::Sizes>(&argument)) {
-        for (auto& size : *sizes) {
-          if (size.kind == ProgramSpec::Size::Kind::kAxis) renumber(size.number);
-        }
-      }
-    }
-  }
+  for (auto& node : spec.nodes) tc::renumber(node, renumber);
   renumber(output.value);
   spec.output = output.value;
   return std::make_shared<const Program>(spec);
