@@ -246,7 +246,7 @@ def main():
         if isinstance(module, (InnerStep, Gradient)):
             module, oracle = Traced(module.eval(), example), Named(module)
         else:
-            oracle = copy.deepcopy(module)
+            oracle = copy.deepcopy(module.eval())
             oracle.changes = False
         families.write(FOLDER, name, module, (example,), (inputs(BATCH),), ({0: rows},), oracle=oracle, decomposed=decomposed)
 
