@@ -3,8 +3,7 @@
  *
  * - `address`: the core's tests with AddressSanitizer and UndefinedBehaviorSanitizer
  * - `addon`: the addon with AddressSanitizer and UndefinedBehaviorSanitizer, called by the fuzzer of the API
- * - `thread`: the core's tests with ThreadSanitizer; by name only, as it does not see how libtorch's own threads wait for
- *   one another, and reports of that kind are not told from others yet
+ * - `thread`: the core's tests with ThreadSanitizer; by name only, as it takes longest
  *
  * The first two where none is named; each goes on where another fails. libtorch itself is not instrumented: what is seen
  * is our code, what it inlines of libtorch's, and memory that either frees.
