@@ -2,6 +2,9 @@
 import type { RawArgument, RawSize } from '../../addon/program.ts';
 import { damaged } from './failure.ts';
 
+/** As libtorch's tensors have at most. */
+const MOST_AXES = 64;
+
 /** Adds a node of one result; returns the number of its value. */
 type Add = (target: string, args: readonly RawArgument[]) => number;
 
@@ -15,6 +18,7 @@ type Add = (target: string, args: readonly RawArgument[]) => number;
 export function readStrided(value: number, args: readonly RawArgument[], add: Add): number {
   const [sizes, strides] = [numbers(args[0]), numbers(args[1])];
   if (sizes.length !== strides.length) throw damaged('aten::as_strided is given other strides than sizes');
+  if (sizes.length > MOST_AXES) throw damaged('aten::as_strided has more axes than tensors have');
   let places = add('aten::full', [[], args[2] ?? 0]);
   for (const [axis, size] of sizes.entries()) {
     const along = add('aten::arange', [argument(size)]);

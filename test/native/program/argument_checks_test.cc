@@ -1,0 +1,94 @@
+#include "core/program/argument_checks.h"
+
+#include <ATen/ATen.h>
+
+#include <string>
+#include <vector>
+
+#include "core/program/allowed_operators.h"
+#include "core/program/schema.h"
+#include "core/runtime/error.h"
+
+// After libtorch, whose logging macros have the same names.
+#include <doctest/doctest.h>
+
+using namespace tc;
+
+namespace {
+
+using Shape = std::vector<int64_t>;
+
+at::Tensor of(const Shape& shape) { return at::rand(shape, at::kDouble); }
+at::Tensor whole(const std::vector<int64_t>& numbers) { return at::tensor(numbers, at::kInt); }
+
+/// A call that is right, and where it would be wrong: the place of an argument, and another for it.
+struct Row {
+  std::string target;
+  std::vector<c10::IValue> arguments;
+  std::vector<std::pair<size_t, c10::IValue>> wrong;
+};
+
+std::vector<Row> rows() {
+  const Shape none;
+  const at::Tensor lu = of({3, 3});
+  const std::vector<std::pair<size_t, c10::IValue>> pivots = {
+      {1, whole({1, 2, 4})}, {1, whole({0, 2, 3})}, {1, whole({1, 2})}, {1, of({3})}};
+  std::vector<std::pair<size_t, c10::IValue>> of2 = pivots;
+  for (auto& [place, value] : of2) place = 2;
+  return {
+      {"aten::linalg_lu_solve", {lu, whole({1, 2, 3}), of({3, 2}), true, false}, pivots},
+      {"aten::lu_unpack", {lu, whole({3, 3, 3}), true, true}, pivots},
+      {"aten::lu_solve", {of({3, 2}), lu, whole({2, 2, 3})}, of2},
+      {"aten::_adaptive_avg_pool2d_backward",
+       {of({2, 3, 2, 2}), of({2, 3, 5, 4})},
+       {{0, of({2, 2, 2, 2})}, {0, of({3, 2, 2})}, {1, of({2, 3, 0, 4})}}},
+      {"aten::reflection_pad2d_backward",
+       {of({2, 5, 8}), of({2, 4, 5}), Shape{1, 2, 1, 0}},
+       {{0, of({2, 5, 7})}, {2, none}, {2, Shape{5, 2, 1, 0}}}},
+      {"aten::replication_pad1d_backward",
+       {of({2, 4}), of({2, 3}), Shape{1, 0}},
+       {{0, of({1, 4})}}},
+      {"aten::unfold_backward",
+       {of({2, 2, 3}), Shape{2, 7}, 1, 3, 3},
+       {{0, of({2, 3, 3})}, {1, Shape{2, -7}}, {2, 5}, {3, 8}, {4, 0}}},
+      {"aten::native_layer_norm_backward",
+       {of({4, 3}), of({4, 3}), Shape{3}, of({4, 1}), of({4, 1}), of({3}), of({3}),
+        c10::List<bool>({true, true, true})},
+       {{0, of({4, 2})}, {2, Shape{4}}, {3, of({3, 1})}, {5, of({4})}}},
+      {"aten::convolution_backward",
+       {of({2, 4, 3, 2}), of({2, 2, 5, 5}), of({4, 2, 3, 2}), Shape{4}, Shape{1, 2}, Shape{0},
+        Shape{1, 1}, false, Shape{0, 0}, 1, c10::List<bool>({true, true, true})},
+       {{0, of({2, 4, 3, 3})}, {2, of({4, 3, 3, 2})}, {4, Shape{0, 1}}, {9, 2}, {6, none}}},
+  };
+}
+
+std::string refusal(const Row& row, const std::vector<c10::IValue>& arguments) {
+  const c10::OperatorHandle op = findOperator(row.target);
+  REQUIRE(isAllowed(op));
+  const ArgumentCheck check = findArgumentCheck(op);
+  REQUIRE(check != nullptr);
+  try {
+    check(op.schema(), arguments);
+    return "";
+  } catch (const Error& error) {
+    return std::string(error.code().name()) + ": " + error.what();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("what libtorch takes on trust is looked at, and calls that are right run") {
+  for (const Row& row : rows()) {
+    CAPTURE(row.target);
+    CHECK(refusal(row, row.arguments) == "");
+    torch::jit::Stack stack = row.arguments;
+    findOperator(row.target).callBoxed(stack);
+    CHECK(stack.front().toTensor().isfinite().all().item<bool>());
+    for (const auto& [place, value] : row.wrong) {
+      CAPTURE(place);
+      std::vector<c10::IValue> arguments = row.arguments;
+      arguments[place] = value;
+      CHECK(refusal(row, arguments).starts_with("ERR_SHAPE_MISMATCH: " + row.target));
+    }
+  }
+}
