@@ -42,8 +42,8 @@ struct Product {
 };
 
 /// Rows of A that a product uses for all columns before the next rows' turn: with the steps of k
-/// that are taken at a time they are 144 KiB, which the second-level cache holds beside the panel
-/// of B. Cut between rows at multiples of it, a product is the same bit for bit.
+/// that are taken at a time they are 144 KiB of float32, which the second-level cache holds beside
+/// the panel of B. Cut between rows at multiples of it, a product is the same bit for bit.
 constexpr int64_t kRowsAtOnce = 72;
 
 /// Rows that were normalized, x̂ = (x − mean) / deviation, and their weights: y = w ⊙ x̂ + b.
@@ -63,6 +63,9 @@ template <typename T>
 struct Kernels {
   /// Numbers in a vector register.
   int64_t lanes;
+  /// The block of C that a product has in registers, [blockRows][blockColumns].
+  int64_t blockRows;
+  int64_t blockColumns;
 
   void (*product)(const Product<T>&);
   /// y[j] += Σ_i C[i][j] d[i][j] for the C of a product, which is never stored; d is laid out as C
@@ -75,6 +78,14 @@ struct Kernels {
   /// g[i][j] = d[i·dRow] v[j], or += if `accumulate`,  i < m, j < columns; g is contiguous
   void (*outer)(int64_t m, int64_t columns, const T* d, int64_t dRow, const T* v, T* g,
                 bool accumulate);
+
+  /// Cuts a matrix into panels of blockRows or blockColumns columns, the last one filled up with
+  /// zeros, which lie `panel` elements apart: panels[p][k][j] = a[k][p·width + j]. A product of
+  /// panels reads them from the first number to the last.
+  void (*packLeft)(int64_t rows, int64_t columns, const T* a, int64_t aRow, T* panels,
+                   int64_t panel);
+  void (*packRight)(int64_t rows, int64_t columns, const T* a, int64_t aRow, T* panels,
+                    int64_t panel);
 
   /// The activations there are; the rows are the same for all instruction sets.
   std::span<const ActivationKernel<T>> activations;

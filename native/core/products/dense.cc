@@ -11,6 +11,7 @@
 #include "core/profiler/stage.h"
 #include "core/program/program.h"
 #include "core/runtime/device.h"
+#include "core/runtime/memory.h"
 
 namespace tc {
 namespace {
@@ -108,7 +109,7 @@ at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy st
     {
       const profiling::Stage stage("torch_curvature::jacobian", {point.params});
       if (!storage.defined())
-        storage = at::empty({chunk * outputs, columns}, point.params.options());
+        storage = preferLargePages(at::empty({chunk * outputs, columns}, point.params.options()));
       jacobian = storage.narrow(0, 0, rows);
       linearization->jacobian(begin, end, jacobian, stop);
     }
@@ -117,7 +118,7 @@ at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy st
       // Elsewhere libtorch's own operators count.
       if (onCpu) stage.counts(2 * rows * columns * columns, rows * columns * (columns + 1));
       if (!gram.defined()) {
-        gram = at::empty({columns, columns}, point.params.options());
+        gram = preferLargePages(at::empty({columns, columns}, point.params.options()));
         forRows(gram, stop, [](const at::Tensor& some) { some.zero_(); });
       }
       addGram(jacobian, gram, stop);

@@ -12,111 +12,146 @@
 #include "core/kernels/kernels.h"
 #include "core/linearization/fused/parallel.h"
 #include "core/profiler/stage.h"
+#include "core/runtime/memory.h"
 
 namespace tc::fused {
 namespace {
 
-/// Rows and columns of the blocks of F that are computed one at a time, and rows of J in one step:
-/// a block and the two parts of J that it needs fit into a core's second-level cache.
-constexpr int64_t kBlockBytes = 1536;
-constexpr int64_t kStep = 128;
-/// Rows of a block on the diagonal that share their first column.
-constexpr int64_t kStrip = 48;
+/// Rows of J that are packed and multiplied before the next ones' turn: F is read and written once
+/// for them.
+constexpr int64_t kRowsPacked = 512;
+/// Rows of J that are packed for both sides of a product while they are near.
+constexpr int64_t kRowsNear = 16;
+/// Panels that a block of F needs of each side: those of its rows stay in a core's second-level
+/// cache while those of its columns pass.
+constexpr int64_t kPanelBytes = int64_t{768} << 10;
 
-/// A block of F: rows from i, columns from j ≥ i.
-struct BlockAt {
-  int64_t i;
-  int64_t j;
+/// Some rows of J as one side of a product, cut into panels (kernels.h) of `width` columns.
+template <typename T>
+class Panels {
+ public:
+  Panels(const at::Tensor& jacobian, int64_t width)
+      : columns_(jacobian.size(1)),
+        width_(width),
+        size_(rowStride<T>(std::min(jacobian.size(0), kRowsPacked) * width)),
+        memory_(preferLargePages(at::empty({count() * size_}, jacobian.options()))) {}
+
+  int64_t count() const { return (columns_ + width_ - 1) / width_; }
+  /// The first column of a panel, and how many it has of J.
+  int64_t column(int64_t panel) const { return panel * width_; }
+  int64_t columns(int64_t panel) const { return std::min(width_, columns_ - column(panel)); }
+  int64_t width() const { return width_; }
+  const T* operator[](int64_t panel) const { return memory_.const_data_ptr<T>() + panel * size_; }
+
+  /// Row k of the first panel.
+  T* row(int64_t k) { return memory_.template mutable_data_ptr<T>() + k * width_; }
+  /// Elements from one panel to the next.
+  int64_t size() const { return size_; }
+
+ private:
+  int64_t columns_;
+  int64_t width_;
+  int64_t size_;
+  at::Tensor memory_;
 };
 
-/// The blocks of the upper triangle, the small ones of the last rows last.
-std::vector<BlockAt> upperBlocks(int64_t columns, int64_t size) {
-  std::vector<BlockAt> blocks;
-  for (int64_t i = 0; i < columns; i += size) {
-    for (int64_t j = i; j < columns; j += size) blocks.push_back({i, j});
+/// A block of F: rows by the panels [top, bottom) of the left side, columns by the panels
+/// [begin, end) of the right side.
+struct Block {
+  int64_t top;
+  int64_t bottom;
+  int64_t begin;
+  int64_t end;
+};
+
+/// The blocks that have something of the upper triangle, the small ones of the last rows last.
+template <typename T>
+std::vector<Block> upperBlocks(const Panels<T>& left, const Panels<T>& right) {
+  const auto panelsIn = [](const Panels<T>& panels) {
+    return kPanelBytes / (kRowsPacked * panels.width() * static_cast<int64_t>(sizeof(T)));
+  };
+  std::vector<Block> blocks;
+  for (int64_t top = 0; top < left.count(); top += panelsIn(left)) {
+    const int64_t bottom = std::min(left.count(), top + panelsIn(left));
+    const int64_t first = left.column(top) / right.width();
+    for (int64_t begin = first; begin < right.count(); begin += panelsIn(right))
+      blocks.push_back({top, bottom, begin, std::min(right.count(), begin + panelsIn(right))});
   }
   return blocks;
 }
 
-/// Copies rows [begin, end) and `width` columns of J, filled up with zeros to `padded` columns.
+/// Adds the products of `rows` packed rows to a block of F. What the diagonal or the last column
+/// cuts is made in `part` first, memory for one panel by another.
 template <typename T>
-void pack(const T* jacobian, int64_t rowStride, int64_t begin, int64_t end, int64_t width,
-          int64_t padded, T* to, int64_t toRow) {
-  for (int64_t k = begin; k < end; ++k, to += toRow) {
-    std::copy_n(jacobian + k * rowStride, width, to);
-    std::fill(to + width, to + padded, T(0));
-  }
-}
-
-/// The memory that a thread works in.
-template <typename T>
-struct Workspace {
-  int64_t row;
-  T* left;   ///< [kStep][row], columns i … of J
-  T* right;  ///< [kStep][row], columns j … of J
-  T* sum;    ///< [block][row]
-};
-
-template <typename T>
-void addBlock(const Kernels<T>& kernels, const T* jacobian, int64_t rows, int64_t columns,
-              int64_t jacobianRow, BlockAt at, int64_t size, const Workspace<T>& work, T* gram,
-              const StopToken& stop) {
-  const int64_t lanes = kernels.lanes;
-  const int64_t height = std::min(size, columns - at.i);
-  const int64_t width = std::min(size, columns - at.j);
-  const int64_t padded = (width + lanes - 1) / lanes * lanes;
-  const bool diagonal = at.i == at.j;
-  std::fill_n(work.sum, height * work.row, T(0));
-  for (int64_t begin = 0; begin < rows && !stop.requested(); begin += kStep) {
-    const int64_t end = std::min(rows, begin + kStep);
-    pack(jacobian + at.j, jacobianRow, begin, end, width, padded, work.right, work.row);
-    if (!diagonal) {
-      pack(jacobian + at.i, jacobianRow, begin, end, height, height, work.left, work.row);
-    }
-    const int64_t strip = diagonal ? kStrip : height;
-    for (int64_t first = 0; first < height; first += strip) {
-      const int64_t column = diagonal ? first / lanes * lanes : 0;
+void addBlock(const Kernels<T>& kernels, const Panels<T>& left, const Panels<T>& right,
+              int64_t rows, const Block& block, T* part, T* gram, int64_t gramRow) {
+  for (int64_t panel = block.begin; panel < block.end; ++panel) {
+    const int64_t column = right.column(panel);
+    const int64_t columns = right.columns(panel);
+    for (int64_t strip = block.top; strip < block.bottom; ++strip) {
+      const int64_t row = left.column(strip);
+      if (row >= column + columns) break;
+      T* const to = gram + row * gramRow + column;
       Product<T> f;
-      f.m = std::min(strip, height - first), f.n = padded - column, f.k = end - begin;
-      f.a = (diagonal ? work.right : work.left) + first, f.aRow = 1, f.aColumn = work.row;
-      f.b = work.right + column, f.bRow = work.row;
-      f.c = work.sum + first * work.row + column, f.cRow = work.row;
-      f.accumulate = true;
+      f.m = left.columns(strip), f.n = right.width(), f.k = rows;
+      f.a = left[strip], f.aRow = 1, f.aColumn = left.width();
+      f.b = right[panel], f.bRow = right.width();
+      const bool whole = columns == right.width() && row + f.m <= column + 1;
+      f.c = whole ? to : part, f.cRow = whole ? gramRow : right.width();
+      f.accumulate = whole;
       kernels.product(f);
+      if (whole) continue;
+      for (int64_t i = 0; i < f.m; ++i) {
+        for (int64_t j = std::max<int64_t>(0, row + i - column); j < columns; ++j)
+          to[i * gramRow + j] += part[i * right.width() + j];
+      }
     }
-  }
-  for (int64_t i = 0; i < height; ++i) {
-    T* const to = gram + (at.i + i) * columns + at.j;
-    const T* const from = work.sum + i * work.row;
-    for (int64_t j = diagonal ? i : 0; j < width; ++j) to[j] += from[j];
   }
 }
 
 template <typename T>
 void addUpper(const at::Tensor& jacobian, const at::Tensor& gram, const StopToken& stop) {
   const Kernels<T>& kernels = fused::kernels<T>();
-  const int64_t columns = gram.size(0);
-  const int64_t size = kBlockBytes / static_cast<int64_t>(sizeof(T));
-  const auto blocks = upperBlocks(columns, size);
+  const int64_t rows = jacobian.size(0);
+  const int64_t columns = jacobian.size(1);
+  const int64_t jacobianRow = jacobian.stride(0);
+  Panels<T> left(jacobian, kernels.blockRows);
+  Panels<T> right(jacobian, kernels.blockColumns);
+  const auto blocks = upperBlocks(left, right);
   const auto count = static_cast<int64_t>(blocks.size());
   const int64_t workers =
       std::clamp<int64_t>(at::get_num_threads(), 1, std::max<int64_t>(1, count));
-  const int64_t row = rowStride<T>(size);
-  const int64_t perWorker = (2 * kStep + size) * row;
-  const at::Tensor memory = at::empty({workers * perWorker}, gram.options());
+  const int64_t partSize = rowStride<T>(left.width() * right.width());
+  const at::Tensor memory = at::empty({workers * partSize}, gram.options());
   const T* const j = jacobian.const_data_ptr<T>();
   T* const f = gram.mutable_data_ptr<T>();
-  T* const base = memory.mutable_data_ptr<T>();
-  std::atomic<int64_t> next{0};
-  forkJoin(workers, [&](int64_t worker) {
-    T* const mine = base + worker * perWorker;
-    const Workspace<T> work{row, mine, mine + kStep * row, mine + 2 * kStep * row};
-    for (int64_t block = next++; block < count && !stop.requested(); block = next++) {
-      const profiling::Stage stage("torch_curvature::gram_block");
-      addBlock(kernels, j, jacobian.size(0), columns, jacobian.stride(0),
-               blocks[static_cast<size_t>(block)], size, work, f, stop);
-    }
-  });
+  T* const parts = memory.mutable_data_ptr<T>();
+  for (int64_t begin = 0; begin < rows && !stop.requested(); begin += kRowsPacked) {
+    const int64_t some = std::min(kRowsPacked, rows - begin);
+    const int64_t groups = (some + kRowsNear - 1) / kRowsNear;
+    forkJoin(workers, [&](int64_t worker) {
+      const WorkRange own(groups, worker, workers);
+      for (int64_t group = own.begin; group < own.end; ++group) {
+        const int64_t first = group * kRowsNear;
+        const int64_t last = std::min(some, first + kRowsNear);
+        const T* const from = j + (begin + first) * jacobianRow;
+        // Row by row, as they come from memory.
+        for (int64_t k = first; k < last; ++k) {
+          kernels.packRight(1, columns, from + (k - first) * jacobianRow, jacobianRow, right.row(k),
+                            right.size());
+        }
+        kernels.packLeft(last - first, columns, from, jacobianRow, left.row(first), left.size());
+      }
+    });
+    std::atomic<int64_t> next{0};
+    forkJoin(workers, [&](int64_t worker) {
+      for (int64_t block = next++; block < count && !stop.requested(); block = next++) {
+        const profiling::Stage stage("torch_curvature::gram_block");
+        addBlock(kernels, left, right, some, blocks[static_cast<size_t>(block)],
+                 parts + worker * partSize, f, gram.size(1));
+      }
+    });
+  }
   stop.poll();
 }
 
