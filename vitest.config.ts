@@ -1,16 +1,16 @@
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /**
- * Files that have the machine to themselves: they build with CMake in one folder, compare times, or count what another
- * file's threads would disturb.
+ * Files that have the machine to themselves: they compile all of it, compare times, end by the clock what takes long, or
+ * count what others would disturb.
  */
 const ALONE = [
-  'test/native/**/*.test.ts',
   'test/package/{package,offline}.test.ts',
   'test/release/release.test.ts',
-  'test/products/instructions.test.ts',
+  'test/native/fuzz/*.test.ts',
   'test/profiler/*.test.ts',
   'test/addon/{async,overhead}.test.ts',
 ];
@@ -25,6 +25,20 @@ const SHARED = [
   'test/{bad-input,inspect,options}.test.ts',
 ];
 
+/** Files beside one another: one more than there are processors, as many of them wait for processes that they start. */
+const WIDTH = Math.min(4, availableParallelism() + 1);
+
+/** Those that take long begin first, or the machine would wait for them at the end. */
+class LongestFirst extends BaseSequencer {
+  static readonly #LONG =
+    /\/test\/(native\/native|distributed\/distributed|products\/instructions|model\/families)\./;
+
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isShort = ({ moduleId }: TestSpecification) => Number(!LongestFirst.#LONG.test(moduleId));
+    return (await super.sort(files)).sort((a, b) => isShort(a) - isShort(b));
+  }
+}
+
 /** The package by its name is `dist`; for coverage, which is of the sources, these. */
 const SOURCES = { 'torch-curvature': fileURLToPath(new URL('lib/index.ts', import.meta.url)) };
 
@@ -38,6 +52,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Threads that wait without turning: on a busy machine the others get the processor meanwhile.
     env: { OMP_WAIT_POLICY: process.env.OMP_WAIT_POLICY ?? 'passive' },
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
@@ -45,7 +60,7 @@ export default defineConfig({
           name: 'shared',
           include: SHARED,
           isolate: false,
-          maxWorkers: Math.min(4, availableParallelism()),
+          maxWorkers: WIDTH,
           sequence: { groupOrder: 0 },
         },
       },
@@ -55,7 +70,7 @@ export default defineConfig({
           name: 'together',
           include: ['test/**/*.test.ts'],
           exclude: [...ALONE, ...SHARED],
-          maxWorkers: Math.min(4, availableParallelism()),
+          maxWorkers: WIDTH,
           sequence: { groupOrder: 0 },
         },
       },

@@ -8,15 +8,14 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
+import { build, configure, folder } from './test/native-programs.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** The addon's: its core is compiled there already, against the libtorch in use. */
-const folder = join(root, 'build', 'cmake');
 const budgetFile = join(root, 'scripts', 'instructions', 'budget.json');
 const SKIPPED = 77;
 /** How far above its budget a count may be: other compilers and other versions of libtorch count differently. */
@@ -28,11 +27,9 @@ const { values: options } = parseArgs({ options: { update: { type: 'boolean', de
 for (const tool of ['cmake', 'valgrind']) {
   if (run(tool, ['--version']).status !== 0) skip(`${tool} was not found`);
 }
-const configured = mustRun('cmake', ['-S', root, '-B', folder, '-DTC_NATIVE_TESTS=ON']);
-const reason = /Skipping the instruction counts: (.*)/.exec(configured);
+const reason = /Skipping the instruction counts: (.*)/.exec(await configure().catch(fail));
 if (reason !== null) skip(reason[1]);
-const jobs = String(availableParallelism());
-mustRun('cmake', ['--build', folder, '--target', 'core_instructions', '--parallel', jobs]);
+await build('core_instructions').catch(fail);
 
 const measured = count(join(folder, 'core_instructions'));
 if (options.update) {
@@ -106,9 +103,13 @@ function run(program, args, env = {}) {
 function mustRun(program, args, env) {
   const { status, stdout, stderr, error } = run(program, args, env);
   if (status === 0) return stdout;
-  console.error(
-    `${program} ${args.join(' ')} failed:\n${stdout ?? ''}${stderr ?? ''}${error?.message ?? ''}`,
-  );
+  const said = `${stdout ?? ''}${stderr ?? ''}${error?.message ?? ''}`;
+  return fail(new Error(`${program} ${args.join(' ')} failed:\n${said}`));
+}
+
+/** @returns {never} */
+function fail({ message }) {
+  console.error(message);
   process.exit(1);
 }
 

@@ -1,13 +1,14 @@
 /**
- * The set-up, the linters, then vitest with the arguments given. At the end what was skipped, with the reason, and on the
- * last line the count of all of it: `N passed, N failed, N skipped`; a linter that fails counts as one failed test.
+ * The set-up, then vitest with the arguments given, and the linters beside it. At the end what was skipped, with the
+ * reason, and on the last line the count of all of it: `N passed, N failed, N skipped`; a linter that fails counts as one
+ * failed test.
  * `--package` adds the tests of packages: one compiles the addon, the other makes a release and installs it.
  */
-import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import './setup.mjs';
+import { run } from './setup/process.mjs';
 import { describeSkips, runVitest } from './test/vitest.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -24,29 +25,36 @@ const withPackage = vitestArguments.length < process.argv.length - 2;
 
 const LINTERS = [
   ['biome', [bin('@biomejs/biome'), 'ci', '.']],
-  ['tsc', [bin('typescript', 'tsc'), '--noEmit']],
+  [
+    'tsc',
+    [
+      bin('typescript', 'tsc'),
+      '--noEmit',
+      '--incremental',
+      '--tsBuildInfoFile',
+      join(root, 'build', 'tsc.json'),
+    ],
+  ],
   ['clang-format', [join(root, 'scripts', 'clang-format.mjs')]],
 ];
 
-const failedLinters = LINTERS.map(([name, command]) => [name, node(command)]).filter(
-  ([, code]) => code !== 0,
-);
+const linters = LINTERS.map(([name, command]) => ({
+  name,
+  ended: run(process.execPath, command, { cwd: root }),
+}));
 const left = withPackage ? [] : PACKAGE_TESTS.flatMap((file) => ['--exclude', file]);
-const tests = runVitest(root, [...left, ...vitestArguments]);
-for (const [name] of failedLinters) console.log(`FAILED lint: ${name}`);
+const tests = await runVitest(root, [...left, ...vitestArguments]);
+let failed = tests.failed;
+for (const { name, ended } of linters) {
+  const { code, output } = await ended;
+  if (code === 0) continue;
+  console.log(`${output}FAILED lint: ${name}`);
+  failed++;
+}
 for (const line of describeSkips(tests)) console.log(line);
 if (!withPackage) console.log(`not run here: ${PACKAGE_TESTS.join(', ')} (npm run test:package)`);
-const failed = tests.failed + failedLinters.length;
 console.log(`${tests.passed} passed, ${failed} failed, ${tests.skipped} skipped`);
 process.exitCode = failed === 0 ? 0 : 1;
-
-/**
- * @param {string[]} args
- * @returns {number} exit status
- */
-function node(args) {
-  return spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status ?? 1;
-}
 
 /**
  * The script behind a package's command.

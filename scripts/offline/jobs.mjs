@@ -28,7 +28,7 @@ const CUDA_TESTS = ['test/products/cuda.test.ts'];
  * @returns {Promise<Outcome>}
  */
 export async function testJob({ root, files }) {
-  return tested(runVitest(root, files.length > 0 ? files : TESTS));
+  return tested(await runVitest(root, files.length > 0 ? files : TESTS));
 }
 
 /**
@@ -54,7 +54,7 @@ export async function cudaJob({ root, python }) {
       : 'this PyTorch is a CPU build; name the Python of a CUDA build in PYTHON';
     return { ok: false, lines: said([`Nothing was run: ${why}.`]) };
   }
-  const tests = tested(runVitest(root, CUDA_TESTS));
+  const tests = tested(await runVitest(root, CUDA_TESTS));
   const bench = await measured(root, ['dist/cli.mjs', 'bench', '--device', 'cuda']);
   const peers = await measured(root, ['scripts/peers.mjs', '--device', 'cuda', '--threads', '1'], {
     PYTHON: python,

@@ -1,5 +1,6 @@
 /** Runs vitest, and counts what came of it. */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,18 +18,19 @@ const REPORTER = fileURLToPath(new URL('tally.mjs', import.meta.url));
 /**
  * @param {string} root of the package
  * @param {readonly string[]} args vitest's
- * @returns {Tally}
+ * @returns {Promise<Tally>}
  */
-export function runVitest(root, args) {
+export async function runVitest(root, args) {
   const tally = join(root, 'build', 'tally.json');
   mkdirSync(dirname(tally), { recursive: true });
   rmSync(tally, { force: true });
   const script = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-  const { status } = spawnSync(
+  const vitest = spawn(
     process.execPath,
     [script, 'run', '--reporter=default', `--reporter=${REPORTER}`, ...args],
     { cwd: root, stdio: 'inherit', env: { ...process.env, TORCH_CURVATURE_TALLY: tally } },
   );
+  const [status] = await once(vitest, 'exit');
   return count(tally, status ?? 1);
 }
 

@@ -1,22 +1,17 @@
 /** The core's own tests (C++), each as a test here: what one prints shows when it fails. */
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+// @ts-expect-error a script of the repository, without types
+import { build, folder } from '../../scripts/test/native-programs.mjs';
 import { Cases, caseNames, mustRun } from './cases.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-/** The addon's: its core is compiled there already, against the libtorch in use. */
-const folder = join(root, 'build', 'cmake');
 const core = join(folder, 'core_tests');
 const example = join(folder, 'doctest_example');
 /** To tell a hang from a busy machine. */
 const HANG = 20 * 60_000;
 
 // The names are known once the program is built. Where that fails, so does this file.
-await mustRun('cmake', '-S', root, '-B', folder, '-DTC_NATIVE_TESTS=ON');
-const targets = ['--target', 'core_tests', '--target', 'doctest_example'];
-await mustRun('cmake', '--build', folder, ...targets, '--parallel', String(availableParallelism()));
+await build('core_tests', 'doctest_example');
 const names = await caseNames(core);
 
 describe('the core', () => {

@@ -1,22 +1,19 @@
 /** Operators that models may consist of, with arguments that nobody would pass: each ends in a result or an exception. */
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { mustRun, run } from '../cases.ts';
+// @ts-expect-error a script of the repository, without types
+import { build, folder } from '../../../scripts/test/native-programs.mjs';
+import { byCounts } from '../../support/counts.ts';
+import { run } from '../cases.ts';
 
-const root = fileURLToPath(new URL('../../..', import.meta.url));
-const folder = join(root, 'build', 'cmake');
 const program = join(folder, 'operators_fuzz');
 const HANG = 30 * 60_000;
 /** Calls of each overload; `TORCH_CURVATURE_FUZZ_TRIALS` for a long run. */
-const trials = process.env.TORCH_CURVATURE_FUZZ_TRIALS ?? '100';
+const trials = process.env.TORCH_CURVATURE_FUZZ_TRIALS ?? byCounts('60', '100');
 const seed = process.env.TORCH_CURVATURE_FUZZ_SEED ?? '1';
 
 test('no operator ends the process or hangs', { timeout: HANG }, async () => {
-  await mustRun('cmake', '-S', root, '-B', folder, '-DTC_NATIVE_TESTS=ON');
-  const jobs = ['--parallel', String(availableParallelism())];
-  await mustRun('cmake', '--build', folder, '--target', 'operators_fuzz', ...jobs);
+  await build('operators_fuzz');
   const { status, output } = await run(program, ['--trials', trials, '--seed', seed]);
   const lines = output.trim().split('\n');
   expect(lines.filter((line) => line.startsWith('FAILED'))).toEqual([]);
