@@ -17,6 +17,7 @@ import {
   tensor,
 } from '../lib/index.ts';
 import { nearestName } from '../lib/spelling.ts';
+import { byCounts } from './support/counts.ts';
 
 /** The functions by name. */
 const lib = { ...namespace };
@@ -315,7 +316,13 @@ const NO_OPTIONS: readonly [string, unknown][] = [
   ['a symbol for a name', { [Symbol('threads')]: 1 }],
 ];
 
-describe.each(CASES)('%s', (name, known) => {
+/** In `npm test` without the twins on the calling thread, which have the same check. */
+const TRIED = byCounts(
+  CASES.filter(([name]) => !name.endsWith('Sync')),
+  CASES,
+);
+
+describe.each(TRIED)('%s', (name, known) => {
   const call = CALLS[name]!;
 
   it('refuses each misspelt option with its name', async () => {

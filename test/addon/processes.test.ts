@@ -44,7 +44,7 @@ describe('a process that ends in the middle of products', HANG, () => {
 
 // RssAnon is a line of Linux's /proc.
 it.runIf(process.platform === 'linux')('workers that are ended in the middle of products', HANG, async () => {
-  const { stdout, stderr, code } = await run('workers.mjs', String(byCounts(12, 12, 200)));
+  const { stdout, stderr, code } = await run('workers.mjs', String(byCounts(6, 12, 200)));
   expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
   const { same, growth } = JSON.parse(stdout);
   expect(same).toBe(true);

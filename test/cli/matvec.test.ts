@@ -115,7 +115,7 @@ describe('refuses in one line', () => {
       /linear.*ERR_MODEL_LOAD/,
     ],
   ];
-  it.each(someOf(contents))('%s', async (_, overrides, reason) => {
+  it.each(someOf(contents, 5))('%s', async (_, overrides, reason) => {
     const { matvec } = await files(overrides);
     const { code, stdout, stderr } = await matvec('--params', 'params.npy');
     expect(stderr).toMatch(reason);

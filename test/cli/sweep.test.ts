@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { chromiumPath } from '../support/chromium.ts';
-import { someOf } from '../support/counts.ts';
+import { byCounts, someOf } from '../support/counts.ts';
 import { coloredPixels, openPage } from '../support/open-page.ts';
 import { run, temporaryFolder } from './run.ts';
 
@@ -39,7 +39,7 @@ it.skipIf(browser === undefined).each(someOf(['light', 'dark'] as const))(
   { timeout: 120_000 },
   async (colorScheme) => {
     const folder = await temporaryFolder();
-    const axis = colorScheme === 'light' ? 'hidden=4,8,2048' : 'batch=8,32';
+    const axis = colorScheme === 'light' ? byCounts('hidden=4,8', 'hidden=4,8,2048') : 'batch=8,32';
     const { code } = await run([...SMALL, '--hidden', '8', '--sweep', axis, '--html', 'deep/report.html'], {
       cwd: folder,
     });

@@ -103,40 +103,43 @@ const RUNS = METHODS.flatMap(([method, make]) =>
   MODELS.map(([name, loss]) => ({ method, make, name, loss })),
 );
 
-it.each(someOf(RUNS))('$method of $name, $loss: the steps of optim', async ({ method, make, name, loss }) => {
-  const { train, json, problem, model, folder } = await trainable(name, loss);
-  const files = ['--out', 'p.safetensors', '--json', 'r.json'];
-  const { code, stdout, stderr } = await train(
-    '--method',
-    method,
-    '--steps',
-    '5',
-    '--patience',
-    '6',
-    ...files,
-  );
-  expect(stderr).toBe('');
-  expect(code).toBe(0);
+it.each(someOf(RUNS, 5))(
+  '$method of $name, $loss: the steps of optim',
+  async ({ method, make, name, loss }) => {
+    const { train, json, problem, model, folder } = await trainable(name, loss);
+    const files = ['--out', 'p.safetensors', '--json', 'r.json'];
+    const { code, stdout, stderr } = await train(
+      '--method',
+      method,
+      '--steps',
+      '5',
+      '--patience',
+      '6',
+      ...files,
+    );
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
 
-  const optimizer = make(problem, THREADS);
-  const records = await stepsOf(optimizer, 5);
-  const results = await json('r.json');
-  expect(withoutTime(results.records)).toEqual(records);
-  const trained = model.flatten(
-    (await loadSafetensors(join(folder, 'p.safetensors'))) as Record<string, FloatArray>,
-  );
-  expect(trained).toEqual(optimizer.params);
+    const optimizer = make(problem, THREADS);
+    const records = await stepsOf(optimizer, 5);
+    const results = await json('r.json');
+    expect(withoutTime(results.records)).toEqual(records);
+    const trained = model.flatten(
+      (await loadSafetensors(join(folder, 'p.safetensors'))) as Record<string, FloatArray>,
+    );
+    expect(trained).toEqual(optimizer.params);
 
-  const { loss: reached } = lossAndGradientSync({ ...problem, params: trained }, THREADS);
-  expect(results).toMatchObject({
-    ...{ command: 'train', method, loss, reduction: 'mean', steps: 5, reason: 'steps', converged: false },
-    ...{ parameterCount: model.parameterCount, initialLoss: records[0]!.loss, finalLoss: reached },
-    accepted: records.filter(({ accepted }) => accepted).length,
-  });
-  expect(reached).toBeLessThan(results.initialLoss);
-  expect(stdout).toContain(`${method}, ${loss} of `);
-  expect(stdout).toContain(`→ ${Number(reached.toPrecision(6))}: 5 steps, `);
-});
+    const { loss: reached } = lossAndGradientSync({ ...problem, params: trained }, THREADS);
+    expect(results).toMatchObject({
+      ...{ command: 'train', method, loss, reduction: 'mean', steps: 5, reason: 'steps', converged: false },
+      ...{ parameterCount: model.parameterCount, initialLoss: records[0]!.loss, finalLoss: reached },
+      accepted: records.filter(({ accepted }) => accepted).length,
+    });
+    expect(reached).toBeLessThan(results.initialLoss);
+    expect(stdout).toContain(`${method}, ${loss} of `);
+    expect(stdout).toContain(`→ ${Number(reached.toPrecision(6))}: 5 steps, `);
+  },
+);
 
 it('every optimizer of the library is a method', () => {
   // These two have no loss: they are told the energies of samples.
@@ -147,7 +150,7 @@ it('every optimizer of the library is a method', () => {
 });
 
 const TYPES = ['--fisher', 'mc', '--mc-samples', '3'];
-it.each<[string, string[], Make, object, object]>([
+const OPTIONS: readonly [string, string[], Make, object, object][] = [
   [
     'levenberg-marquardt',
     ['--damping', '0.3', '--tolerance', '1e-9', '--max-iterations', '4'],
@@ -192,7 +195,8 @@ it.each<[string, string[], Make, object, object]>([
     { engine: 'autograd', chunkSize: 2 },
     {},
   ],
-])('the options of %s arrive: %j', async (method, args, make, options, more) => {
+];
+it.each(someOf(OPTIONS))('the options of %s arrive: %j', async (method, args, make, options, more) => {
   const { train, json, problem } = await trainable('mlp');
   const outcome = await train(
     '--method',
@@ -212,7 +216,7 @@ it.each<[string, string[], Make, object, object]>([
 });
 
 describe('the file of parameters', () => {
-  it.each(['p.npy', 'p.safetensors', 'p'])('%s goes on as if there were no break', async (out) => {
+  it.each(someOf(['p.npy', 'p.safetensors', 'p']))('%s goes on as if there were no break', async (out) => {
     const { train, json, given, run, array } = await trainable('mlp');
     const natural = (steps: number, file: string, ...more: string[]) =>
       train(
@@ -505,7 +509,7 @@ describe('some rows at a time', () => {
 });
 
 describe('wrong usage', () => {
-  it.each<[string[], string]>([
+  const wrong: [string[], string][] = [
     [
       ['--out', 'p.npy', '--method', 'newton-cg', '--damping', '1'],
       '--damping is not for --method newton-cg, but for levenberg',
@@ -536,7 +540,8 @@ describe('wrong usage', () => {
     [['--out', 'p.npy', '--html', 'p.npy'], 'what is written is .html'],
     [['--out', 'p', '--json', 'p'], '--out and --json name the same file'],
     [[], "'--out <file>' not specified"],
-  ])('%j', async (args, reason) => {
+  ];
+  it.each(someOf(wrong))('%j', async (args, reason) => {
     const { train } = await trainable('mlp');
     const { code, stdout, stderr } = await train(...args);
     expect(stderr).toContain(reason);
@@ -559,10 +564,11 @@ it.skipIf(browser === undefined)(
   { timeout: 120_000 },
   async () => {
     const { train, folder } = await trainable('mlp');
-    for (const [method, more] of [
-      ['levenberg-marquardt', []],
+    const reports = [
       ['newton-cg', ['--batch-size', '3']],
-    ] as const) {
+      ['levenberg-marquardt', []],
+    ] as const;
+    for (const [method, more] of someOf(reports)) {
       expect(
         (await train('--method', method, ...more, '--steps', '30', '--out', 'p.npy', '--html', 'r.html'))
           .stderr,

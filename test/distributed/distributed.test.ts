@@ -7,6 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import * as tc from '../../lib/index.ts';
 // @ts-expect-error a script that the processes run, too
 import { cases } from '../fixtures/distributed/cases.mjs';
+import { byCounts, someOf } from '../support/counts.ts';
 import { relativeError } from '../support/models.ts';
 import { type Ended, onRanks } from './ranks.ts';
 
@@ -36,25 +37,27 @@ async function expectAsAlone(ended: readonly Ended[], names: readonly string[]) 
   }
 }
 
-describe.each([2, 4])('%i ranks with uneven parts of the rows', (ranks) => {
+describe.each(someOf([2, 4]))('%i ranks with uneven parts of the rows', (ranks) => {
   it('find what one process does, with the same bits on each', async () => {
     await expectAsAlone(await onRanks(ranks, 'all'), Object.keys(ALL));
   });
 });
 
-it('eight ranks, some of which have no rows', async () => {
+const MANY = byCounts(4, 8);
+it(`${MANY} ranks, some of which have no rows`, async () => {
   const names = ['gramian, weighted and centered', 'cg', 'ntk, traced', 'kfac'];
-  await expectAsAlone(await onRanks(8, 'all', { env: { TEST_CASES: names.join(';') } }), names);
+  await expectAsAlone(await onRanks(MANY, 'all', { env: { TEST_CASES: names.join(';') } }), names);
 });
 
 const TIMEOUT = { TEST_TIMEOUT: '60000' };
 
-describe.each([
+const KILLED: [number, number, string][] = [
   [2, 1, 'killed'],
   [4, 3, 'killed'],
   [4, 0, 'killed'],
   [4, 1, 'killedMaking'],
-])('of %i ranks, number %i is %s', (ranks, unreliable, scenario) => {
+];
+describe.each(someOf(KILLED))('of %i ranks, number %i is %s', (ranks, unreliable, scenario) => {
   it('in the middle of it: the others hear of it long before the timeout', async () => {
     const ended = await onRanks(ranks, scenario, { unreliable, env: TIMEOUT });
     const [killed] = ended.splice(unreliable, 1);
@@ -72,12 +75,13 @@ describe.each([
   });
 });
 
-describe.each([
-  [2, 0],
+const HUNG: [number, number][] = [
   [3, 2],
   [4, 1],
   [4, 0],
-])('of %i ranks, number %i hangs', (ranks, hangs) => {
+  [2, 0],
+];
+describe.each(someOf(HUNG))('of %i ranks, number %i hangs', (ranks, hangs) => {
   it('the others fail within the timeout, and say which', async () => {
     // The timeout is that of the meeting as well, for which a busy machine may start the ranks seconds apart.
     const ended = await onRanks(ranks, 'hung', { hangs, env: { TEST_TIMEOUT: '6000' } });

@@ -15,6 +15,7 @@ import {
   Model,
   type Tensor,
 } from '../../lib/index.ts';
+import { someOf } from '../support/counts.ts';
 import { type FisherCase, modelOf, relativeError, tensorOf } from '../support/models.ts';
 
 interface Setting {
@@ -82,7 +83,7 @@ const named = CASES.flatMap((each) =>
   }),
 );
 
-describe.each(named)('%s', (_, each, setting) => {
+describe.each(someOf(named, 5))('%s', (_, each, setting) => {
   const { fisher, approximation, weighted } = setting;
   const weights = Float64Array.from(each.weights);
   const options: KfacOptions = {

@@ -150,7 +150,7 @@ function checkProducts(
   }
 }
 
-describe.each(someOf(named))('%s', (_, each) => {
+describe.each(someOf(named, 5))('%s', (_, each) => {
   it.each([
     ['float64', Float64Array, 1e-11],
     ['float32', Float32Array, 2e-4],

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { hessian, type LossProblem, Model, nn, type Tensor } from '../../lib/index.ts';
 import { chromiumPath } from '../support/chromium.ts';
+import { someOf } from '../support/counts.ts';
 import { openPage } from '../support/open-page.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../scripts/examples/run.mjs', import.meta.url));
@@ -146,7 +147,7 @@ function dot(a: Float64Array, b: Float64Array, from: number): number {
   return sum;
 }
 
-it.each([
+const WRONG: [string, string[], RegExp][] = [
   [
     'nope',
     [],
@@ -154,7 +155,8 @@ it.each([
   ],
   ['natural-gradient', ['--step', '3'], /^Unknown option '--step'/],
   ['hessian-spectrum', ['--steps', 'many'], /^--steps should be a whole number of at least 1, got many\n$/],
-])('tells what is wrong: %s %s', (name, args, message) => {
+];
+it.each(someOf(WRONG))('tells what is wrong: %s %s', (name, args, message) => {
   const { status, stderr } = spawnSync(process.execPath, [SCRIPT, name, ...args], { encoding: 'utf8' });
   expect(stderr).toMatch(message);
   expect(status).toBe(2);

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { byCounts, counts } from '../support/counts.ts';
+import { byCounts, counts, someOf } from '../support/counts.ts';
 import { atEveryStep } from './every-step.ts';
 import { ended, Installation, ROOT } from './installation.ts';
 import { libtorchFiles } from './sandbox.ts';
@@ -59,7 +59,7 @@ describe('at every change that it makes to the file system', { timeout: 120_000 
       await succeeds(installation);
       return stderr;
     });
-    expect(steps.length).toBeGreaterThan(byCounts(3, 10));
+    expect(steps.length).toBeGreaterThan(byCounts(1, 10));
     if (counts !== 'usual') expect(steps).toContainEqual(expect.stringMatching(/^copyFile /));
   });
 
@@ -96,17 +96,21 @@ test('the compiler of a killed build ends with it, and its last object is made a
   expect(readFileSync(object, 'utf8')).toBe('object end');
 });
 
-test.each([
-  ['an addon', (i: Installation) => i.addon],
-  ['a library of libtorch', (i: Installation) => join(i.env.LIBTORCH!, 'lib/libc10.so')],
-])('%s that was altered without changing its size is noticed by the build', async (_, file) => {
-  const installation = made();
-  await succeeds(installation);
-  writeFileSync(file(installation), readFileSync(file(installation), 'utf8').toUpperCase());
-  utimesSync(file(installation), 0, 0);
-  expect((await installation.build()).stderr).toContain('Compiling');
-  expect((await installation.build()).stderr).not.toContain('Compiling');
-});
+const BUILT: [string, (installation: Installation) => string][] = [
+  ['an addon', ({ addon }) => addon],
+  ['a library of libtorch', ({ env }) => join(env.LIBTORCH!, 'lib/libc10.so')],
+];
+test.each(someOf(BUILT))(
+  '%s that was altered without changing its size is noticed by the build',
+  async (_, file) => {
+    const installation = made();
+    await succeeds(installation);
+    writeFileSync(file(installation), readFileSync(file(installation), 'utf8').toUpperCase());
+    utimesSync(file(installation), 0, 0);
+    expect((await installation.build()).stderr).toContain('Compiling');
+    expect((await installation.build()).stderr).not.toContain('Compiling');
+  },
+);
 
 test('an installed package keeps the addon, and nothing of what it was made from', async () => {
   const installation = made();
@@ -143,18 +147,22 @@ describe('loading', { timeout: 60_000 }, () => {
     expect(await mended(installation, stdout)).toMatch(/^\d+\.\d+\.\d+/);
   });
 
-  test.each<[string, (file: string) => void]>([
-    ['truncated', (file) => truncateSync(file, 100_000)],
+  const spoils: [string, (file: string) => void][] = [
     ['altered', (file) => alter(file)],
-  ])('of an addon that was %s says so instead of crashing, and shows what mends it', async (fault, spoil) => {
-    const installation = new Installation();
-    await installation.build();
-    spoil(installation.addon);
-    const { code, signal, stdout } = await installation.load();
-    expect({ code, signal }).toEqual({ code: 1, signal: null });
-    expect(stdout).toMatch(new RegExp(`^ERR_ADDON_MISSING .*torch_curvature\\.node (is|was) ${fault}`));
-    expect(await mended(installation, stdout)).toMatch(/^\d+\.\d+\.\d+/);
-  });
+    ['truncated', (file) => truncateSync(file, 100_000)],
+  ];
+  test.each(someOf(spoils))(
+    'of an addon that was %s says so instead of crashing, and shows what mends it',
+    async (fault, spoil) => {
+      const installation = new Installation();
+      await installation.build();
+      spoil(installation.addon);
+      const { code, signal, stdout } = await installation.load();
+      expect({ code, signal }).toEqual({ code: 1, signal: null });
+      expect(stdout).toMatch(new RegExp(`^ERR_ADDON_MISSING .*torch_curvature\\.node (is|was) ${fault}`));
+      expect(await mended(installation, stdout)).toMatch(/^\d+\.\d+\.\d+/);
+    },
+  );
 
   test('of what may not be read does not call it missing', async () => {
     const installation = new Installation();

@@ -6,7 +6,7 @@ const INTERRUPT = fileURLToPath(new URL('interrupt.mjs', import.meta.url));
 /** As many run at a time. */
 const WIDTH = 3;
 /** Every change, or one of so many. */
-const STRIDE = byCounts(3, 1);
+const STRIDE = byCounts(6, 1);
 
 /** How to start Node.js so that it is interrupted. */
 export interface Interruption {
@@ -17,7 +17,7 @@ export interface Interruption {
 /**
  * @param fault as `interrupt.mjs` knows it
  * @param attempt makes a machine, starts the part, and checks what follows; returns what it said
- * @returns the changes at which it was interrupted: all that it makes, or every third
+ * @returns the changes at which it was interrupted: all that it makes, or one of so many
  */
 export async function atEveryStep(
   fault: string,

@@ -55,7 +55,7 @@ describe('at every change that it makes to the file system', { timeout: 120_000 
       }
       return said;
     });
-    expect(steps.length).toBeGreaterThan(byCounts(6, 20));
+    expect(steps.length).toBeGreaterThan(byCounts(3, 20));
     if (counts !== 'usual') expect(steps).toContainEqual(expect.stringMatching(/^rename .*kept$/));
   });
 

@@ -2,11 +2,12 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { run } from '../../native/cases.ts';
+import { byCounts } from '../../support/counts.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const READERS = 7;
 /** For all readers together; `TORCH_CURVATURE_FUZZ_SECONDS` for a longer run. */
-const seconds = process.env.TORCH_CURVATURE_FUZZ_SECONDS ?? '7';
+const seconds = process.env.TORCH_CURVATURE_FUZZ_SECONDS ?? byCounts('4', '7');
 
 test('no reader crashes, hangs, takes much memory or fails without a code', async () => {
   const { status, output } = await run(process.execPath, [

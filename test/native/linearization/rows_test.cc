@@ -1,4 +1,5 @@
 #include <functional>
+#include <vector>
 
 #include "code_of.h"
 #include "core/linearization/chunked.h"
@@ -7,6 +8,7 @@
 #include "core/products/on_the_fly.h"
 #include "core/program/program.h"
 #include "core/runtime/error.h"
+#include "counts.h"
 #include "models.h"
 
 // After libtorch, whose logging macros have the same names.
@@ -92,7 +94,7 @@ TEST_CASE("rows of layers are independent") {
 
 TEST_CASE("rows that depend on one another are refused where they are cut apart, and only there") {
   for (const auto& [name, mix] : kDependent) {
-    for (const int64_t batch : {2, 3, 8, 40}) {
+    for (const int64_t batch : test::byCounts<std::vector<int64_t>>({3, 40}, {2, 3, 8, 40})) {
       CAPTURE(name);
       CAPTURE(batch);
       const Point point = mixed(mix, batch);

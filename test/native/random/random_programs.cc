@@ -1,8 +1,8 @@
 #include "random_programs.h"
 
 #include <cstdlib>
-#include <string_view>
 
+#include "counts.h"
 #include "operations.h"
 
 namespace tc::test {
@@ -13,12 +13,6 @@ const std::vector<std::vector<Operation>>& kinds() {
       shapeOperations(), elementwiseOperations(), productOperations(), reductionOperations(),
       layerOperations()};
   return all;
-}
-
-/// Whether as many are wanted as `.ci/run` wants (test/support/counts.ts), not what a change does.
-bool manyWanted() {
-  const char* counts = std::getenv("TORCH_CURVATURE_TEST_COUNTS");
-  return counts != nullptr && std::string_view(counts) != "usual";
 }
 
 uint64_t fromEnvironment(const char* name, uint64_t otherwise) {
@@ -54,7 +48,7 @@ std::vector<std::string> operationNames() {
 
 Seeds seeds(uint64_t first, uint64_t count) {
   return {fromEnvironment("TORCH_CURVATURE_TEST_SEED", first),
-          fromEnvironment("TORCH_CURVATURE_TEST_PROGRAMS", manyWanted() ? count : count / 4)};
+          fromEnvironment("TORCH_CURVATURE_TEST_PROGRAMS", byCounts(count / 4, count))};
 }
 
 }  // namespace tc::test

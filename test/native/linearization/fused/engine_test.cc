@@ -13,6 +13,7 @@
 #include "core/kernels/kernels.h"
 #include "core/program/program.h"
 #include "core/runtime/error.h"
+#include "counts.h"
 #include "fused_programs.h"
 #include "random/program_text.h"
 #include "random/random_programs.h"
@@ -199,7 +200,8 @@ TEST_CASE("fused products agree with autograd for every activation") {
 TEST_CASE("fused products agree with autograd for odd widths, batches and outputs") {
   std::mt19937 random(2);
   forEachIsa([&] {
-    for (const int64_t width : {1, 3, 4, 5, 7, 63, 65, 257}) {
+    const std::vector<int64_t> widths{1, 3, 4, 5, 7, 63, 65, 257};
+    for (const int64_t width : test::byCounts<std::vector<int64_t>>({1, 4, 5, 65}, widths)) {
       for (const int64_t batch : {1, 2, 17, 300}) {
         for (const int64_t outputs : {1, 3}) {
           for (const int threads : {1, 2}) {
@@ -222,7 +224,7 @@ TEST_CASE("fused products agree with autograd for odd widths, batches and output
 }
 
 TEST_CASE("fused products agree with autograd for random chains") {
-  const test::Seeds which = test::seeds(1, 2000);
+  const test::Seeds which = test::seeds(1, test::byCounts(1000, 2000));
   for (uint64_t seed = which.first; seed < which.first + which.count; ++seed) {
     std::mt19937 random(static_cast<uint32_t>(seed));
     const auto program = randomChain(random);
@@ -292,7 +294,7 @@ fused::Plan planOf(const Point& point) {
 TEST_CASE("threads share the rows of gradients that are larger than the batch") {
   std::mt19937 random(7);
   forEachIsa([&] {
-    for (const int threads : {2, 3, 4}) {
+    for (const int threads : test::byCounts<std::vector<int>>({3}, {2, 3, 4})) {
       for (const int64_t batch : {33, 70}) {
         for (const bool tied : {false, true}) {
           for (const int64_t outputs : {1, 20}) {
