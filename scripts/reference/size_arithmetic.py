@@ -105,6 +105,23 @@ class Given(nn.Module):
         return h if nothing is None else h + nothing
 
 
+class Scripted(nn.Module):
+    """In TorchScript: a factor that is made of a size by functions of the module math."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(2))
+
+    def forward(self, x):
+        n = x.shape[1]
+        factor = math.log(n) + math.exp(-n) + math.sin(n) * math.tanh(n / 7) + math.atan(n) - math.cosh(0.1 * n) / math.cos(n)
+        return x.sum(1, keepdim=True) * self.w * factor
+
+
+def script(folder):
+    torch.jit.save(torch.jit.script(Scripted().double()), folder / "functions.script.pt")
+
+
 def main():
     folder = families.FIXTURES / "sizes"
     families.begin(folder)
@@ -128,6 +145,7 @@ def main():
         folder, "given-numbers", module, (torch.randn(3, 3), 5, 0.5, True, None), (x, 7, 0.5, True, None),
         ({0: rows}, length, None, None, None), given=(x, torch.tensor(7)),
     )  # fmt: skip
+    script(folder)
 
 
 if __name__ == "__main__":

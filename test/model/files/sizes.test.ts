@@ -1,4 +1,5 @@
 /** Arithmetic on sizes, with the results of Python. */
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Model } from '../../../lib/index.ts';
 import { type GraphNode, pt2, tensorArgument } from './pt2-file.ts';
@@ -116,5 +117,21 @@ test.each<[string, readonly GraphNode[], string, readonly Value[]]>([
 ])('%s is refused', async (_, nodes, target, operands) => {
   await expect(run(nodes, [node(target, operands, 'r')])).rejects.toMatchObject({
     code: 'ERR_SHAPE_MISMATCH',
+  });
+});
+
+test.each([3, 8])('functions of sizes in TorchScript, of %i columns', async (n) => {
+  const file = join(import.meta.dirname, '../../fixtures/sizes/functions.script.pt');
+  const model = await Model.load(file, { trusted: true });
+  const x = { data: new Float64Array(2 * n).fill(1 / n), shape: [2, n] };
+  const { data } = await model.forward(Float64Array.of(1, -2), x);
+  const factor =
+    Math.log(n) +
+    Math.exp(-n) +
+    Math.sin(n) * Math.tanh(n / 7) +
+    Math.atan(n) -
+    Math.cosh(0.1 * n) / Math.cos(n);
+  [1, -2, 1, -2].forEach((w, i) => {
+    expect(data[i]).toBeCloseTo(w * factor, 11);
   });
 });

@@ -71,7 +71,8 @@ constexpr std::string_view kArithmetic =
     " aten::sqrt aten::floor aten::ceil aten::abs aten::eq aten::ne aten::lt aten::gt aten::le"
     " aten::ge aten::__not__ aten::__and__ aten::__or__ aten::__xor__ aten::Int aten::Float"
     " aten::Bool aten::IntImplicit aten::FloatImplicit aten::ScalarImplicit aten::__contains__"
-    " aten::format aten::tensor prim::min prim::max prim::isinstance ";
+    " aten::format aten::tensor aten::exp aten::log aten::sin aten::cos aten::tan aten::sinh"
+    " aten::cosh aten::tanh aten::asin aten::acos aten::atan prim::min prim::max prim::isinstance ";
 
 bool isArithmetic(const std::string& name) {
   return kArithmetic.find(" " + name + " ") != std::string_view::npos;
@@ -94,7 +95,10 @@ const std::unordered_map<std::string_view, std::string_view>& sizeFunctions() {
       {"aten::remainder", "%"}, {"aten::pow", "**"},      {"aten::neg", "negative"},
       {"aten::sqrt", "sqrt"},   {"aten::Float", "real"},  {"aten::Int", "truncate"},
       {"aten::floor", "floor"}, {"aten::ceil", "ceil"},   {"prim::min", "minimum"},
-      {"prim::max", "maximum"},
+      {"prim::max", "maximum"}, {"aten::exp", "exp"},     {"aten::log", "log"},
+      {"aten::sin", "sin"},     {"aten::cos", "cos"},     {"aten::tan", "tan"},
+      {"aten::sinh", "sinh"},   {"aten::cosh", "cosh"},   {"aten::tanh", "tanh"},
+      {"aten::asin", "asin"},   {"aten::acos", "acos"},   {"aten::atan", "atan"},
   };
   return table;
 }

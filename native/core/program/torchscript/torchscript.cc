@@ -86,7 +86,9 @@ TorchScriptModel convert(const jit::Module& module, std::optional<int64_t> wante
       items.emplace_back(*fallback);
     } else {
       throw Error("ERR_UNSUPPORTED_OP",
-                  "forward takes " + arguments[i].name() + ", which is no tensor");
+                  "forward takes " + arguments[i].name() +
+                      ", which is no tensor; give it a value by default, as in `n: int = 3`, take "
+                      "it as a tensor, or export the model with torch.export");
     }
   }
   Interpreter interpreter(tensors);
