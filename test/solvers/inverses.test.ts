@@ -24,6 +24,7 @@ import {
   xdiagSync,
   xtraceSync,
 } from '../../lib/index.ts';
+import { byCounts } from '../support/counts.ts';
 import {
   apply,
   diagonalOf,
@@ -276,7 +277,7 @@ describe('estimates', () => {
   ];
 
   it.each(CASES)('of $name cover the truth as often as their standard error says', ({ truth, of }) => {
-    const trials = 300;
+    const trials = byCounts(100, 300);
     let [covered, sum, squares] = [0, 0, 0];
     for (let seed = 0; seed < trials; seed++) {
       const { estimate, standardError } = of(seed);
