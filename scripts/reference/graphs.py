@@ -140,7 +140,9 @@ def bags(model, x):
     offsets, padded = model.offsets, model.padded
     sums = F.embedding_bag(model.indices, model.w, offsets, mode="sum", per_sample_weights=model.w[:, 0].repeat(2)[:9].contiguous())
     means = F.embedding_bag(model.indices, model.w, padded, mode="mean", padding_idx=2, include_last_offset=True)
-    return x @ (sums + means.sin() + F.embedding_bag(model.indices, model.w, offsets, mode="max")).mT
+    from_end = F.embedding_bag(model.indices, model.w.cos(), offsets, mode="sum", padding_idx=-1)
+    pairs = F.embedding_bag(model.indices[:6].reshape(3, 2), model.w.sin(), mode="mean", padding_idx=-1)
+    return x @ (sums + means.sin() + from_end * pairs + F.embedding_bag(model.indices, model.w, offsets, mode="max")).mT
 
 
 def segments(model, x):

@@ -67,22 +67,35 @@ Argument bagsOf(Rewriting& r, const NamedArguments& given) {
   return r.add("aten::repeat_interleave.Tensor", {lengths, count});
 }
 
+/// The row that counts for nothing, or none. `embedding_bag` counts it from the end where it is
+/// negative; the operators that it consists of have no such row then.
+Argument paddingOf(const Node& node, const NamedArguments& given, double row) {
+  if (row >= 0) return row;
+  const bool none = std::holds_alternative<std::monostate>(given["padding_idx"]);
+  if (none || !node.target.starts_with("aten::embedding_bag")) return kNone;
+  const Size fromEnd{Size::Kind::kConstant, static_cast<int64_t>(row)};
+  return sizeOf("+", {sizeAlong(given["weight"], 0), fromEnd});
+}
+
 /// Sums, means or maxima of looked-up rows, by operators that have second derivatives.
-bool embeddingBag(Rewriting& r, Node&, const NamedArguments& given) {
+bool embeddingBag(Rewriting& r, Node& node, const NamedArguments& given) {
   if (r.usesOthers()) return false;
   constexpr double kMean = 1;
   constexpr double kMax = 2;
   const auto mode = given.number("mode", 0);
-  const auto padding = given.number("padding_idx", -1);
+  const auto row = given.number("padding_idx", -1);
   const bool plain = given.isTensor("weight") && given.isTensor("indices") &&
-                     given.isTensor("offsets") && !given.isTrue("scale_grad_by_freq") && padding;
-  if (!plain || !mode || (*mode == kMax && *padding >= 0)) return false;
+                     given.isTensor("offsets") && !given.isTrue("scale_grad_by_freq") && row;
+  if (!plain || !mode) return false;
+  const Argument padding = paddingOf(node, given, *row);
+  const bool pads = !std::holds_alternative<std::monostate>(padding);
+  if (*mode == kMax && pads) return false;
   const Argument bags = bagsOf(r, given);
   const Argument& indices = given["indices"];
   Argument rows = r.add("aten::embedding", {given["weight"], indices});
   Argument ones = r.add("aten::new_ones", {rows, Sizes{sizeAlong(indices, 0)}});
-  if (*padding >= 0) {
-    ones = r.add("aten::mul.Tensor", {ones, r.add("aten::ne.Scalar", {indices, *padding})});
+  if (pads) {
+    ones = r.add("aten::mul.Tensor", {ones, r.add("aten::ne.Scalar", {indices, padding})});
     rows = r.add("aten::mul.Tensor", {rows, r.add("aten::unsqueeze", {ones, -1.0})});
   }
   if (given.isTensor("per_sample_weights")) {
