@@ -99,6 +99,19 @@ void luData(const CallArguments& call) {
   pivots(call, call.tensor("LU_data"), call.tensor("LU_pivots"));
 }
 
+/// How often each element is there: libtorch writes the elements before it sees a negative number,
+/// and trusts the sum to be one of 64 bits.
+void repeats(const CallArguments& call) {
+  const at::Tensor times = call.tensor("repeats");
+  if (!times.defined() || times.numel() == 0) return;
+  call.require(c10::isIntegralType(times.scalar_type(), /*includeBool=*/false),
+               "repeats should be whole numbers");
+  constexpr int64_t kMost = int64_t{1} << 31;
+  const auto [least, largest] = extremes(times);
+  call.require(least >= 0, "repeats can not be negative");
+  call.require(largest < kMost, "repeats should be below 2³¹");
+}
+
 void pairwise(const CallArguments& call) {
   call.require(call.at(0).toTensor().numel() > 0, "there are no points");
 }
@@ -207,6 +220,7 @@ const Rows<ArgumentCheck> kRows(
                           {"aten::mvlgamma", checked<logGamma>},
                           {"aten::special_multigammaln", checked<logGamma>},
                           {"aten::pdist", checked<pairwise>},
+                          {"aten::repeat_interleave", checked<repeats>},
                           {"aten::_unsafe_index_put", requireSingleWrites},
                           {"aten::index_copy", requireSingleWrites},
                           {"aten::index_put", requireSingleWrites},

@@ -94,3 +94,41 @@ test.each(Object.entries(KERNELS))('attention by the %s kernel of a GPU is atten
   };
   expect(await product(found!)).toEqual(await product(expected!));
 });
+
+test.each([
+  [[1, 2, 0], undefined],
+  [[1, 1, 0], /allocated size does not match/],
+  [[9, 1, 0], /allocated size does not match/],
+  [[4, 0, -1], /negative/],
+  [[2 ** 40, 3, 0], /below/],
+])('segments of lengths %j', async (lengths, error) => {
+  const parts = lengths.map((length, i) =>
+    call(
+      'full.default',
+      { size: ints(1), fill_value: { as_int: length }, dtype: { as_scalar_type: 5 } },
+      `n${i}`,
+    ),
+  );
+  const tensors = { as_tensors: lengths.map((_, i) => ({ name: `n${i}` })) };
+  const nodes = [linear, ...parts, call('cat.default', { tensors }, 'n')];
+  const given = [
+    { name: 'data', arg: T('h'), kind: 1 },
+    { name: 'reduce', arg: { as_string: 'sum' }, kind: 1 },
+    { name: 'lengths', arg: T('n'), kind: 2 },
+  ];
+  const raw = nodes.map(([target, inputs, outputs]) => ({
+    target,
+    inputs: inputs.map(([name, arg]) => ({ name, arg, kind: 1 })),
+    outputs: outputs.map(T),
+    metadata: {},
+  }));
+  const sums = {
+    ...raw[0]!,
+    target: 'torch.ops.aten.segment_reduce.default',
+    inputs: given,
+    outputs: [T('s')],
+  };
+  const run = forward(pt2([], 's', [...raw, sums]));
+  if (error !== undefined) await expect(run).rejects.toThrow(error);
+  else expect((await run).slice(10)).toEqual(new Array(5).fill(0));
+});
