@@ -50,20 +50,30 @@ bool Executor::fits(int threads) const {
   return active_ < limits_.concurrency && threads <= freeCores_;
 }
 
-void Executor::requireRoom(int threads) const {
-  const auto waiting = static_cast<int64_t>(queue_.size());
-  // Who has an earlier result asks for more before the thread that made it is free again.
-  int ending = 0;
-  int endingThreads = 0;
+Executor::Room Executor::room() const {
+  Room room{active_, freeCores_, static_cast<int64_t>(queue_.size())};
+  const auto fits = [&](int threads) {
+    return room.active < limits_.concurrency && threads <= room.freeCores;
+  };
   for (const Worker& worker : workers_) {
     if (!worker.busy || !worker.finished) continue;
-    ++ending;
-    endingThreads += worker.threads;
+    --room.active;
+    room.freeCores += worker.threads;
   }
-  const bool fitsSoon =
-      active_ - ending < limits_.concurrency && threads <= freeCores_ + endingThreads;
-  if (waiting < limits_.maxQueue || (waiting == 0 && fitsSoon)) return;
-  throw Error("ERR_BUSY", std::to_string(active_) + " operations run and " +
+  for (const Item& item : queue_) {
+    if (!fits(item.threads)) break;
+    ++room.active;
+    room.freeCores -= item.threads;
+    --room.waiting;
+  }
+  return room;
+}
+
+void Executor::requireRoom(int threads) const {
+  const auto [active, freeCores, waiting] = room();
+  const bool fits = active < limits_.concurrency && threads <= freeCores;
+  if (waiting < limits_.maxQueue || (waiting == 0 && fits)) return;
+  throw Error("ERR_BUSY", std::to_string(active) + " operations run and " +
                               std::to_string(waiting) + " wait; at most " +
                               std::to_string(limits_.maxQueue) +
                               " may wait (the option maxQueue of configure)");
@@ -109,10 +119,13 @@ Executor::Limits Executor::limits() {
 Executor::Counters Executor::counters() {
   const std::lock_guard lock(mutex_);
   Counters counters;
-  counters.queued = static_cast<int64_t>(queue_.size());
+  counters.queued = room().waiting;
   for (const Worker& worker : workers_) {
     ++(worker.busy && !worker.finished ? counters.running : counters.idleThreads);
   }
+  const int64_t about = static_cast<int64_t>(queue_.size()) - counters.queued;
+  counters.running += about;
+  counters.idleThreads = std::max<int64_t>(counters.idleThreads - about, 0);
   return counters;
 }
 

@@ -80,11 +80,20 @@ class Executor {
     bool finished = false;  ///< the work has its result
   };
 
+  /// What there is once the threads whose work has its result are free, as who has that result may
+  /// take for granted: what waits then is more than fits.
+  struct Room {
+    int64_t active;
+    int freeCores;
+    int64_t waiting;
+  };
+
   explicit Executor(int cores);
   void loop(std::list<Worker>::iterator worker);
   // With mutex_ held:
   void start();
   bool fits(int threads) const;
+  Room room() const;
   void requireRoom(int threads) const;
   static thread_local Worker* current_;
 

@@ -30,8 +30,17 @@ TEST_CASE("work has room as soon as the work before it has told its result") {
   tell.set_value();
   told.get_future().wait();
   executor.submit(1, [&] { second.set_value(); });
+  CHECK(executor.counters().running == 1);
+  CHECK(executor.counters().queued == 0);
+  CHECK(test::codeOf([&] { executor.submit(1, [] {}); }) == "ERR_BUSY");
+  executor.setLimits({.concurrency = 1, .maxQueue = 1});
+  std::promise<void> third;
+  executor.submit(1, [&] { third.set_value(); });
+  CHECK(executor.counters().running == 1);
+  CHECK(executor.counters().queued == 1);
   CHECK(test::codeOf([&] { executor.submit(1, [] {}); }) == "ERR_BUSY");
   leave.set_value();
   second.get_future().wait();
+  third.get_future().wait();
   executor.setLimits(before);
 }
