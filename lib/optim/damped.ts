@@ -141,8 +141,8 @@ export function naturalGradient(problem: GivenLossProblem, options?: NaturalGrad
   const given = NATURAL_GRADIENT_OPTIONS.read(options);
   const { damping, tolerance, maxIterations, fisher: name = 'type2', mcSamples, seed, ...how } = given;
   const kind = checkOneOf(name, ['type2', 'mc', 'empirical'] as const, 'fisher');
-  const samples = positive(mcSamples ?? 1, 'mcSamples');
-  const first = toSeed(seed ?? 0);
+  const samples = positive(mcSamples === undefined ? 1 : mcSamples, 'mcSamples');
+  const first = toSeed(seed === undefined ? 0 : seed);
   for (const [option, value] of Object.entries({ mcSamples, seed })) {
     if (value !== undefined && kind !== 'mc') throw outOfRange(`${option} is for fisher: 'mc'`);
   }

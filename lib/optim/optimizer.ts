@@ -112,13 +112,24 @@ export class Optimizer<F extends FloatArray = FloatArray> {
    * follow one another.
    */
   async step(options?: StepOptions): Promise<StepRecord> {
-    const { signal, ...given } = STEP_OPTIONS.read(options);
-    checkSignal(signal);
-    const data = copyOfData(given);
+    const [data, signal] = this.#accepted(() => {
+      const { signal, ...given } = STEP_OPTIONS.read(options);
+      return [copyOfData(given), checkSignal(signal)] as const;
+    });
     const before = this.#running;
     const own = before.catch(() => {}).then(() => this.#together(data, signal));
     this.#running = own;
     return own;
+  }
+
+  /** What a step is given, of which the other ranks hear where it is refused. */
+  #accepted<Given>(read: () => Given): Given {
+    try {
+      return read();
+    } catch (error) {
+      this.#how.group?.refuse(error);
+      throw error;
+    }
   }
 
   async #together(data: StepData, signal: AbortSignal | undefined): Promise<StepRecord> {

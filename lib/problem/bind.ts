@@ -111,7 +111,7 @@ export async function bind<P extends Unparametrized>(
     target,
     ...rest
   } = checkProblem(problem as unknown as Problem) as Problem & { target?: Tensor };
-  const tensors = tensorsOf(x);
+  const { tensors, likeThem } = tensorsOf(x);
   if (target !== undefined) tensors.push([target, 'problem.target']);
   // All of them are read now; where several cannot be held, it is the first that is named.
   const settled = await Promise.allSettled(
@@ -124,8 +124,7 @@ export async function bind<P extends Unparametrized>(
     throw failed.reason;
   }
   const targets = target === undefined ? {} : { target: held.at(-1) };
-  const bound = { ...rest, x: likeInputs(x, held), ...targets } as unknown as Omit<P, 'params'> &
-    Unparametrized;
+  const bound = { ...rest, x: likeThem(held), ...targets } as unknown as Omit<P, 'params'> & Unparametrized;
   return new BoundProblem(INSIDE, bound, held, device);
 }
 
@@ -137,15 +136,25 @@ function anyTensor(value: unknown, name: string): Tensor {
   return checkTensor(value, name, isFloatArray(data) ? dtypeOf(data) : 'float32', { bytes: true });
 }
 
-/** The inputs in order, with what messages call them. */
-function tensorsOf(x: Inputs): [value: unknown, name: string][] {
-  if (isNamed(x)) return Object.entries(x).map(([name, input]) => [input, `x.${name}`]);
-  if (!isList(x)) return [[x, 'x']];
-  return listOf(x, 'x').map((input, index) => [input, `x[${index}]`]);
+interface InOrder {
+  /** The inputs, with what messages call them. */
+  tensors: [value: unknown, name: string][];
+  /** The same structure, as it was read: a tensor, or several in order or by name. */
+  likeThem(held: readonly HeldTensor[]): Inputs;
 }
 
-/** The same structure: a tensor, or several in order or by name. */
-function likeInputs(x: Inputs, held: readonly HeldTensor[]): Inputs {
-  if (isNamed(x)) return Object.fromEntries(Object.keys(x).map((name, index) => [name, held[index]!]));
-  return isList(x) ? held.slice(0, listOf(x, 'x').length) : held[0]!;
+function tensorsOf(x: Inputs): InOrder {
+  if (isNamed(x)) {
+    const entries = Object.entries(x);
+    return {
+      tensors: entries.map(([name, input]) => [input, `x.${name}`]),
+      likeThem: (held) => Object.fromEntries(entries.map(([name], index) => [name, held[index]!])),
+    };
+  }
+  if (!isList(x)) return { tensors: [[x, 'x']], likeThem: ([held]) => held! };
+  const list = listOf(x, 'x');
+  return {
+    tensors: list.map((input, index) => [input, `x[${index}]`]),
+    likeThem: (held) => held.slice(0, list.length),
+  };
 }

@@ -1,7 +1,7 @@
 /** Data as they are when a function is called: for work that reads them after its caller has gone on, and may change them. */
 import { types } from 'node:util';
-import { checkTypedArray, type Tensor, type TypedArray } from '../arrays.ts';
-import { isList, listOf } from '../foreign.ts';
+import { allocated, checkTypedArray, type Tensor, type TypedArray } from '../arrays.ts';
+import { isList, lengthOf, listOf } from '../foreign.ts';
 import { type Inputs, isNamed } from '../model/inputs.ts';
 import { record } from '../options.ts';
 import { HeldTensor } from './held-tensor.ts';
@@ -28,8 +28,19 @@ export function copyOfInputs(x: Inputs): Inputs {
 }
 
 function copyOfData(data: TypedArray): TypedArray {
-  if (types.isFloat32Array(data)) return new Float32Array(data);
-  if (types.isFloat64Array(data)) return new Float64Array(data);
-  if (types.isInt32Array(data)) return new Int32Array(data);
-  return types.isUint8Array(data) ? new Uint8Array(data) : new BigInt64Array(data);
+  const length = lengthOf(data);
+  if (types.isBigInt64Array(data)) {
+    const copy = allocated(BigInt64Array, length);
+    copy.set(data);
+    return copy;
+  }
+  const copy = types.isFloat32Array(data)
+    ? allocated(Float32Array, length)
+    : types.isFloat64Array(data)
+      ? allocated(Float64Array, length)
+      : types.isInt32Array(data)
+        ? allocated(Int32Array, length)
+        : allocated(Uint8Array, length);
+  copy.set(data as Exclude<TypedArray, BigInt64Array>);
+  return copy;
 }

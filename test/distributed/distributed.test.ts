@@ -52,9 +52,9 @@ it(`${MANY} ranks, some of which have no rows`, async () => {
 const TIMEOUT = { TEST_TIMEOUT: '60000' };
 
 const KILLED: [number, number, string][] = [
+  [4, 0, 'killed'],
   [2, 1, 'killed'],
   [4, 3, 'killed'],
-  [4, 0, 'killed'],
   [4, 1, 'killedMaking'],
 ];
 describe.each(someOf(KILLED))('of %i ranks, number %i is %s', (ranks, unreliable, scenario) => {
@@ -76,10 +76,10 @@ describe.each(someOf(KILLED))('of %i ranks, number %i is %s', (ranks, unreliable
 });
 
 const HUNG: [number, number][] = [
-  [3, 2],
-  [4, 1],
   [4, 0],
+  [3, 2],
   [2, 0],
+  [4, 1],
 ];
 describe.each(someOf(HUNG))('of %i ranks, number %i hangs', (ranks, hangs) => {
   it('the others fail within the timeout, and say which', async () => {

@@ -60,6 +60,13 @@ async function each<T>(groups: readonly ProcessGroup[], make: (group: ProcessGro
 
 const diagonal = (...numbers: number[]) => diagonalOperator(Float64Array.from(numbers));
 const ones = (length: number) => new Float64Array(length).fill(1);
+const lossOfTwo = () => ({
+  model: Model.sequential([nn.linear(2, 1)]),
+  params: ones(3),
+  x: tensor(ones(4), [2, 2]),
+  target: tensor(ones(2), [2, 1]),
+  loss: 'mse' as const,
+});
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -436,6 +443,15 @@ describe('a rank that cannot do its part', () => {
       },
       'ERR_SHAPE_MISMATCH',
       'v should',
+    ],
+    [
+      'a step',
+      (group, wrong) =>
+        optim
+          .levenbergMarquardt(lossOfTwo(), { group })
+          .step(wrong ? { x: { data: [1, 2], shape: [1, 2] } as never } : {}),
+      'ERR_INVALID_ARGUMENT',
+      'x.data',
     ],
     [
       'a solver',

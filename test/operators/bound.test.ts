@@ -66,7 +66,9 @@ describe('bind', () => {
       { data: x.data.slice(), shape: [5, 3] },
       { data: target.data.slice(), shape: [5, 2] },
     ];
-    const made = bind({ ...problem, x: [own], target: wanted });
+    const list = [own];
+    const made = bind({ ...problem, x: list, target: wanted });
+    list.push(wanted);
     own.data.fill(0);
     wanted.data.fill(0);
     using bound = await made;

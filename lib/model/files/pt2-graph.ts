@@ -1,12 +1,12 @@
 /** The nodes of an exported graph as nodes of a program. */
 import type { RawArgument, RawNode, RawSize } from '../../addon/program.ts';
-import { damaged, unsupported } from './failure.ts';
+import { damaged, requireFewNodes, unsupported } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, tagged } from './json.ts';
 import { elementType } from './pt2-archive.ts';
 import { withoutTokens } from './pt2-effects.ts';
-import { isInOrder, sharesMemory } from './pt2-layout.ts';
+import { elementsInOrder, sharesMemory } from './pt2-layout.ts';
 import { sizeFunction } from './pt2-sizes.ts';
-import { readStrided } from './pt2-strided.ts';
+import { isWithin, readStrided } from './pt2-strided.ts';
 import { type ElementType, scalarTypeNumber } from './stored-tensor.ts';
 import type { Turns } from './turns.ts';
 
@@ -75,10 +75,18 @@ export class GraphReader {
   #writes: boolean | undefined;
   readonly #precision: Precision;
   readonly #turns: Turns;
+  readonly #maxNodes: number;
   #next: number;
 
   /** `values` numbers the inputs of the graph, which the first node's output follows as `next`. */
-  constructor(graph: Json, values: Map<string, number>, next: number, precision: Precision, turns: Turns) {
+  constructor(
+    graph: Json,
+    values: Map<string, number>,
+    next: number,
+    precision: Precision,
+    turns: Turns,
+    maxNodes: number,
+  ) {
     this.#scope = {
       values,
       sizes: new Map(),
@@ -90,11 +98,13 @@ export class GraphReader {
     this.#next = next;
     this.#precision = precision;
     this.#turns = turns;
+    this.#maxNodes = maxNodes;
   }
 
   /** Adds a node of ours; returns the number of its value. */
   add(target: string, args: readonly RawArgument[]): number {
     this.nodes.push({ target, args, outputs: 1 });
+    requireFewNodes(this.nodes.length, this.#maxNodes);
     return this.#next++;
   }
 
@@ -166,6 +176,7 @@ export class GraphReader {
     if (shares !== undefined) call.sharesMemory = shares;
     if (!this.#scope.differentiated && WRITES.test(target)) call.differentiated = false;
     this.nodes.push(call);
+    requireFewNodes(this.nodes.length, this.#maxNodes);
     for (const result of results) {
       if (result !== undefined) this.#scope.values.set(result, this.#next);
       this.#next += 1;
@@ -182,10 +193,11 @@ export class GraphReader {
   ): void {
     this.#writes ??= writesInside(this.#graph.nodes);
     const known = typeof value === 'object' && value !== null && 'ref' in value && result !== undefined;
-    if (!known || this.#writes || !isInOrder(this.#describedFirst(inputs))) {
+    const elements = elementsInOrder(this.#describedFirst(inputs));
+    if (!known || this.#writes || elements === undefined || !isWithin(elements, args)) {
       throw unsupported(
-        `${op} gives memory another shape, of a tensor that does not lie there in order or that is changed in place; write ` +
-          'it by unfold, slices or gather',
+        `${op} gives memory another shape, of a tensor that does not lie there in order, that is changed in place, or ` +
+          'beyond its elements; write it by unfold, slices or gather',
       );
     }
     const chosen = readStrided(
@@ -460,6 +472,9 @@ export function isWrite(node: Json, target: string): boolean {
   return WRITES.test(target) || (REGION.test(target) && writesInside(node.inputs));
 }
 
+/** Where a graph names operators: of nodes, and of nodes that have an effect. */
+const OPERATOR_KEYS = new Set(['target', 'as_operator']);
+
 /** Whether a graph among the arguments, or one inside of it, writes to what it is given. */
 function writesInside(inputs: unknown): boolean {
   const left = [inputs];
@@ -467,7 +482,7 @@ function writesInside(inputs: unknown): boolean {
     const each = left.pop();
     if (typeof each !== 'object' || each === null) continue;
     for (const [key, content] of Object.entries(each)) {
-      if (key === 'target' && typeof content === 'string' && WRITES.test(content)) return true;
+      if (OPERATOR_KEYS.has(key) && typeof content === 'string' && WRITES.test(content)) return true;
       left.push(content);
     }
   }

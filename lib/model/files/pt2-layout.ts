@@ -19,40 +19,56 @@ interface Layout {
 export function sharesMemory(op: string, argument: unknown, result: unknown): boolean | undefined {
   if (!BY_LAYOUT.test(op)) return undefined;
   const [from, to] = [layoutOf(argument), layoutOf(result)];
-  if (from === undefined || to === undefined) return undefined;
+  if (from === undefined || to === undefined || !isKnown(from) || !isKnown(to)) return undefined;
   if (from.type !== to.type) return false;
   return isSame(from.sizes, to.sizes) ? hasStrides(from, to.strides) : hasView(from, to.sizes);
 }
 
-/** Whether a tensor that the graph describes lay in memory in the order of its elements, from the beginning on. */
-export function isInOrder(described: unknown): boolean {
-  const layout = layoutOf(described);
-  if (layout === undefined || hintOf((described as Json).storage_offset) !== 0) return false;
-  const strides = layout.sizes.map((_, axis) => layout.sizes.slice(axis + 1).reduce((a, b) => a * b, 1));
-  return hasStrides(layout, strides);
+/**
+ * The elements of a tensor that the graph describes, where it lies in memory in their order, from the beginning on, whatever
+ * its first size is: `NaN` where that is not fixed, `undefined` where it lies otherwise.
+ */
+export function elementsInOrder(described: unknown): number | undefined {
+  const layout = layoutOf(described, fixedSize);
+  if (layout === undefined || fixedSize((described as Json).storage_offset) !== 0) return undefined;
+  let elements = 1;
+  for (const [axis, size] of Array.from(layout.sizes.entries()).reverse()) {
+    if (size !== 1 && layout.strides[axis] !== elements) return undefined;
+    elements *= size;
+  }
+  return elements;
 }
 
-/** Sizes and strides as they were for the sample inputs: symbols have hints. */
-function layoutOf(described: unknown): Layout | undefined {
+/** Sizes and strides as they were for the sample inputs, where symbols have hints; or by another reading. */
+function layoutOf(described: unknown, sizeOf = hintOf): Layout | undefined {
   try {
     const meta = asObject(described, 'a description');
-    const numbers = (list: unknown): number[] => asList(list, 'sizes').map(hintOf);
+    const numbers = (list: unknown): number[] => asList(list, 'sizes').map(sizeOf);
     const layout = {
       type: elementType(meta.dtype),
       sizes: numbers(meta.sizes),
       strides: numbers(meta.strides),
     };
-    const known = [...layout.sizes, ...layout.strides].every((size) => size >= 0);
-    return known && layout.sizes.length === layout.strides.length ? layout : undefined;
+    return layout.sizes.length === layout.strides.length ? layout : undefined;
   } catch {
     return undefined; // written by hand
   }
+}
+
+function isKnown({ sizes, strides }: Layout): boolean {
+  return [...sizes, ...strides].every((size) => size >= 0);
 }
 
 function hintOf(size: unknown): number {
   const [kind, value] = tagged(size, 'a size');
   const hint = kind === 'as_int' ? value : (asObject(value, kind) as { hint?: Json }).hint?.as_int;
   return typeof hint === 'number' ? hint : Number.NaN;
+}
+
+/** `NaN` for one that differs from batch to batch. */
+function fixedSize(size: unknown): number {
+  const [kind, value] = tagged(size, 'a size');
+  return kind === 'as_int' && typeof value === 'number' ? value : Number.NaN;
 }
 
 function isSame(some: readonly number[], others: readonly number[]): boolean {

@@ -1,6 +1,7 @@
 /** Buffers that a model changes when it runs, as decomposed graphs give them: as results beside its own. */
 import { unsupported } from './failure.ts';
 import { asList, asObject, asString, type Json } from './json.ts';
+import { withoutTokens } from './pt2-effects.ts';
 import { isWrite, namesIn } from './pt2-graph.ts';
 
 /** They look at the shape and kind of their first argument alone. */
@@ -16,7 +17,7 @@ const LOOKS = /^torch\.ops\.aten\.(copy|fill|\w+_like)\./;
 export function requireNoState(graph: Json, output: string, buffers: ReadonlyMap<string, string>): void {
   if (buffers.size === 0) return;
   const read = new Set([output]);
-  const nodes = asList(graph.nodes, 'nodes').map((node) => asObject(node, 'a node'));
+  const nodes = asList(graph.nodes, 'nodes').map((node) => withoutTokens(asObject(node, 'a node')));
   for (const node of nodes.toReversed()) {
     const target = asString(node.target, 'the target of a node');
     if (!isWrite(node, target) && !namesIn(node.outputs).some((name) => read.has(name))) continue;

@@ -1,9 +1,7 @@
 /** `as_strided` of a tensor that lies in memory in order: a choice of its elements by their places. */
 import type { RawArgument, RawSize } from '../../addon/program.ts';
+import { MOST_AXES } from '../../arrays.ts';
 import { damaged } from './failure.ts';
-
-/** As libtorch's tensors have at most. */
-const MOST_AXES = 64;
 
 /** Adds a node of one result; returns the number of its value. */
 type Add = (target: string, args: readonly RawArgument[]) => number;
@@ -22,14 +20,27 @@ export function readStrided(value: number, args: readonly RawArgument[], add: Ad
   let places = add('aten::full', [[], args[2] ?? 0]);
   for (const [axis, size] of sizes.entries()) {
     const along = add('aten::arange', [argument(size)]);
-    let steps = add('aten::mul.Scalar', [{ ref: along }, argument(strides[axis]!)]);
-    for (let after = axis + 1; after < sizes.length; after++)
-      steps = add('aten::unsqueeze', [{ ref: steps }, -1]);
-    places = add('aten::add.Tensor', [{ ref: places }, { ref: steps }]);
+    const steps = add('aten::mul.Scalar', [{ ref: along }, argument(strides[axis]!)]);
+    const ones = Array<number>(sizes.length - 1 - axis).fill(1);
+    const shaped = add('aten::reshape', [{ ref: steps }, [argument(size), ...ones] as RawArgument]);
+    places = add('aten::add.Tensor', [{ ref: places }, { ref: shaped }]);
   }
   const [elements, chosen] = [value, places].map((each) => add('aten::reshape', [{ ref: each }, [-1]]));
   const result = add('aten::index_select', [{ ref: elements! }, 0, { ref: chosen! }]);
   return add('aten::reshape', [{ ref: result }, args[0]!]);
+}
+
+/** Whether all elements are among so many; those of sizes that are not fixed are looked at when the model runs. */
+export function isWithin(elements: number, args: readonly (RawArgument | undefined)[]): boolean {
+  const [sizes, strides] = [numbers(args[0]), numbers(args[1])];
+  const fixed = (each: unknown) => (typeof each === 'number' ? each : Number.NaN);
+  const steps = strides.map(fixed);
+  if (steps.some((step) => step < 0) || fixed(args[2] ?? 0) < 0) return false;
+  const last = sizes.reduce<number>(
+    (sum, size, axis) => sum + (fixed(size) - 1) * steps[axis]!,
+    fixed(args[2] ?? 0),
+  );
+  return sizes.includes(0) || !(last >= elements);
 }
 
 function numbers(list: RawArgument | undefined): readonly RawSize[] {

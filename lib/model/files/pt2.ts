@@ -4,7 +4,7 @@ import type { RawPort, RawProgram } from '../../addon/program.ts';
 import type { FloatArray, RawTensor } from '../../addon/values.ts';
 import { type DType, floatArray } from '../../arrays.ts';
 import { createProgram } from '../create-program.ts';
-import { damaged, requireFewNodes, unsupported } from './failure.ts';
+import { damaged, unsupported } from './failure.ts';
 import { asList, asObject, asString, type Json, tagged } from './json.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { type ExportedProgram, readExportedProgram } from './pt2-archive.ts';
@@ -90,8 +90,7 @@ async function readExported(
     type: signature.parameters[0]?.tensor.type ?? 'float32',
     converts: dtype !== undefined,
   };
-  const program = await readProgram(signature, graph, result, batch, precision, reading);
-  requireFewNodes(program.nodes.length, maxNodes);
+  const program = await readProgram(signature, graph, result, batch, precision, reading, maxNodes);
   return {
     kind: 'pt2',
     program: await createProgram({ ...program, returned: outputs.indexOf(result) }, reading),
@@ -162,7 +161,7 @@ function readSignature(signature: Json, graph: Json, { weights, constants }: Exp
         break; // the order of effects
       case 'custom_obj':
         throw unsupported(
-          `the model holds ${entry.custom_obj_name}, an object of a class in C++; compute what it gives before, and pass ` +
+          `the model holds ${asString(entry.custom_obj_name, 'the name of an object')}, an object of a class in C++; compute what it gives before, and pass ` +
             'it as an input',
         );
       default:
@@ -255,6 +254,7 @@ async function readProgram(
   { rows, inputs, outputs }: Batch,
   precision: Precision,
   reading: Reading,
+  maxNodes: number,
 ): Promise<RawProgram> {
   const values = new Map<string, number>();
   let next = 0;
@@ -268,7 +268,7 @@ async function readProgram(
     constants.push(await elements(tensor, name, reading));
     values.set(graphName, next++);
   }
-  const reader = new GraphReader(graph, values, next, precision, reading);
+  const reader = new GraphReader(graph, values, next, precision, reading, maxNodes);
   for (const { graphName, tensor } of signature.constants) {
     if (isDirect(tensor.type) || isHalf(tensor.type)) continue;
     const converted = reader.add('aten::to.dtype', [

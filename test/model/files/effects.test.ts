@@ -51,8 +51,62 @@ test('memory by strides is a choice of elements, and refused where something is 
   expect(await forward(pt2([linear, strided], 'y'))).toEqual([0, 4, 1, 5, 2, 6].map((at) => params[at]));
   const change = call('sin_.default', { self: T('p_w') }, 'c');
   await expect(Model.load(pt2([strided, change], 'y'))).rejects.toThrow(/as_strided.*in place/);
-  const beyond = call('as_strided.default', { self: T('p_w'), size: ints(3, 6), stride: ints(1, 3) }, 'y');
-  await expect(forward(pt2([linear, beyond], 'y'))).rejects.toThrow(/index out of range/);
+  const effected = effect('torch.ops.aten.sin_.default', [T('p_w')], [T('c')]);
+  await expect(Model.load(pt2([strided], 'y', [effected]))).rejects.toThrow(/as_strided.*in place/);
+  for (const [size, stride] of [
+    [ints(3, 6), ints(1, 3)],
+    [ints(2, 2), ints(-1, 1)],
+    [ints(16), ints(1)],
+  ]) {
+    const beyond = call('as_strided.default', { self: T('p_w'), size, stride }, 'y');
+    await expect(Model.load(pt2([linear, beyond], 'y'))).rejects.toThrow(/as_strided.*beyond/);
+  }
+});
+
+test('memory by strides is refused where it lay in order for the batch of the export alone', async () => {
+  const batch = { as_expr: { expr_str: 's0', hint: { as_int: 3 } } };
+  const [one, three, zero] = [1, 3, 0].map((as_int) => ({ as_int }));
+  const strided = call('as_strided.default', { self: T('h'), size: ints(2, 2), stride: ints(2, 1) }, 'y');
+  const described = (sizes: unknown[], strides: unknown[]) => ({
+    h: { dtype: 7, sizes, strides, storage_offset: zero },
+  });
+  const load = (sizes: unknown[], strides: unknown[]) =>
+    Model.load(pt2([linear, strided], 'y', [], {}, described(sizes, strides)));
+  await load([batch, three], [three, one]);
+  for (const [sizes, strides] of [
+    [
+      [three, three],
+      [batch, one],
+    ],
+    [
+      [three, batch],
+      [three, one],
+    ],
+    [
+      [three, batch],
+      [batch, one],
+    ],
+    [
+      [batch, three],
+      [one, three],
+    ],
+  ] as const)
+    await expect(load([...sizes], [...strides])).rejects.toThrow(/does not lie there in order/);
+});
+
+test('memory of many axes is counted as it is read', async () => {
+  const axes = Array<number>(64).fill(1);
+  const nodes = Array.from({ length: 2000 }, (_, i) =>
+    call('as_strided.default', { self: T('p_w'), size: ints(...axes), stride: ints(...axes) }, `y${i}`),
+  );
+  const sum = nodes
+    .slice(1)
+    .map((_, i) =>
+      call('add.Tensor', { self: T(i === 0 ? 'y0' : `s${i}`), other: T(`y${i + 1}`) }, `s${i + 1}`),
+    );
+  await expect(
+    Model.load(pt2([...nodes, ...sum], `s${sum.length}`), { maxNodes: 1000 }),
+  ).rejects.toMatchObject({ code: 'ERR_MODEL_LOAD', message: expect.stringContaining('at most 1000') });
 });
 
 const q = call('unsqueeze.default', { self: T('h'), dim: { as_int: 0 } }, 'q3');

@@ -17,12 +17,13 @@ const meta = (sizes: unknown[], requires_grad = false) => ({
   layout: 7,
 });
 
-/** `raw` are nodes before the others, `header` replaces entries of the whole. */
+/** `raw` are nodes before the others, `header` replaces entries of the whole, `described` are tensors of the graph. */
 export function pt2(
   nodes: readonly GraphNode[],
   output: string,
   raw: readonly object[] = [],
   header: object = {},
+  described: object = {},
 ): Uint8Array {
   const batch = { as_expr: { expr_str: 's0', hint: { as_int: 3 } } };
   const graphNodes = nodes.map(([target, inputs, outputs]) => ({
@@ -40,6 +41,7 @@ export function pt2(
         tensor_values: {
           p_w: { ...meta([size(5), size(3)], true), strides: [size(3), size(1)] },
           x: meta([batch, size(3)]),
+          ...described,
         },
         sym_int_values: {},
         sym_bool_values: {},
