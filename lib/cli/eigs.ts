@@ -66,16 +66,19 @@ async function run(options: EigsOptions, command: Command): Promise<void> {
   const solve = (op: LinearOperator) => eigsh(op, given);
   await solveOn(kind, options, { task: 'Lanczos' }, solve, async (op, found, ms) => {
     const count = found.eigenvalues.length;
-    if (out !== undefined) await writeNpy(out, found.eigenvalues, [count]);
-    if (vectors !== undefined) await writeNpy(vectors, found.eigenvectors, [count, op.shape[0]]);
     const { eigenvalues, residualNorms, iterations, converged, reason, message } = found;
     const results = {
       ...{ which, eigenvalues: [...eigenvalues], residualNorms: [...residualNorms] },
       ...{ iterations, converged, reason, message },
     };
-    if (json !== undefined) await writeJson(json, { ...jsonHead('eigs', options, op, ms), ...results });
-    if (html !== undefined) await writeResult(html, report(options, op, found));
-    process.stdout.write(`${describe(options, op, found, ms)}\n`);
+    try {
+      if (out !== undefined) await writeNpy(out, found.eigenvalues, [count]);
+      if (vectors !== undefined) await writeNpy(vectors, found.eigenvectors, [count, op.shape[0]]);
+      if (json !== undefined) await writeJson(json, { ...jsonHead('eigs', options, op, ms), ...results });
+      if (html !== undefined) await writeResult(html, report(options, op, found));
+    } finally {
+      process.stdout.write(`${describe(options, op, found, ms)}\n`);
+    }
     if (!converged) throw new RunFailure(`the eigenvalues did not converge: ${message}`);
   });
 }

@@ -62,18 +62,17 @@ async function run(options: SpectrumOptions, command: Command): Promise<void> {
   await solveOn(kind, options, { task: 'Lanczos', total }, solve, async (op, found, ms) => {
     const { grid, density, nodes, weights, products, finite } = found;
     if (!finite) throw new RunFailure('the products gave NaN or infinity, of which there is no density');
-    if (out !== undefined) {
-      await writeNpy(out, Float64Array.of(...grid, ...density), [2, grid.length]);
+    const results = {
+      ...{ probes, steps: nodes.shape[1], seed: seed ?? 0, products },
+      ...{ grid: [...grid], density: [...density], nodes: [...nodes.data], weights: [...weights.data] },
+    };
+    try {
+      if (out !== undefined) await writeNpy(out, Float64Array.of(...grid, ...density), [2, grid.length]);
+      if (json !== undefined) await writeJson(json, { ...jsonHead('spectrum', options, op, ms), ...results });
+      if (html !== undefined) await writeResult(html, report(options, op, found));
+    } finally {
+      process.stdout.write(`${describe(options, op, found, ms)}\n`);
     }
-    if (json !== undefined) {
-      const results = {
-        ...{ probes, steps: nodes.shape[1], seed: seed ?? 0, products },
-        ...{ grid: [...grid], density: [...density], nodes: [...nodes.data], weights: [...weights.data] },
-      };
-      await writeJson(json, { ...jsonHead('spectrum', options, op, ms), ...results });
-    }
-    if (html !== undefined) await writeResult(html, report(options, op, found));
-    process.stdout.write(`${describe(options, op, found, ms)}\n`);
   });
 }
 

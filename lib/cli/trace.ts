@@ -38,10 +38,13 @@ async function run(options: TraceOptions, command: Command): Promise<void> {
   await solveOn(kind, options, { task: method, total: () => samples }, solve, async (op, found, ms) => {
     const { estimate, standardError, products } = found;
     const results = { method, samples, seed: seed ?? 0, estimate, standardError, products };
-    if (json !== undefined) await writeJson(json, { ...jsonHead('trace', options, op, ms), ...results });
-    process.stdout.write(
-      `${describeOperator(options, op)}\n` +
-        `trace ${figure(estimate)}, standard error ${figure(standardError)}, ${products} products, ${formatMs(ms)}\n`,
-    );
+    try {
+      if (json !== undefined) await writeJson(json, { ...jsonHead('trace', options, op, ms), ...results });
+    } finally {
+      process.stdout.write(
+        `${describeOperator(options, op)}\n` +
+          `trace ${figure(estimate)}, standard error ${figure(standardError)}, ${products} products, ${formatMs(ms)}\n`,
+      );
+    }
   });
 }

@@ -94,9 +94,12 @@ async function run(options: TrainCommandOptions, command: Command): Promise<void
   const { out, json, html } = options;
   await checkOutputFiles([parametersFile('--out', out), ...outputFiles({ json, html })]);
   const { outcome, interrupt, error } = await withStatus(options.method, (say) => train(options, say));
-  if (json !== undefined) await writeJson(json, results(options, outcome));
-  if (html !== undefined) await writeResult(html, trainingPage(outcome));
-  process.stdout.write(`${describeTraining(outcome)}\n`);
+  try {
+    if (json !== undefined) await writeJson(json, results(options, outcome));
+    if (html !== undefined) await writeResult(html, trainingPage(outcome));
+  } finally {
+    process.stdout.write(`${describeTraining(outcome)}\n`);
+  }
   const { message, reason, records } = outcome;
   if (interrupt !== undefined) {
     throw new Interruption(`${message}: ${out} has the parameters so far`, exitCodeOf(interrupt));

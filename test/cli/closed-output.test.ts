@@ -1,7 +1,7 @@
 /** What becomes of a command whose output nobody reads, or that cannot be written. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -48,6 +48,21 @@ describe('where nobody reads the output', () => {
     const product = ['matvec', ...given, '--v', 'v.npy', '--out', '/dev/stdout'];
     expect(await piped(product, '| true', folder)).toEqual({ stdout: '', stderr: '', code: 141 });
   });
+});
+
+it.skipIf(!existsSync('/dev/full'))('what was found is shown though its file cannot be written', async () => {
+  const { folder } = await filesOf();
+  await symlink('/dev/full', join(folder, 'r.json'));
+  const given = ['--model', 'model.json', '--params', 'params.npy', '--x', 'x.npy', '--json', 'r.json'];
+  for (const [command, shown] of [
+    ['trace', /trace \S+, standard error/],
+    ['eigs', /eigenvalue/],
+    ['spectrum', /eigenvalues/],
+  ] as const) {
+    const { stdout, stderr, code } = await piped([command, ...given], '', folder);
+    expect(stdout).toMatch(shown);
+    expect({ told: stderr.includes('ENOSPC'), code }).toEqual({ told: true, code: 1 });
+  }
 });
 
 it.skipIf(!existsSync('/dev/full'))('a full disk is told in a line', async () => {
