@@ -23,6 +23,7 @@ class Sum : public LinearOperator {
   }
   OperatorPtr acrossProcesses(const OperatorPtr&, const SumOverProcesses& over) const override {
     std::vector<OperatorPtr> terms;
+    terms.reserve(terms_.size());
     for (const OperatorPtr& term : terms_) terms.push_back(term->acrossProcesses(term, over));
     return sum(std::move(terms));
   }

@@ -320,6 +320,8 @@ class Functionalization {
     }
   }
 
+  // A copy of a view: those there are move as others are added.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param)
   void view(const Node& node, const c10::OperatorHandle& op, View whole) {
     Memory& memory = memories_[whole.memory];
     // Views of what nobody has written to are there to be written.

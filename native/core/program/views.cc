@@ -118,14 +118,18 @@ std::optional<Size> asSize(const Argument& argument) {
   return Size{Size::Kind::kConstant, static_cast<int64_t>(*number), 0, {}};
 }
 
+Size constant(int64_t number) { return {Size::Kind::kConstant, number, 0, {}}; }
+
 /// A number stays one.
-Argument combined(std::string_view function, const Size& left, const Size& right) {
+Size combinedSize(std::string_view function, const Size& left, const Size& right) {
   const Size size = sizeOf(function, {left, right});
   const bool known = left.kind == Size::Kind::kConstant && right.kind == Size::Kind::kConstant;
-  return known ? Argument(toReal(evaluate(size, {}))) : Argument(size);
+  return known ? constant(static_cast<int64_t>(toReal(evaluate(size, {})))) : size;
 }
-
-Size constant(int64_t number) { return {Size::Kind::kConstant, number, 0, {}}; }
+Argument combined(std::string_view function, const Size& left, const Size& right) {
+  const Size size = combinedSize(function, left, right);
+  return size.kind == Size::Kind::kConstant ? Argument(toReal(evaluate(size, {}))) : Argument(size);
+}
 
 /// Part `index` of parts of `length` along an axis.
 std::optional<Node> part(const Argument& value, const Argument& axis, const Argument& length,
@@ -145,9 +149,9 @@ std::optional<Node> partOf(const Argument& value, const Argument& axis, const Ar
     for (const double each : *list) sizes.push_back(constant(static_cast<int64_t>(each)));
   }
   if (index >= sizes.size()) return {};
-  Argument start = 0.0;
-  for (size_t i = 0; i < index; ++i) start = combined("+", *asSize(start), sizes[i]);
-  return sliced(value, axis, start, combined("+", *asSize(start), sizes[index]));
+  Size start = constant(0);
+  for (size_t i = 0; i < index; ++i) start = combinedSize("+", start, sizes[i]);
+  return sliced(value, axis, start, combined("+", start, sizes[index]));
 }
 
 std::optional<Node> narrowed(const Argument& value, const NamedArguments& given) {
@@ -185,9 +189,11 @@ int64_t between(int64_t base, const Argument& axis, const Place& start, int64_t 
   return emitted(emit, "aten::cat", {pieces, axis});
 }
 
+// NOLINTBEGIN(bugprone-return-const-ref-from-parameter): neither argument is a temporary
 const Argument& orElse(const Argument& given, const Argument& otherwise) {
   return std::holds_alternative<std::monostate>(given) ? otherwise : given;
 }
+// NOLINTEND(bugprone-return-const-ref-from-parameter)
 
 int64_t putSlice(const Node& view, int64_t base, int64_t part, const Emit& emit) {
   static const Argument kZero = 0.0;
