@@ -189,6 +189,7 @@ ProgramSpec toSpec(const Napi::Object& object) {
     spec.constants.push_back(
         toTensor(Napi::Value(constants[i]), Memory::kCopy, "a constant of the program"));
   }
+  spec.sharesMemory = object.Get("sharesMemory").ToBoolean();
   spec.output = object.Get("output").ToNumber().Int64Value();
   if (const Napi::Value batch = object.Get("batch"); batch.IsNumber())
     spec.batch = batch.As<Napi::Number>().Int64Value();

@@ -87,6 +87,7 @@ async function payload(archive: Archive, folder: string, config: string, saved: 
       bytes: archive.read(path),
       requiresGrad: meta.requires_grad === true,
       identity: JSON.stringify([path, layout]),
+      storage: path,
     });
   }
   return tensors;

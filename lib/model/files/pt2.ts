@@ -247,6 +247,11 @@ async function flatten(
   return flat;
 }
 
+function haveSharedMemory({ parameters, constants }: Signature): boolean {
+  const stored = [...parameters, ...constants].filter(({ tensor }) => !tensor.shape.includes(0));
+  return new Set(stored.map(({ tensor }) => tensor.storage)).size < stored.length;
+}
+
 async function readProgram(
   signature: Signature,
   graph: Json,
@@ -286,6 +291,7 @@ async function readProgram(
     parameters: signature.parameters.map(({ name, tensor }) => ({ name, shape: tensor.shape })),
     inputs,
     constants,
+    sharesMemory: haveSharedMemory(signature),
     nodes: reader.nodes,
     output: isComplex ? reader.add('aten::view_as_real', [{ ref: result }]) : result,
     outputs,

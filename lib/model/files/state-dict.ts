@@ -119,5 +119,6 @@ function rebuildTensor([source, offset, shape, strides, requiresGrad]: readonly 
     bytes: source.bytes,
     requiresGrad: requiresGrad === true,
     identity: JSON.stringify([source.key, layout]),
+    storage: String(source.key),
   });
 }

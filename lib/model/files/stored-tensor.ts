@@ -38,6 +38,8 @@ export interface StoredTensor extends TensorLayout {
   requiresGrad: boolean;
   /** Equal for tensors that are the same memory: tied parameters. */
   identity: string;
+  /** Equal for tensors in the same memory: views of one another. */
+  storage: string;
 }
 
 export function scalarTypeNumber(type: ElementType): number {

@@ -269,13 +269,15 @@ std::unique_ptr<Peers> meet(const Meeting& given) {
                                        known + ", which adds what is on a GPU, too, in memory");
   }
   const Quiet quiet;
-  const auto began = Clock::now();
-  const auto deadline = began + meeting.timeout;
-  // Rank 0 listens, whatever it is called.
-  const auto address = toIPv4(meeting.host, meeting.serves ? began : deadline);
-  if (!address && !meeting.serves)
+  const auto deadline = Clock::now() + meeting.timeout;
+  // By a name, rank 0 listens at addresses of every kind: other ranks may know it by another.
+  if (meeting.serves && meeting.host != "localhost") {
+    meeting.address = meeting.host;
+  } else if (const auto address = toIPv4(meeting.host, deadline)) {
+    meeting.address = *address;
+  } else {
     throw Error("ERR_TIMEOUT", notReached(meeting) + ": the name is not known");
-  meeting.address = address.value_or(meeting.host);
+  }
   auto connection =
       meeting.serves ? openStore(meeting, meeting.port, true) : newStore(meeting, deadline);
   const StorePtr store = ofGroup(meeting, connection);

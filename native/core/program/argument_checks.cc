@@ -117,22 +117,24 @@ void pairwise(const CallArguments& call) {
 }
 
 /// Sizes and scales that contradict each other: libtorch goes by the sizes forward and by the
-/// scales backward.
+/// scales backward, for as long as those are small.
 void upsample(const CallArguments& call) {
   if (call.find("output_size") == nullptr || call.find("scale_factors") != nullptr) return;
-  const at::Tensor x = call.at(0).toTensor();
+  const c10::IValue* input = call.find("input_size");  // of a backward pass
+  const std::vector<int64_t> x =
+      input != nullptr ? input->toIntVector() : call.at(0).toTensor().sizes().vec();
   const std::vector<int64_t> sizes = call.find("output_size")->toIntVector();
-  const auto axes = static_cast<int64_t>(sizes.size());
-  call.require(axes >= 1 && x.dim() == axes + 2, "there should be a size for each axis of pixels");
+  const size_t axes = sizes.size();
+  call.require(axes >= 1 && x.size() == axes + 2, "there should be a size for each axis of pixels");
   const std::vector<const char*> names = axes == 1 ? std::vector{"scales"}
                                          : axes == 2
                                              ? std::vector{"scales_h", "scales_w"}
                                              : std::vector{"scales_d", "scales_h", "scales_w"};
-  for (int64_t i = 0; i < static_cast<int64_t>(names.size()); ++i) {
-    const c10::IValue* scale = call.find(names[static_cast<size_t>(i)]);
+  for (size_t i = 0; i < std::min(axes, names.size()); ++i) {
+    const c10::IValue* scale = call.find(names[i]);
     if (scale == nullptr || !scale->isDouble()) continue;
-    const double expected = std::floor(static_cast<double>(x.size(2 + i)) * scale->toDouble());
-    call.require(expected == static_cast<double>(sizes[static_cast<size_t>(i)]),
+    const double expected = std::floor(static_cast<double>(x[2 + i]) * scale->toDouble());
+    call.require(expected == static_cast<double>(sizes[i]),
                  "its scales contradict the sizes of its output");
   }
 }
@@ -242,6 +244,18 @@ const Rows<ArgumentCheck> kRows(
                           {"aten::upsample_nearest2d", checked<upsample>},
                           {"aten::upsample_nearest3d", checked<upsample>},
                           {"aten::upsample_trilinear3d", checked<upsample>},
+                          {"aten::_upsample_bicubic2d_aa_backward", checked<upsample>},
+                          {"aten::_upsample_bilinear2d_aa_backward", checked<upsample>},
+                          {"aten::_upsample_nearest_exact1d_backward", checked<upsample>},
+                          {"aten::_upsample_nearest_exact2d_backward", checked<upsample>},
+                          {"aten::_upsample_nearest_exact3d_backward", checked<upsample>},
+                          {"aten::upsample_bicubic2d_backward", checked<upsample>},
+                          {"aten::upsample_bilinear2d_backward", checked<upsample>},
+                          {"aten::upsample_linear1d_backward", checked<upsample>},
+                          {"aten::upsample_nearest1d_backward", checked<upsample>},
+                          {"aten::upsample_nearest2d_backward", checked<upsample>},
+                          {"aten::upsample_nearest3d_backward", checked<upsample>},
+                          {"aten::upsample_trilinear3d_backward", checked<upsample>},
                           {"aten::pixel_shuffle", checked<pixels>},
                           {"aten::pixel_unshuffle", checked<pixels>},
                           {"aten::_log_softmax_backward_data", checked<softmaxBackward>},

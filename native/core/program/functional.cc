@@ -113,6 +113,7 @@ class Functionalization {
       : first_(static_cast<int64_t>(spec.parameters.size() + spec.inputs.size() +
                                     spec.constants.size())),
         next_(first_),
+        sharesMemory_(spec.sharesMemory),
         limit_(kMostGrowth * (spec.nodes.size() + 16)) {
     const size_t constants = spec.parameters.size() + spec.inputs.size();
     for (int64_t value = 0; value < first_; ++value) {
@@ -394,6 +395,7 @@ class Functionalization {
 
   void write(const Node& node, const PureForm& pure, View& view, int64_t old) {
     Memory& memory = memories_[view.memory];
+    if (memory.constant && sharesMemory_) refuse(node.target, kShared);
     if (memory.constant && !pure.idempotent) {
       const bool whole = pure.overwrites && view.chain.empty() && memory.carriedBy.empty();
       if (memory.wasRead) refuseState(node.target);
@@ -411,8 +413,13 @@ class Functionalization {
     others.args.insert(others.args.begin(), Ref{before});
     int64_t value = emit(std::move(others));
     if (pure.changesType) value = emit({"aten::type_as", {Ref{value}, Ref{before}}, {}, 1, {}});
-    if (!node.differentiated && isDifferentiated(before))
-      value = withDerivativesOf(pure.overwrites ? read(old) : before, value, emitter());
+    if (!node.differentiated) {
+      if (isDifferentiated(before)) {
+        value = withDerivativesOf(pure.overwrites ? read(old) : before, value, emitter());
+      } else if (isDifferentiated(value)) {
+        value = emit({"aten::detach", {Ref{value}}, {}, 1, {}});
+      }
+    }
 
     for (const size_t other : doubtful_.with(view.memory)) {
       if (other == view.memory) continue;
@@ -434,6 +441,7 @@ class Functionalization {
 
   int64_t first_;  ///< value that a node produces
   int64_t next_;
+  bool sharesMemory_;
   size_t limit_;
   std::vector<Node> nodes_;
   /// Whether derivatives by the parameters reach a value.

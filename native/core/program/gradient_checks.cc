@@ -19,18 +19,24 @@ void requireShape(const CallArguments& call, const at::Tensor& gradient,
   call.require(gradient.sizes() == at::IntArrayRef(shape), kExpected);
 }
 
-/// Pools to a size, which that of the gradient is, of the last `axes`.
-void adaptivePool(const CallArguments& call, int64_t axes) {
+/// Pools of the last `axes`: the gradient is of as many images and channels.
+template <int64_t axes>
+void pool(const CallArguments& call) {
   const at::Tensor gradient = call.at(0).toTensor();
   const at::Tensor x = call.at(1).toTensor();
   call.require(x.dim() == gradient.dim() && (x.dim() == axes + 1 || x.dim() == axes + 2),
                kExpected);
   const auto leading = static_cast<size_t>(x.dim() - axes);
   call.require(x.sizes().slice(0, leading) == gradient.sizes().slice(0, leading), kExpected);
-  call.require(x.numel() > 0 && gradient.numel() > 0, "there are no pixels");
 }
-void adaptivePool2d(const CallArguments& call) { adaptivePool(call, 2); }
-void adaptivePool3d(const CallArguments& call) { adaptivePool(call, 3); }
+
+/// Pools to a size, which that of the gradient is.
+template <int64_t axes>
+void adaptivePool(const CallArguments& call) {
+  pool<axes>(call);
+  call.require(call.at(0).toTensor().numel() > 0 && call.at(1).toTensor().numel() > 0,
+               "there are no pixels");
+}
 
 /// Pads of the last `axes`, the last one first, two each.
 void pad(const CallArguments& call, size_t axes, bool reflects) {
@@ -115,7 +121,9 @@ void convolution(const CallArguments& call) {
     const int64_t stride = option("stride", axis);
     const int64_t dilation = option("dilation", axis);
     const int64_t padding = option("padding", axis);
+    constexpr int64_t kMost = int64_t{1} << 31;  // of which products do not overflow
     call.require(stride > 0 && dilation > 0 && padding >= 0, "an option is negative");
+    call.require(stride < kMost && dilation < kMost && padding < kMost, "an option is too large");
     const int64_t reach = dilation * (weight.size(at) - 1) + 1;
     const int64_t room = x.size(at) + 2 * padding - reach;
     call.require(transposed || room >= 0, "its kernel is larger than the image");
@@ -128,8 +136,10 @@ void convolution(const CallArguments& call) {
 
 const Rows<ArgumentCheck> kRows(
     argumentChecks(), {
-                          {"aten::_adaptive_avg_pool2d_backward", checked<adaptivePool2d>},
-                          {"aten::_adaptive_avg_pool3d_backward", checked<adaptivePool3d>},
+                          {"aten::_adaptive_avg_pool2d_backward", checked<adaptivePool<2>>},
+                          {"aten::_adaptive_avg_pool3d_backward", checked<adaptivePool<3>>},
+                          {"aten::avg_pool2d_backward", checked<pool<2>>},
+                          {"aten::avg_pool3d_backward", checked<pool<3>>},
                           {"aten::convolution_backward", checked<convolution>},
                           {"aten::native_layer_norm_backward", checked<layerNorm>},
                           {"aten::reflection_pad1d_backward", checked<padded<1, true>>},

@@ -106,6 +106,8 @@ struct ProgramSpec {
   std::vector<Parameter> parameters;
   std::vector<Port> inputs = {{}};
   std::vector<at::Tensor> constants;
+  /// Whether some parameters and constants were views of one memory in the model.
+  bool sharesMemory = false;
   std::vector<Node> nodes;
   int64_t output = 0;  ///< value number of the result; its first axis is the batch
   /// All results of the model as exported, of which `output` is the one at `returned`; empty where

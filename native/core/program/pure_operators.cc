@@ -103,7 +103,7 @@ std::optional<PureForm> pureForm(const std::string& target, const c10::FunctionS
   };
   if (const auto other = others.find(target); other != others.end())
     return PureForm{other->second, true};
-  // One of several operators, which rewrite.cc puts in its place.
+  // One of several operators, which rewriting/writes.cc puts in its place.
   if (target == "aten::fill_diagonal_") return PureForm{target};
   const auto name = pureName(target);
   if (!name) return std::nullopt;

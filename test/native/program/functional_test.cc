@@ -1,6 +1,7 @@
 #include "core/program/functional.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <functional>
 #include <string>
@@ -186,5 +187,52 @@ TEST_CASE("a buffer may change where no run finds what the one before left") {
     const Ref held = buffer(b);
     b.call("aten::zero_", {b.call("aten::select.int", {held, 1.0, 0.0})});
     CHECK(refusal(b, held).find(words) != std::string::npos);
+  }
+}
+
+namespace {
+
+/// Of a parameter [2], an input and two constants; values 0 to 3.
+ProgramSpec written(const std::vector<ProgramSpec::Node>& nodes, int64_t output) {
+  ProgramSpec spec;
+  spec.parameters = {{"w", {2}}};
+  spec.constants = {at::ones({2}, at::kDouble), at::ones({2}, at::kDouble)};
+  spec.nodes = nodes;
+  spec.output = output;
+  return spec;
+}
+
+}  // namespace
+
+TEST_CASE("a buffer that shares memory with another does not change") {
+  ProgramSpec spec = written(
+      {{"aten::copy_", {Ref{2}, Ref{1}}, {}}, {"aten::mul.Tensor", {Ref{1}, Ref{3}}, {}}}, 5);
+  int64_t output = spec.output;
+  CHECK(!functional(spec, output).empty());
+  spec.sharesMemory = true;
+  std::string words;
+  try {
+    output = spec.output;
+    functional(spec, output);
+  } catch (const Error& error) {
+    words = error.what();
+  }
+  CHECK(words.find("other values of the model may share") != std::string::npos);
+}
+
+TEST_CASE("what is written where gradients are off has none") {
+  const at::Tensor w = at::ones({2}, at::kDouble).requires_grad_();
+  for (const bool differentiated : {true, false}) {
+    ProgramSpec::Node write{"aten::copy_", {Ref{5}, Ref{0}}, {}};
+    write.differentiated = differentiated;
+    const ProgramSpec spec = written({{"aten::zeros_like", {Ref{1}}, {}},
+                                      {"aten::select.int", {Ref{4}, 0.0, 0.0}, {}},
+                                      write,
+                                      {"aten::add.Tensor", {Ref{4}, Ref{0}}, {}}},
+                                     7);
+    const at::Tensor y = Program(spec).run({w}, {at::ones({1, 2}, at::kDouble)}, spec.constants);
+    const at::Tensor gradient = torch::autograd::grad({y.sum()}, {w}).front();
+    CHECK(gradient.equal(at::full({2}, differentiated ? 2.0 : 1.0, at::kDouble)));
+    CHECK(y.equal(at::full({1, 2}, 2.0, at::kDouble)));
   }
 }

@@ -27,19 +27,24 @@ bool unpooled(Rewriting& r, const NamedArguments& given, double axes) {
 bool maxPool2d(Rewriting& r, Node&, const NamedArguments& given) { return unpooled(r, given, 2); }
 bool maxPool3d(Rewriting& r, Node&, const NamedArguments& given) { return unpooled(r, given, 3); }
 
+/// As many as libtorch's index of 32 bits has.
+constexpr double kMostRows = 2147483647;
+
 /// Sums of the gradients of each row of the table.
 bool embedding(Rewriting& r, Node&, const NamedArguments& given) {
   const auto rows = given.number("num_weights", std::nullopt);
   const auto padding = given.number("padding_idx", -1);
-  const bool known = given.isTensor("grad_output") && given.isTensor("indices") && rows && padding;
+  const bool known = given.isTensor("grad_output") && given.isTensor("indices") && rows &&
+                     padding && *rows >= 0 && *rows <= kMostRows;
   if (!known || given.isTrue("scale_grad_by_freq")) return false;
   const Argument& gradient = given["grad_output"];
   const Argument places = r.add("aten::reshape", {given["indices"], List{-1}});
   Argument each = r.add("aten::reshape",
                         {gradient, Sizes{{Size::Kind::kConstant, -1}, sizeAlong(gradient, -1)}});
   if (*padding >= 0) {
-    const Argument kept = r.add("aten::ne.Scalar", {places, *padding});
-    each = r.add("aten::mul.Tensor", {each, r.add("aten::unsqueeze", {kept, -1.0})});
+    const Argument left = r.add("aten::eq.Scalar", {places, *padding});
+    each =
+        r.add("aten::masked_fill.Scalar", {each, r.add("aten::unsqueeze", {left, -1.0}), Float{0}});
   }
   const Argument none = r.add("aten::new_zeros",
                               {gradient, Sizes{{Size::Kind::kConstant, static_cast<int64_t>(*rows)},
@@ -65,6 +70,9 @@ bool logLikelihood(Rewriting& r, const NamedArguments& given, double axis) {
     each = r.add("aten::mul.Tensor", {each, r.add("aten::take", {given["weight"], targets})});
   each = r.add("aten::mul.Tensor", {each, given["grad_output"]});
   if (reduction == kMean) each = r.add("aten::div.Tensor", {each, given["total_weight"]});
+  // The mean over no targets is 0, not 0/0.
+  const Argument left = r.add("aten::eq.Scalar", {given["target"], *ignored});
+  each = r.add("aten::masked_fill.Scalar", {each, left, Float{0}});
   const auto along = [&](const Argument& of) { return r.add("aten::unsqueeze", {of, axis}); };
   r.is(0, r.add("aten::scatter_add",
                 {r.add("aten::zeros_like", {x}), axis, along(targets), along(each)}));

@@ -5,6 +5,7 @@
 #include <torch/csrc/jit/api/module.h>
 
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "core/program/slots.h"
@@ -115,6 +116,9 @@ ProgramSpec Tensors::finish(std::vector<ProgramSpec::Node> nodes, int64_t output
   spec.parameters = parameters_;
   spec.inputs = inputs_;
   spec.constants = constants_;
+  std::set<const void*> memories;
+  for (const auto& [identity, value] : known_) memories.insert(std::get<0>(identity));
+  spec.sharesMemory = memories.size() < known_.size();
   spec.nodes = std::move(nodes);
   spec.output = output;
   return spec;
