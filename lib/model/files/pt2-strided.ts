@@ -22,7 +22,7 @@ export function readStrided(value: number, args: readonly RawArgument[], add: Ad
     const along = add('aten::arange', [argument(size)]);
     const steps = add('aten::mul.Scalar', [{ ref: along }, argument(strides[axis]!)]);
     const ones = Array<number>(sizes.length - 1 - axis).fill(1);
-    const shaped = add('aten::reshape', [{ ref: steps }, [argument(size), ...ones] as RawArgument]);
+    const shaped = add('aten::reshape', [{ ref: steps }, [-1, ...ones]]);
     places = add('aten::add.Tensor', [{ ref: places }, { ref: shaped }]);
   }
   const [elements, chosen] = [value, places].map((each) => add('aten::reshape', [{ ref: each }, [-1]]));
