@@ -44,6 +44,16 @@ export interface Operation<Given extends unknown[], Result> {
   sync(...given: Given): Result;
 }
 
+/** What a check of arguments gives; where it refuses them, those hear of it who are asked the same. */
+export function acceptedBy<Given>(together: Pick<Together, 'refuse'> | undefined, check: () => Given): Given {
+  try {
+    return check();
+  } catch (error) {
+    together?.refuse(error);
+    throw error;
+  }
+}
+
 /**
  * @param ask checks the arguments of a call, each once, and says what the addon is asked
  * @param togetherOf by its first argument, who else is asked the same and waits where the arguments are refused here
@@ -52,14 +62,7 @@ export function operation<Given extends unknown[], Result>(
   ask: (...given: Given) => Asked<Result>,
   togetherOf?: (first: NoInfer<Given>[0]) => Together | undefined,
 ): Operation<Given, Result> {
-  const accepted = (given: Given) => {
-    try {
-      return ask(...given);
-    } catch (error) {
-      togetherOf?.(given[0])?.refuse(error);
-      throw error;
-    }
-  };
+  const accepted = (given: Given) => acceptedBy(togetherOf?.(given[0]), () => ask(...given));
   return {
     async promised(...given) {
       const asked = accepted(given);

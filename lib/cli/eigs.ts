@@ -9,7 +9,7 @@ import { writeNpy } from './npy.ts';
 import { checkOperatorOptions, type OperatorOptions, operatorOptions } from './operator.ts';
 import { amount, choiceOption, positiveInteger } from './options.ts';
 import { checkOutputFiles } from './output-file.ts';
-import { describeOperator, figure, jsonHead, outputFiles } from './results.ts';
+import { describeOperator, figure, jsonHead, outputFiles, showAfter } from './results.ts';
 import { solveOn } from './solve.ts';
 import { writeJson, writeResult } from './write-file.ts';
 
@@ -71,14 +71,15 @@ async function run(options: EigsOptions, command: Command): Promise<void> {
       ...{ which, eigenvalues: [...eigenvalues], residualNorms: [...residualNorms] },
       ...{ iterations, converged, reason, message },
     };
-    try {
-      if (out !== undefined) await writeNpy(out, found.eigenvalues, [count]);
-      if (vectors !== undefined) await writeNpy(vectors, found.eigenvectors, [count, op.shape[0]]);
-      if (json !== undefined) await writeJson(json, { ...jsonHead('eigs', options, op, ms), ...results });
-      if (html !== undefined) await writeResult(html, report(options, op, found));
-    } finally {
-      process.stdout.write(`${describe(options, op, found, ms)}\n`);
-    }
+    await showAfter(
+      async () => {
+        if (out !== undefined) await writeNpy(out, found.eigenvalues, [count]);
+        if (vectors !== undefined) await writeNpy(vectors, found.eigenvectors, [count, op.shape[0]]);
+        if (json !== undefined) await writeJson(json, { ...jsonHead('eigs', options, op, ms), ...results });
+        if (html !== undefined) await writeResult(html, report(options, op, found));
+      },
+      describe(options, op, found, ms),
+    );
     if (!converged) throw new RunFailure(`the eigenvalues did not converge: ${message}`);
   });
 }

@@ -34,6 +34,15 @@ export function describeOperator({ operator, model }: OperatorOptions, op: Linea
   return `${operator} of ${model}, [${op.shape.join(', ')}], ${op.dtype} on ${op.device}`;
 }
 
+/** Writes files and then shows what was found: also where one cannot be written, as it is all that is left then. */
+export async function showAfter(writeFiles: () => Promise<void>, text: string): Promise<void> {
+  try {
+    await writeFiles();
+  } finally {
+    process.stdout.write(`${text}\n`);
+  }
+}
+
 /** A figure as tables show it. */
 export const figure = (value: number) => String(Number(value.toPrecision(6)));
 

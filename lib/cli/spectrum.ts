@@ -8,7 +8,7 @@ import { writeNpy } from './npy.ts';
 import { checkOperatorOptions, type OperatorOptions, operatorOptions } from './operator.ts';
 import { amount, positiveInteger, positiveNumber } from './options.ts';
 import { checkOutputFiles } from './output-file.ts';
-import { describeOperator, figure, jsonHead, outputFiles } from './results.ts';
+import { describeOperator, figure, jsonHead, outputFiles, showAfter } from './results.ts';
 import { solveOn } from './solve.ts';
 import { writeJson, writeResult } from './write-file.ts';
 
@@ -66,13 +66,15 @@ async function run(options: SpectrumOptions, command: Command): Promise<void> {
       ...{ probes, steps: nodes.shape[1], seed: seed ?? 0, products },
       ...{ grid: [...grid], density: [...density], nodes: [...nodes.data], weights: [...weights.data] },
     };
-    try {
-      if (out !== undefined) await writeNpy(out, Float64Array.of(...grid, ...density), [2, grid.length]);
-      if (json !== undefined) await writeJson(json, { ...jsonHead('spectrum', options, op, ms), ...results });
-      if (html !== undefined) await writeResult(html, report(options, op, found));
-    } finally {
-      process.stdout.write(`${describe(options, op, found, ms)}\n`);
-    }
+    await showAfter(
+      async () => {
+        if (out !== undefined) await writeNpy(out, Float64Array.of(...grid, ...density), [2, grid.length]);
+        if (json !== undefined)
+          await writeJson(json, { ...jsonHead('spectrum', options, op, ms), ...results });
+        if (html !== undefined) await writeResult(html, report(options, op, found));
+      },
+      describe(options, op, found, ms),
+    );
   });
 }
 

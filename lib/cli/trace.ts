@@ -4,7 +4,7 @@ import { formatMs } from './format.ts';
 import { checkOperatorOptions, type OperatorOptions, operatorOptions } from './operator.ts';
 import { choiceOption, positiveInteger } from './options.ts';
 import { checkOutputFiles } from './output-file.ts';
-import { describeOperator, figure, jsonHead, outputFiles } from './results.ts';
+import { describeOperator, figure, jsonHead, outputFiles, showAfter } from './results.ts';
 import { solveOn } from './solve.ts';
 import { writeJson } from './write-file.ts';
 
@@ -38,13 +38,12 @@ async function run(options: TraceOptions, command: Command): Promise<void> {
   await solveOn(kind, options, { task: method, total: () => samples }, solve, async (op, found, ms) => {
     const { estimate, standardError, products } = found;
     const results = { method, samples, seed: seed ?? 0, estimate, standardError, products };
-    try {
-      if (json !== undefined) await writeJson(json, { ...jsonHead('trace', options, op, ms), ...results });
-    } finally {
-      process.stdout.write(
-        `${describeOperator(options, op)}\n` +
-          `trace ${figure(estimate)}, standard error ${figure(standardError)}, ${products} products, ${formatMs(ms)}\n`,
-      );
-    }
+    await showAfter(
+      async () => {
+        if (json !== undefined) await writeJson(json, { ...jsonHead('trace', options, op, ms), ...results });
+      },
+      `${describeOperator(options, op)}\n` +
+        `trace ${figure(estimate)}, standard error ${figure(standardError)}, ${products} products, ${formatMs(ms)}`,
+    );
   });
 }

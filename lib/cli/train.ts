@@ -8,7 +8,7 @@ import { checkOutputFiles } from './output-file.ts';
 import { parametersFile } from './parameters-file.ts';
 import { checkLoss, checkLossOptions, howOptions, LOSS_OPTIONS, modelOptions } from './problem-options.ts';
 import { withStatus } from './products.ts';
-import { lossFacts, outputFiles, runFacts } from './results.ts';
+import { lossFacts, outputFiles, runFacts, showAfter } from './results.ts';
 import { METHOD_NAMES, METHOD_OPTIONS } from './train/methods.ts';
 import { acceptedSteps, describeTraining, type Outcome, trainingPage } from './train/report.ts';
 import { type TrainOptions, train } from './train/run.ts';
@@ -94,12 +94,10 @@ async function run(options: TrainCommandOptions, command: Command): Promise<void
   const { out, json, html } = options;
   await checkOutputFiles([parametersFile('--out', out), ...outputFiles({ json, html })]);
   const { outcome, interrupt, error } = await withStatus(options.method, (say) => train(options, say));
-  try {
+  await showAfter(async () => {
     if (json !== undefined) await writeJson(json, results(options, outcome));
     if (html !== undefined) await writeResult(html, trainingPage(outcome));
-  } finally {
-    process.stdout.write(`${describeTraining(outcome)}\n`);
-  }
+  }, describeTraining(outcome));
   const { message, reason, records } = outcome;
   if (interrupt !== undefined) {
     throw new Interruption(`${message}: ${out} has the parameters so far`, exitCodeOf(interrupt));

@@ -2,7 +2,7 @@
 import { inspect, types } from 'node:util';
 import { addon } from '../addon/addon.ts';
 import { NativeObject } from '../addon/native-object.ts';
-import { operation } from '../addon/operation.ts';
+import { acceptedBy, operation } from '../addon/operation.ts';
 import type { GroupHandle } from '../addon/requests.ts';
 import { copyOf, describe, dtypeOf, type FloatArray, floatArray, type ResultArray } from '../arrays.ts';
 import { checkFloats, checkOneOf, checkSignal, positive } from '../check.ts';
@@ -204,8 +204,8 @@ export class ProcessGroup extends NativeObject<GroupHandle> {
 
   /** The arrays of all ranks, one after another in the order of the ranks: of the same kind, as long as they like. */
   async allGather<F extends FloatArray>(values: F, options?: TogetherOptions): Promise<ResultArray<F>> {
-    const given = this.#accepted(() => copyOf(checkFloats(values, 'values')));
-    const how = this.#accepted(() => TOGETHER_OPTIONS.read(options));
+    const given = acceptedBy(this, () => copyOf(checkFloats(values, 'values')));
+    const how = acceptedBy(this, () => TOGETHER_OPTIONS.read(options));
     const { before, total } = await this.placeOf(given.length, 'allGather', how);
     const all = floatArray(dtypeOf(given), total);
     all.set(given, before);
@@ -218,7 +218,7 @@ export class ProcessGroup extends NativeObject<GroupHandle> {
    * them: for `fisher(problem, { firstRow })`, whose draws depend on the number of a row.
    */
   async firstRow(rows: number, options?: TogetherOptions): Promise<number> {
-    if (rows !== 0) this.#accepted(() => positive(rows, 'rows'));
+    if (rows !== 0) acceptedBy(this, () => positive(rows, 'rows'));
     return (await this.placeOf(rows, 'firstRow', options)).before;
   }
 
@@ -325,16 +325,6 @@ export class ProcessGroup extends NativeObject<GroupHandle> {
     };
     if (this.free) tell();
     else void this.inTurn(async () => tell(), undefined);
-  }
-
-  /** What a check before a meeting gives. */
-  #accepted<Result>(check: () => Result): Result {
-    try {
-      return check();
-    } catch (error) {
-      this.refuse(error);
-      throw error;
-    }
   }
 
   /** @internal */

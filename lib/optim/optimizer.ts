@@ -1,4 +1,5 @@
 /** What steps of all methods have in common: a direction, a look at the loss there, and what follows from that. */
+import { acceptedBy } from '../addon/operation.ts';
 import { copyOf, type FloatArray, floatArray, type ResultArray, type Tensor } from '../arrays.ts';
 import { checkSignal } from '../check.ts';
 import { checkInside, guard, type Inside } from '../guard.ts';
@@ -112,7 +113,7 @@ export class Optimizer<F extends FloatArray = FloatArray> {
    * follow one another.
    */
   async step(options?: StepOptions): Promise<StepRecord> {
-    const [data, signal] = this.#accepted(() => {
+    const [data, signal] = acceptedBy(this.#how.group, () => {
       const { signal, ...given } = STEP_OPTIONS.read(options);
       return [copyOfData(given), checkSignal(signal)] as const;
     });
@@ -120,16 +121,6 @@ export class Optimizer<F extends FloatArray = FloatArray> {
     const own = before.catch(() => {}).then(() => this.#together(data, signal));
     this.#running = own;
     return own;
-  }
-
-  /** What a step is given, of which the other ranks hear where it is refused. */
-  #accepted<Given>(read: () => Given): Given {
-    try {
-      return read();
-    } catch (error) {
-      this.#how.group?.refuse(error);
-      throw error;
-    }
   }
 
   async #together(data: StepData, signal: AbortSignal | undefined): Promise<StepRecord> {

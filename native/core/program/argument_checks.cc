@@ -154,16 +154,6 @@ void pixels(const CallArguments& call) {
                "it takes images, [C, H, W] or [N, C, H, W]; flatten other axes into N before");
 }
 
-/// Gradients that are given: of the results' shape.
-void softmaxBackward(const CallArguments& call) {
-  call.require(call.at(0).toTensor().sizes() == call.at(1).toTensor().sizes(),
-               "the gradient should have the shape of the result");
-}
-void lossBackward(const CallArguments& call) {
-  for (size_t i = 0; i < 3; ++i)
-    call.require(call.at(i).toTensor().is_floating_point(), "it takes numbers with fractions");
-}
-
 /// Sums of rows of a table, over bags that begin at the offsets.
 void embeddingBag(const CallArguments& call) {
   const at::Tensor table = call.tensor("weight");
@@ -258,11 +248,6 @@ const Rows<ArgumentCheck> kRows(
                           {"aten::upsample_trilinear3d_backward", checked<upsample>},
                           {"aten::pixel_shuffle", checked<pixels>},
                           {"aten::pixel_unshuffle", checked<pixels>},
-                          {"aten::_log_softmax_backward_data", checked<softmaxBackward>},
-                          {"aten::_softmax_backward_data", checked<softmaxBackward>},
-                          {"aten::huber_loss_backward", checked<lossBackward>},
-                          {"aten::mse_loss_backward", checked<lossBackward>},
-                          {"aten::smooth_l1_loss_backward", checked<lossBackward>},
                           {"aten::embedding_bag", checked<embeddingBag>},
                           {"aten::gru", checkRecurrent},
                           {"aten::gru_cell", checkRecurrent},

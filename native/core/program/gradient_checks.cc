@@ -19,6 +19,15 @@ void requireShape(const CallArguments& call, const at::Tensor& gradient,
   call.require(gradient.sizes() == at::IntArrayRef(shape), kExpected);
 }
 
+void softmax(const CallArguments& call) {
+  requireShape(call, call.at(0).toTensor(), call.at(1).toTensor().sizes().vec());
+}
+
+void loss(const CallArguments& call) {
+  for (size_t i = 0; i < 3; ++i)
+    call.require(call.at(i).toTensor().is_floating_point(), "it takes numbers with fractions");
+}
+
 /// Pools of the last `axes`: the gradient is of as many images and channels.
 template <int64_t axes>
 void pool(const CallArguments& call) {
@@ -138,6 +147,11 @@ const Rows<ArgumentCheck> kRows(
     argumentChecks(), {
                           {"aten::_adaptive_avg_pool2d_backward", checked<adaptivePool<2>>},
                           {"aten::_adaptive_avg_pool3d_backward", checked<adaptivePool<3>>},
+                          {"aten::_log_softmax_backward_data", checked<softmax>},
+                          {"aten::_softmax_backward_data", checked<softmax>},
+                          {"aten::huber_loss_backward", checked<loss>},
+                          {"aten::mse_loss_backward", checked<loss>},
+                          {"aten::smooth_l1_loss_backward", checked<loss>},
                           {"aten::avg_pool2d_backward", checked<pool<2>>},
                           {"aten::avg_pool3d_backward", checked<pool<3>>},
                           {"aten::convolution_backward", checked<convolution>},

@@ -46,22 +46,19 @@ Executor& Executor::instance() {
 
 Executor::Executor(int cores) : cores_(cores), freeCores_(cores) {}
 
-bool Executor::fits(int threads) const {
-  return active_ < limits_.concurrency && threads <= freeCores_;
+bool Executor::fits(int threads, int64_t active, int freeCores) const {
+  return active < limits_.concurrency && threads <= freeCores;
 }
 
 Executor::Room Executor::room() const {
   Room room{active_, freeCores_, static_cast<int64_t>(queue_.size())};
-  const auto fits = [&](int threads) {
-    return room.active < limits_.concurrency && threads <= room.freeCores;
-  };
   for (const Worker& worker : workers_) {
     if (!worker.busy || !worker.finished) continue;
     --room.active;
     room.freeCores += worker.threads;
   }
   for (const Item& item : queue_) {
-    if (!fits(item.threads)) break;
+    if (!fits(item.threads, room.active, room.freeCores)) break;
     ++room.active;
     room.freeCores -= item.threads;
     --room.waiting;
@@ -71,8 +68,7 @@ Executor::Room Executor::room() const {
 
 void Executor::requireRoom(int threads) const {
   const auto [active, freeCores, waiting] = room();
-  const bool fits = active < limits_.concurrency && threads <= freeCores;
-  if (waiting < limits_.maxQueue || (waiting == 0 && fits)) return;
+  if (waiting < limits_.maxQueue || (waiting == 0 && fits(threads, active, freeCores))) return;
   throw Error("ERR_BUSY", std::to_string(active) + " operations run and " +
                               std::to_string(waiting) + " wait; at most " +
                               std::to_string(limits_.maxQueue) +
@@ -136,7 +132,7 @@ void Executor::finish() {
 }
 
 void Executor::start() {
-  while (!queue_.empty() && fits(queue_.front().threads)) {
+  while (!queue_.empty() && fits(queue_.front().threads, active_, freeCores_)) {
     // Always the first idle worker: each thread keeps an OpenMP team of its own once it ran wide
     // work, so the fewer threads do that the better.
     auto idle = std::find_if(workers_.begin(), workers_.end(),

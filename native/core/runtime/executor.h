@@ -92,7 +92,7 @@ class Executor {
   void loop(std::list<Worker>::iterator worker);
   // With mutex_ held:
   void start();
-  bool fits(int threads) const;
+  bool fits(int threads, int64_t active, int freeCores) const;
   Room room() const;
   void requireRoom(int threads) const;
   static thread_local Worker* current_;

@@ -1,7 +1,7 @@
 /** What hand-written graphs show of effects, of memory by strides and of kernels of other machines. */
 import { expect, test } from 'vitest';
 import { Generator, linearize, Model } from '../../../lib/index.ts';
-import { type GraphNode, pt2, tensorArgument as T } from './pt2-file.ts';
+import { type GraphNode, pt2, rawNode, tensorArgument as T } from './pt2-file.ts';
 
 const call = (op: string, inputs: Record<string, unknown>, ...results: string[]): GraphNode => [
   `torch.ops.aten.${op}`,
@@ -170,12 +170,7 @@ test.each([
     { name: 'reduce', arg: { as_string: 'sum' }, kind: 1 },
     { name: 'lengths', arg: T('n'), kind: 2 },
   ];
-  const raw = nodes.map(([target, inputs, outputs]) => ({
-    target,
-    inputs: inputs.map(([name, arg]) => ({ name, arg, kind: 1 })),
-    outputs: outputs.map(T),
-    metadata: {},
-  }));
+  const raw = nodes.map(rawNode);
   const sums = {
     ...raw[0]!,
     target: 'torch.ops.aten.segment_reduce.default',

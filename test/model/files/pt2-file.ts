@@ -17,6 +17,14 @@ const meta = (sizes: unknown[], requires_grad = false) => ({
   layout: 7,
 });
 
+/** A node as PyTorch writes it. */
+export const rawNode = ([target, inputs, outputs]: GraphNode) => ({
+  target,
+  inputs: inputs.map(([name, arg]) => ({ name, arg, kind: 1 })),
+  outputs: outputs.map(tensorArgument),
+  metadata: {},
+});
+
 /** `raw` are nodes before the others, `header` replaces entries of the whole, `described` are tensors of the graph. */
 export function pt2(
   nodes: readonly GraphNode[],
@@ -26,18 +34,12 @@ export function pt2(
   described: object = {},
 ): Uint8Array {
   const batch = { as_expr: { expr_str: 's0', hint: { as_int: 3 } } };
-  const graphNodes = nodes.map(([target, inputs, outputs]) => ({
-    target,
-    inputs: inputs.map(([name, arg]) => ({ name, arg, kind: 1 })),
-    outputs: outputs.map(tensorArgument),
-    metadata: {},
-  }));
   const model = {
     graph_module: {
       graph: {
         inputs: [tensorArgument('p_w'), tensorArgument('x')],
         outputs: [tensorArgument(output)],
-        nodes: [...raw, ...graphNodes],
+        nodes: [...raw, ...nodes.map(rawNode)],
         tensor_values: {
           p_w: { ...meta([size(5), size(3)], true), strides: [size(3), size(1)] },
           x: meta([batch, size(3)]),
