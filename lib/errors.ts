@@ -33,6 +33,27 @@ export const ERROR_CODES = {
 /** The `code` of an error; stable, unlike messages. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
+/** How deep a call goes inside the package, at most, before its arguments are refused. */
+const OWN_PLACES = 20;
+
+/**
+ * Takes an error's stack with room for the package's own places: they can fill the ten that Node keeps by default, and the
+ * caller's line would not be among them.
+ *
+ * @param maker the function that is left out, with what it calls
+ */
+function traced<E extends Error>(error: E, maker: (...given: never) => unknown): E {
+  const limit = Error.stackTraceLimit;
+  const roomier = limit > 0 && Reflect.set(Error, 'stackTraceLimit', limit + OWN_PLACES);
+  if (!roomier) return error; // no stacks are wanted, or what is built in is frozen
+  try {
+    Error.captureStackTrace(error, maker);
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
+  return error;
+}
+
 /** An error with a stable code. Wrong arguments give a `TypeError` or a `RangeError` with a `code` instead. */
 export class TorchCurvatureError extends Error {
   override readonly name = 'TorchCurvatureError';
@@ -42,23 +63,24 @@ export class TorchCurvatureError extends Error {
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
+    traced(this, new.target as never);
   }
 }
 
 type Coded<E extends Error> = E & { readonly code: ErrorCode };
 
-function coded<E extends Error>(error: E): Coded<E> {
-  return Object.assign(error, { code: 'ERR_INVALID_ARGUMENT' as const });
+function coded<E extends Error>(error: E, maker: (...given: never) => unknown): Coded<E> {
+  return Object.assign(traced(error, maker), { code: 'ERR_INVALID_ARGUMENT' as const });
 }
 
 /** An argument of the wrong kind. */
 export function wrongType(message: string): Coded<TypeError> {
-  return coded(new TypeError(message));
+  return coded(new TypeError(message), wrongType);
 }
 
 /** An argument of the right kind whose value is not allowed. */
 export function outOfRange(message: string, options?: ErrorOptions): Coded<RangeError> {
-  return coded(new RangeError(message, options));
+  return coded(new RangeError(message, options), outOfRange);
 }
 
 /** How the addon says that a stop handle was used; callers see the signal's reason instead. */

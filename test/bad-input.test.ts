@@ -186,7 +186,9 @@ describe.each(CASES)('%s', (_, call, code, message) => {
     ('v' in call ? call.v : v) as never,
     call.options as never,
   ];
-  const expected = expect.objectContaining({ code, message: expect.stringMatching(message) });
+  // The caller's line is on the stack, however deep in the package the argument is refused.
+  const stack = expect.stringContaining('bad-input.test.ts');
+  const expected = expect.objectContaining({ code, message: expect.stringMatching(message), stack });
 
   it.each([
     ['matvecOnTheFlySync', matvecOnTheFlySync],
@@ -208,6 +210,27 @@ it('says TypeError and RangeError for wrong arguments, TorchCurvatureError for t
   expect(() => matvecOnTheFlySync(problem, v, { chunkSize: -1 })).toThrow(RangeError);
   expect(() => matvecOnTheFlySync(problem, new Float32Array(1))).toThrow(TorchCurvatureError);
   expect(() => matvecDenseSync(problem, v, { strategy: 'magic' as never })).toThrow(RangeError);
+});
+
+it('has no stack where none is wanted, and leaves the setting', () => {
+  const refused = () => {
+    try {
+      matvecOnTheFlySync(problem, null as never);
+    } catch (error) {
+      return (error as Error).stack;
+    }
+    return 'not refused';
+  };
+  const limit = Error.stackTraceLimit;
+  refused();
+  expect(Error.stackTraceLimit).toBe(limit);
+  try {
+    Error.stackTraceLimit = 0;
+    expect(refused()).not.toContain('\n');
+    expect(Error.stackTraceLimit).toBe(0);
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
 });
 
 it('refuses a dense product that would not fit, with the estimate, before allocating', async () => {
