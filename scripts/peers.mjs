@@ -4,7 +4,7 @@
  *     npm run bench:peers -- [--case NAME …] [--curves] [--threads 1,2] [--dtype float32,float64] [--rounds 7]
  *                            [--device cuda] [--json FILE] [--html FILE]
  *
- * On a GPU JAX does not take part, and no peak is measured.
+ * On a GPU JAX takes part where $PYTHON has one that knows it, and no peak is measured.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -14,7 +14,7 @@ import Table from 'cli-table3';
 import { CURVES, TABLE } from './peers/cases.mjs';
 import { peersPage } from './peers/page.mjs';
 import { measurePeak } from './peers/peak.mjs';
-import { pythonWithPeers } from './peers/python.mjs';
+import { hasJax, pythonWithPeers } from './peers/python.mjs';
 import { costs, race, ratios } from './peers/race.mjs';
 
 const { values } = parseArgs({
@@ -40,6 +40,7 @@ if (python === undefined) {
   process.exit(0);
 }
 
+const jax = await hasJax(python, device);
 const peak = device === 'cpu' ? await measurePeak(Math.max(...threadCounts)) : undefined;
 for (const { threads, float32, float64 } of peak ?? []) {
   console.log(
@@ -51,7 +52,14 @@ const races = [];
 for (const threads of threadCounts) {
   for (const each of cases) {
     for (const dtype of each.dtypes.filter((dtype) => dtypes.includes(dtype))) {
-      const outcome = await race(each, { dtype, threads, rounds: Number(values.rounds), python, device });
+      const outcome = await race(each, {
+        dtype,
+        threads,
+        rounds: Number(values.rounds),
+        python,
+        device,
+        jax,
+      });
       races.push({ ...outcome, ratios: ratios(outcome.results), costs: costs(outcome.results) });
       report(races.at(-1));
     }

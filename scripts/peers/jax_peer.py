@@ -31,6 +31,7 @@ def mlp(p, x):
 
 def make_experiment(request):
     jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_default_matmul_precision", "highest")  # on GPUs, too: float32 is not TF32
     case = request["case"]
 
     def numbers(name, kind=request["dtype"]):

@@ -54,6 +54,16 @@ export async function pythonWith(wanted) {
   }
 }
 
+/**
+ * Whether a Python's JAX knows a device. What pip installs by default knows the CPU alone.
+ * @param {string} python
+ * @param {string} device
+ */
+export function hasJax(python, device) {
+  const backend = device === 'cpu' ? 'cpu' : 'gpu';
+  return canImport(python, `import jax, numpy; jax.devices('${backend}')`);
+}
+
 async function canImport(python, imports) {
   try {
     await run(python, ['-c', imports]);

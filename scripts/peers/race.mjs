@@ -28,9 +28,9 @@ const TURN_MS = 60;
 
 /**
  * @param {import('./cases.mjs').Case} each
- * @param {{ dtype: 'float32' | 'float64', threads: number, rounds: number, python: string, device: string }} how
+ * @param {{ dtype: 'float32' | 'float64', threads: number, rounds: number, python: string, device: string, jax: boolean }} how
  */
-export async function race(each, { dtype, threads, rounds, python, device }) {
+export async function race(each, { dtype, threads, rounds, python, device, jax }) {
   const folder = await mkdtemp(join(tmpdir(), 'torch-curvature-peers-'));
   const cores = Array.from({ length: threads }, (_, i) => i);
   const commands = {
@@ -42,10 +42,10 @@ export async function race(each, { dtype, threads, rounds, python, device }) {
   try {
     const setup = await prepare(each, dtype, folder, python);
     const request = { case: setup, folder, dtype, threads, device };
-    const ways = WAYS.filter((way) => takesPart(way, each, device));
+    const ways = WAYS.filter((way) => takesPart(way, each, jax));
     const versions = {};
     const start = async (peer) => {
-      const worker = startWorker(commands[peer], cores);
+      const worker = startWorker(commands[peer], cores, device);
       Object.assign(versions, (await worker.ask(request)).versions);
       return worker;
     };
@@ -84,10 +84,9 @@ export async function race(each, { dtype, threads, rounds, python, device }) {
   }
 }
 
-function takesPart({ peer, way, dense }, each, device) {
+function takesPart({ peer, way, dense }, each, jax) {
   if (dense) return each.dense === true;
-  // What pip installs of JAX knows the CPU alone.
-  if (peer === 'jax' && device !== 'cpu') return false;
+  if (peer === 'jax' && !jax) return false;
   // The thread's way is what the seed's case is about.
   return way !== 'seed' || each.dense === true;
 }

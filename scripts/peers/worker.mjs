@@ -6,13 +6,19 @@ import { createInterface } from 'node:readline';
  *
  * @param {string[]} command
  * @param {number[]} cores that it may run on
+ * @param {string} device that JAX computes on
  */
-export function startWorker(command, cores) {
+export function startWorker(command, cores, device) {
   // Pinned alike, so that every peer has the same cores; JAX has no other way to be given a number of threads.
   const [file, ...args] = ['taskset', '-c', cores.join(','), ...command];
   const child = spawn(file, args, {
     stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, JAX_PLATFORMS: 'cpu', OMP_NUM_THREADS: String(cores.length) },
+    env: {
+      ...process.env,
+      JAX_PLATFORMS: device.split(':')[0],
+      XLA_PYTHON_CLIENT_PREALLOCATE: 'false', // or JAX would take most of a GPU's memory from the others
+      OMP_NUM_THREADS: String(cores.length),
+    },
   });
   const failed = new Promise((_, reject) => child.on('error', reject));
   failed.catch(() => {});
