@@ -108,7 +108,7 @@ function report({
       medianMs.toPrecision(3),
       ratios.find((each) => each.title === title)?.ratio.toFixed(3) ?? '',
       way === 'linearized' ? ofPeak(flops, minMs, dtype, threads) : '',
-      (peakBytes / 1e6).toFixed(0),
+      peakBytes === undefined ? '' : (peakBytes / 1e6).toFixed(0),
       difference.toExponential(0),
     ]);
   }

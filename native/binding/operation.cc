@@ -9,6 +9,7 @@
 #include <set>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/profiler/meter.h"
 #include "core/profiler/stage.h"
@@ -238,6 +239,39 @@ void abandon(Napi::Env env, Job* job) {
   deliver(env, job);
 }
 
+/// The environments of this thread.
+thread_local std::vector<std::weak_ptr<Environment>> ofThisThread;
+
+/// How long the end of the process waits for work that does not hear that it should stop.
+constexpr std::chrono::seconds kPatience{5};
+
+/// Stops what runs and waits for it: at process.exit() Node.js calls no `close`, and libtorch's
+/// static objects would be destroyed under the work.
+void stopWork(const Napi::CallbackInfo& info) {
+  for (const auto& each : ofThisThread) {
+    const auto environment = each.lock();
+    if (!environment) continue;
+    std::unique_lock lock(environment->mutex);
+    const std::set<Job*> jobs = environment->jobs;
+    for (Job* job : jobs) {
+      job->stop.request();
+      if (!Executor::instance().withdraw(job->ticket)) continue;
+      lock.unlock();
+      abandon(info.Env(), job);
+      lock.lock();
+    }
+    environment->idle.wait_for(lock, kPatience, [&] { return environment->jobs.empty(); });
+  }
+}
+
+/// Has `stopWork` called when the process ends.
+void stopWorkAtExit(Napi::Env env) {
+  const Napi::Value process = env.Global().Get("process");
+  if (!process.IsObject() || !process.As<Napi::Object>().Get("on").IsFunction()) return;
+  const auto on = process.As<Napi::Object>().Get("on").As<Napi::Function>();
+  on.Call(process, {Napi::String::New(env, "exit"), Napi::Function::New(env, stopWork)});
+}
+
 Prepared taken(const Napi::CallbackInfo& info, const Prepare& prepare, Memory memory) {
   const profiling::Stage stage("torch_curvature::arguments");
   return prepare(info, memory);
@@ -317,6 +351,9 @@ void addScheduling(Napi::Env env, Napi::Object exports) {
   napi_unref_threadsafe_function(env, environment->tasks);
   env.SetInstanceData(new EnvironmentData(environment));
   napi_add_env_cleanup_hook(env, close, new EnvironmentData(environment));
+  if (ofThisThread.empty()) stopWorkAtExit(env);
+  std::erase_if(ofThisThread, [](const auto& each) { return each.expired(); });
+  ofThisThread.push_back(environment);
 
   add(env, exports, "createStop", [](const Napi::CallbackInfo& info) {
     return wrap(info.Env(), std::make_shared<StopHandle>());

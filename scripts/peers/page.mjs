@@ -49,7 +49,8 @@ function curves(axis, races) {
 function race({ name, parameters, batch, dtype, threads, results, ratios }) {
   const rows = results.map(({ title, minMs, medianMs, peakBytes }) => {
     const ratio = ratios.find((each) => each.title === title)?.ratio.toFixed(3) ?? '';
-    return [title, minMs.toPrecision(3), medianMs.toPrecision(3), ratio, (peakBytes / 1e6).toFixed(0)];
+    const peak = peakBytes === undefined ? '' : (peakBytes / 1e6).toFixed(0);
+    return [title, minMs.toPrecision(3), medianMs.toPrecision(3), ratio, peak];
   });
   return {
     title: `${name}: P = ${parameters}, batch ${batch}, ${dtype}, ${threads} thread${threads === 1 ? '' : 's'}`,

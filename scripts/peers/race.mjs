@@ -22,7 +22,7 @@ const TURN_MS = 60;
  * @property {string} title
  * @property {number} minMs
  * @property {number} medianMs
- * @property {number} peakBytes how much one product raised the peak resident memory of a fresh process
+ * @property {number} [peakBytes] how much one product raised the peak resident memory of a fresh process; on the CPU
  * @property {number} difference from our one-shot product (or gradient), relative to its largest element
  */
 
@@ -49,6 +49,12 @@ export async function race(each, { dtype, threads, rounds, python, device, jax }
       Object.assign(versions, (await worker.ask(request)).versions);
       return worker;
     };
+    const peakOf = async ({ peer, way }) => {
+      const fresh = await start(peer);
+      const { bytes } = await fresh.ask({ memoryOf: way });
+      fresh.end();
+      return bytes;
+    };
     for (const { peer } of ways) workers[peer] ??= await start(peer);
 
     const results = [];
@@ -62,9 +68,7 @@ export async function race(each, { dtype, threads, rounds, python, device, jax }
       if (!(difference <= TOLERANCES[dtype])) {
         throw new Error(`${each.name}, ${dtype}: ${way.title} differs from ours by ${difference}`);
       }
-      const fresh = await start(way.peer);
-      const { bytes } = await fresh.ask({ memoryOf: way.way });
-      fresh.end();
+      const bytes = device === 'cpu' ? await peakOf(way) : undefined;
       // The second run, so that what a first one sets up does not decide how often the way has its turn.
       const { ms } = await workers[way.peer].ask({ run: way.way, times: 1 });
       const times = Math.max(1, Math.min(50, Math.floor(TURN_MS / ms[0])));

@@ -110,6 +110,16 @@ void repeats(const CallArguments& call) {
   const auto [least, largest] = extremes(times);
   call.require(least >= 0, "repeats can not be negative");
   call.require(largest < kMost, "repeats should be below 2³¹");
+  // Which a GPU's kernel does not survive where it is another.
+  const c10::IValue* size = call.find("output_size");
+  if (size == nullptr || !size->isInt()) return;
+  int64_t sum = extremes(times.sum()).second;
+  const at::Tensor self = call.tensor("self");
+  if (self.defined() && times.numel() == 1) {  // for each element
+    const c10::IValue* dim = call.find("dim");
+    sum *= dim == nullptr || dim->isNone() ? self.numel() : self.size(dim->toInt());
+  }
+  call.require(sum == size->toInt(), "repeats should add up to output_size");
 }
 
 void pairwise(const CallArguments& call) {

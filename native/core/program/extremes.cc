@@ -3,6 +3,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/functorch/BatchedTensorImpl.h>
 #include <ATen/functorch/TensorWrapper.h>
+#include <ATen/ops/aminmax.h>
+#include <ATen/ops/stack.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
 namespace tc {
@@ -19,7 +21,10 @@ std::pair<int64_t, int64_t> extremes(at::Tensor x) {
     } else if (const auto* batched = functorch::maybeGetBatchedImpl(x)) {
       x = batched->value();
     } else {
-      return {x.min().item<int64_t>(), x.max().item<int64_t>()};
+      const auto [least, largest] = at::aminmax(x);
+      // Together, as on a GPU each number is waited for.
+      const at::Tensor both = at::stack({least, largest}).to(at::kCPU, at::kLong);
+      return {both[0].item<int64_t>(), both[1].item<int64_t>()};
     }
   }
 }

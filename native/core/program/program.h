@@ -141,8 +141,9 @@ class Program {
     c10::OperatorHandle op;
     std::vector<Slot> slots;
     int64_t outputs;
-    std::vector<int64_t> lastUses;  ///< values nobody needs after this node
-    ArgumentCheck check = nullptr;  ///< of what the operator takes on trust
+    std::vector<int64_t> lastUses;       ///< values nobody needs after this node
+    ArgumentCheck check = nullptr;       ///< of what the operator takes on trust
+    ArgumentCheck rangeCheck = nullptr;  ///< of what it does not survive on a GPU
   };
 
   /// Looks up and checks every operator. Throws Error: ERR_UNSUPPORTED_OP for an operator that does

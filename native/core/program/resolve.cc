@@ -10,6 +10,7 @@
 
 #include "core/program/allowed_operators.h"
 #include "core/program/program.h"
+#include "core/program/range_checks.h"
 #include "core/program/schema.h"
 #include "core/program/sizes.h"
 #include "core/program/slots.h"
@@ -198,6 +199,7 @@ Program::Node Program::resolve(const ProgramSpec::Node& node, int64_t known) con
   Node result{findOperator(node.target), {}, node.outputs, {}};
   requireAllowed(result.op);
   result.check = findArgumentCheck(result.op);
+  result.rangeCheck = findRangeCheck(result.op);
   const auto& schema = result.op.schema();
   if (!returnsList(schema) && static_cast<int64_t>(schema.returns().size()) != node.outputs) {
     throw Error("ERR_MODEL_LOAD",

@@ -151,8 +151,8 @@ test.each(Object.entries(KERNELS))('attention by the %s kernel of a GPU is atten
 
 test.each([
   [[1, 2, 0], undefined],
-  [[1, 1, 0], /allocated size does not match/],
-  [[9, 1, 0], /allocated size does not match/],
+  [[1, 1, 0], /repeats should add up to output_size/],
+  [[9, 1, 0], /repeats should add up to output_size/],
   [[4, 0, -1], /negative/],
   [[2 ** 40, 3, 0], /below/],
 ])('segments of lengths %j', async (lengths, error) => {

@@ -1,3 +1,5 @@
+#include <ATen/record_function.h>
+
 #include "code_of.h"
 #include "core/linearization/autograd/autograd.h"
 #include "core/linearization/autograd/differentiable_kernels.h"
@@ -20,6 +22,45 @@ const StopToken kNever;
 
 ChunkOptions autogradIn(int64_t chunkSize, int64_t memoryBudget = 0) {
   return {Engine::kAutograd, chunkSize, memoryBudget, 8};
+}
+
+/// While it exists, requests a stop once this thread has called some operators of libtorch's.
+class StopAfter {
+ public:
+  StopAfter(int64_t operators, const StopToken& token) {
+    left = operators;
+    requested = &token;
+    handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback(
+        [](const at::RecordFunction&) -> std::unique_ptr<at::ObserverContext> {
+          if (left-- == 0) requested->request();
+          return nullptr;
+        }));
+  }
+  ~StopAfter() { at::removeCallback(handle_); }
+  StopAfter(const StopAfter&) = delete;
+  StopAfter& operator=(const StopAfter&) = delete;
+
+ private:
+  static thread_local int64_t left;
+  static thread_local const StopToken* requested;
+  at::CallbackHandle handle_;
+};
+thread_local int64_t StopAfter::left = 0;
+thread_local const StopToken* StopAfter::requested = nullptr;
+
+/// ‖x W‖, whose norm has no derivative in forward mode.
+Model withoutForwardMode() {
+  Builder b;
+  const ProgramSpec::Ref weight = b.parameter({2, 3});
+  const ProgramSpec::Ref y = b.call("aten::matmul", {b.input(), weight});
+  const ProgramSpec::Ref norms = b.call("aten::norm.ScalarOpt_dim", {y, 2.0, std::vector{1.0}});
+  return {"without forward mode",
+          {b.build(norms),
+           randomLike(at::zeros({6}, at::kDouble), 1),
+           {randomLike(at::zeros({4, 2}, at::kDouble), 2)},
+           {}},
+          {},
+          {}};
 }
 
 }  // namespace
@@ -258,4 +299,28 @@ TEST_CASE("an output without a batch axis is refused") {
       b.build(total), at::ones({8}, at::kDouble), {at::ones({5, 3}, at::kDouble)}, {}};
   CHECK(codeOf([&] { ChunkedLinearization(point, autogradIn(0), kNever); }) ==
         "ERR_SHAPE_MISMATCH");
+}
+
+TEST_CASE("a product that was stopped anywhere is right when it is taken again") {
+  std::vector<Model> all = models();
+  all.push_back(withoutForwardMode());
+  for (const Model& model : all) {
+    CAPTURE(model.name);
+    const at::Tensor v = randomLike(model.point.params, 3);
+    const at::Tensor expected = linearizeAutograd(model.point, kNever)->matvec(v, kNever);
+    int64_t stopped = 0;
+    for (int64_t operators = 0;; ++operators) {
+      const auto linearization = linearizeAutograd(model.point, kNever);
+      const StopToken token;
+      const std::string code = codeOf([&] {
+        const StopAfter after(operators, token);
+        linearization->matvec(v, token);
+      });
+      CHECK((code.empty() || code == "ABORTED"));
+      CHECK(difference(linearization->matvec(v, kNever), expected) < 1e-13);
+      if (!token.requested()) break;
+      stopped += code.empty() ? 0 : 1;
+    }
+    CHECK(stopped > 0);
+  }
 }

@@ -101,9 +101,10 @@ class AutogradLinearization : public Linearization {
     const DifferentiableKernels kernels(*point_.program);
     const at::Tensor y = point_.program->run(leaves_, point_.inputs, point_.constants);
     const at::Tensor cotangent = at::zeros_like(output_).requires_grad_();
-    forward_ = KeptGraph(differentiableGradient(y, leaves_, cotangent), {cotangent});
-    if (const std::string missing = forward_.missingDerivative(); !missing.empty())
+    KeptGraph forward(differentiableGradient(y, leaves_, cotangent), {cotangent});
+    if (const std::string missing = forward.missingDerivative(); !missing.empty())
       throw Error("ERR_UNSUPPORTED_OP", "the model cannot be linearized: the " + missing);
+    forward_ = std::move(forward);
   }
 
   at::Tensor push(const std::vector<at::Tensor>& tangents) {
@@ -111,8 +112,8 @@ class AutogradLinearization : public Linearization {
       try {
         return tangents_->push(tangents, point_.program->output());
       } catch (const c10::NotImplementedError&) {  // some operator lacks forward mode
+        keepForward();  // where this fails, the next product comes here again
         tangents_.reset();
-        keepForward();
       }
     }
     return forward_.pull(tangents).front();

@@ -82,7 +82,7 @@ std::optional<TangentStep> TangentStep::at(const Program::Node& node,
   return step;
 }
 
-void TangentStep::run(std::vector<at::Tensor>& tangents) const {
+void TangentStep::run(std::vector<at::Tensor>& tangents, bool ranBefore) const {
   const c10::NoGradGuard noGradients;
   if (tangents.size() < to_ + results_) tangents.resize(to_ + results_);
   Tangents arguments;
@@ -95,7 +95,8 @@ void TangentStep::run(std::vector<at::Tensor>& tangents) const {
   for (const int64_t value : lastUses_) {
     if (static_cast<size_t>(value) < tangents.size()) tangents[static_cast<size_t>(value)].reset();
   }
-  Tangents results = inForwardMode(*op_, [&] { return pushforward_(arguments); });
+  Tangents results = ranBefore ? pushforward_(arguments)
+                               : inForwardMode(*op_, [&] { return pushforward_(arguments); });
   for (size_t i = 0; i < std::min(results.size(), results_); ++i)
     tangents[to_ + i] = std::move(results[i]);
 }
@@ -106,11 +107,12 @@ void TangentProgram::record(const Program::Node& node, const torch::jit::Stack& 
     steps_.push_back(std::move(*step));
 }
 
-at::Tensor TangentProgram::push(std::vector<at::Tensor> tangents, int64_t output) const {
+at::Tensor TangentProgram::push(std::vector<at::Tensor> tangents, int64_t output) {
   for (const TangentStep& step : steps_) {
     StopScope::poll();
-    step.run(tangents);
+    step.run(tangents, ran_);
   }
+  ran_ = true;
   const auto index = static_cast<size_t>(output);
   return index < tangents.size() ? tangents[index] : at::Tensor();
 }

@@ -25,8 +25,9 @@ class TangentStep {
                                        Pushforward known = {});
 
   /// `tangents`, by value number, gain those of the results and lose those that no later node
-  /// needs. Undefined is zero. Throws c10::NotImplementedError as `at` does.
-  void run(std::vector<at::Tensor>& tangents) const;
+  /// needs. Undefined is zero. Throws c10::NotImplementedError as `at` does, but what it throws
+  /// once it has run before has other causes, and is thrown as it is.
+  void run(std::vector<at::Tensor>& tangents, bool ranBefore = false) const;
 
  private:
   /// An argument that has a tangent.
@@ -55,10 +56,11 @@ class TangentProgram {
   /// The tangent of the value numbered `output` for those of the parameters, each of its
   /// parameter's shape. Undefined where no parameter reaches it; may be a view of what came in.
   /// Polls the thread's token before each step. Throws as `TangentStep::run`.
-  at::Tensor push(std::vector<at::Tensor> tangents, int64_t output) const;
+  at::Tensor push(std::vector<at::Tensor> tangents, int64_t output);
 
  private:
   std::vector<TangentStep> steps_;
+  bool ran_ = false;  ///< whether a product was taken
 };
 
 }  // namespace tc

@@ -1,0 +1,161 @@
+#include "core/program/range_checks.h"
+
+#include <ATen/ExpandUtils.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <c10/util/accumulate.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/program/call_arguments.h"
+#include "core/program/extremes.h"
+
+namespace tc {
+namespace {
+
+bool isWhole(const at::Tensor& t) {
+  return c10::isIntegralType(t.scalar_type(), /*includeBool=*/false);
+}
+
+/// Places from `low` to below `high`.
+void requireWithin(const CallArguments& call, const at::Tensor& places, int64_t low, int64_t high) {
+  if (!places.defined() || places.numel() == 0 || !isWhole(places)) return;
+  const auto [least, largest] = extremes(places);
+  if (least >= low && largest < high) return;
+  call.refuse("index " + std::to_string(least < low ? least : largest) + " is out of range: from " +
+              std::to_string(low) + " to below " + std::to_string(high));
+}
+
+/// Lists of places along the first axes, or masks of several of them.
+void lists(const CallArguments& call) {
+  const at::Tensor self = call.at(0).toTensor();
+  int64_t axis = 0;
+  for (const std::optional<at::Tensor>& each : call.at(1).toOptionalTensorList().vec()) {
+    const bool isMask = each && each->defined() && !isWhole(*each);
+    if (axis >= self.dim()) return;  // refused by libtorch
+    if (each && !isMask) requireWithin(call, *each, -self.size(axis), self.size(axis));
+    axis += isMask ? each->dim() : 1;
+  }
+}
+
+/// Places along an axis.
+template <bool fromEnd>
+void along(const CallArguments& call) {
+  const at::Tensor self = call.at(0).toTensor();
+  const int64_t dim = call.find("dim")->toInt();
+  const int64_t rank = std::max<int64_t>(1, self.dim());
+  if (dim < -rank || dim >= rank) return;  // refused by libtorch
+  const int64_t size = self.dim() == 0 ? 1 : self.size(dim);
+  requireWithin(call, call.tensor("index"), fromEnd ? -size : 0, size);
+}
+
+/// Places among all elements: those along an axis are taken modulo its size.
+void alongAll(const CallArguments& call) {
+  if (call.find("dim")->isNone())
+    requireWithin(call, call.tensor("indices"), 0, call.at(0).toTensor().numel());
+}
+
+void elements(const CallArguments& call) {
+  const int64_t count = call.at(0).toTensor().numel();
+  requireWithin(call, call.at(1).toTensor(), -count, count);
+}
+
+void table(const CallArguments& call) {
+  const at::Tensor weight = call.at(0).toTensor();
+  if (weight.dim() == 2) requireWithin(call, call.at(1).toTensor(), 0, weight.size(0));
+}
+
+void oneHot(const CallArguments& call) {
+  const int64_t classes = call.at(1).toInt();
+  constexpr int64_t kMost = int64_t{1} << 31;
+  requireWithin(call, call.at(0).toTensor(), 0, classes < 0 ? kMost : classes);
+}
+
+/// Classes of scores [N, C, …] or [C], but for one that is ignored.
+void classes(const CallArguments& call) {
+  const at::Tensor scores = call.at(0).toTensor();
+  const at::Tensor target = call.at(1).toTensor();
+  if (scores.dim() == 0 || !isWhole(target) || target.numel() == 0) return;
+  const int64_t ignored = call.find("ignore_index")->toInt();
+  const int64_t count = scores.size(scores.dim() == 1 ? 0 : 1);
+  if (count == 0) call.refuse("there are no classes");
+  requireWithin(call, target.masked_fill(target == ignored, 0), 0, count);
+}
+
+/// Values for the places of a mask, in order.
+void maskedValues(const CallArguments& call) {
+  const at::Tensor self = call.at(0).toTensor();
+  const at::Tensor mask = call.at(1).toTensor();
+  if (mask.scalar_type() != at::kBool || !at::are_expandable(self.sizes(), mask.sizes())) return;
+  const auto shape = at::infer_size(self.sizes(), mask.sizes());
+  if (c10::multiply_integers(shape) == 0) return;
+  const int64_t needed = extremes(mask.expand(shape).sum()).second;
+  call.require(needed <= call.at(2).toTensor().numel(),
+               "there are fewer values than places in the mask");
+}
+
+/// Where maxima came from, in images of the size that is given.
+void pixels(const CallArguments& call) {
+  const std::vector<int64_t> size = call.at(2).toIntVector();
+  requireWithin(call, call.at(1).toTensor(), 0, c10::multiply_integers(size));
+}
+
+void probabilities(const CallArguments& call) {
+  const at::Tensor p = call.at(0).toTensor();
+  if (p.numel() == 0 || !p.is_floating_point()) return;
+  const at::Tensor within = (p >= 0).logical_and(p <= 1);  // no NaN is
+  call.require(extremes(within.to(at::kInt)).first == 1, "probabilities should be from 0 to 1");
+}
+
+struct Row {
+  std::string_view name;
+  ArgumentCheck check;
+};
+
+constexpr Row kRows[] = {
+    {"aten::_unsafe_index", checked<lists>},
+    {"aten::_unsafe_index_put", checked<lists>},
+    {"aten::index", checked<lists>},
+    {"aten::index_put", checked<lists>},
+    {"aten::gather", checked<along<false>>},
+    {"aten::index_add", checked<along<false>>},
+    {"aten::index_copy", checked<along<false>>},
+    {"aten::index_fill", checked<along<true>>},
+    {"aten::index_reduce", checked<along<false>>},
+    {"aten::index_select", checked<along<false>>},
+    {"aten::scatter", checked<along<false>>},
+    {"aten::scatter_add", checked<along<false>>},
+    {"aten::scatter_reduce", checked<along<false>>},
+    {"aten::take_along_dim", checked<alongAll>},
+    {"aten::put", checked<elements>},
+    {"aten::take", checked<elements>},
+    {"aten::embedding", checked<table>},
+    {"aten::one_hot", checked<oneHot>},
+    {"aten::cross_entropy_loss", checked<classes>},
+    {"aten::nll_loss", checked<classes>},
+    {"aten::nll_loss2d", checked<classes>},
+    {"aten::nll_loss2d_forward", checked<classes>},
+    {"aten::nll_loss_forward", checked<classes>},
+    {"aten::nll_loss_nd", checked<classes>},
+    {"aten::masked_scatter", checked<maskedValues>},
+    {"aten::max_unpool2d", checked<pixels>},
+    {"aten::max_unpool3d", checked<pixels>},
+    {"aten::binary_cross_entropy", checked<probabilities>},
+};
+
+}  // namespace
+
+ArgumentCheck findRangeCheck(const c10::OperatorHandle& op) {
+  const std::string& name = op.schema().name();
+  for (const Row& row : kRows) {
+    if (row.name == name) return row.check;
+  }
+  return nullptr;
+}
+
+}  // namespace tc
