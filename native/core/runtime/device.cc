@@ -117,6 +117,16 @@ std::vector<std::string> cudaDevices() {
   return names;
 }
 
+void makeCurrent(c10::Device device) {
+#ifdef TC_CUDA
+  thread_local c10::DeviceIndex current = -1;
+  if (!device.is_cuda() || device.index() == current) return;
+  if (cudaSetDevice(device.index()) == cudaSuccess) current = device.index();
+#else
+  (void)device;
+#endif
+}
+
 int64_t availableMemory(c10::Device device) {
 #ifdef TC_CUDA
   if (device.is_cuda()) {

@@ -12,6 +12,7 @@
 #include <unordered_set>
 
 #include "core/program/program.h"
+#include "core/runtime/device.h"
 #include "core/runtime/error.h"
 #include "core/runtime/reason.h"
 #include "core/runtime/stop.h"
@@ -28,6 +29,10 @@ class Poll : public torch::autograd::FunctionPreHook {
  public:
   torch::autograd::variable_list operator()(const torch::autograd::variable_list& grads) override {
     StopScope::poll();
+    // libtorch's own thread for the device may see it for the first time.
+    for (const at::Tensor& each : grads) {
+      if (each.defined()) makeCurrent(each.device());
+    }
     return grads;
   }
 };
