@@ -18,8 +18,8 @@ std::vector<std::string> cudaDevices();
 /// Whether the addon was compiled against a CUDA build of libtorch.
 bool cudaCompiled();
 
-/// Makes a GPU the one that this thread works on. libtorch leaves that to the thread's first kernel,
-/// and warns where it is cuBLAS's. Does nothing for the CPU.
+/// Makes a GPU the one that this thread works on. libtorch leaves that to the thread's first
+/// kernel, and warns where it is cuBLAS's. Does nothing for the CPU.
 void makeCurrent(c10::Device device);
 
 /// Bytes that can still be allocated on the device. On the CPU: what the kernel says is available,
