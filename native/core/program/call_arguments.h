@@ -17,6 +17,7 @@ class CallArguments {
   CallArguments(const c10::FunctionSchema& schema, const torch::jit::Stack& values)
       : schema_(schema), values_(values) {}
 
+  const std::string& name() const { return schema_.name(); }
   [[noreturn]] void refuse(const std::string& expected) const {
     throw Error("ERR_SHAPE_MISMATCH", schema_.name() + ": " + expected);
   }

@@ -173,7 +173,7 @@ std::vector<at::Tensor> Program::unflatten(const at::Tensor& flat) const {
 void Program::call(const Node& node, const at::Tensor& leading, std::vector<at::Tensor>& values,
                    const Observer& observer, const Caller& caller) {
   torch::jit::Stack stack = arguments(node, leading, values);
-  if (node.rangeCheck != nullptr && leading.is_cuda()) node.rangeCheck(node.op.schema(), stack);
+  if (node.rangeCheck != nullptr && !leading.is_meta()) node.rangeCheck(node.op.schema(), stack);
   if (node.check != nullptr) node.check(node.op.schema(), stack);
   const torch::jit::Stack seen = observer ? stack : torch::jit::Stack();
   if (!caller || !caller(node, stack)) node.op.callBoxed(stack);

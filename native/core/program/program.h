@@ -143,7 +143,7 @@ class Program {
     int64_t outputs;
     std::vector<int64_t> lastUses;       ///< values nobody needs after this node
     ArgumentCheck check = nullptr;       ///< of what the operator takes on trust
-    ArgumentCheck rangeCheck = nullptr;  ///< of what it does not survive on a GPU
+    ArgumentCheck rangeCheck = nullptr;  ///< of numbers that a GPU does not survive
   };
 
   /// Looks up and checks every operator. Throws Error: ERR_UNSUPPORTED_OP for an operator that does

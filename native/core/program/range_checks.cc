@@ -22,13 +22,18 @@ bool isWhole(const at::Tensor& t) {
   return c10::isIntegralType(t.scalar_type(), /*includeBool=*/false);
 }
 
+[[noreturn]] void refuse(const CallArguments& call, const std::string& reason) {
+  throw Error("ERR_INVALID_ARGUMENT", call.name() + ": " + reason);
+}
+
 /// Places from `low` to below `high`.
 void requireWithin(const CallArguments& call, const at::Tensor& places, int64_t low, int64_t high) {
   if (!places.defined() || places.numel() == 0 || !isWhole(places)) return;
   const auto [least, largest] = extremes(places);
   if (least >= low && largest < high) return;
-  call.refuse("index " + std::to_string(least < low ? least : largest) + " is out of range: from " +
-              std::to_string(low) + " to below " + std::to_string(high));
+  refuse(call, "index " + std::to_string(least < low ? least : largest) +
+                   " is out of range: from " + std::to_string(low) + " to below " +
+                   std::to_string(high));
 }
 
 /// Lists of places along the first axes, or masks of several of them.
@@ -83,7 +88,7 @@ void classes(const CallArguments& call) {
   if (scores.dim() == 0 || !isWhole(target) || target.numel() == 0) return;
   const int64_t ignored = call.find("ignore_index")->toInt();
   const int64_t count = scores.size(scores.dim() == 1 ? 0 : 1);
-  if (count == 0) call.refuse("there are no classes");
+  if (count == 0) refuse(call, "there are no classes");
   requireWithin(call, target.masked_fill(target == ignored, 0), 0, count);
 }
 
@@ -95,8 +100,8 @@ void maskedValues(const CallArguments& call) {
   const auto shape = at::infer_size(self.sizes(), mask.sizes());
   if (c10::multiply_integers(shape) == 0) return;
   const int64_t needed = extremes(mask.expand(shape).sum()).second;
-  call.require(needed <= call.at(2).toTensor().numel(),
-               "there are fewer values than places in the mask");
+  if (needed > call.at(2).toTensor().numel())
+    refuse(call, "there are fewer values than places in the mask");
 }
 
 /// Where maxima came from, in images of the size that is given.
@@ -109,7 +114,7 @@ void probabilities(const CallArguments& call) {
   const at::Tensor p = call.at(0).toTensor();
   if (p.numel() == 0 || !p.is_floating_point()) return;
   const at::Tensor within = (p >= 0).logical_and(p <= 1);  // no NaN is
-  call.require(extremes(within.to(at::kInt)).first == 1, "probabilities should be from 0 to 1");
+  if (extremes(within.to(at::kInt)).first != 1) refuse(call, "probabilities should be from 0 to 1");
 }
 
 struct Row {

@@ -1,0 +1,185 @@
+/** Operators, losses and bad input on every device: the same numbers and the same errors. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  bind,
+  cg,
+  eigsh,
+  empiricalFisher,
+  fisher,
+  gaussNewton,
+  gramian,
+  hessian,
+  info,
+  jacobian,
+  kfac,
+  type LinearOperator,
+  type LossProblem,
+  lossAndGradient,
+  Model,
+  matvecOnTheFly,
+  nn,
+  ntk,
+  type OperatorOptions,
+  perSample,
+  tensor,
+} from '../../lib/index.ts';
+// @ts-expect-error a script of the repository, without types
+import { decode } from '../../scripts/zoo/compare.mjs';
+import { LOSS_CASES, modelOf, type OptionsCase, relativeError, tensorOf, vector } from '../support/models.ts';
+
+const absent = info().cudaDevices.length === 0;
+
+function problemOf(each: OptionsCase): LossProblem<Float64Array> {
+  return {
+    model: modelOf(each),
+    params: Float64Array.from(each.params),
+    x: tensorOf(each.x),
+    loss: each.loss as LossProblem['loss'],
+    ...(each.target === null ? {} : { target: tensorOf(each.target) }),
+  };
+}
+
+type Factory = (
+  problem: LossProblem<Float64Array>,
+  options: OperatorOptions,
+) => Promise<LinearOperator<Float64Array>>;
+const FACTORIES: Record<string, Factory> = {
+  ...{ gramian, jacobian, ntk, gaussNewton, hessian, empiricalFisher },
+};
+
+/** Numbers of every kind for a problem on a device. */
+const NUMBERS: Record<string, (problem: LossProblem<Float64Array>, device: string) => Promise<Float64Array>> =
+  {
+    lossAndGradient: async (problem, device) => (await lossAndGradient(problem, { device })).gradient,
+    'lossAndGradient in chunks': async (problem, device) =>
+      (await lossAndGradient(problem, { device, chunkSize: 2 })).gradient,
+    perSample: async (problem, device) => {
+      const parts: number[] = [];
+      for await (const { losses, gradients } of perSample(problem, { device, chunkSize: 2 }))
+        parts.push(...losses, ...gradients.data);
+      return Float64Array.from(parts);
+    },
+    ...Object.fromEntries(
+      Object.entries(FACTORIES).flatMap(([name, make]) => [
+        [
+          name,
+          async (problem: LossProblem<Float64Array>, device: string) => {
+            using op = await make(problem, { device });
+            return op.matmat(vector(2 * op.shape[1], 1), 2);
+          },
+        ],
+        [
+          `${name} in chunks`,
+          async (problem: LossProblem<Float64Array>, device: string) => {
+            using op = await make(problem, { device, chunkSize: 2 });
+            return op.matvec(vector(op.shape[1], 2));
+          },
+        ],
+      ]),
+    ),
+    'a diagonal': async (problem, device) => {
+      using op = await gaussNewton(problem, { device });
+      return op.diagonal();
+    },
+    'a solution': async (problem, device) => {
+      using op = await gramian(problem, { device });
+      using damped = op.damp(0.5);
+      return (await cg(damped, vector(op.shape[0], 3), { tolerance: 1e-13 })).x;
+    },
+    'largest eigenvalues': async (problem, device) => {
+      using op = await gramian(problem, { device });
+      return (await eigsh(op, { k: 2, tolerance: 1e-12 })).eigenvalues;
+    },
+    'data that are kept there': async (problem, device) => {
+      const { params, ...rest } = problem;
+      using bound = await bind(rest, { device });
+      using op = await gaussNewton(bound.at(params), { device });
+      return op.matvec(vector(op.shape[1], 4));
+    },
+  };
+
+/** Problems without this one's curvature: no products of it are defined, on any device. */
+const outcome = (work: Promise<Float64Array>) =>
+  work.then(
+    (numbers) => ({ numbers, code: undefined }),
+    ({ code }) => ({ numbers: undefined, code }),
+  );
+
+/** A model of tokens, each below 5. */
+const tokens = Model.sequential([nn.embedding(5, 3), nn.flatten(), nn.linear(6, 2)]);
+const params = tokens.init({ seed: 0, dtype: 'float64' });
+const of = (...numbers: number[]) => tensor(BigInt64Array.from(numbers, BigInt), [numbers.length / 2, 2]);
+
+// The CPU takes the same tests, so that they are known to hold where there is no GPU to run them on.
+describe.each(['cpu', 'cuda'])('on %s', (device) => {
+  const reason = device === 'cuda' && absent ? ' (skipped: no CUDA device)' : '';
+
+  describe.skipIf(reason !== '')(`numbers${reason}`, () => {
+    it.each(LOSS_CASES.map((each, i) => [`${i}, ${each.loss.name}`, each] as const))(
+      'of loss %s are those of autograd on the CPU',
+      { timeout: 60_000 },
+      async (_, each) => {
+        const problem = problemOf(each);
+        for (const [name, numbers] of Object.entries(NUMBERS)) {
+          const expected = await outcome(numbers(problem, 'cpu'));
+          const found = await outcome(numbers(problem, device));
+          expect(found.code, name).toBe(expected.code);
+          if (expected.numbers)
+            expect(relativeError(found.numbers!, expected.numbers), name).toBeLessThan(1e-9);
+        }
+      },
+    );
+
+    it('of Kronecker factors and of draws do not depend on the device', async () => {
+      const model = Model.sequential([nn.linear(3, 4), nn.tanh(), nn.linear(4, 2)]);
+      const problem = {
+        model,
+        params: model.init({ seed: 1, dtype: 'float64' }),
+        x: tensor(vector(15, 1), [5, 3]),
+        target: tensor(Int32Array.of(0, 1, 1, 0, 1), [5]),
+        loss: 'cross_entropy',
+      } as const;
+      const v = vector(model.parameterCount, 2);
+      const pairs = [device, 'cpu'].map(async (device) => {
+        using factors = await kfac(problem, { device });
+        using inverse = await factors.inverse({ damping: 0.1 });
+        using drawn = await fisher(problem, { device, mcSamples: 3, seed: 4 });
+        return [await factors.matvec(v), await inverse.matvec(v), await drawn.matvec(v)];
+      });
+      const [found, expected] = await Promise.all(pairs);
+      for (const [i, each] of found!.entries()) expect(relativeError(each, expected![i]!)).toBeLessThan(1e-9);
+    });
+  });
+
+  describe.skipIf(reason !== '')(`bad input${reason}`, () => {
+    it.each([5, -1, 2 ** 40])('token %d of 5 is refused, and the device goes on', async (token) => {
+      const good = { model: tokens, params, x: of(0, 1, 2, 3, 4, 0) };
+      const bad = { ...good, x: of(0, 1, token, 3, 4, 0) };
+      const v = vector(tokens.parameterCount, 1);
+      const expected = await matvecOnTheFly(good, v);
+      for (const options of [{ device }, { device, chunkSize: 1 }]) {
+        await expect(matvecOnTheFly(bad, v, options)).rejects.toThrow(
+          expect.objectContaining({
+            code: 'ERR_INVALID_ARGUMENT',
+            message: expect.stringMatching(/embedding.* is out of range: from 0 to below 5/),
+          }),
+        );
+        expect(relativeError(await matvecOnTheFly(good, v, options), expected)).toBeLessThan(1e-12);
+      }
+    });
+
+    it('a graph of nodes, whose rows are none of their own, in chunks', async () => {
+      const folder = join(import.meta.dirname, '../fixtures/signatures');
+      const { inputs, params, v, jtjv } = JSON.parse(readFileSync(join(folder, 'graph.json'), 'utf8'));
+      const model = await Model.load(join(folder, 'graph.pt2'));
+      const problem = { model, params: decode(params).data, x: inputs.map(decode) };
+      await expect(matvecOnTheFly(problem, decode(v).data, { device, chunkSize: 1 })).rejects.toThrow(
+        expect.objectContaining({ code: 'ERR_UNSUPPORTED_OP' }),
+      );
+      const whole = await matvecOnTheFly(problem, decode(v).data, { device });
+      expect(relativeError(whole, decode(jtjv).data)).toBeLessThan(1e-9);
+    });
+  });
+});
