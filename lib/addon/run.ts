@@ -1,6 +1,7 @@
 /** Runs operations of the addon: aborts, errors, and news of them for those who listen. */
 import { tracingChannel } from 'node:diagnostics_channel';
 import { ABORTED, fromNative } from '../errors.ts';
+import { onAbort } from '../on-abort.ts';
 import { addon } from './addon.ts';
 import type { Operations } from './interface.ts';
 
@@ -143,12 +144,11 @@ async function stoppable<N extends Name>(
   try {
     if (signal === undefined) return await start.call(native, request);
     const handle = native.createStop();
-    const stop = () => native.stop(handle);
-    signal.addEventListener('abort', stop, { once: true });
+    const forget = onAbort(signal, () => native.stop(handle));
     try {
       return await start.call(native, request, handle);
     } finally {
-      signal.removeEventListener('abort', stop);
+      forget();
     }
   } catch (error) {
     if ((error as { code?: unknown } | undefined)?.code === ABORTED) throw signal?.reason ?? error;

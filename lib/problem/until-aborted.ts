@@ -1,5 +1,6 @@
 /** Waiting for the caller's promises and iterators no longer than until a signal is aborted. */
 import { checkAwaitable } from '../foreign.ts';
+import { onAbort } from '../on-abort.ts';
 
 /** What the promise gives, or the signal's reason once that is aborted. */
 export async function unlessAborted<T>(
@@ -11,15 +12,14 @@ export async function unlessAborted<T>(
   // Its failure is nobody's where the signal has ended this, or throws.
   given.catch(() => {});
   signal.throwIfAborted();
-  let stop = () => {};
+  let forget = () => {};
   const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
+    forget = onAbort(signal, () => reject(signal.reason));
   });
   try {
     return await Promise.race([given, aborted]);
   } finally {
-    signal.removeEventListener('abort', stop);
+    forget();
   }
 }
 

@@ -1,5 +1,6 @@
 /** Promises: the event loop stays free, inputs are safe, products stop, and many at once are right. */
 import { execFile } from 'node:child_process';
+import { getEventListeners } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
@@ -73,6 +74,22 @@ it('stops between chunks when its signal is aborted', async () => {
   expect(stopped).toBeLessThan(whole / 2);
   // Nothing is left over that would disturb the next product.
   expect(relativeError(await matvecOnTheFly(problem, v), matvecOnTheFlySync(problem, v))).toBeLessThan(1e-6);
+});
+
+it('listens to a signal once for all that it may stop, and no longer than needed', async () => {
+  const { problem, v } = problemOf(4096);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const listeners = () => getEventListeners(signal, 'abort').length;
+  const ask = () => Array.from({ length: 12 }, () => matvecOnTheFly(problem, v, { signal }));
+  const ended = Promise.all(ask());
+  expect(listeners()).toBe(1);
+  await ended;
+  expect(listeners()).toBe(0);
+  const stopped = Promise.allSettled(ask());
+  controller.abort(new Error('enough'));
+  for (const each of await stopped)
+    expect(each).toMatchObject({ status: 'rejected', reason: { message: 'enough' } });
 });
 
 it('does not start when its signal is aborted already', async () => {
