@@ -146,6 +146,21 @@ export function theGroup(given: unknown, name: string): ProcessGroup {
   );
 }
 
+/**
+ * Used inside the package: options with a group among them, as `read` gives them; where it refuses them, the other ranks hear
+ * of it.
+ */
+export function readTogether<Options extends GroupOption>(options: unknown, read: () => Options): Options {
+  return acceptedBy({ refuse: (error) => groupAmong(options)?.refuse(error) }, read);
+}
+
+/** Found without running code of the caller's. */
+function groupAmong(options: unknown): ProcessGroup | undefined {
+  if (typeof options !== 'object' || options === null || types.isProxy(options)) return undefined;
+  const given = Object.getOwnPropertyDescriptor(options, 'group')?.value;
+  return ProcessGroup.is(given) && !given.disposed ? given : undefined;
+}
+
 /** Of so many of each rank: how many those of the ranks before `rank` are, and all. */
 export function placeAmong(counts: readonly number[], rank: number): { before: number; total: number } {
   const sum = (list: readonly number[]) => list.reduce((total, each) => total + each, 0);

@@ -1,12 +1,12 @@
 /** How the operators of a model are made, from what tells one kind from another. */
 
 import { addon } from '../addon/addon.ts';
-import { type Asked, operation } from '../addon/operation.ts';
+import { type Asked, acceptedBy, operation } from '../addon/operation.ts';
 import type { OperatorHandle } from '../addon/requests.ts';
 import { run } from '../addon/run.ts';
 import { copyOf, numel } from '../arrays.ts';
 import { checkFloats, checkOptions } from '../check.ts';
-import { type GroupOption, type ProcessGroup, theGroup } from '../distributed/process-group.ts';
+import { type GroupOption, type ProcessGroup, readTogether, theGroup } from '../distributed/process-group.ts';
 import type { Model } from '../model/model.ts';
 import type { OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
@@ -49,14 +49,18 @@ export function factory<Own extends Options>(
       source: Source | AnyStream,
       options: (Own & GroupOption) | undefined,
     ): Promise<LinearOperator> {
-      const { group: given, ...rest } = (together ?? names).read(options) as Own & GroupOption;
+      const { group: given, ...rest } = readTogether(
+        options,
+        () => (together ?? names).read(options) as Own & GroupOption,
+      );
       const read = rest as unknown as Own;
       if (given !== undefined) {
         const group = theGroup(given, 'group');
-        return group.inCommon(
-          () => inGroup(group, kind, source, read, own(read, source, group)),
-          read.signal,
-        );
+        const fields = acceptedBy(group, () => {
+          checkOptions(read);
+          return own(read, source, group);
+        });
+        return group.inCommon(() => inGroup(group, kind, source, read, fields), read.signal);
       }
       const fields = own(read, source);
       if (isStreamed(source)) return ofStream(kind, source, read, fields);

@@ -1,9 +1,9 @@
 /** The loss of a problem and its gradient. */
 
-import { operation } from '../addon/operation.ts';
+import { acceptedBy, operation } from '../addon/operation.ts';
 import { allocated, copyOf, dtypeOf, type FloatArray, floatArray, type ResultArray } from '../arrays.ts';
 import { checkOptions } from '../check.ts';
-import { type ProcessGroup, theGroup } from '../distributed/process-group.ts';
+import { type ProcessGroup, readTogether, theGroup } from '../distributed/process-group.ts';
 import { OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
 import { l2Vector } from '../problem/l2.ts';
@@ -47,15 +47,15 @@ export async function lossAndGradient(
   problem: GivenLossProblem | GivenStreamedProblem,
   options?: LossAndGradientOptions,
 ): Promise<{ loss: number; gradient: ResultArray<FloatArray> }> {
-  const { group: given, ...own } = PROMISED_NAMES.read(options);
+  const { group: given, ...own } = readTogether(options, () => PROMISED_NAMES.read(options));
   if (given === undefined) {
     if (isStreamed(problem)) return finished(await streamedSum(problem, own));
     const { loss, gradient } = await ASKED.promised(problem, own);
     return { loss, gradient };
   }
   const group = theGroup(given, 'group');
+  const { signal } = acceptedBy(group, () => checkOptions(own));
   return group.inCommon(async () => {
-    const { signal } = checkOptions(own);
     const sum = isStreamed(problem) ? await streamedSum(problem, own) : await wholeSum(problem, own);
     const { values, extras } = await group.sum(
       sum.gradient,

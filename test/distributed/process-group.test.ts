@@ -445,6 +445,30 @@ describe('a rank that cannot do its part', () => {
       'v should',
     ],
     [
+      'kfac',
+      (group, wrong) => kfac(problem(), { group, ...(wrong && { fishr: 'mc' }) }),
+      'ERR_INVALID_ARGUMENT',
+      "unknown option 'fishr'",
+    ],
+    [
+      'ntk',
+      (group, wrong) => ntk(problem(), { group, trace: (wrong ? 1 : true) as boolean }),
+      'ERR_INVALID_ARGUMENT',
+      'trace should',
+    ],
+    [
+      'jacobian',
+      (group, wrong) => jacobian(problem(), { group, chunkSize: wrong ? -1 : 2 }),
+      'ERR_INVALID_ARGUMENT',
+      'chunkSize should',
+    ],
+    [
+      'lossAndGradient',
+      (group, wrong) => lossAndGradient(problem(), { group, threads: wrong ? 0 : 1 }),
+      'ERR_INVALID_ARGUMENT',
+      'threads should',
+    ],
+    [
       'a step',
       (group, wrong) =>
         optim
