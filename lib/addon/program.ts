@@ -69,8 +69,8 @@ export interface RawProgram {
   /** Those whose first axis is `batch` have rows; the others are the same for all. */
   inputs: readonly RawPort[];
   constants: readonly RawTensor[];
-  /** Whether some parameters and constants were views of one memory in the model. */
-  sharesMemory?: boolean | undefined;
+  /** Parameters and constants, by number, that were views of one memory in the model: each list of them. */
+  sharing?: readonly (readonly number[])[] | undefined;
   nodes: readonly RawNode[];
   /** Value number of the result, whose first axis is the batch. */
   output: number;

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "binding/js.h"
+#include "core/program/refused_call.h"
 #include "core/runtime/error.h"
 #include "core/runtime/reason.h"
 
@@ -19,6 +20,8 @@ Described describe(const std::exception_ptr& error) {
     std::rethrow_exception(error);
   } catch (const Error& known) {
     return {known.code(), known.what()};
+  } catch (const RefusedCall& known) {
+    return {known.code(), reasonOf(known)};
   } catch (const c10::OutOfMemoryError& known) {
     return {"ERR_OUT_OF_MEMORY", reasonOf(known)};
   } catch (const c10::NotImplementedError& known) {

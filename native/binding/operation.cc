@@ -2,12 +2,15 @@
 
 #include <ATen/ThreadLocalState.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -201,6 +204,13 @@ void runTask(napi_env rawEnv, napi_value, void*, void* data) {
   }
 }
 
+/// Asks all that was handed to the executor to stop, before anything of it can begin in the place
+/// of what is withdrawn. With the environment's mutex held.
+std::set<Job*> stopAll(const Environment& environment) {
+  for (Job* job : environment.jobs) job->stop.request();
+  return environment.jobs;
+}
+
 /// Stops what the environment started, waits for it and frees it, on JavaScript's thread, as what
 /// it keeps may be JavaScript's: no native work may outlive the environment. Promises stay
 /// unsettled.
@@ -210,9 +220,7 @@ void close(void* data) {
   Environment& environment = **held;
   std::unique_lock lock(environment.mutex);
   environment.closing = true;
-  const std::set<Job*> jobs = environment.jobs;
-  for (Job* job : jobs) {
-    job->stop.request();
+  for (Job* job : stopAll(environment)) {
     if (!Executor::instance().withdraw(job->ticket)) continue;
     environment.jobs.erase(job);
     environment.done.insert(job);
@@ -239,37 +247,86 @@ void abandon(Napi::Env env, Job* job) {
   deliver(env, job);
 }
 
-/// The environments of this thread.
-thread_local std::vector<std::weak_ptr<Environment>> ofThisThread;
-
 /// How long the end of the process waits for work that does not hear that it should stop.
 constexpr std::chrono::seconds kPatience{5};
 
-/// Stops what runs and waits for it: at process.exit() Node.js calls no `close`, and libtorch's
-/// static objects would be destroyed under the work.
-void stopWork(const Napi::CallbackInfo& info) {
-  for (const auto& each : ofThisThread) {
-    const auto environment = each.lock();
-    if (!environment) continue;
-    std::unique_lock lock(environment->mutex);
-    const std::set<Job*> jobs = environment->jobs;
-    for (Job* job : jobs) {
-      job->stop.request();
-      if (!Executor::instance().withdraw(job->ticket)) continue;
-      lock.unlock();
-      abandon(info.Env(), job);
-      lock.lock();
-    }
-    environment->idle.wait_for(lock, kPatience, [&] { return environment->jobs.empty(); });
+/// All environments of the process; never destroyed, as it is used when static objects are.
+class Environments {
+ public:
+  static Environments& instance() {
+    static auto& only = *new Environments;
+    return only;
   }
-}
 
-/// Has `stopWork` called when the process ends.
+  /// Returns whether it is the thread's first.
+  bool add(const std::shared_ptr<Environment>& environment) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(known_, [](const Known& each) { return each.environment.expired(); });
+    const auto here = std::this_thread::get_id();
+    const bool first =
+        std::ranges::none_of(known_, [&](const Known& each) { return each.thread == here; });
+    known_.push_back({here, environment});
+    return first;
+  }
+
+  /// Stops all work, or this thread's, and waits for it. `withdrawn` is given what had not begun.
+  template <typename Withdrawn>
+  void stop(bool ofThisThread, Withdrawn&& withdrawn) {
+    const auto environments = living(ofThisThread);
+    for (const auto& environment : environments) {
+      const std::lock_guard lock(environment->mutex);
+      stopAll(*environment);
+    }
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    for (const auto& environment : environments) {
+      std::unique_lock lock(environment->mutex);
+      for (Job* job : std::set<Job*>(environment->jobs)) {
+        if (!Executor::instance().withdraw(job->ticket)) continue;
+        environment->jobs.erase(job);
+        lock.unlock();
+        withdrawn(job);
+        lock.lock();
+      }
+      environment->idle.wait_until(lock, deadline, [&] { return environment->jobs.empty(); });
+    }
+  }
+
+ private:
+  struct Known {
+    std::thread::id thread;
+    std::weak_ptr<Environment> environment;
+  };
+
+  std::vector<std::shared_ptr<Environment>> living(bool ofThisThread) {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<Environment>> living;
+    for (const Known& each : known_) {
+      if (ofThisThread && each.thread != std::this_thread::get_id()) continue;
+      if (auto environment = each.environment.lock()) living.push_back(std::move(environment));
+    }
+    return living;
+  }
+
+  std::mutex mutex_;
+  std::vector<Known> known_;
+};
+
+/// Has work stopped and waited for when the process ends: at process.exit() Node.js calls no
+/// `close`, and libtorch's static objects would be destroyed under it. First among JavaScript's
+/// listeners; then, for what later ones begin, before static objects older than the addon are
+/// destroyed.
 void stopWorkAtExit(Napi::Env env) {
+  static const int once =
+      std::atexit([] { Environments::instance().stop(/*ofThisThread=*/false, [](Job*) {}); });
+  static_cast<void>(once);
   const Napi::Value process = env.Global().Get("process");
   if (!process.IsObject() || !process.As<Napi::Object>().Get("on").IsFunction()) return;
   const auto on = process.As<Napi::Object>().Get("on").As<Napi::Function>();
-  on.Call(process, {Napi::String::New(env, "exit"), Napi::Function::New(env, stopWork)});
+  const auto listener = [](const Napi::CallbackInfo& info) {
+    Environments::instance().stop(/*ofThisThread=*/true,
+                                  [&](Job* job) { abandon(info.Env(), job); });
+  };
+  on.Call(process, {Napi::String::New(env, "exit"), Napi::Function::New(env, listener)});
 }
 
 Prepared taken(const Napi::CallbackInfo& info, const Prepare& prepare, Memory memory) {
@@ -351,9 +408,7 @@ void addScheduling(Napi::Env env, Napi::Object exports) {
   napi_unref_threadsafe_function(env, environment->tasks);
   env.SetInstanceData(new EnvironmentData(environment));
   napi_add_env_cleanup_hook(env, close, new EnvironmentData(environment));
-  if (ofThisThread.empty()) stopWorkAtExit(env);
-  std::erase_if(ofThisThread, [](const auto& each) { return each.expired(); });
-  ofThisThread.push_back(environment);
+  if (Environments::instance().add(environment)) stopWorkAtExit(env);
 
   add(env, exports, "createStop", [](const Napi::CallbackInfo& info) {
     return wrap(info.Env(), std::make_shared<StopHandle>());

@@ -11,6 +11,7 @@
 #include "binding/program.h"
 #include "core/linearization/rows.h"
 #include "core/program/program.h"
+#include "core/program/refused_call.h"
 #include "core/runtime/device.h"
 #include "core/runtime/error.h"
 #include "core/runtime/reason.h"
@@ -85,6 +86,8 @@ void requireFitting(const Point& point) {
     if (concernsNoShapes(error)) return;
     const std::string message = reasonOf(error);
     const auto says = [&](const char* words) { return message.find(words) != std::string::npos; };
+    const auto* refused = dynamic_cast<const RefusedCall*>(&error);
+    if (refused != nullptr && refused->code() == "ERR_INVALID_ARGUMENT") return;
     if (says("index out of range")) return;
     const bool kind = says("dtype") || says("scalar type");
     throw Error(kind ? ErrorCode("ERR_DTYPE_MISMATCH") : ErrorCode("ERR_SHAPE_MISMATCH"),

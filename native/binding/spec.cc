@@ -189,7 +189,11 @@ ProgramSpec toSpec(const Napi::Object& object) {
     spec.constants.push_back(
         toTensor(Napi::Value(constants[i]), Memory::kCopy, "a constant of the program"));
   }
-  spec.sharesMemory = object.Get("sharesMemory").ToBoolean();
+  if (object.Get("sharing").IsArray()) {
+    const auto sharing = arrayOf(object, "sharing");
+    for (uint32_t i = 0; i < sharing.Length(); ++i)
+      spec.sharing.push_back(toShape(Napi::Value(sharing[i]), "a list of sharing"));
+  }
   spec.output = object.Get("output").ToNumber().Int64Value();
   if (const Napi::Value batch = object.Get("batch"); batch.IsNumber())
     spec.batch = batch.As<Napi::Number>().Int64Value();

@@ -247,9 +247,16 @@ async function flatten(
   return flat;
 }
 
-function haveSharedMemory({ parameters, constants }: Signature): boolean {
-  const stored = [...parameters, ...constants].filter(({ tensor }) => !tensor.shape.includes(0));
-  return new Set(stored.map(({ tensor }) => tensor.storage)).size < stored.length;
+/** The numbers of parameters and constants that are views of one memory. */
+function sharedMemory({ parameters, inputs, constants }: Signature): number[][] {
+  const groups = new Map<string, number[]>();
+  const add = ({ storage, shape }: StoredTensor, value: number) => {
+    if (!shape.includes(0)) groups.set(storage, [...(groups.get(storage) ?? []), value]);
+  };
+  for (const [index, { tensor }] of parameters.entries()) add(tensor, index);
+  const first = parameters.length + inputs.length;
+  for (const [index, { tensor }] of constants.entries()) add(tensor, first + index);
+  return [...groups.values()].filter(({ length }) => length > 1);
 }
 
 async function readProgram(
@@ -291,7 +298,7 @@ async function readProgram(
     parameters: signature.parameters.map(({ name, tensor }) => ({ name, shape: tensor.shape })),
     inputs,
     constants,
-    sharesMemory: haveSharedMemory(signature),
+    sharing: sharedMemory(signature),
     nodes: reader.nodes,
     output: isComplex ? reader.add('aten::view_as_real', [{ ref: result }]) : result,
     outputs,

@@ -59,7 +59,7 @@ export async function readStateDict(
   const content = unpickle(
     archive.read(pickle),
     {
-      persistent: (id) => storage(archive, `${root}data/`, id),
+      persistent: (id) => storage(archive, `${root}data/`, id, name),
       call,
     },
     reading,
@@ -72,8 +72,12 @@ export async function readStateDict(
   return tensors;
 }
 
-/** The storage that a pickle refers to, whose bytes are an entry in `folder`. */
-export function storage(archive: Archive, folder: string, id: unknown): Storage {
+/**
+ * The storage that a pickle refers to, whose bytes are an entry in `folder`.
+ *
+ * @param origin tells the archive from others, whose entries have the same names
+ */
+export function storage(archive: Archive, folder: string, id: unknown, origin = ''): Storage {
   const [kind, type, key, , count] = Array.isArray(id) ? id : [];
   const element = type instanceof Global ? STORAGES[type.name] : undefined;
   if (kind !== 'storage' || element === undefined || typeof key !== 'string') {
@@ -83,7 +87,7 @@ export function storage(archive: Archive, folder: string, id: unknown): Storage 
   if (asCount(count, 'the length of a storage') * elementSize(element) > bytes.length) {
     throw damaged(`${folder}${key} is shorter than the tensors in it`);
   }
-  return new Storage(element, key, bytes);
+  return new Storage(element, `${origin}:${folder}${key}`, bytes);
 }
 
 function call(name: string, args: readonly unknown[]): unknown {
@@ -119,6 +123,6 @@ function rebuildTensor([source, offset, shape, strides, requiresGrad]: readonly 
     bytes: source.bytes,
     requiresGrad: requiresGrad === true,
     identity: JSON.stringify([source.key, layout]),
-    storage: String(source.key),
+    storage: source.key,
   });
 }

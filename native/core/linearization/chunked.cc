@@ -33,7 +33,7 @@ int64_t chunkRows(const Point& point, const ChunkOptions& options,
     throw;
   } catch (const c10::Error&) {
     // The model may be one of all its rows together; if not, it fails again with them.
-    if (options.chunkSize > 0 || few == batch) throw;
+    if (few == batch) throw;
   }
   if (options.chunkSize > 0) return rowsAtOnce(point, options.chunkSize, stop);
   // Setting a chunk up takes about as much again as it keeps.

@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include "core/runtime/error.h"
+#include "core/program/refused_call.h"
 
 namespace tc {
 
@@ -19,7 +19,7 @@ class CallArguments {
 
   const std::string& name() const { return schema_.name(); }
   [[noreturn]] void refuse(const std::string& expected) const {
-    throw Error("ERR_SHAPE_MISMATCH", schema_.name() + ": " + expected);
+    throw RefusedCall("ERR_SHAPE_MISMATCH", schema_.name() + ": " + expected);
   }
   void require(bool holds, const char* expected) const {
     if (!holds) refuse(expected);

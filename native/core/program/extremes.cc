@@ -21,6 +21,10 @@ std::pair<int64_t, int64_t> extremes(at::Tensor x) {
     } else if (const auto* batched = functorch::maybeGetBatchedImpl(x)) {
       x = batched->value();
     } else {
+      // Of an index that was expanded, one copy of each number.
+      for (int64_t axis = x.dim(); axis-- > 0;) {
+        if (x.stride(axis) == 0 && x.size(axis) > 1) x = x.select(axis, 0);
+      }
       const auto [least, largest] = at::aminmax(x);
       // Together, as on a GPU each number is waited for.
       const at::Tensor both = at::stack({least, largest}).to(at::kCPU, at::kLong);

@@ -113,13 +113,15 @@ class Functionalization {
       : first_(static_cast<int64_t>(spec.parameters.size() + spec.inputs.size() +
                                     spec.constants.size())),
         next_(first_),
-        sharesMemory_(spec.sharesMemory),
         limit_(kMostGrowth * (spec.nodes.size() + 16)) {
     const size_t constants = spec.parameters.size() + spec.inputs.size();
     for (int64_t value = 0; value < first_; ++value) {
       define(value);
       memories_.back().constant = static_cast<size_t>(value) >= constants;
       differentiated_.push_back(static_cast<size_t>(value) < spec.parameters.size());
+    }
+    for (const auto& values : spec.sharing) {
+      for (const int64_t value : values) join(values.front(), value);
     }
   }
 
@@ -387,6 +389,13 @@ class Functionalization {
     if (node.outputs == 1) objects_.push_back(object);
   }
 
+  /// Two values of the program's own, which are views of one memory.
+  void join(int64_t left, int64_t right) {
+    if (left < 0 || right < 0 || left >= first_ || right >= first_)
+      throw Error("ERR_MODEL_LOAD", "memory is shared by a value that the program does not have");
+    doubtful_.join(static_cast<size_t>(left), static_cast<size_t>(right));
+  }
+
   /// The value becomes a view of itself (`squeeze_`).
   void look(View& view, const Node& now) {
     view.chain.push_back(now);
@@ -395,7 +404,7 @@ class Functionalization {
 
   void write(const Node& node, const PureForm& pure, View& view, int64_t old) {
     Memory& memory = memories_[view.memory];
-    if (memory.constant && sharesMemory_) refuse(node.target, kShared);
+    if (memory.constant && doubtful_.with(view.memory).size() > 1) refuse(node.target, kShared);
     if (memory.constant && !pure.idempotent) {
       const bool whole = pure.overwrites && view.chain.empty() && memory.carriedBy.empty();
       if (memory.wasRead) refuseState(node.target);
@@ -441,7 +450,6 @@ class Functionalization {
 
   int64_t first_;  ///< value that a node produces
   int64_t next_;
-  bool sharesMemory_;
   size_t limit_;
   std::vector<Node> nodes_;
   /// Whether derivatives by the parameters reach a value.

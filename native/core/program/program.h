@@ -106,8 +106,9 @@ struct ProgramSpec {
   std::vector<Parameter> parameters;
   std::vector<Port> inputs = {{}};
   std::vector<at::Tensor> constants;
-  /// Whether some parameters and constants were views of one memory in the model.
-  bool sharesMemory = false;
+  /// Parameters and constants, by number, that were views of one memory in the model: each list of
+  /// them. The rest have memory of their own.
+  std::vector<std::vector<int64_t>> sharing;
   std::vector<Node> nodes;
   int64_t output = 0;  ///< value number of the result; its first axis is the batch
   /// All results of the model as exported, of which `output` is the one at `returned`; empty where

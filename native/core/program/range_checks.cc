@@ -23,7 +23,7 @@ bool isWhole(const at::Tensor& t) {
 }
 
 [[noreturn]] void refuse(const CallArguments& call, const std::string& reason) {
-  throw Error("ERR_INVALID_ARGUMENT", call.name() + ": " + reason);
+  throw RefusedCall("ERR_INVALID_ARGUMENT", call.name() + ": " + reason);
 }
 
 /// Places from `low` to below `high`.
@@ -36,12 +36,21 @@ void requireWithin(const CallArguments& call, const at::Tensor& places, int64_t 
                    std::to_string(high));
 }
 
+/// libtorch takes bytes for a mask, too.
+bool isMaskType(at::ScalarType type) { return type == at::kBool || type == at::kByte; }
+
 /// Lists of places along the first axes, or masks of several of them.
 void lists(const CallArguments& call) {
   const at::Tensor self = call.at(0).toTensor();
+  const auto indices = call.at(1).toOptionalTensorList().vec();
+  // Where nothing is read or written, libtorch looks at nothing but sizes.
+  if (self.numel() == 0) return;
+  for (const auto& each : indices) {
+    if (each && each->defined() && each->numel() == 0) return;
+  }
   int64_t axis = 0;
-  for (const std::optional<at::Tensor>& each : call.at(1).toOptionalTensorList().vec()) {
-    const bool isMask = each && each->defined() && !isWhole(*each);
+  for (const std::optional<at::Tensor>& each : indices) {
+    const bool isMask = each && each->defined() && isMaskType(each->scalar_type());
     if (axis >= self.dim()) return;  // refused by libtorch
     if (each && !isMask) requireWithin(call, *each, -self.size(axis), self.size(axis));
     axis += isMask ? each->dim() : 1;
@@ -49,12 +58,13 @@ void lists(const CallArguments& call) {
 }
 
 /// Places along an axis.
-template <bool fromEnd>
+template <bool fromEnd, bool writesNothing = false>
 void along(const CallArguments& call) {
   const at::Tensor self = call.at(0).toTensor();
   const int64_t dim = call.find("dim")->toInt();
   const int64_t rank = std::max<int64_t>(1, self.dim());
   if (dim < -rank || dim >= rank) return;  // refused by libtorch
+  if (writesNothing && self.numel() == 0) return;
   const int64_t size = self.dim() == 0 ? 1 : self.size(dim);
   requireWithin(call, call.tensor("index"), fromEnd ? -size : 0, size);
 }
@@ -88,8 +98,10 @@ void classes(const CallArguments& call) {
   if (scores.dim() == 0 || !isWhole(target) || target.numel() == 0) return;
   const int64_t ignored = call.find("ignore_index")->toInt();
   const int64_t count = scores.size(scores.dim() == 1 ? 0 : 1);
-  if (count == 0) refuse(call, "there are no classes");
-  requireWithin(call, target.masked_fill(target == ignored, 0), 0, count);
+  const at::Tensor wide = target.to(at::kLong);  // bytes would be compared modulo 256
+  const at::Tensor counted = wide != ignored;
+  if (count == 0 && extremes(counted.to(at::kInt)).second == 0) return;
+  requireWithin(call, wide.masked_fill(counted.logical_not(), 0), 0, count);
 }
 
 /// Values for the places of a mask, in order.
@@ -110,11 +122,15 @@ void pixels(const CallArguments& call) {
   requireWithin(call, call.at(1).toTensor(), 0, c10::multiply_integers(size));
 }
 
+/// From 0 to 1, both of the loss's arguments.
 void probabilities(const CallArguments& call) {
-  const at::Tensor p = call.at(0).toTensor();
-  if (p.numel() == 0 || !p.is_floating_point()) return;
-  const at::Tensor within = (p >= 0).logical_and(p <= 1);  // no NaN is
-  if (extremes(within.to(at::kInt)).first != 1) refuse(call, "probabilities should be from 0 to 1");
+  for (size_t i = 0; i < 2; ++i) {
+    const at::Tensor p = call.at(i).toTensor();
+    if (p.numel() == 0 || !p.is_floating_point()) continue;
+    const at::Tensor within = (p >= 0).logical_and(p <= 1);  // no NaN is
+    if (extremes(within.to(at::kInt)).first == 1) continue;
+    refuse(call, std::string(i == 0 ? "probabilities" : "targets") + " should be from 0 to 1");
+  }
 }
 
 struct Row {
@@ -128,9 +144,9 @@ constexpr Row kRows[] = {
     {"aten::index", checked<lists>},
     {"aten::index_put", checked<lists>},
     {"aten::gather", checked<along<false>>},
-    {"aten::index_add", checked<along<false>>},
-    {"aten::index_copy", checked<along<false>>},
-    {"aten::index_fill", checked<along<true>>},
+    {"aten::index_add", checked<along<false, true>>},
+    {"aten::index_copy", checked<along<false, true>>},
+    {"aten::index_fill", checked<along<true, true>>},
     {"aten::index_reduce", checked<along<false>>},
     {"aten::index_select", checked<along<false>>},
     {"aten::scatter", checked<along<false>>},

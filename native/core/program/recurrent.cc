@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/losses/loss.h"
-#include "core/runtime/error.h"
+#include "core/program/refused_call.h"
 
 namespace tc {
 namespace {
@@ -18,7 +18,8 @@ using Shape = std::vector<int64_t>;
 
 [[noreturn]] void mismatch(const std::string& what, const std::string& expected,
                            const std::string& got, const std::string& advice = "") {
-  throw Error("ERR_SHAPE_MISMATCH", what + " should be " + expected + ", got " + got + advice);
+  throw RefusedCall("ERR_SHAPE_MISMATCH",
+                    what + " should be " + expected + ", got " + got + advice);
 }
 
 void require(const std::string& what, const at::Tensor& tensor, const Shape& shape,

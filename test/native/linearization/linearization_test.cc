@@ -324,3 +324,38 @@ TEST_CASE("a product that was stopped anywhere is right when it is taken again")
     CHECK(stopped > 0);
   }
 }
+
+TEST_CASE("indices of rows that a trial has not are no fault of the batch") {
+  Builder b;
+  const ProgramSpec::Ref weight = b.parameter({3, 2});
+  const ProgramSpec::Ref h = b.call("aten::tanh", {b.call("aten::matmul", {b.input(), weight})});
+  const ProgramSpec::Ref neighbors = b.constant(at::arange(20, at::kLong).flip(0));
+  const ProgramSpec::Ref y =
+      b.call("aten::add.Tensor", {h, b.call("aten::index_select", {h, 0.0, neighbors})});
+  const Point graph{b.build(y),
+                    randomLike(at::zeros({6}, at::kDouble), 1),
+                    {randomLike(at::zeros({20, 3}, at::kDouble), 2)},
+                    {at::arange(20, at::kLong).flip(0)}};
+  const at::Tensor v = randomLike(graph.params, 3);
+  const at::Tensor expected = linearizeAutograd(graph, kNever)->matvec(v, kNever);
+  CHECK(difference(ChunkedLinearization(graph, autogradIn(0), kNever).matvec(v, kNever), expected) <
+        1e-13);
+  CHECK(codeOf([&] { ChunkedLinearization(graph, autogradIn(5), kNever).matvec(v, kNever); }) ==
+        "ERR_UNSUPPORTED_OP");
+}
+
+TEST_CASE("numbers that a trial makes and the model does not take are no fault of the batch") {
+  Builder b;
+  const ProgramSpec::Ref table = b.parameter({3, 2});
+  const ProgramSpec::Ref places = b.call("aten::sub.Scalar", {b.input(), 3.0});
+  const ProgramSpec::Ref y =
+      b.call("aten::tanh", {b.call("aten::index_select", {table, 0.0, places})});
+  const Point alike{
+      b.build(y), randomLike(at::zeros({6}, at::kDouble), 1), {at::full({20}, 4, at::kLong)}, {}};
+  const at::Tensor v = randomLike(alike.params, 3);
+  const at::Tensor expected = linearizeAutograd(alike, kNever)->matvec(v, kNever);
+  for (const int64_t chunk : {0, 5}) {
+    CHECK(difference(ChunkedLinearization(alike, autogradIn(chunk), kNever).matvec(v, kNever),
+                     expected) < 1e-13);
+  }
+}

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "core/program/allowed_operators.h"
+#include "core/program/refused_call.h"
 #include "core/program/schema.h"
-#include "core/runtime/error.h"
 
 // After libtorch, whose logging macros have the same names.
 #include <doctest/doctest.h>
@@ -84,8 +84,8 @@ std::string refusal(const Row& row, const std::vector<c10::IValue>& arguments) {
   try {
     check(op.schema(), arguments);
     return "";
-  } catch (const Error& error) {
-    return std::string(error.code().name()) + ": " + error.what();
+  } catch (const RefusedCall& error) {
+    return std::string(error.code().name()) + ": " + error.what_without_backtrace();
   }
 }
 

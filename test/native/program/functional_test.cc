@@ -209,15 +209,21 @@ TEST_CASE("a buffer that shares memory with another does not change") {
       {{"aten::copy_", {Ref{2}, Ref{1}}, {}}, {"aten::mul.Tensor", {Ref{1}, Ref{3}}, {}}}, 5);
   int64_t output = spec.output;
   CHECK(!functional(spec, output).empty());
-  spec.sharesMemory = true;
-  std::string words;
-  try {
+  const auto refusal = [&](std::vector<std::vector<int64_t>> sharing) -> std::string {
+    spec.sharing = std::move(sharing);
     output = spec.output;
-    functional(spec, output);
-  } catch (const Error& error) {
-    words = error.what();
-  }
-  CHECK(words.find("other values of the model may share") != std::string::npos);
+    try {
+      functional(spec, output);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const std::string shared = "other values of the model may share";
+  CHECK(refusal({{2, 3}}).find(shared) != std::string::npos);
+  CHECK(refusal({{0, 2}}).find(shared) != std::string::npos);
+  CHECK(refusal({{0, 3}}).empty());  // others that share memory do not matter
+  CHECK(refusal({{2, 9}}).find("does not have") != std::string::npos);
 }
 
 TEST_CASE("what is written where gradients are off has none") {

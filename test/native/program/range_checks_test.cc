@@ -62,6 +62,9 @@ std::vector<Row> rows() {
   add("aten::index.Tensor", [](Places& places) -> torch::jit::Stack {
     return {of({4, 3, 5}), list({mask({4, 3}), places({}, 5)})};
   });
+  add("aten::index.Tensor", [](Places& places) -> torch::jit::Stack {
+    return {of({4, 3, 5}), list({mask({4, 3}).to(at::kByte), places({}, 5)})};
+  });
   add("aten::index_put", [](Places& places) -> torch::jit::Stack {
     return {of({4, 3}), list({kNone, places({2}, 3)}), of({}), true};
   });
@@ -135,7 +138,8 @@ std::vector<Row> rows() {
             Shape{0, 0, 0}};
   });
   add("aten::binary_cross_entropy", [](Places& places) -> torch::jit::Stack {
-    return {of({3}) + static_cast<double>(places.number(-2, 2)) / 8, of({3}), c10::IValue(), 1};
+    const auto off = [&] { return static_cast<double>(places.number(-2, 2)) / 8; };
+    return {of({3}) + off(), of({3}) + off(), c10::IValue(), 1};
   });
   add("aten::repeat_interleave.Tensor", [](Places& places) -> torch::jit::Stack {
     return {at::randint(0, 3, {2}, at::kLong), places.number(0, 4)};
@@ -145,6 +149,24 @@ std::vector<Row> rows() {
             places.number(0, 6)};
   });
   return rows;
+}
+
+/// Calls that read and write nothing at the places that they name, or not what they seem to.
+std::vector<std::pair<std::string, torch::jit::Stack>> rightCalls() {
+  const at::Tensor none = of({4, 0});
+  const at::Tensor nine = at::full({1}, 9, at::kLong);
+  return {
+      {"aten::index_add", {none, 0, nine, of({1, 0}), 1}},
+      {"aten::index_copy", {none, 0, nine, of({1, 0})}},
+      {"aten::index_fill.int_Scalar", {none, 0, nine, 0.5}},
+      {"aten::index.Tensor", {none, list({nine})}},
+      {"aten::index.Tensor", {of({4, 5}), list({nine, at::zeros({0, 1}, at::kLong)})}},
+      {"aten::gather", {none, 0, at::zeros({9, 0}, at::kLong), false}},
+      {"aten::take_along_dim", {of({4, 3}), nine.expand({4, 1}), 1}},
+      {"aten::nll_loss", {of({2, 0}), at::full({2}, -100, at::kLong), c10::IValue(), 1, -100}},
+      {"aten::nll_loss", {of({2, 200}), at::full({2}, 156, at::kByte), c10::IValue(), 1, -100}},
+      {"aten::gather", {of({4, 3}), 0, at::zeros({1, 1}, at::kLong).expand({4, 3}), false}},
+  };
 }
 
 template <typename Call>
@@ -186,5 +208,15 @@ TEST_CASE("what libtorch refuses on the CPU is refused before a GPU sees it, and
     CAPTURE(row.target);
     CHECK(refused > 0);
     CHECK(taken > 0);
+  }
+}
+
+TEST_CASE("calls that read nothing at places out of range are right") {
+  for (const auto& [target, call] : rightCalls()) {
+    CAPTURE(target);
+    const c10::OperatorHandle op = findOperator(target);
+    torch::jit::Stack stack = call;
+    op.callBoxed(stack);
+    if (const ArgumentCheck check = findRangeCheck(op)) CHECK_NOTHROW(check(op.schema(), call));
   }
 }

@@ -1,7 +1,7 @@
 #include <string>
 
 #include "core/program/program.h"
-#include "core/runtime/error.h"
+#include "core/program/refused_call.h"
 #include "models.h"
 
 // After libtorch, whose logging macros have the same names.
@@ -56,8 +56,8 @@ struct Layer {
       const at::Tensor y =
           runModel(placed(std::move(point), at::kCPU), at::zeros({1}, at::kDouble));
       return "";
-    } catch (const Error& error) {
-      return std::string(error.code().name()) + ": " + error.what();
+    } catch (const RefusedCall& error) {
+      return std::string(error.code().name()) + ": " + error.what_without_backtrace();
     }
   }
 };

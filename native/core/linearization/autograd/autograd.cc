@@ -112,11 +112,11 @@ class AutogradLinearization : public Linearization {
       try {
         return tangents_->push(tangents, point_.program->output());
       } catch (const c10::NotImplementedError&) {  // some operator lacks forward mode
-        keepForward();  // where this fails, the next product comes here again
         tangents_.reset();
       }
     }
-    return forward_.pull(tangents).front();
+    if (!forward_) keepForward();  // once more where the product that was to make it failed
+    return forward_->pull(tangents).front();
   }
 
   Point point_;
@@ -124,7 +124,7 @@ class AutogradLinearization : public Linearization {
   at::Tensor output_;
   KeptGraph backward_;                      ///< u ↦ Jᵀu
   std::optional<TangentProgram> tangents_;  ///< v ↦ J v, or where an operator has no forward mode
-  KeptGraph forward_;                       ///< the same as the backward pass of Jᵀ
+  std::optional<KeptGraph> forward_;        ///< the same as the backward pass of Jᵀ
   int64_t bytes_ = 0;
 };
 

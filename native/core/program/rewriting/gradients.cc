@@ -1,6 +1,8 @@
 // Gradients of what chose elements, or looked up rows, as graphs that hold derivatives have them:
 // libtorch takes their indices on trust.
 
+#include <c10/core/ScalarType.h>
+
 #include <optional>
 
 #include "core/program/rewriting/rewriting.h"
@@ -63,15 +65,18 @@ bool logLikelihood(Rewriting& r, const NamedArguments& given, double axis) {
   }
   if (!reduction || !ignored) return false;
   const Argument& x = given["self"];
-  const Argument kept = r.add("aten::ne.Scalar", {given["target"], *ignored});
-  const Argument targets = r.add("aten::mul.Tensor", {given["target"], kept});
+  // Bytes would be compared modulo 256.
+  const Argument target =
+      r.add("aten::to.dtype", {given["target"], static_cast<double>(at::kLong)});
+  const Argument kept = r.add("aten::ne.Scalar", {target, *ignored});
+  const Argument targets = r.add("aten::mul.Tensor", {target, kept});
   Argument each = r.add("aten::neg", {r.add("aten::type_as", {kept, x})});
   if (given.isTensor("weight"))
     each = r.add("aten::mul.Tensor", {each, r.add("aten::take", {given["weight"], targets})});
   each = r.add("aten::mul.Tensor", {each, given["grad_output"]});
   if (reduction == kMean) each = r.add("aten::div.Tensor", {each, given["total_weight"]});
   // The mean over no targets is 0, not 0/0.
-  const Argument left = r.add("aten::eq.Scalar", {given["target"], *ignored});
+  const Argument left = r.add("aten::eq.Scalar", {target, *ignored});
   each = r.add("aten::masked_fill.Scalar", {each, left, Float{0}});
   const auto along = [&](const Argument& of) { return r.add("aten::unsqueeze", {of, axis}); };
   r.is(0, r.add("aten::scatter_add",

@@ -4,8 +4,8 @@
 #include <ATen/ops/empty.h>
 #include <torch/csrc/jit/api/module.h>
 
+#include <map>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "core/program/slots.h"
@@ -116,9 +116,14 @@ ProgramSpec Tensors::finish(std::vector<ProgramSpec::Node> nodes, int64_t output
   spec.parameters = parameters_;
   spec.inputs = inputs_;
   spec.constants = constants_;
-  std::set<const void*> memories;
-  for (const auto& [identity, value] : known_) memories.insert(std::get<0>(identity));
-  spec.sharesMemory = memories.size() < known_.size();
+  std::map<const void*, std::vector<int64_t>> memories;
+  for (auto [identity, value] : known_) {
+    final(value);
+    memories[std::get<0>(identity)].push_back(value);
+  }
+  for (auto& [memory, values] : memories) {
+    if (values.size() > 1) spec.sharing.push_back(std::move(values));
+  }
   spec.nodes = std::move(nodes);
   spec.output = output;
   return spec;
