@@ -43,13 +43,16 @@ const OWN_PLACES = 20;
  * @param maker the function that is left out, with what it calls
  */
 function traced<E extends Error>(error: E, maker: (...given: never) => unknown): E {
-  const limit = Error.stackTraceLimit;
-  const roomier = limit > 0 && Reflect.set(Error, 'stackTraceLimit', limit + OWN_PLACES);
-  if (!roomier) return error; // no stacks are wanted, or what is built in is frozen
+  const { stackTraceLimit: limit, captureStackTrace: capture } = Error;
+  // Where no stacks are wanted, or what is built in is frozen or another's, the error stays as it is.
+  if (typeof limit !== 'number' || !(limit > 0) || typeof capture !== 'function') return error;
   try {
+    if (!Reflect.set(Error, 'stackTraceLimit', limit + OWN_PLACES)) return error;
     Error.captureStackTrace(error, maker);
+  } catch {
+    // What the caller has put there throws.
   } finally {
-    Error.stackTraceLimit = limit;
+    Reflect.set(Error, 'stackTraceLimit', limit);
   }
   return error;
 }
@@ -63,7 +66,7 @@ export class TorchCurvatureError extends Error {
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
-    traced(this, new.target as never);
+    traced(this, TorchCurvatureError as never);
   }
 }
 

@@ -26,9 +26,12 @@ export function onAbort(signal: AbortSignal, stop: () => void): () => void {
 function listen(signal: AbortSignal): Listening {
   const stops = new Set<() => void>();
   const listener = () => {
+    if (!signal.aborted) return; // an event that the caller has made
+    listening.delete(signal);
+    signal.removeEventListener('abort', listener);
     for (const stop of stops) stop();
   };
-  signal.addEventListener('abort', listener, { once: true });
+  signal.addEventListener('abort', listener);
   const made = { stops, listener };
   listening.set(signal, made);
   return made;

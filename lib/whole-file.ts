@@ -1,6 +1,6 @@
 /** Files that are there as a whole or not at all, whatever ends the process in between. */
 import { randomBytes } from 'node:crypto';
-import type { Stats } from 'node:fs';
+import { rmSync, type Stats } from 'node:fs';
 import { chmod, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
@@ -15,6 +15,23 @@ export async function placeOf(path: string): Promise<Place> {
   return { target, there: await stat(target).catch(() => undefined) };
 }
 
+/** Files under way, which nobody needs once the process has ended. */
+const drafts = new Set<string>();
+
+function beginDraft(path: string): void {
+  if (drafts.size === 0) process.on('exit', removeDrafts);
+  drafts.add(path);
+}
+
+function endDraft(path: string): void {
+  drafts.delete(path);
+  if (drafts.size === 0) process.off('exit', removeDrafts);
+}
+
+function removeDrafts(): void {
+  for (const path of drafts) rmSync(path, { force: true });
+}
+
 /**
  * Writes a file of these parts into a new one beside it, which takes its place once all of it is on the disk. Whoever reads
  * the file meanwhile, or after a failure at any moment, finds what was there before. An existing file's permissions stay.
@@ -24,6 +41,7 @@ export async function replaceFile(
   parts: Iterable<string | Uint8Array>,
 ): Promise<void> {
   const draft = join(dirname(target), `.${basename(target).slice(0, 200)}.${randomBytes(6).toString('hex')}`);
+  beginDraft(draft);
   try {
     const file = await open(draft, 'wx');
     try {
@@ -37,5 +55,7 @@ export async function replaceFile(
   } catch (error) {
     await rm(draft, { force: true }).catch(() => {});
     throw error;
+  } finally {
+    endDraft(draft);
   }
 }

@@ -34,6 +34,10 @@ const dtypes = values.dtype.split(',');
 const cases = chooseCases();
 
 const { device } = values;
+if (device !== 'cpu' && device !== 'cuda') {
+  console.error(`--device should be cpu or cuda, the first GPU, got ${device}`);
+  process.exit(2);
+}
 const python = await pythonWithPeers(device);
 if (python === undefined) {
   console.log('Comparison with the peers skipped.');

@@ -64,19 +64,25 @@ export function watchOperations(): {
 }
 
 /** Runs an operation on the executor's threads. Rejects with the signal's reason once that is aborted. */
-export function run<N extends Name>(
+export async function run<N extends Name>(
   name: N,
   request: Operations[N]['request'],
   signal: AbortSignal | undefined,
   describe: () => object,
 ): Promise<Operations[N]['result']> {
-  const result = announced(name, request, signal, describe);
-  if (watched.count > 0) {
-    watched.operations.add(result);
-    const forget = () => watched.operations.delete(result);
-    result.then(forget, forget);
+  if (watched.count === 0) return await announced(name, request, signal, describe);
+  // Not by reactions to the operation's own promise: with more than its caller's, the stack of an error would end here.
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  watched.operations.add(ended);
+  try {
+    return await announced(name, request, signal, describe);
+  } finally {
+    watched.operations.delete(ended);
+    end();
   }
-  return result;
 }
 
 async function announced<N extends Name>(

@@ -270,7 +270,7 @@ export class ProcessGroup extends NativeObject<GroupHandle> {
    * operations throw `ERR_DISPOSED`. To close once more does nothing.
    */
   async close(options?: TogetherOptions): Promise<void> {
-    const signal = checkSignal(TOGETHER_OPTIONS.read(options).signal);
+    const signal = acceptedBy(this, () => checkSignal(TOGETHER_OPTIONS.read(options).signal));
     if (this.disposed) return this.#closing;
     open.delete(this);
     this.#closing ??= ProcessGroup.#close.promised(this, signal).finally(() => super.dispose());
@@ -297,15 +297,20 @@ export class ProcessGroup extends NativeObject<GroupHandle> {
   async inTurn<Result>(work: () => Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
     const before = this.#last;
     const waits = this.#pending++ > 0;
+    let end = () => {};
+    this.#last = new Promise<void>((resolve) => {
+      end = resolve;
+    });
     const own = (async () => {
-      if (waits) await before;
-      signal?.throwIfAborted();
-      return work();
+      try {
+        if (waits) await before;
+        signal?.throwIfAborted();
+        return await work();
+      } finally {
+        this.#pending--;
+        end();
+      }
     })();
-    const ended = () => {
-      this.#pending--;
-    };
-    this.#last = own.then(ended, ended);
     try {
       return await unlessAborted(own, waits ? signal : undefined);
     } catch (error) {

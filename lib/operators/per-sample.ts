@@ -115,8 +115,11 @@ async function* samplesOf(
   rows: number | undefined,
 ): AsyncGenerator<PerSample> {
   const { signal, threads } = checkOptions(options);
+  // Both read the problem now: its arrays may change while one is waited for.
+  const pending = perSampleLosses(problem, options);
+  pending.catch(() => {});
   using op = await perSampleGradients(problem, options);
-  const all = await perSampleLosses(problem, options);
+  const all = await pending;
   const [count, length] = op.shape;
   const step = rows ?? Math.max(1, Math.floor(MOST_NUMBERS / Math.max(1, length)));
   const { device, dtype, shape } = op;

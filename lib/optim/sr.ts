@@ -1,4 +1,5 @@
 /** Stochastic reconfiguration: directions from values of the samples, as of local energies, without a loss. */
+import { acceptedBy } from '../addon/operation.ts';
 import {
   type ArrayKind,
   checkTypedArray,
@@ -10,8 +11,8 @@ import {
   type ResultArray,
   type Tensor,
 } from '../arrays.ts';
-import { checkOutputVector, checkSignal, checkVector } from '../check.ts';
-import { type GroupOption, type ProcessGroup, theGroup } from '../distributed/process-group.ts';
+import { checkOptions, checkOutputVector, checkVector } from '../check.ts';
+import { type GroupOption, type ProcessGroup, readTogether, theGroup } from '../distributed/process-group.ts';
 import { gramian, jacobian, ntk } from '../operators/factories.ts';
 import { OptionNames, record } from '../options.ts';
 import type { Problem } from '../problem/problem.ts';
@@ -95,29 +96,37 @@ async function direction(
   options: SROptions | undefined,
   overSamples: boolean,
 ): Promise<SRDirection> {
-  const { group: given, ...read } = OPTIONS.read(options);
-  if (given === undefined) return directionIn(undefined, problem, values, read, overSamples);
+  const { group: given, ...read } = readTogether(options, () => OPTIONS.read(options));
+  if (given === undefined) return directionIn(undefined, problem, askedOf(values, read), overSamples);
   const group = theGroup(given, 'group');
-  return group.inCommon(() => directionIn(group, problem, values, read, overSamples), read.signal);
+  const asked = acceptedBy(group, () => askedOf(values, read));
+  return group.inCommon(() => directionIn(group, problem, asked, overSamples), read.signal);
 }
 
-async function directionIn(
-  group: ProcessGroup | undefined,
-  problem: Problem,
+/** What is asked for, checked and copied. */
+function askedOf(
   values: Values<FloatArray>,
   { damping, weights, tolerance, maxIterations, ...how }: Omit<SROptions, 'group'>,
-  overSamples: boolean,
-): Promise<SRDirection> {
+) {
   const [given, epsilons] = [isFloatArray(weights) ? held(weights, 'weights') : weights, heldValues(values)];
   const lambda = optionalAmount(damping, 'damping') ?? 1e-3;
   const most = optionalLimit(maxIterations, 'maxIterations');
-  const signal = checkSignal(how.signal);
+  const { signal } = checkOptions(how);
   const solver = {
     tolerance: optionalAmount(tolerance, 'tolerance') ?? 1e-6,
     ...(most !== undefined && { maxIterations: most }),
     ...(signal && { signal }),
     ...(how.threads !== undefined && { threads: how.threads }),
   };
+  return { given, epsilons, lambda, solver, signal, how };
+}
+
+async function directionIn(
+  group: ProcessGroup | undefined,
+  problem: Problem,
+  { given, epsilons, lambda, solver, signal, how }: ReturnType<typeof askedOf>,
+  overSamples: boolean,
+): Promise<SRDirection> {
   using linearization = await linearize(problem, how);
   const { outputShape, dtype } = linearization;
   const [own] = outputShape as [number];

@@ -45,7 +45,7 @@ export async function* untilAborted<T>(
     }
   } finally {
     if (isAborted(signal)) {
-      Promise.resolve(iterator.return?.()).catch(() => {});
+      (async () => iterator.return?.())().catch(() => {});
     } else if (!ended) {
       await iterator.return?.();
     }

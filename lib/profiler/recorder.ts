@@ -62,8 +62,11 @@ export class Profiler implements Disposable {
     if (next.ends) this.#refuseRunning();
     this.#leaveStep();
     this.#step++;
-    if (next.ends) this.#end(this.#keeps());
-    this.#enter(next.action);
+    try {
+      if (next.ends) this.#end(this.#keeps());
+    } finally {
+      this.#enter(next.action); // also where `onTraceReady` throws
+    }
   }
 
   /**
@@ -91,9 +94,11 @@ export class Profiler implements Disposable {
     this.#end(false);
   }
 
-  /** What the end of a `using` block calls. */
+  /** What the end of a `using` block calls. Where operations still run, the recording ends after them, and is dropped. */
   [Symbol.dispose](): void {
-    this.stop();
+    const running = this.#recording ? (this.#watch?.running() ?? 0) : 0;
+    if (running > 0) void this.settled().then(() => this.cancel());
+    else this.stop();
   }
 
   /** In `Object.prototype.toString`. */

@@ -2,15 +2,12 @@
 
 #include <ATen/ThreadLocalState.h>
 
-#include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -92,6 +89,7 @@ struct Environment {
   std::set<Job*> done;     ///< whose promises are still to be settled
   size_t undelivered = 0;  ///< promises that JavaScript still waits for; used on its thread only
   bool closing = false;
+  bool ending = false;  ///< the process ends; used on JavaScript's thread only
   napi_threadsafe_function tasks = nullptr;
 
   /// With the mutex held. After the environment began to close, tasks would never run; their
@@ -250,83 +248,48 @@ void abandon(Napi::Env env, Job* job) {
 /// How long the end of the process waits for work that does not hear that it should stop.
 constexpr std::chrono::seconds kPatience{5};
 
-/// All environments of the process; never destroyed, as it is used when static objects are.
-class Environments {
- public:
-  static Environments& instance() {
-    static auto& only = *new Environments;
-    return only;
-  }
+/// The environments of this thread.
+thread_local std::vector<std::weak_ptr<Environment>> ofThisThread;
 
-  /// Returns whether it is the thread's first.
-  bool add(const std::shared_ptr<Environment>& environment) {
-    const std::lock_guard lock(mutex_);
-    std::erase_if(known_, [](const Known& each) { return each.environment.expired(); });
-    const auto here = std::this_thread::get_id();
-    const bool first =
-        std::ranges::none_of(known_, [&](const Known& each) { return each.thread == here; });
-    known_.push_back({here, environment});
-    return first;
+std::vector<std::shared_ptr<Environment>> living() {
+  std::vector<std::shared_ptr<Environment>> living;
+  for (const auto& each : ofThisThread) {
+    if (auto environment = each.lock()) living.push_back(std::move(environment));
   }
+  return living;
+}
 
-  /// Stops all work, or this thread's, and waits for it. `withdrawn` is given what had not begun.
-  template <typename Withdrawn>
-  void stop(bool ofThisThread, Withdrawn&& withdrawn) {
-    const auto environments = living(ofThisThread);
-    for (const auto& environment : environments) {
-      const std::lock_guard lock(environment->mutex);
-      stopAll(*environment);
+/// Stops what runs and waits for it; nothing begins any more, unless it shows that the process goes
+/// on, as where a caller has emitted the event. At process.exit() Node.js calls no `close`, and
+/// libtorch's static objects would be destroyed under the work.
+void endWork(const Napi::CallbackInfo& info) {
+  const auto environments = living();
+  for (const auto& environment : environments) {
+    environment->ending = true;
+    const std::lock_guard lock(environment->mutex);
+    stopAll(*environment);
+    if (environment->closing) continue;
+    environment->post([environment](Napi::Env) { environment->ending = false; });
+  }
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  for (const auto& environment : environments) {
+    std::unique_lock lock(environment->mutex);
+    for (Job* job : std::set<Job*>(environment->jobs)) {
+      if (!Executor::instance().withdraw(job->ticket)) continue;
+      lock.unlock();
+      abandon(info.Env(), job);
+      lock.lock();
     }
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    for (const auto& environment : environments) {
-      std::unique_lock lock(environment->mutex);
-      for (Job* job : std::set<Job*>(environment->jobs)) {
-        if (!Executor::instance().withdraw(job->ticket)) continue;
-        environment->jobs.erase(job);
-        lock.unlock();
-        withdrawn(job);
-        lock.lock();
-      }
-      environment->idle.wait_until(lock, deadline, [&] { return environment->jobs.empty(); });
-    }
+    environment->idle.wait_until(lock, deadline, [&] { return environment->jobs.empty(); });
   }
+}
 
- private:
-  struct Known {
-    std::thread::id thread;
-    std::weak_ptr<Environment> environment;
-  };
-
-  std::vector<std::shared_ptr<Environment>> living(bool ofThisThread) {
-    const std::lock_guard lock(mutex_);
-    std::vector<std::shared_ptr<Environment>> living;
-    for (const Known& each : known_) {
-      if (ofThisThread && each.thread != std::this_thread::get_id()) continue;
-      if (auto environment = each.environment.lock()) living.push_back(std::move(environment));
-    }
-    return living;
-  }
-
-  std::mutex mutex_;
-  std::vector<Known> known_;
-};
-
-/// Has work stopped and waited for when the process ends: at process.exit() Node.js calls no
-/// `close`, and libtorch's static objects would be destroyed under it. First among JavaScript's
-/// listeners; then, for what later ones begin, before static objects older than the addon are
-/// destroyed.
-void stopWorkAtExit(Napi::Env env) {
-  static const int once =
-      std::atexit([] { Environments::instance().stop(/*ofThisThread=*/false, [](Job*) {}); });
-  static_cast<void>(once);
+/// Has `endWork` called when the process ends.
+void endWorkAtExit(Napi::Env env) {
   const Napi::Value process = env.Global().Get("process");
   if (!process.IsObject() || !process.As<Napi::Object>().Get("on").IsFunction()) return;
   const auto on = process.As<Napi::Object>().Get("on").As<Napi::Function>();
-  const auto listener = [](const Napi::CallbackInfo& info) {
-    Environments::instance().stop(/*ofThisThread=*/true,
-                                  [&](Job* job) { abandon(info.Env(), job); });
-  };
-  on.Call(process, {Napi::String::New(env, "exit"), Napi::Function::New(env, listener)});
+  on.Call(process, {Napi::String::New(env, "exit"), Napi::Function::New(env, endWork)});
 }
 
 Prepared taken(const Napi::CallbackInfo& info, const Prepare& prepare, Memory memory) {
@@ -337,6 +300,7 @@ Prepared taken(const Napi::CallbackInfo& info, const Prepare& prepare, Memory me
 Napi::Value start(const Napi::CallbackInfo& info, const Prepare& prepare) {
   const Napi::Env env = info.Env();
   const auto& environment = environmentOf(env);
+  if (environment->ending) throw Error("ABORTED", "the process is ending");
   Executor::instance().requireRoom();
   auto job = std::make_unique<Job>(environment, taken(info, prepare, Memory::kCopy), info);
   const Napi::Value last = info[info.Length() - 1];
@@ -408,7 +372,9 @@ void addScheduling(Napi::Env env, Napi::Object exports) {
   napi_unref_threadsafe_function(env, environment->tasks);
   env.SetInstanceData(new EnvironmentData(environment));
   napi_add_env_cleanup_hook(env, close, new EnvironmentData(environment));
-  if (Environments::instance().add(environment)) stopWorkAtExit(env);
+  if (ofThisThread.empty()) endWorkAtExit(env);
+  std::erase_if(ofThisThread, [](const auto& each) { return each.expired(); });
+  ofThisThread.push_back(environment);
 
   add(env, exports, "createStop", [](const Napi::CallbackInfo& info) {
     return wrap(info.Env(), std::make_shared<StopHandle>());

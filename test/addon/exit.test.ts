@@ -35,7 +35,19 @@ const ENDS: [string, string, number?][] = [
   ],
   [
     'products that a signal stops',
-    'several(() => tc.matvecOnTheFly(problem, v, { signal: AbortSignal.timeout(1) })); end();',
+    `const stop = new AbortController();
+     several(() => tc.matvecOnTheFly(problem, v, { signal: stop.signal }));
+     setTimeout(() => { stop.abort(); process.exit(7); }, 5);`,
+  ],
+  [
+    'products that a later listener begins',
+    `tc.info();
+     process.on('exit', () => {
+       several(() => tc.matvecOnTheFly(problem, v, { engine: 'autograd' }));
+       const until = Date.now() + 20;
+       while (Date.now() < until);
+     });
+     end();`,
   ],
   [
     'products, by an error',
@@ -58,7 +70,8 @@ it.each(ENDS)('during %s', { timeout: 60_000 }, (_, code, status = 7) => {
   const args = ['--input-type=module', '--eval', START + code];
   for (let time = 0; time < 3; time++) {
     const begun = performance.now();
-    const ended = spawnSync(process.execPath, args, { cwd: import.meta.dirname, encoding: 'utf8' });
+    const how = { cwd: import.meta.dirname, encoding: 'utf8', timeout: 20_000 } as const;
+    const ended = spawnSync(process.execPath, args, how);
     const found = { signal: ended.signal, status: ended.status };
     expect(found, ended.stderr).toEqual({ signal: null, status });
     if (status === 7) expect(ended.stderr).toBe('');

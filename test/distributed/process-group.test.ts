@@ -469,6 +469,12 @@ describe('a rank that cannot do its part', () => {
       'threads should',
     ],
     [
+      'sr',
+      (group, wrong) => optim.sr(problem(), ones(4), { group, damping: wrong ? -1 : 1 }),
+      'ERR_INVALID_ARGUMENT',
+      'damping should',
+    ],
+    [
       'a step',
       (group, wrong) =>
         optim

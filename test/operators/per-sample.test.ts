@@ -202,3 +202,20 @@ describe('what does not fit', () => {
     expect((await perSample(none).next()).done).toBe(true);
   });
 });
+
+it('reads the problem once: its arrays may change while it computes', async () => {
+  const { name: _, ...problem } = CASES[0];
+  const params = narrow.init({ seed: 1, dtype: 'float64' });
+  const own = {
+    ...problem,
+    params: params.slice(),
+    target: { ...problem.target, data: problem.target.data.slice() },
+  };
+  const first = perSample(own).next();
+  own.params.fill(0);
+  own.target.data.fill(0);
+  const { losses, gradients } = (await first).value as PerSample<Float64Array>;
+  expectClose(losses, perSampleLossesSync({ ...problem, params }));
+  using op = perSampleGradientsSync({ ...problem, params });
+  expectClose(gradients.data, op.toDenseSync().data);
+});

@@ -227,6 +227,40 @@ describe('steps', () => {
     }
   });
 
+  it('lose no step where onTraceReady throws', () => {
+    const ready: Profile[] = [];
+    const profiler = startProfile({
+      schedule: schedule({ active: 2, repeat: 2 }),
+      onTraceReady: (each) => {
+        if (ready.push(each) === 1) throw new Error('of the test');
+      },
+    });
+    const thrown = [0, 1, 2, 3].map(() => {
+      matvecOnTheFlySync(problem, v, autograd);
+      try {
+        profiler.step();
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return undefined;
+    });
+    profiler.stop();
+    expect(thrown).toEqual([undefined, 'of the test', undefined, undefined]);
+    for (const each of ready)
+      expect(each.keyAverages().find(({ name }) => name === 'aten::linear')!.count).toBe(6);
+    expect(ready).toHaveLength(2);
+  });
+
+  it('end after the operations that still run where a block is left by an error', async () => {
+    const running = (() => {
+      using _ = startProfile();
+      return [matvecOnTheFly(problem, v, autograd), matvecOnTheFly(problem, v, autograd)];
+    })();
+    await Promise.all(running);
+    await new Promise(setImmediate);
+    startProfile().stop();
+  });
+
   it('may be recorded from a start to a stop, and the end may come early', () => {
     const ready: Profile[] = [];
     const profiler = startProfile({
