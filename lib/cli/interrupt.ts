@@ -1,4 +1,5 @@
 /** Work that Ctrl-C ends in good order. */
+import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 
 export type Interrupt = 'SIGINT' | 'SIGTERM';
@@ -33,4 +34,22 @@ export async function interruptible<T>(
   } finally {
     restore();
   }
+}
+
+/**
+ * Where a signal ends this process, the child ends with it, which computes and hears nothing.
+ *
+ * @returns what is to be called once the child has ended
+ */
+export function endTogether(child: ChildProcess): () => void {
+  const end = (by: NodeJS.Signals) => {
+    forget();
+    child.kill('SIGKILL');
+    process.kill(process.pid, by);
+  };
+  const forget = () => {
+    for (const each of INTERRUPTS) process.off(each, end);
+  };
+  for (const each of INTERRUPTS) process.on(each, end);
+  return forget;
 }

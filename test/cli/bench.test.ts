@@ -1,10 +1,14 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { peakOver, withPeakMemory } from '../../lib/cli/bench/memory.ts';
 import { maxRelativeDifference } from '../../lib/cli/bench/timing.ts';
 import { formatPeak } from '../../lib/cli/format.ts';
-import { run, temporaryFolder } from './run.ts';
+import { CLI, run, temporaryFolder } from './run.ts';
 
 /** PyTorch 2.13's own result for the same experiment on a CPU. */
 const SEED_HEAD = [-388.0336, -89.5678, 32.7444];
@@ -123,4 +127,24 @@ it('measures the peak above what was resident, not above an earlier peak', () =>
     formatPeak({ peakBytes: memory.bytes, peakBytesIsUpperBound: memory.isUpperBound });
   expect(printed(bound)).toBe('< 10.0 MB');
   expect(printed(peakOver({ now: MB, peak: MB }, MB))).toBe('< 4.10 kB');
+});
+
+it.runIf(process.platform === 'linux')('ended by a signal, it ends who measures for it', async () => {
+  const args = ['bench', '--hidden', '512', '--batch', '65536', '--repeat', '1'];
+  const bench = spawn(process.execPath, [CLI, ...args], { stdio: 'ignore' });
+  const ended = once(bench, 'exit');
+  const children = async () =>
+    (await readFile(`/proc/${bench.pid}/task/${bench.pid}/children`, 'utf8'))
+      .trim()
+      .split(' ')
+      .filter(Boolean);
+  let measuring: string[] = [];
+  while (measuring.length === 0 && bench.exitCode === null) {
+    await setTimeout(20);
+    measuring = await children();
+  }
+  bench.kill('SIGTERM');
+  expect(await ended).toEqual([null, 'SIGTERM']);
+  const gone = async () => !existsSync(`/proc/${measuring[0]}`);
+  await expect.poll(gone, { timeout: 5_000 }).toBe(true);
 });

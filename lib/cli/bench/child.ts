@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { Command } from 'commander';
 import type { FloatArray } from '../../index.ts';
 import { errorCode, RunFailure } from '../failure.ts';
+import { endTogether } from '../interrupt.ts';
 import { createExperiment, type ExperimentSpec, type Method } from './experiment.ts';
 import { type PeakMemory, withPeakMemory } from './memory.ts';
 import { runsWithin, summarize, type Timing, timed } from './timing.ts';
@@ -43,6 +44,8 @@ export async function measureFresh(executable: string, request: MeasureRequest):
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   const exited = once(child, 'exit');
+  const forget = endTogether(child);
+  child.once('exit', forget);
   const replied = once(child, 'message').then(([reply]) => reply as MeasureReply);
   child.send(request);
   const reply = await Promise.race([replied, exited.then(() => undefined)]);
