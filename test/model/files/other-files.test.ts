@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import * as api from '../../../lib/index.ts';
+import { Reading } from '../../../lib/model/files/reading.ts';
+import { readStateDict } from '../../../lib/model/files/state-dict.ts';
 // @ts-expect-error a script of the repository, without types
 import { compareModel, TOLERANCE } from '../../../scripts/zoo/compare.mjs';
 import { FOLDER as MODELS } from './fixtures.ts';
@@ -30,6 +32,22 @@ test.each([
       message: expect.stringMatching(message),
     });
   }
+});
+
+test('memory of two archives is not the same, whatever their entries are called', async () => {
+  const bytes = readFileSync(join(FOLDER, 'state-dict.pt'));
+  const storages = async (name: string) => {
+    const tensors = await readStateDict(bytes, name, new Reading());
+    return [...tensors.values()].map(({ storage }) => storage);
+  };
+  const [weights, again, constants] = [
+    await storages('weights'),
+    await storages('weights'),
+    await storages('constants'),
+  ];
+  expect(new Set(weights).size).toBe(2);
+  expect(again).toEqual(weights);
+  expect(new Set([...weights, ...constants]).size).toBe(4);
 });
 
 test('safetensors are told where they are read', async () => {
