@@ -29,7 +29,13 @@ function endDraft(path: string): void {
 }
 
 function removeDrafts(): void {
-  for (const path of drafts) rmSync(path, { force: true });
+  for (const path of drafts) {
+    try {
+      rmSync(path, { force: true });
+    } catch {
+      // What is thrown here would keep other listeners from hearing.
+    }
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Runs operations of the addon: aborts, errors, and news of them for those who listen. */
 import { tracingChannel } from 'node:diagnostics_channel';
-import { ABORTED, fromNative } from '../errors.ts';
+import { ABORTED, fromNative, TorchCurvatureError } from '../errors.ts';
 import { onAbort } from '../on-abort.ts';
 import { addon } from './addon.ts';
 import type { Operations } from './interface.ts';
@@ -133,6 +133,11 @@ export function runSync<N extends Name>(
   }
 }
 
+/** Only the end of the process stops what no signal does. */
+function ending(cause: unknown): TorchCurvatureError {
+  return new TorchCurvatureError('ERR_BUSY', 'the process is ending', { cause });
+}
+
 function metered<R extends object>(request: R, meter: Meter): R {
   return { ...request, meter };
 }
@@ -157,7 +162,7 @@ async function stoppable<N extends Name>(
       forget();
     }
   } catch (error) {
-    if ((error as { code?: unknown } | undefined)?.code === ABORTED) throw signal?.reason ?? error;
+    if ((error as { code?: unknown } | undefined)?.code === ABORTED) throw signal?.reason ?? ending(error);
     throw fromNative(error);
   }
 }

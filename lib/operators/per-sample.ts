@@ -2,9 +2,18 @@
 
 import { operation } from '../addon/operation.ts';
 import { run } from '../addon/run.ts';
-import { type ArrayKind, type FloatArray, floatArray, type ResultArray, type Tensor } from '../arrays.ts';
-import { checkOptions, positive } from '../check.ts';
+import {
+  type ArrayKind,
+  copyOf,
+  type FloatArray,
+  floatArray,
+  type ResultArray,
+  type Tensor,
+} from '../arrays.ts';
+import { checkFloats, checkOptions, positive } from '../check.ts';
 import { type NamesOf, OptionNames } from '../options.ts';
+import { checkProblem } from '../problem/check.ts';
+import { copyOfInputs, copyOfTensor } from '../problem/copies.ts';
 import type { GivenLossProblem, LossProblem } from '../problem/loss.ts';
 import { type GivenStreamedProblem, isStreamed, type StreamedProblem } from '../problem/streamed-problem.ts';
 import { LINEARIZE_NAMES } from '../products/linearize.ts';
@@ -115,11 +124,12 @@ async function* samplesOf(
   rows: number | undefined,
 ): AsyncGenerator<PerSample> {
   const { signal, threads } = checkOptions(options);
-  // Both read the problem now: its arrays may change while one is waited for.
-  const pending = perSampleLosses(problem, options);
-  pending.catch(() => {});
-  using op = await perSampleGradients(problem, options);
-  const all = await pending;
+  const own = held(problem);
+  const { weights } = options;
+  const how =
+    weights === undefined ? options : { ...options, weights: copyOf(checkFloats(weights, 'weights')) };
+  using op = await perSampleGradients(own, how);
+  const all = await perSampleLosses(own, how);
   const [count, length] = op.shape;
   const step = rows ?? Math.max(1, Math.floor(MOST_NUMBERS / Math.max(1, length)));
   const { device, dtype, shape } = op;
@@ -133,6 +143,17 @@ async function* samplesOf(
       gradients: { data: data as ResultArray<FloatArray>, shape: [end - begin, length] },
     };
   }
+}
+
+/** The problem as it is now, which is read twice. */
+function held(given: GivenLossProblem): GivenLossProblem {
+  const { x, target, params, ...rest } = checkProblem(given);
+  return {
+    ...rest,
+    params: copyOf(rest.model.toFlat(params, 'params')),
+    x: copyOfInputs(x),
+    ...(target !== undefined && { target: copyOfTensor(target, 'target') }),
+  };
 }
 
 function counting(problem: GivenStreamedProblem, options: OperatorOptions): Promise<Stream> {

@@ -65,7 +65,8 @@ export class Profiler implements Disposable {
     try {
       if (next.ends) this.#end(this.#keeps());
     } finally {
-      this.#enter(next.action); // also where `onTraceReady` throws
+      // Also where `onTraceReady` throws; not where it ends the recording.
+      if (!this.#stopped) this.#enter(next.action);
     }
   }
 
@@ -94,11 +95,26 @@ export class Profiler implements Disposable {
     this.#end(false);
   }
 
-  /** What the end of a `using` block calls. Where operations still run, the recording ends after them, and is dropped. */
+  /**
+   * What the end of a `using` block calls: `stop()`. Where operations still run, as after an error, it throws as that does,
+   * and the recording ends after them.
+   */
   [Symbol.dispose](): void {
-    const running = this.#recording ? (this.#watch?.running() ?? 0) : 0;
-    if (running > 0) void this.settled().then(() => this.cancel());
-    else this.stop();
+    try {
+      this.stop();
+    } catch (error) {
+      if (!this.#stopped) void this.#endLater();
+      throw error;
+    }
+  }
+
+  async #endLater(): Promise<void> {
+    await this.settled();
+    try {
+      this.cancel();
+    } catch {
+      // Nobody is left to be told.
+    }
   }
 
   /** In `Object.prototype.toString`. */

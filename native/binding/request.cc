@@ -74,8 +74,9 @@ bool concernsNoShapes(const c10::Error& error) {
 }
 
 /// Throws Error where the model does not run on the inputs for their shapes or kinds.
-void requireFitting(const Point& point) {
+void requireFitting(const Point& point, const StopToken& stop) {
   if (point.batch() == 0) return;
+  const StopScope scope(stop);
   try {
     const Point here = placed(point, c10::Device(c10::kCPU));
     const c10::NoGradGuard noGradients;
@@ -103,8 +104,12 @@ Prepared explained(const Point& point, Prepared prepared) {
       return compute(stop);
     } catch (const c10::OutOfMemoryError&) {
       throw;
+    } catch (const RefusedCall& refused) {
+      if (refused.code() == "ERR_INVALID_ARGUMENT") throw;
+      requireFitting(point, stop);
+      throw;
     } catch (const c10::Error&) {
-      requireFitting(point);
+      requireFitting(point, stop);
       throw;
     }
   };

@@ -27,7 +27,7 @@ import {
 } from '../../lib/index.ts';
 // @ts-expect-error a script of the repository, without types
 import { decode } from '../../scripts/zoo/compare.mjs';
-import { lossProblemOf } from '../support/loss-cases.ts';
+import { lossProblemOf, PROGRAMS } from '../support/loss-cases.ts';
 import { LOSS_CASES, relativeError, vector } from '../support/models.ts';
 
 const absent = info().cudaDevices.length === 0;
@@ -152,6 +152,26 @@ describe.each(['cpu', 'cuda'])('on %s', (device) => {
         );
         expect(relativeError(await matvecOnTheFly(good, v, options), expected)).toBeLessThan(1e-12);
       }
+    });
+
+    // The first rows are tried beforehand, on their own.
+    it.each([1, 30])('a class beyond those of a loss that is a program, in row %d', async (row) => {
+      const model = Model.sequential([nn.linear(2, 4)]);
+      const target = new BigInt64Array(40);
+      target[row] = 9n;
+      const problem = {
+        model,
+        params: model.init({ seed: 0, dtype: 'float64' }),
+        x: tensor(vector(80, 1), [40, 2]),
+        target: tensor(target, [40]),
+        loss: PROGRAMS.get('cross-entropy-rows')!,
+      };
+      await expect(lossAndGradient(problem, { device })).rejects.toThrow(
+        expect.objectContaining({
+          code: 'ERR_INVALID_ARGUMENT',
+          message: expect.stringContaining('index 9'),
+        }),
+      );
     });
 
     it('a graph of nodes, whose rows are none of their own, in chunks', async () => {

@@ -251,13 +251,25 @@ describe('steps', () => {
     expect(ready).toHaveLength(2);
   });
 
-  it('end after the operations that still run where a block is left by an error', async () => {
-    const running = (() => {
+  it('end after the operations that still run where a block is left too early', async () => {
+    const running: Promise<unknown>[] = [];
+    const early = () => {
       using _ = startProfile();
-      return [matvecOnTheFly(problem, v, autograd), matvecOnTheFly(problem, v, autograd)];
-    })();
+      running.push(matvecOnTheFly(problem, v, autograd), matvecOnTheFly(problem, v, autograd));
+    };
+    expect(early).toThrow(expect.objectContaining({ code: 'ERR_PROFILER_BUSY' }));
     await Promise.all(running);
     await new Promise(setImmediate);
+    startProfile().stop();
+  });
+
+  it('may be ended by onTraceReady', () => {
+    const profiler = startProfile({
+      schedule: schedule({ active: 1, repeat: 3 }),
+      onTraceReady: () => profiler.stop(),
+    });
+    matvecOnTheFlySync(problem, v, autograd);
+    profiler.step();
     startProfile().stop();
   });
 

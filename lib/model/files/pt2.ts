@@ -251,7 +251,10 @@ async function flatten(
 function sharedMemory({ parameters, inputs, constants }: Signature): number[][] {
   const groups = new Map<string, number[]>();
   const add = ({ storage, shape }: StoredTensor, value: number) => {
-    if (!shape.includes(0)) groups.set(storage, [...(groups.get(storage) ?? []), value]);
+    if (shape.includes(0)) return;
+    const group = groups.get(storage);
+    if (group === undefined) groups.set(storage, [value]);
+    else group.push(value);
   };
   for (const [index, { tensor }] of parameters.entries()) add(tensor, index);
   const first = parameters.length + inputs.length;

@@ -15,6 +15,7 @@
 #include "core/linearization/autograd/kept_graph.h"
 #include "core/linearization/rows.h"
 #include "core/program/point.h"
+#include "core/program/refused_call.h"
 #include "core/runtime/error.h"
 #include "core/runtime/reason.h"
 #include "core/runtime/stop.h"
@@ -204,6 +205,8 @@ class ProgramLoss : public Loss {
     } catch (const c10::OutOfMemoryError&) {
       throw;
     } catch (const c10::Error& error) {
+      const auto* refused = dynamic_cast<const RefusedCall*>(&error);
+      if (refused != nullptr && refused->code() == "ERR_INVALID_ARGUMENT") throw;
       throw Error("ERR_SHAPE_MISMATCH",
                   "the loss does not take these outputs and targets: " + reasonOf(error));
     }

@@ -121,7 +121,7 @@ class Functionalization {
       differentiated_.push_back(static_cast<size_t>(value) < spec.parameters.size());
     }
     for (const auto& values : spec.sharing) {
-      for (const int64_t value : values) join(values.front(), value);
+      for (size_t i = 1; i < values.size(); ++i) join(values.front(), values[i]);
     }
   }
 
@@ -394,6 +394,7 @@ class Functionalization {
     if (left < 0 || right < 0 || left >= first_ || right >= first_)
       throw Error("ERR_MODEL_LOAD", "memory is shared by a value that the program does not have");
     doubtful_.join(static_cast<size_t>(left), static_cast<size_t>(right));
+    shared_.insert({static_cast<size_t>(left), static_cast<size_t>(right)});
   }
 
   /// The value becomes a view of itself (`squeeze_`).
@@ -404,7 +405,7 @@ class Functionalization {
 
   void write(const Node& node, const PureForm& pure, View& view, int64_t old) {
     Memory& memory = memories_[view.memory];
-    if (memory.constant && doubtful_.with(view.memory).size() > 1) refuse(node.target, kShared);
+    if (memory.constant && shared_.contains(view.memory)) refuse(node.target, kShared);
     if (memory.constant && !pure.idempotent) {
       const bool whole = pure.overwrites && view.chain.empty() && memory.carriedBy.empty();
       if (memory.wasRead) refuseState(node.target);
@@ -461,6 +462,7 @@ class Functionalization {
   /// The view that a value of the old program is.
   std::vector<size_t> objects_;
   Doubtful doubtful_;
+  std::unordered_set<size_t> shared_;  ///< memories that are others' too, from the beginning
 };
 
 }  // namespace

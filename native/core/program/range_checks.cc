@@ -39,15 +39,27 @@ void requireWithin(const CallArguments& call, const at::Tensor& places, int64_t 
 /// libtorch takes bytes for a mask, too.
 bool isMaskType(at::ScalarType type) { return type == at::kBool || type == at::kByte; }
 
+/// Whether an axis of size 0 is one that places are named in.
+bool isIndexedEmpty(const at::Tensor& self, const std::vector<std::optional<at::Tensor>>& indices) {
+  int64_t axis = 0;
+  for (const auto& each : indices) {
+    const bool isMask = each && each->defined() && isMaskType(each->scalar_type());
+    if (axis >= self.dim()) return false;
+    if (each && each->defined() && !isMask && self.size(axis) == 0) return true;
+    axis += isMask ? each->dim() : 1;
+  }
+  return false;
+}
+
 /// Lists of places along the first axes, or masks of several of them.
 void lists(const CallArguments& call) {
   const at::Tensor self = call.at(0).toTensor();
   const auto indices = call.at(1).toOptionalTensorList().vec();
   // Where nothing is read or written, libtorch looks at nothing but sizes.
-  if (self.numel() == 0) return;
   for (const auto& each : indices) {
     if (each && each->defined() && each->numel() == 0) return;
   }
+  if (self.numel() == 0 && !isIndexedEmpty(self, indices)) return;
   int64_t axis = 0;
   for (const std::optional<at::Tensor>& each : indices) {
     const bool isMask = each && each->defined() && isMaskType(each->scalar_type());
@@ -64,8 +76,8 @@ void along(const CallArguments& call) {
   const int64_t dim = call.find("dim")->toInt();
   const int64_t rank = std::max<int64_t>(1, self.dim());
   if (dim < -rank || dim >= rank) return;  // refused by libtorch
-  if (writesNothing && self.numel() == 0) return;
   const int64_t size = self.dim() == 0 ? 1 : self.size(dim);
+  if (writesNothing && self.numel() == 0 && size > 0) return;
   requireWithin(call, call.tensor("index"), fromEnd ? -size : 0, size);
 }
 

@@ -60,7 +60,9 @@ Tensors::Tensors(const torch::jit::Module& module, std::vector<ProgramSpec::Port
       throw Error("ERR_UNSUPPORTED_OP", "the parameters mix the precisions float32 and float64");
     }
     precision_ = tensor.scalar_type();
-    if (!known_.emplace(identityOf(tensor), static_cast<int64_t>(values_.size())).second) continue;
+    const auto value = static_cast<int64_t>(values_.size());
+    if (!known_.emplace(identityOf(tensor), value).second) continue;
+    views_[std::get<0>(identityOf(tensor))].push_back(value);
     parameters_.push_back({name, tensor.sizes().vec()});
     values_.push_back(tensor);
   }
@@ -84,6 +86,7 @@ int64_t Tensors::valueOf(const at::Tensor& tensor, std::vector<ProgramSpec::Node
   const auto [known, isNew] =
       known_.emplace(identityOf(tensor), kConstants + static_cast<int64_t>(constants_.size()));
   if (!isNew) return known->second;
+  views_[std::get<0>(known->first)].push_back(known->second);
   const at::ScalarType type = tensor.scalar_type();
   const bool direct = tensor.is_floating_point() || type == at::kInt || type == at::kLong;
   constants_.push_back(tensor.detach().to(direct ? type : at::kInt).contiguous());
@@ -116,13 +119,10 @@ ProgramSpec Tensors::finish(std::vector<ProgramSpec::Node> nodes, int64_t output
   spec.parameters = parameters_;
   spec.inputs = inputs_;
   spec.constants = constants_;
-  std::map<const void*, std::vector<int64_t>> memories;
-  for (auto [identity, value] : known_) {
-    final(value);
-    memories[std::get<0>(identity)].push_back(value);
-  }
-  for (auto& [memory, values] : memories) {
-    if (values.size() > 1) spec.sharing.push_back(std::move(values));
+  for (const auto& [memory, views] : views_) {
+    if (views.size() < 2) continue;
+    spec.sharing.push_back(views);
+    for (int64_t& value : spec.sharing.back()) final(value);
   }
   spec.nodes = std::move(nodes);
   spec.output = output;

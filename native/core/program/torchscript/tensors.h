@@ -55,6 +55,7 @@ class Tensors {
   std::vector<std::string> frozen_;
   std::vector<at::Tensor> constants_;
   std::map<Identity, int64_t> known_;
+  std::map<const void*, std::vector<int64_t>> views_;  ///< of each memory, as numbers in `known_`
 };
 
 }  // namespace tc::torchscript
