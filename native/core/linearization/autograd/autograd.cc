@@ -55,7 +55,7 @@ class AutogradLinearization : public Linearization {
       if (known) {
         tangents_ = std::move(tangents);
       } else {
-        keepForward();
+        forward_ = forwardGraph();
       }
     } else {  // no parameter reaches the output
       backward_ = KeptGraph({}, leaves_);
@@ -96,7 +96,7 @@ class AutogradLinearization : public Linearization {
 
  private:
   /// By a forward pass of libtorch's operators alone, whose graph can be differentiated again.
-  void keepForward() {
+  KeptGraph forwardGraph() const {
     const at::AutoGradMode gradients(true);
     const DifferentiableKernels kernels(*point_.program);
     const at::Tensor y = point_.program->run(leaves_, point_.inputs, point_.constants);
@@ -104,7 +104,7 @@ class AutogradLinearization : public Linearization {
     KeptGraph forward(differentiableGradient(y, leaves_, cotangent), {cotangent});
     if (const std::string missing = forward.missingDerivative(); !missing.empty())
       throw Error("ERR_UNSUPPORTED_OP", "the model cannot be linearized: the " + missing);
-    forward_ = std::move(forward);
+    return forward;
   }
 
   at::Tensor push(const std::vector<at::Tensor>& tangents) {
@@ -115,7 +115,8 @@ class AutogradLinearization : public Linearization {
         tangents_.reset();
       }
     }
-    if (!forward_) keepForward();  // once more where the product that was to make it failed
+    // Once more where the product that was to make it failed.
+    if (!forward_) forward_ = forwardGraph();
     return forward_->pull(tangents).front();
   }
 
