@@ -10,7 +10,7 @@ import { type GroupOption, type ProcessGroup, readTogether, theGroup } from '../
 import type { Model } from '../model/model.ts';
 import type { OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
-import { copyOfInputs, copyOfTensor } from '../problem/copies.ts';
+import { copyOfBatch } from '../problem/copies.ts';
 import { type CenterOptions, type GivenLossProblem, lossFields, weightFields } from '../problem/loss.ts';
 import type { Problem } from '../problem/problem.ts';
 import { type GivenStreamedProblem, isStreamed } from '../problem/streamed-problem.ts';
@@ -147,8 +147,8 @@ async function inGroup(
   return await stacked(group, kind, each, { ...options, ...own, weights: stream.weights, center });
 }
 
-/** The same with a copy of the weights, which are read once more when the ranks have met. */
-function withOwnWeights(options: Options): Options {
+/** Used inside the package: the same with a copy of the weights, which are read once more when others were waited for. */
+export function withOwnWeights<Given extends Options>(options: Given): Given {
   const { weights } = options;
   return weights === undefined ? options : { ...options, weights: copyOf(checkFloats(weights, 'weights')) };
 }
@@ -156,11 +156,7 @@ function withOwnWeights(options: Options): Options {
 function inOneBatch(given: GivenLossProblem): GivenStreamedProblem {
   const { x, target, ...problem } = checkProblem(given);
   // The ranks meet before it is read.
-  const batch = {
-    x: copyOfInputs(x),
-    ...(target !== undefined && { target: copyOfTensor(target, 'target') }),
-  };
-  return { ...problem, batches: [batch] };
+  return { ...problem, batches: [copyOfBatch({ x, ...(target !== undefined && { target }) })] };
 }
 
 /** Over parameters it is the sum of those of the batches; others are made of the batches' Jacobians. */

@@ -10,15 +10,15 @@ import {
   type ResultArray,
   type Tensor,
 } from '../arrays.ts';
-import { checkFloats, checkOptions, positive } from '../check.ts';
+import { checkOptions, positive } from '../check.ts';
 import { type NamesOf, OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
-import { copyOfInputs, copyOfTensor } from '../problem/copies.ts';
+import { copyOfBatch } from '../problem/copies.ts';
 import type { GivenLossProblem, LossProblem } from '../problem/loss.ts';
 import { type GivenStreamedProblem, isStreamed, type StreamedProblem } from '../problem/streamed-problem.ts';
 import { LINEARIZE_NAMES } from '../products/linearize.ts';
 import { type OperatorOptions, perSampleGradients } from './factories.ts';
-import { counted, lossRequest } from './factory.ts';
+import { counted, lossRequest, withOwnWeights } from './factory.ts';
 import { type BatchOptions, Stream } from './streamed.ts';
 
 const NAMES: NamesOf<OperatorOptions> = { ...LINEARIZE_NAMES, weights: true };
@@ -125,9 +125,7 @@ async function* samplesOf(
 ): AsyncGenerator<PerSample> {
   const { signal, threads } = checkOptions(options);
   const own = held(problem);
-  const { weights } = options;
-  const how =
-    weights === undefined ? options : { ...options, weights: copyOf(checkFloats(weights, 'weights')) };
+  const how = withOwnWeights(options);
   using op = await perSampleGradients(own, how);
   const all = await perSampleLosses(own, how);
   const [count, length] = op.shape;
@@ -147,13 +145,9 @@ async function* samplesOf(
 
 /** The problem as it is now, which is read twice. */
 function held(given: GivenLossProblem): GivenLossProblem {
-  const { x, target, params, ...rest } = checkProblem(given);
-  return {
-    ...rest,
-    params: copyOf(rest.model.toFlat(params, 'params')),
-    x: copyOfInputs(x),
-    ...(target !== undefined && { target: copyOfTensor(target, 'target') }),
-  };
+  const problem = checkProblem(given);
+  const params = copyOf(problem.model.toFlat(problem.params, 'params'));
+  return { ...problem, params, ...copyOfBatch(problem) };
 }
 
 function counting(problem: GivenStreamedProblem, options: OperatorOptions): Promise<Stream> {

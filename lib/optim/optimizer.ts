@@ -7,7 +7,7 @@ import type { Inputs } from '../model/inputs.ts';
 import { lossAndGradient } from '../operators/loss-and-gradient.ts';
 import { OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
-import { copyOfInputs, copyOfTensor } from '../problem/copies.ts';
+import { copyOfBatch } from '../problem/copies.ts';
 import type { GivenLossProblem } from '../problem/loss.ts';
 import type { How, StepHow } from './options.ts';
 import { dot, norm } from './vectors.ts';
@@ -64,14 +64,6 @@ export interface Method {
   judge(ratio: number, stepNorm: number): boolean;
 }
 
-/** What steps read, which may wait for others and take several passes. */
-function copyOfData({ x, target }: StepData): StepData {
-  return {
-    ...(x !== undefined && { x: copyOfInputs(x) }),
-    ...(target !== undefined && { target: copyOfTensor(target, 'target') }),
-  };
-}
-
 /** Parameters on their way down a loss, by data that are copied when it is made and when a step is asked for. */
 export class Optimizer<F extends FloatArray = FloatArray> {
   /** What each step did, in order. */
@@ -92,7 +84,7 @@ export class Optimizer<F extends FloatArray = FloatArray> {
   constructor(key: Inside, problem: GivenLossProblem, method: Method, how: How) {
     checkInside(key, 'an Optimizer comes from levenbergMarquardt or another function of optim');
     const given = checkProblem(problem);
-    this.#problem = { ...given, ...copyOfData(given) };
+    this.#problem = { ...given, ...copyOfBatch(given) };
     this.#params = copyOf(this.#problem.model.toFlat(this.#problem.params, 'params'));
     this.#method = method;
     this.#how = how;
@@ -115,7 +107,7 @@ export class Optimizer<F extends FloatArray = FloatArray> {
   async step(options?: StepOptions): Promise<StepRecord> {
     const [data, signal] = acceptedBy(this.#how.group, () => {
       const { signal, ...given } = STEP_OPTIONS.read(options);
-      return [copyOfData(given), checkSignal(signal)] as const;
+      return [copyOfBatch(given), checkSignal(signal)] as const;
     });
     const before = this.#running;
     const own = before.catch(() => {}).then(() => this.#together(data, signal));

@@ -27,6 +27,17 @@ export function copyOfInputs(x: Inputs): Inputs {
   return listOf(x, 'x').map((input, index) => copyOfTensor(input as Tensor, `x[${index}]`));
 }
 
+/** A copy of what there is of a batch. */
+export function copyOfBatch<Batch extends { x?: Inputs; target?: Tensor }>({
+  x,
+  target,
+}: Batch): Pick<Batch, 'x' | 'target'> {
+  return {
+    ...(x !== undefined && { x: copyOfInputs(x) }),
+    ...(target !== undefined && { target: copyOfTensor(target, 'target') }),
+  } as Pick<Batch, 'x' | 'target'>;
+}
+
 function copyOfData(data: TypedArray): TypedArray {
   const length = lengthOf(data);
   if (types.isBigInt64Array(data)) {

@@ -87,9 +87,7 @@ void requireFitting(const Point& point, const StopToken& stop) {
     if (concernsNoShapes(error)) return;
     const std::string message = reasonOf(error);
     const auto says = [&](const char* words) { return message.find(words) != std::string::npos; };
-    const auto* refused = dynamic_cast<const RefusedCall*>(&error);
-    if (refused != nullptr && refused->code() == "ERR_INVALID_ARGUMENT") return;
-    if (says("index out of range")) return;
+    if (refusesNumbers(error) || says("index out of range")) return;
     const bool kind = says("dtype") || says("scalar type");
     throw Error(kind ? ErrorCode("ERR_DTYPE_MISMATCH") : ErrorCode("ERR_SHAPE_MISMATCH"),
                 "x does not fit the model: " + message);
@@ -104,12 +102,8 @@ Prepared explained(const Point& point, Prepared prepared) {
       return compute(stop);
     } catch (const c10::OutOfMemoryError&) {
       throw;
-    } catch (const RefusedCall& refused) {
-      if (refused.code() == "ERR_INVALID_ARGUMENT") throw;
-      requireFitting(point, stop);
-      throw;
-    } catch (const c10::Error&) {
-      requireFitting(point, stop);
+    } catch (const c10::Error& error) {
+      if (!refusesNumbers(error)) requireFitting(point, stop);
       throw;
     }
   };

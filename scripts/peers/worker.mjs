@@ -15,7 +15,7 @@ export function startWorker(command, cores, device) {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: {
       ...process.env,
-      JAX_PLATFORMS: device.split(':')[0],
+      JAX_PLATFORMS: device,
       XLA_PYTHON_CLIENT_PREALLOCATE: 'false', // or JAX would take most of a GPU's memory from the others
       OMP_NUM_THREADS: String(cores.length),
     },

@@ -205,8 +205,7 @@ class ProgramLoss : public Loss {
     } catch (const c10::OutOfMemoryError&) {
       throw;
     } catch (const c10::Error& error) {
-      const auto* refused = dynamic_cast<const RefusedCall*>(&error);
-      if (refused != nullptr && refused->code() == "ERR_INVALID_ARGUMENT") throw;
+      if (refusesNumbers(error)) throw;
       throw Error("ERR_SHAPE_MISMATCH",
                   "the loss does not take these outputs and targets: " + reasonOf(error));
     }

@@ -173,7 +173,9 @@ void embeddingBag(const CallArguments& call) {
     return t.scalar_type() == at::kLong || t.scalar_type() == at::kInt;
   };
   const auto within = [](const at::Tensor& t, int64_t low, int64_t high) {
-    return t.numel() == 0 || (t.min().item<int64_t>() >= low && t.max().item<int64_t>() <= high);
+    if (t.numel() == 0) return true;
+    const auto [least, largest] = extremes(t);
+    return least >= low && largest <= high;
   };
   call.require(table.dim() == 2 && indices.dim() == 1 && offsets.dim() == 1,
                "it takes a table, a list of indices and a list of offsets");

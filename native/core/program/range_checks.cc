@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "core/program/call_arguments.h"
@@ -39,18 +38,6 @@ void requireWithin(const CallArguments& call, const at::Tensor& places, int64_t 
 /// libtorch takes bytes for a mask, too.
 bool isMaskType(at::ScalarType type) { return type == at::kBool || type == at::kByte; }
 
-/// Whether an axis of size 0 is one that places are named in.
-bool isIndexedEmpty(const at::Tensor& self, const std::vector<std::optional<at::Tensor>>& indices) {
-  int64_t axis = 0;
-  for (const auto& each : indices) {
-    const bool isMask = each && each->defined() && isMaskType(each->scalar_type());
-    if (axis >= self.dim()) return false;
-    if (each && each->defined() && !isMask && self.size(axis) == 0) return true;
-    axis += isMask ? each->dim() : 1;
-  }
-  return false;
-}
-
 /// Lists of places along the first axes, or masks of several of them.
 void lists(const CallArguments& call) {
   const at::Tensor self = call.at(0).toTensor();
@@ -59,12 +46,12 @@ void lists(const CallArguments& call) {
   for (const auto& each : indices) {
     if (each && each->defined() && each->numel() == 0) return;
   }
-  if (self.numel() == 0 && !isIndexedEmpty(self, indices)) return;
   int64_t axis = 0;
   for (const std::optional<at::Tensor>& each : indices) {
     const bool isMask = each && each->defined() && isMaskType(each->scalar_type());
     if (axis >= self.dim()) return;  // refused by libtorch
-    if (each && !isMask) requireWithin(call, *each, -self.size(axis), self.size(axis));
+    if (each && !isMask && (self.numel() > 0 || self.size(axis) == 0))
+      requireWithin(call, *each, -self.size(axis), self.size(axis));
     axis += isMask ? each->dim() : 1;
   }
 }
@@ -145,50 +132,48 @@ void probabilities(const CallArguments& call) {
   }
 }
 
-struct Row {
-  std::string_view name;
-  ArgumentCheck check;
-};
+Table<ArgumentCheck>& rangeChecks() {
+  static Table<ArgumentCheck> table("range check");
+  return table;
+}
 
-constexpr Row kRows[] = {
-    {"aten::_unsafe_index", checked<lists>},
-    {"aten::_unsafe_index_put", checked<lists>},
-    {"aten::index", checked<lists>},
-    {"aten::index_put", checked<lists>},
-    {"aten::gather", checked<along<false>>},
-    {"aten::index_add", checked<along<false, true>>},
-    {"aten::index_copy", checked<along<false, true>>},
-    {"aten::index_fill", checked<along<true, true>>},
-    {"aten::index_reduce", checked<along<false>>},
-    {"aten::index_select", checked<along<false>>},
-    {"aten::scatter", checked<along<false>>},
-    {"aten::scatter_add", checked<along<false>>},
-    {"aten::scatter_reduce", checked<along<false>>},
-    {"aten::take_along_dim", checked<alongAll>},
-    {"aten::put", checked<elements>},
-    {"aten::take", checked<elements>},
-    {"aten::embedding", checked<table>},
-    {"aten::one_hot", checked<oneHot>},
-    {"aten::cross_entropy_loss", checked<classes>},
-    {"aten::nll_loss", checked<classes>},
-    {"aten::nll_loss2d", checked<classes>},
-    {"aten::nll_loss2d_forward", checked<classes>},
-    {"aten::nll_loss_forward", checked<classes>},
-    {"aten::nll_loss_nd", checked<classes>},
-    {"aten::masked_scatter", checked<maskedValues>},
-    {"aten::max_unpool2d", checked<pixels>},
-    {"aten::max_unpool3d", checked<pixels>},
-    {"aten::binary_cross_entropy", checked<probabilities>},
-};
+const Rows<ArgumentCheck> kRows(rangeChecks(),
+                                {
+                                    {"aten::_unsafe_index", checked<lists>},
+                                    {"aten::_unsafe_index_put", checked<lists>},
+                                    {"aten::index", checked<lists>},
+                                    {"aten::index_put", checked<lists>},
+                                    {"aten::gather", checked<along<false>>},
+                                    {"aten::index_add", checked<along<false, true>>},
+                                    {"aten::index_copy", checked<along<false, true>>},
+                                    {"aten::index_fill", checked<along<true, true>>},
+                                    {"aten::index_reduce", checked<along<false>>},
+                                    {"aten::index_select", checked<along<false>>},
+                                    {"aten::scatter", checked<along<false>>},
+                                    {"aten::scatter_add", checked<along<false>>},
+                                    {"aten::scatter_reduce", checked<along<false>>},
+                                    {"aten::take_along_dim", checked<alongAll>},
+                                    {"aten::put", checked<elements>},
+                                    {"aten::take", checked<elements>},
+                                    {"aten::embedding", checked<table>},
+                                    {"aten::one_hot", checked<oneHot>},
+                                    {"aten::cross_entropy_loss", checked<classes>},
+                                    {"aten::nll_loss", checked<classes>},
+                                    {"aten::nll_loss2d", checked<classes>},
+                                    {"aten::nll_loss2d_forward", checked<classes>},
+                                    {"aten::nll_loss_forward", checked<classes>},
+                                    {"aten::nll_loss_nd", checked<classes>},
+                                    {"aten::masked_scatter", checked<maskedValues>},
+                                    {"aten::max_unpool2d", checked<pixels>},
+                                    {"aten::max_unpool3d", checked<pixels>},
+                                    {"aten::binary_cross_entropy", checked<probabilities>},
+                                });
 
 }  // namespace
 
 ArgumentCheck findRangeCheck(const c10::OperatorHandle& op) {
-  const std::string& name = op.schema().name();
-  for (const Row& row : kRows) {
-    if (row.name == name) return row.check;
-  }
-  return nullptr;
+  const ArgumentCheck* found = rangeChecks().find(op.schema().name());
+  return found == nullptr ? nullptr : *found;
 }
 
 }  // namespace tc

@@ -22,4 +22,10 @@ class RefusedCall final : public c10::Error {
   ErrorCode code_;
 };
 
+/// Whether a check refused the numbers of a call, whatever shapes they have.
+inline bool refusesNumbers(const c10::Error& error) {
+  const auto* refused = dynamic_cast<const RefusedCall*>(&error);
+  return refused != nullptr && refused->code() == "ERR_INVALID_ARGUMENT";
+}
+
 }  // namespace tc
