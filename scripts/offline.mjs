@@ -26,7 +26,7 @@ const SOURCES = [
   ...['package.json', 'tsconfig.json', 'vitest.config.ts', 'LICENSE', 'README.md'],
 ];
 /** What of these no one needs there. */
-const LEFT_OUT = /\.map$|^scripts\/(zoo|soak|examples|release|coverage|sanitize)\/./;
+const LEFT_OUT = /\.map$|^scripts\/(soak|examples|release|coverage|sanitize)\/./;
 /** What a Node that runs elsewhere may ask of the system: the C and C++ libraries. */
 const OF_THE_SYSTEM = /^(linux-vdso|ld-linux[^/]*|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+))\.so/;
 /** The most that the archive may weigh. */

@@ -16,6 +16,7 @@ import { peersPage } from './peers/page.mjs';
 import { measurePeak } from './peers/peak.mjs';
 import { hasJax, pythonWithPeers } from './peers/python.mjs';
 import { costs, race, ratios } from './peers/race.mjs';
+import { startPeers } from './peers/worker.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -54,19 +55,18 @@ for (const { threads, float32, float64 } of peak ?? []) {
 
 const races = [];
 for (const threads of threadCounts) {
-  for (const each of cases) {
-    for (const dtype of each.dtypes.filter((dtype) => dtypes.includes(dtype))) {
-      const outcome = await race(each, {
-        dtype,
-        threads,
-        rounds: Number(values.rounds),
-        python,
-        device,
-        jax,
-      });
-      races.push({ ...outcome, ratios: ratios(outcome.results), costs: costs(outcome.results) });
-      report(races.at(-1));
+  const peers = startPeers({ python, threads, device });
+  try {
+    for (const each of cases) {
+      for (const dtype of each.dtypes.filter((dtype) => dtypes.includes(dtype))) {
+        const rounds = Number(values.rounds);
+        const outcome = await race(each, { dtype, threads, rounds, python, device, jax, peers });
+        races.push({ ...outcome, ratios: ratios(outcome.results), costs: costs(outcome.results) });
+        report(races.at(-1));
+      }
     }
+  } finally {
+    peers.end();
   }
 }
 await save(values.json, () => `${JSON.stringify({ peak, races }, null, 2)}\n`);

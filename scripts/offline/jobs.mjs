@@ -17,11 +17,15 @@ import { describeSkips, runVitest } from '../test/vitest.mjs';
  */
 
 /** What needs neither a network nor a second compilation. */
-const TESTS = [
+export const TESTS = [
   ...['test/model', 'test/operators', 'test/products', 'test/profiler', 'test/solvers', 'test/addon'],
   ...['test/bad-input.test.ts', 'test/foreign.test.ts', 'test/inspect.test.ts', 'test/options.test.ts'],
 ];
-const CUDA_TESTS = ['test/products/cuda.test.ts'];
+export const CUDA_TESTS = [
+  'test/products/cuda.test.ts',
+  'test/operators/devices.test.ts',
+  'test/addon/exit.test.ts',
+];
 
 /**
  * @param {Context} context

@@ -13,6 +13,8 @@ import {
 } from 'torch-curvature';
 
 let ways = {};
+/** Of the case at hand. */
+let kept;
 
 for await (const line of createInterface({ input: process.stdin })) {
   const request = JSON.parse(line);
@@ -21,6 +23,8 @@ for await (const line of createInterface({ input: process.stdin })) {
 
 async function answer(request) {
   if ('case' in request) {
+    kept?.dispose();
+    kept = undefined;
     ways = await makeExperiment(request);
     return { versions: { libtorch: info().libtorchVersion } };
   }
@@ -59,7 +63,6 @@ async function makeExperiment({ case: each, folder, dtype, threads, device }) {
   const { shape } = model.forwardSync(problem.params, problem.x, { device });
   const zeros = { data: new Kind(shape.reduce((a, b) => a * b, 1)), shape };
   const squares = { ...problem, loss: 'mse', target: zeros };
-  let kept;
   return {
     gradient: () => lossAndGradientSync(squares, { ...options, engine: 'autograd' }).gradient,
     dense: () => matvecDenseSync(problem, v, options),

@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Generator, Model, nn } from 'torch-curvature';
 import { WAYS } from './cases.mjs';
-import { startWorker } from './worker.mjs';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 /** Largest `max|a − b| / max|b|` between a peer's product and ours. */
@@ -28,34 +27,35 @@ const TURN_MS = 60;
 
 /**
  * @param {import('./cases.mjs').Case} each
- * @param {{ dtype: 'float32' | 'float64', threads: number, rounds: number, python: string, device: string, jax: boolean }} how
+ * @param {object} how
+ * @param {'float32' | 'float64'} how.dtype
+ * @param {number} how.threads
+ * @param {number} how.rounds
+ * @param {string} how.python
+ * @param {string} how.device
+ * @param {boolean} how.jax whether it takes part
+ * @param {ReturnType<import('./worker.mjs').startPeers>} how.peers
  */
-export async function race(each, { dtype, threads, rounds, python, device, jax }) {
+export async function race(each, { dtype, threads, rounds, python, device, jax, peers }) {
   const folder = await mkdtemp(join(tmpdir(), 'torch-curvature-peers-'));
-  const cores = Array.from({ length: threads }, (_, i) => i);
-  const commands = {
-    ours: [process.execPath, here('ours.mjs')],
-    torch: [python, '-W', 'ignore', here('torch_peer.py')],
-    jax: [python, '-W', 'ignore', here('jax_peer.py')],
-  };
   const workers = {};
   try {
     const setup = await prepare(each, dtype, folder, python);
     const request = { case: setup, folder, dtype, threads, device };
     const ways = WAYS.filter((way) => takesPart(way, each, jax));
     const versions = {};
-    const start = async (peer) => {
-      const worker = startWorker(commands[peer], cores, device);
-      Object.assign(versions, (await worker.ask(request)).versions);
-      return worker;
-    };
     const peakOf = async ({ peer, way }) => {
-      const fresh = await start(peer);
+      const fresh = peers.fresh(peer);
+      await fresh.ask(request);
       const { bytes } = await fresh.ask({ memoryOf: way });
       fresh.end();
       return bytes;
     };
-    for (const { peer } of ways) workers[peer] ??= await start(peer);
+    for (const { peer } of ways) {
+      if (workers[peer] !== undefined) continue;
+      workers[peer] = peers.worker(peer);
+      Object.assign(versions, (await workers[peer].ask(request)).versions);
+    }
 
     const results = [];
     const references = {
@@ -83,7 +83,6 @@ export async function race(each, { dtype, threads, rounds, python, device, jax }
     const { flops } = await workers.ours.ask({ flopsOf: 'linearized' });
     return { ...setup, dtype, threads, device, versions, flops, results: results.map(summarize) };
   } finally {
-    for (const worker of Object.values(workers)) worker.end();
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -2,10 +2,12 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+// @ts-expect-error a script of the repository, without types
+import { CUDA_TESTS, TESTS } from '../../scripts/offline/jobs.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const LONG = 20 * 60_000;
@@ -32,6 +34,12 @@ beforeAll(async () => {
 
 afterAll(() => rm(home, { recursive: true, force: true }));
 
+async function sourcesIn(path: string): Promise<string[]> {
+  if ((await stat(path)).isFile()) return [path];
+  const names = await readdir(path, { recursive: true });
+  return names.filter((name) => /\.(ts|mjs)$/.test(name)).map((name) => join(path, name));
+}
+
 /** Without a Node or anything else of this process. */
 async function runIt(...args: string[]): Promise<{ code: number; output: string }> {
   const [program, ...rest] = [...(canCutOff ? CUT_OFF : []), join(folder, 'run.sh'), ...args];
@@ -45,6 +53,28 @@ async function runIt(...args: string[]): Promise<{ code: number; output: string 
   );
   return { code: status, output: stdout + stderr };
 }
+
+it('has every file that its tests and scripts name', async () => {
+  const root = join(folder, 'package');
+  const entries = await Promise.all([...TESTS, ...CUDA_TESTS].map((path) => sourcesIn(join(root, path))));
+  const seen = new Set([
+    join(root, 'scripts/offline/run.mjs'),
+    join(root, 'scripts/peers.mjs'),
+    ...entries.flat(),
+  ]);
+  const missing: string[] = [];
+  for (const file of seen) {
+    const text = await readFile(file, 'utf8');
+    for (const [, path] of text.matchAll(/(?:from|import\(?|new URL\() ?'(\.[^']*)'/g)) {
+      const named = join(file, '..', path!);
+      const kind = await stat(named).catch(() => undefined);
+      if (kind === undefined) missing.push(`${relative(root, file)}: ${path}`);
+      else if (kind.isFile() && /\.(ts|mjs)$/.test(named)) seen.add(named);
+    }
+  }
+  expect(seen.size).toBeGreaterThan(200);
+  expect(missing).toEqual([]);
+});
 
 it('builds against the PyTorch that is there, and measures', { timeout: LONG }, async () => {
   const { code, output } = await runIt('bench');

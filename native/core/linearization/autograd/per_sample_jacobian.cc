@@ -22,10 +22,15 @@ namespace {
 
 namespace functorch = at::functorch;
 
-/// Rows whose gradients are taken in one vmap: enough to fill the cores, few enough to stay in
-/// cache, and no more than have gradients of so many bytes.
-constexpr int64_t kVmapRows = 512;
-constexpr int64_t kVmapBytes = int64_t{64} << 20;
+/// Rows whose gradients are taken in one vmap, and the bytes that these may have.
+struct VmapLimits {
+  int64_t rows;
+  int64_t bytes;
+};
+/// Enough to fill the cores, few enough to stay in cache.
+constexpr VmapLimits kOnCores{512, int64_t{64} << 20};
+/// Other devices have no such cache, and each vmap costs the launches of all its kernels.
+constexpr VmapLimits kElsewhere{int64_t{1} << 20, int64_t{512} << 20};
 
 /// Copies a gradient of the vmap layer (one slice for each sample) into `out`, [n, length].
 void copyUnbatched(const at::Tensor& gradient, const at::Tensor& out) {
@@ -159,9 +164,10 @@ void jacobianOfSome(const Point& point, int64_t begin, int64_t end, const at::Te
 }  // namespace
 
 int64_t rowsInVmap(const Point& point) {
+  const VmapLimits& limits = point.params.is_cpu() ? kOnCores : kElsewhere;
   const auto gradientBytes = static_cast<int64_t>(point.params.nbytes());
-  const int64_t fitting = kVmapBytes / std::max<int64_t>(1, gradientBytes);
-  return std::clamp<int64_t>(std::min(fitting, rowsWithinWork(point)), 1, kVmapRows);
+  const int64_t fitting = limits.bytes / std::max<int64_t>(1, gradientBytes);
+  return std::clamp<int64_t>(std::min(fitting, rowsWithinWork(point)), 1, limits.rows);
 }
 
 void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out,
