@@ -121,7 +121,7 @@ class Sandwich : public LinearOperator {
         jacobian = jacobian.view({n, outputs, cols()});
         const at::Tensor mapped =
             map_->identity() ? jacobian : at::matmul(block(y, begin, end), jacobian);
-        diagonal.add_((mapped * jacobian).sum({0, 1}));
+        diagonal.add_((mapped * jacobian).sum(at::IntArrayRef{0, 1}));
       });
     } catch (const c10::OutOfMemoryError&) {
       throw;

@@ -126,7 +126,8 @@ bool embeddingBag(Rewriting& r, Node& node, const NamedArguments& given) {
 }
 
 bool denseGradient(Rewriting&, Node& node, const NamedArguments&) {
-  const auto& arguments = findOperator(node.target).schema().arguments();
+  const auto op = findOperator(node.target);
+  const auto& arguments = op.schema().arguments();
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string& name = arguments[i].name();
     if (name != "sparse" && name != "sparse_grad") continue;

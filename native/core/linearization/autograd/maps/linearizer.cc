@@ -1,11 +1,15 @@
 #include "core/linearization/autograd/maps/linearizer.h"
 
 #include <c10/core/GradMode.h>
+#include <c10/util/intrusive_ptr.h>
+#include <torch/csrc/autograd/edge.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "core/linearization/autograd/maps/matrix.h"
@@ -35,6 +39,21 @@ class Transposed : public torch::autograd::Node {
   std::string name_;
   Pullback pull_;
 };
+
+/// What owns a node of a graph: a c10::intrusive_ptr, in older releases of libtorch a
+/// std::shared_ptr.
+using NodePointer = decltype(torch::autograd::Edge::function);
+
+template <typename Made, typename... Arguments>
+NodePointer makeNode(Arguments&&... arguments) {
+  if constexpr (std::is_same_v<NodePointer, std::shared_ptr<torch::autograd::Node>>) {
+    // Without libtorch's deleter, deep graphs would be freed by recursion.
+    return NodePointer(new Made(std::forward<Arguments>(arguments)...),
+                       [](auto* node) { deleteNode(node); });
+  } else {
+    return c10::make_intrusive<Made>(std::forward<Arguments>(arguments)...);
+  }
+}
 
 /// Whose derivatives are wanted, in the order of the arguments.
 std::vector<Call::Active> activeOf(const torch::jit::Stack& arguments) {
@@ -81,8 +100,8 @@ bool Linearizer::call(const Program::Node& node, torch::jit::Stack& stack) {
     // The map keeps the results by themselves, without their place in the graph.
     for (at::Tensor& each : call.results) each = each.detach();
   }
-  const c10::intrusive_ptr<torch::autograd::Node> transposed = c10::make_intrusive<Transposed>(
-      node.op.schema().name(), std::move(map.pull), std::move(edges));
+  const NodePointer transposed =
+      makeNode<Transposed>(node.op.schema().name(), std::move(map.pull), std::move(edges));
   for (at::Tensor& each : call.results) torch::autograd::set_history(each, transposed);
   if (results.front().isTensorList()) {
     stack = {c10::IValue(call.results)};
