@@ -15,7 +15,7 @@ import { CURVES, TABLE } from './peers/cases.mjs';
 import { peersPage } from './peers/page.mjs';
 import { measurePeak } from './peers/peak.mjs';
 import { hasJax, pythonWithPeers } from './peers/python.mjs';
-import { costs, race, ratios } from './peers/race.mjs';
+import { costs, Disagreement, race, ratios } from './peers/race.mjs';
 import { startPeers } from './peers/worker.mjs';
 
 const { values } = parseArgs({
@@ -60,9 +60,15 @@ for (const threads of threadCounts) {
     for (const each of cases) {
       for (const dtype of each.dtypes.filter((dtype) => dtypes.includes(dtype))) {
         const rounds = Number(values.rounds);
-        const outcome = await race(each, { dtype, threads, rounds, python, device, jax, peers });
-        races.push({ ...outcome, ratios: ratios(outcome.results), costs: costs(outcome.results) });
-        report(races.at(-1));
+        try {
+          const outcome = await race(each, { dtype, threads, rounds, python, device, jax, peers });
+          races.push({ ...outcome, ratios: ratios(outcome.results), costs: costs(outcome.results) });
+          report(races.at(-1));
+        } catch (error) {
+          if (!(error instanceof Disagreement)) throw error;
+          console.error(`\n${error.message}`);
+          process.exitCode = 1;
+        }
       }
     }
   } finally {

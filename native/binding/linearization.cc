@@ -3,6 +3,7 @@
 #include "binding/problem.h"
 
 #include "core/runtime/error.h"
+#include "core/runtime/transfer.h"
 
 namespace tc::js {
 namespace {
@@ -43,10 +44,10 @@ Prepared apply(const Napi::CallbackInfo& info, Memory memory) {
   prepared.threads = static_cast<int>(fields.integer("threads"));
   if (const Napi::Value out = fields.get("out"); out.IsTypedArray()) prepared.out = out;
   prepared.compute = [linearization, product, v, device](const StopToken& stop) -> Result {
-    const at::Tensor here = v.to(device);
-    if (product == "jvp") return linearization->jvp(here, stop).cpu();
-    if (product == "vjp") return linearization->vjp(here, stop).cpu();
-    if (product == "matvec") return linearization->matvec(here, stop).cpu();
+    const at::Tensor here = toDevice(v, device);
+    if (product == "jvp") return toHost(linearization->jvp(here, stop));
+    if (product == "vjp") return toHost(linearization->vjp(here, stop));
+    if (product == "matvec") return toHost(linearization->matvec(here, stop));
     throw Error("ERR_INVALID_ARGUMENT", "product should be 'jvp', 'vjp' or 'matvec'");
   };
   prepared.deliver = toTypedArray;

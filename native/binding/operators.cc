@@ -17,6 +17,7 @@
 #include "core/operators/request.h"
 #include "core/runtime/device.h"
 #include "core/runtime/error.h"
+#include "core/runtime/transfer.h"
 
 namespace tc::js {
 namespace {
@@ -115,7 +116,7 @@ Prepared gradient(const Napi::CallbackInfo& info, Memory memory) {
     LossGradient result = lossGradient(here, options, objective, problem.rowWeights(here), stop);
     if (problem.l2.defined()) addL2(result, here.params, problem.l2);
     return Result::of(
-        std::pair{LossGradient{result.loss.cpu(), result.gradient.cpu()}, objective.divisor});
+        std::pair{LossGradient{result.loss.cpu(), toHost(result.gradient)}, objective.divisor});
   };
   request.prepared.deliver = [](Napi::Env env, const Result& result, Napi::Value out) {
     const auto& [value, divisor] = result.as<std::pair<LossGradient, double>>();
@@ -137,7 +138,7 @@ Prepared rowLosses(const Napi::CallbackInfo& info, Memory memory) {
     const Point here = placed(point, device);
     const Objective objective = problem.objective(here);
     return Result(
-        perSampleLosses(here, chunkSize, objective, problem.rowWeights(here), stop).cpu());
+        toHost(perSampleLosses(here, chunkSize, objective, problem.rowWeights(here), stop)));
   };
   request.prepared.deliver = toTypedArray;
   return explained(std::move(request));
@@ -162,10 +163,10 @@ Prepared apply(const Napi::CallbackInfo& info, Memory memory) {
   prepared.threads = static_cast<int>(fields.integer("threads"));
   if (const Napi::Value out = fields.get("out"); out.IsTypedArray()) prepared.out = out;
   prepared.compute = [op, transposed, vectors](const StopToken& stop) -> Result {
-    const at::Tensor here = vectors.to(op->options().device());
+    const at::Tensor here = toDevice(vectors, op->options().device());
     if (here.dim() == 2)
-      return (transposed ? op->rmatmat(here, stop) : op->matmat(here, stop)).cpu();
-    return (transposed ? op->rmatvec(here, stop) : op->matvec(here, stop)).cpu();
+      return toHost(transposed ? op->rmatmat(here, stop) : op->matmat(here, stop));
+    return toHost(transposed ? op->rmatvec(here, stop) : op->matvec(here, stop));
   };
   prepared.deliver = toTypedArray;
   return prepared;
@@ -179,7 +180,7 @@ auto whole(Whole method) {
     Prepared prepared;
     prepared.threads = static_cast<int>(fields.integer("threads"));
     prepared.compute = [op = operatorOf(fields.get("operator")), method](const StopToken& stop) {
-      return ((*op).*method)(stop).cpu();
+      return toHost(((*op).*method)(stop));
     };
     prepared.deliver = toTypedArray;
     return prepared;
@@ -192,7 +193,7 @@ Prepared denseRows(const Napi::CallbackInfo& info, Memory) {
   prepared.threads = static_cast<int>(fields.integer("threads"));
   prepared.compute = [op = operatorOf(fields.get("operator")), begin = fields.integer("begin"),
                       end = fields.integer("end")](const StopToken& stop) {
-    return Result(op->toDenseRows(begin, end, stop).cpu());
+    return Result(toHost(op->toDenseRows(begin, end, stop)));
   };
   prepared.deliver = toTypedArray;
   return prepared;

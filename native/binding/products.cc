@@ -6,6 +6,7 @@
 #include "core/products/forward.h"
 #include "core/products/on_the_fly.h"
 #include "core/program/program.h"
+#include "core/runtime/transfer.h"
 
 namespace tc::js {
 namespace {
@@ -31,7 +32,7 @@ Prepared matvecOnTheFly(const Napi::CallbackInfo& info, Memory memory) {
                               cut = request.cut](const StopToken& stop) {
     const Point here = placed(point, device);
     if (cut) requireIndependentRows(here, stop);
-    return tc::matvecOnTheFly(here, v.to(device), engine, chunkSize, stop).cpu();
+    return toHost(tc::matvecOnTheFly(here, toDevice(v, device), engine, chunkSize, stop));
   };
   request.prepared.deliver = toTypedArray;
   return explained(std::move(request));
@@ -45,8 +46,8 @@ Prepared matvecDense(const Napi::CallbackInfo& info, Memory memory) {
   request.prepared.compute = [point = request.point, device = request.device, v, strategy,
                               engine = findEngine(request.fields.text("engine")),
                               chunkSize = request.chunkSize](const StopToken& stop) {
-    return tc::matvecDense(placed(point, device), v.to(device), strategy, engine, chunkSize, stop)
-        .cpu();
+    return toHost(tc::matvecDense(placed(point, device), toDevice(v, device), strategy, engine,
+                                  chunkSize, stop));
   };
   request.prepared.deliver = toTypedArray;
   return explained(std::move(request));

@@ -19,7 +19,7 @@ import { describeSkips, runVitest } from '../test/vitest.mjs';
 /** What needs neither a network nor a second compilation. */
 export const TESTS = [
   ...['test/model', 'test/operators', 'test/products', 'test/profiler', 'test/solvers', 'test/addon'],
-  ...['test/bad-input.test.ts', 'test/foreign.test.ts', 'test/inspect.test.ts', 'test/options.test.ts'],
+  ...['test/bad-input.test.ts', 'test/foreign.test.ts', 'test/inspect.test.ts'],
 ];
 export const CUDA_TESTS = [
   'test/products/cuda.test.ts',

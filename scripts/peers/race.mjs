@@ -25,6 +25,9 @@ const TURN_MS = 60;
  * @property {number} difference from our one-shot product (or gradient), relative to its largest element
  */
 
+/** Of two peers about a product: nothing is measured then. */
+export class Disagreement extends Error {}
+
 /**
  * @param {import('./cases.mjs').Case} each
  * @param {object} how
@@ -66,7 +69,7 @@ export async function race(each, { dtype, threads, rounds, python, device, jax, 
       const result = await product(workers[way.peer], way.way, folder);
       const difference = relativeDifference(result, references[way.way] ?? references.product);
       if (!(difference <= TOLERANCES[dtype])) {
-        throw new Error(`${each.name}, ${dtype}: ${way.title} differs from ours by ${difference}`);
+        throw new Disagreement(`${each.name}, ${dtype}: ${way.title} differs from ours by ${difference}`);
       }
       const bytes = device === 'cpu' ? await peakOf(way) : undefined;
       // The second run, so that what a first one sets up does not decide how often the way has its turn.

@@ -32,6 +32,7 @@ def flatten(tree):
 
 def make_experiment(request):
     torch.set_num_threads(request["threads"])
+    torch.backends.cudnn.allow_tf32 = False  # float32 is float32, as for the others
     torch.backends.cuda.enable_flash_sdp(False)  # on the CPU, too; it has no forward mode
     case, dtype = request["case"], getattr(torch, request["dtype"])
     device = torch.device(request["device"])

@@ -2,7 +2,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, truncate, utimes, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, it, onTestFinished, vi } from 'vitest';
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { type BuildRecord, readRecord } from '../../lib/addon/build-record.ts';
 import { loadAddon } from '../../lib/addon/load.ts';
 import { recordFiles } from '../../scripts/setup/manifest.mjs';
@@ -18,6 +18,10 @@ async function copyOfBuild() {
   for (const file of [ADDON, RECORD]) await cp(join(BUILD, file), join(folder, file));
   return folder;
 }
+
+// A libtorch that the environment names would stand in for the one of the record.
+beforeEach(() => void vi.stubEnv('LIBTORCH', undefined));
+afterEach(() => void vi.unstubAllEnvs());
 
 /** Changes the record of a copy. */
 async function rewrite(folder: string, changes: Partial<BuildRecord>) {
@@ -118,7 +122,6 @@ it.each(['', '{"path": 3', '{"path": "/a/libtorch"}', undefined])(
 it('names the libtorch that is gone', async () => {
   const folder = await copyOfBuild();
   vi.stubEnv('TORCH_CURVATURE_CACHE', folder);
-  onTestFinished(() => void vi.unstubAllEnvs());
   await rewrite(folder, { path: '/gone/libtorch' });
   expect(() => loadAddon(folder)).toThrow(
     failure('ERR_LIBTORCH_MISSING', /2\.\d+\.\d+ in \/gone\/libtorch, but that is missing/),

@@ -54,7 +54,7 @@ async function runIt(...args: string[]): Promise<{ code: number; output: string 
   return { code: status, output: stdout + stderr };
 }
 
-it('has every file that its tests and scripts name', async () => {
+it('has every file and package that its tests and scripts name', async () => {
   const root = join(folder, 'package');
   const entries = await Promise.all([...TESTS, ...CUDA_TESTS].map((path) => sourcesIn(join(root, path))));
   const seen = new Set([
@@ -63,13 +63,21 @@ it('has every file that its tests and scripts name', async () => {
     ...entries.flat(),
   ]);
   const missing: string[] = [];
+  const isThere = (path: string) =>
+    stat(path).then(
+      () => true,
+      () => false,
+    );
   for (const file of seen) {
     const text = await readFile(file, 'utf8');
+    for (const [, name] of text.matchAll(/^(?:import|export|\}).* from '([^'.][^':]*)';/gm)) {
+      const known = name === 'torch-curvature' || (await isThere(join(root, 'node_modules', name!)));
+      if (!known) missing.push(`${relative(root, file)}: ${name}`);
+    }
     for (const [, path] of text.matchAll(/(?:from|import\(?|new URL\() ?'(\.[^']*)'/g)) {
       const named = join(file, '..', path!);
       if (named.startsWith(join(root, 'build'))) continue; // made there
-      const kind = await stat(named).catch(() => undefined);
-      if (kind === undefined) missing.push(`${relative(root, file)}: ${path}`);
+      if (!(await isThere(named))) missing.push(`${relative(root, file)}: ${path}`);
       else if (/\.(ts|mjs)$/.test(named) && !named.startsWith(join(root, 'dist'))) seen.add(named);
     }
   }

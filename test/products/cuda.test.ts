@@ -12,7 +12,9 @@ import {
   matvecDense,
   matvecOnTheFly,
   matvecOnTheFlySync,
+  nn,
   profile,
+  tensor,
 } from '../../lib/index.ts';
 import { createProgramSync } from '../../lib/model/create-program.ts';
 import { FOLDER, modelFiles } from '../model/files/fixtures.ts';
@@ -44,6 +46,34 @@ describe.skipIf(absent)(`CUDA${reason}`, () => {
       expect(relativeError(result, each.jtjv)).toBeLessThan(1e-3);
     },
   );
+
+  it('computes float32 in float32, convolutions too', async () => {
+    const model = Model.sequential(
+      [nn.conv2d(16, 32, 3), nn.tanh(), nn.conv2d(32, 8, 3), nn.flatten(), nn.linear(8 * 8 * 8, 3)],
+      { inputShape: [16, 12, 12] },
+    );
+    const params = vector(model.parameterCount, 1);
+    const x = tensor(vector(4 * 16 * 12 * 12, 2), [4, 16, 12, 12]);
+    const v = vector(model.parameterCount, 3);
+    const expected = await matvecOnTheFly({ model, params, x }, v);
+    const single = { model, params: toFloat32(params), x: tensor(toFloat32(x.data), x.shape) };
+    const result = await matvecOnTheFly(single, toFloat32(v), { device: 'cuda' });
+    expect(relativeError(result, expected)).toBeLessThan(2e-5); // with TF32 some 1e-3
+  });
+
+  it.each([
+    ['of several stages', 1400],
+    ['of one', 200],
+  ])('takes and gives vectors %s', async (_, width) => {
+    const model = Model.sequential([nn.linear(width, width), nn.tanh()]);
+    const params = vector(model.parameterCount, 1);
+    const x = tensor(vector(3 * width, 2), [3, width]);
+    const v = vector(model.parameterCount, 3);
+    const expected = await matvecOnTheFly({ model, params, x }, v);
+    using lin = await linearize({ model, params, x }, { device: 'cuda' });
+    for (let time = 0; time < TIMES; time++)
+      expect(relativeError(await lin.matvec(v), expected)).toBeLessThan(1e-11);
+  });
 
   it('is profiled: kernels have times and memory', async () => {
     const each = MODEL_CASES[0]!;

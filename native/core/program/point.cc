@@ -3,13 +3,14 @@
 #include <ATen/ops/_to_copy.h>
 
 #include "core/program/program.h"
+#include "core/runtime/transfer.h"
 
 namespace tc {
 
 Point placed(Point point, c10::Device device) {
   if (!point.params.device().is_cpu() || !device.is_cpu()) {
-    point.params = point.params.to(device);
-    for (auto& input : point.inputs) input = input.to(device);
+    point.params = toDevice(point.params, device);
+    for (auto& input : point.inputs) input = toDevice(input, device);
   }
   point.constants.clear();
   for (const at::Tensor& constant : point.program->constants()) {

@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <sstream>
 #include <string>
+#include <string_view>
 
 #ifdef TC_CUDA
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -35,6 +37,19 @@ int cudaDeviceCount() {
 #else
   return 0;
 #endif
+}
+
+/// Float32 is computed as such: libtorch would let cuDNN compute convolutions and recurrent layers
+/// in TF32, with three digits. Whoever wants that, for products of matrices too, says so.
+void chooseFloat32() {
+  static const bool chosen = [] {
+    const char* value = std::getenv("TORCH_CURVATURE_TF32");
+    const bool allowed = value != nullptr && std::string_view(value) == "1";
+    at::globalContext().setAllowTF32CuDNN(allowed);
+    at::globalContext().setAllowTF32CuBLAS(allowed);
+    return true;
+  }();
+  (void)chosen;
 }
 
 constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
@@ -102,6 +117,7 @@ c10::Device findDevice(const std::string& name) {
     throw Error("ERR_DEVICE_UNAVAILABLE", "device '" + name + "' asked for, but this machine has " +
                                               std::to_string(count) + " usable CUDA device(s)");
   }
+  chooseFloat32();
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
