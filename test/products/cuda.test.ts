@@ -48,10 +48,14 @@ describe.skipIf(absent)(`CUDA${reason}`, () => {
   );
 
   it('computes float32 in float32, convolutions too', async () => {
-    const model = Model.sequential(
-      [nn.conv2d(16, 32, 3), nn.tanh(), nn.conv2d(32, 8, 3), nn.flatten(), nn.linear(8 * 8 * 8, 3)],
-      { inputShape: [16, 12, 12] },
-    );
+    const layers = [
+      nn.conv2d(16, 32, 3),
+      nn.tanh(),
+      nn.conv2d(32, 8, 3),
+      nn.flatten(),
+      nn.linear(8 * 8 * 8, 3),
+    ];
+    const model = Model.sequential(layers);
     const params = vector(model.parameterCount, 1);
     const x = tensor(vector(4 * 16 * 12 * 12, 2), [4, 16, 12, 12]);
     const v = vector(model.parameterCount, 3);
