@@ -51,8 +51,8 @@ function curve(axis, widths, batch) {
 
 /**
  * The ways of each peer, and how often each runs in a round: dense takes long, the others do not.
- * `against` is the way of ours that a ratio is made with. `gradient` is that of the mean of the squared outputs by
- * autograd, forward and backward: what a product is measured in.
+ * `against` is the way of ours that a ratio is made with. `gradient` is that of the mean of the squared outputs, forward
+ * and backward: what a product is measured in.
  */
 export const WAYS = [
   { peer: 'ours', way: 'oneShot', title: 'torch-curvature, one shot' },

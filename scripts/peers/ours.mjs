@@ -64,7 +64,7 @@ async function makeExperiment({ case: each, folder, dtype, threads, device }) {
   const zeros = { data: new Kind(shape.reduce((a, b) => a * b, 1)), shape };
   const squares = { ...problem, loss: 'mse', target: zeros };
   return {
-    gradient: () => lossAndGradientSync(squares, { ...options, engine: 'autograd' }).gradient,
+    gradient: () => lossAndGradientSync(squares, options).gradient,
     dense: () => matvecDenseSync(problem, v, options),
     oneShot: () => matvecOnTheFlySync(problem, v, options),
     linearized() {

@@ -10,6 +10,7 @@ import {
   Generator,
   gramianSync,
   linearizeSync,
+  lossAndGradientSync,
   Model,
   matvecDenseSync,
   matvecOnTheFly,
@@ -17,7 +18,7 @@ import {
   nn,
 } from '../../lib/index.ts';
 import { byCounts } from '../support/counts.ts';
-import { layersOf, MODEL_CASES, problemOf, relativeError } from '../support/models.ts';
+import { layersOf, MODEL_CASES, problemOf, relativeError, tensorOf } from '../support/models.ts';
 
 type Layer = readonly [string, ...unknown[]];
 type LayerList = readonly Layer[];
@@ -225,6 +226,8 @@ describe('a model that is no chain', () => {
     expect(() => linearizeSync(problem, how)).toThrow(refused);
     expect(() => gramianSync(problem, how)).toThrow(refused);
     expect(() => matvecDenseSync(problem, v, how)).toThrow(refused);
+    const squares = { ...problem, loss: 'mse', target: tensorOf(each.y) } as const;
+    expect(() => lossAndGradientSync(squares, how)).toThrow(refused);
     // Nobody who leaves the choice to the package sees that.
     expect(relativeError(matvecOnTheFlySync(problem, v), each.jtjv)).toBeLessThan(1e-12);
   });

@@ -7,6 +7,7 @@ import {
   type FloatArray,
   Generator,
   linearizeSync,
+  lossAndGradient,
   Model,
   matvecDense,
   matvecDenseSync,
@@ -64,6 +65,7 @@ function setUp(engine: Engine, dtype: Dtype) {
   const v = generator.randn([P], { dtype }).data as FloatArray;
   const problem = { model, params, x };
   const few = { model, params, x: generator.randn([DENSE_BATCH, 8], { dtype }) };
+  const squares = { ...problem, loss: 'mse', target: generator.randn([BATCH, OUTPUTS], { dtype }) } as const;
   const lin = linearizeSync(problem, { engine });
   const u = lin.jvpSync(v);
   const how = { engine };
@@ -74,6 +76,7 @@ function setUp(engine: Engine, dtype: Dtype) {
     ['matvecDense', 'matvec_dense', DENSE.jacobian + DENSE.gram, () => matvecDense(few, v, how)],
     ['matvecDenseSync', 'matvec_dense', DENSE.jacobian + DENSE.gram, () => matvecDenseSync(few, v, how)],
     ['matvecDense by J', 'matvec_dense', DENSE.jacobian + DENSE.twice, () => matvecDense(few, v, jacobian)],
+    ['lossAndGradient', 'loss_gradient', FLOPS.linearize + FLOPS.vjp, () => lossAndGradient(squares, how)],
     ['linearizeSync', 'linearize', FLOPS.linearize, () => linearizeSync(problem, how)],
     ['jvp', 'jvp', FLOPS.jvp, () => lin.jvp(v)],
     ['jvpSync', 'jvp', FLOPS.jvp, () => lin.jvpSync(v)],

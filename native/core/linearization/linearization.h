@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -18,6 +19,9 @@ enum class Engine {
   kFused,     ///< tile by tile on the CPU; ERR_UNSUPPORTED_OP for a program it does not recognize
   kAutograd,  ///< libtorch's autograd: any program, any device
 };
+
+/// A cotangent of y, of its shape, that depends on y itself.
+using CotangentOf = std::function<at::Tensor(const at::Tensor& y)>;
 
 /// y = f(θ, x) linearized at θ for one chunk of rows: J = ∂y/∂θ as a linear map. The forward pass
 /// is paid once, when the linearization is made; each product pays its linear part only.
@@ -36,6 +40,10 @@ class Linearization {
   virtual at::Tensor jvp(const at::Tensor& v, const StopToken& stop) = 0;
   /// Jᵀu for a cotangent u of the shape of y; result [P].
   virtual at::Tensor vjp(const at::Tensor& u, const StopToken& stop) = 0;
+  /// Jᵀu of the cotangent of y that is asked for once; result [P].
+  virtual at::Tensor pullback(const CotangentOf& cotangent, const StopToken& stop) {
+    return vjp(cotangent(output()), stop);
+  }
   /// Jᵀ(J v), [P]; engines that can do both in one pass over the data override it.
   virtual at::Tensor matvec(const at::Tensor& v, const StopToken& stop) {
     return vjp(jvp(v, stop), stop);
@@ -67,9 +75,9 @@ class Linearization {
 std::unique_ptr<Linearization> linearize(const Point& point, Engine engine, int64_t products,
                                          const StopToken& stop);
 
-/// The same for one product, or for rows of J: `matvec` and `jacobian` compute nothing beforehand
-/// and keep nothing. Where the rows have to be cut, `matvec` takes `chunkSize` of them at a time,
-/// or for 0 as many as `rowsAtOnce` says.
+/// The same for one product, or for rows of J: `matvec`, `pullback` and `jacobian` compute nothing
+/// beforehand and keep nothing. Where the rows have to be cut, `matvec` takes `chunkSize` of them
+/// at a time, or for 0 as many as `rowsAtOnce` says.
 std::unique_ptr<Linearization> linearizeOnce(const Point& point, Engine engine, int64_t chunkSize);
 
 }  // namespace tc

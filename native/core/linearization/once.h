@@ -18,6 +18,10 @@ class Once : public Linearization {
   at::Tensor vjp(const at::Tensor& u, const StopToken& stop) override {
     return kept(stop).vjp(u, stop);
   }
+  at::Tensor pullback(const CotangentOf& cotangent, const StopToken& stop) override {
+    Linearization& here = kept(stop);
+    return here.vjp(cotangent(here.output()), stop);
+  }
   int64_t bytes() const override { return kept_ ? kept_->bytes() : 0; }
 
  protected:

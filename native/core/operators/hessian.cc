@@ -1,7 +1,6 @@
 #include "core/operators/hessian.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -140,36 +139,5 @@ const Rows<OperatorKind> kRows(operatorKinds(),
                                   /*matrix=*/std::nullopt, /*regularized=*/true}}});
 
 }  // namespace
-
-LossGradient lossGradient(const Point& point, const ChunkOptions& options,
-                          const Objective& objective, const RowWeights& weights,
-                          const StopToken& stop) {
-  const StopScope scope(stop);
-  // A mean over no terms is NaN, even where there are no rows at all.
-  LossGradient result{at::zeros({}, point.params.options()) * objective.valueScale,
-                      at::zeros_like(point.params)};
-  const std::vector<at::Tensor> leaves = leavesAt(point);
-  const std::vector<at::Tensor> sums = point.program->unflatten(result.gradient);
-  const int64_t chunk = rowsAtOnce(point, options.chunkSize, stop);
-  forEachChunk(point.batch(), chunk, stop, [&](int64_t begin, int64_t end) {
-    const at::Tensor y = [&] {
-      const at::AutoGradMode gradients(true);
-      return runModel(point, leaves, begin, end);
-    }();
-    const Objective part = objective.rows(begin, end);
-    const at::Tensor values = part.loss->rowValues(y.detach(), part.target);
-    result.loss.add_(weights.times(values, begin, end).sum() * part.valueScale);
-    if (!y.requires_grad()) return;
-    const at::Tensor cotangent =
-        weights.times(part.loss->gradient(y.detach(), part.target) * part.scale, begin, end);
-    makeInterruptible({edgeOf(y)});
-    const auto gradients = torch::autograd::grad({y}, leaves, {cotangent}, /*retain_graph=*/false,
-                                                 /*create_graph=*/false, /*allow_unused=*/true);
-    for (size_t i = 0; i < sums.size(); ++i) {
-      if (gradients[i].defined()) sums[i].add_(gradients[i]);
-    }
-  });
-  return result;
-}
 
 }  // namespace tc

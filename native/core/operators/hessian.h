@@ -14,13 +14,4 @@ namespace tc {
 OperatorPtr hessian(Point point, const ChunkOptions& options, Objective objective,
                     RowWeights weights, const StopToken& stop);
 
-/// L(θ) and ∇L(θ), [P].
-struct LossGradient {
-  at::Tensor loss;  ///< 0-dim; NaN for a mean of no terms
-  at::Tensor gradient;
-};
-LossGradient lossGradient(const Point& point, const ChunkOptions& options,
-                          const Objective& objective, const RowWeights& weights,
-                          const StopToken& stop);
-
 }  // namespace tc

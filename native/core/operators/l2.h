@@ -1,7 +1,7 @@
 #pragma once
 
-#include "core/operators/hessian.h"
 #include "core/operators/linear_operator.h"
+#include "core/operators/loss_gradient.h"
 
 namespace tc {
 

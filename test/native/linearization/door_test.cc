@@ -13,6 +13,7 @@
 #include "core/operators/fisher.h"
 #include "core/operators/gauss_newton.h"
 #include "core/operators/hessian.h"
+#include "core/operators/loss_gradient.h"
 #include "core/products/dense.h"
 #include "core/products/forward.h"
 #include "core/products/on_the_fly.h"

@@ -12,6 +12,7 @@
 #include "core/operators/gauss_newton.h"
 #include "core/operators/gramian.h"
 #include "core/operators/hessian.h"
+#include "core/operators/loss_gradient.h"
 #include "core/operators/matrix.h"
 #include "core/runtime/error.h"
 #include "core/runtime/random.h"

@@ -1,4 +1,5 @@
 #include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -81,6 +82,25 @@ class AutogradOnce final : public Once {
       result.add_(linearization->matvec(v, stop));
     });
     return result;
+  }
+
+  /// By a graph of the forward pass alone, which no tangents go through.
+  at::Tensor pullback(const CotangentOf& cotangent, const StopToken& stop) override {
+    const StopScope scope(stop);
+    const std::vector<at::Tensor> leaves = leavesAt(point());
+    const at::Tensor y = [&] {
+      const at::AutoGradMode gradients(true);
+      const DifferentiableKernels kernels(*point().program);
+      return point().program->run(leaves, point().inputs, point().constants);
+    }();
+    requireBatchFirst(y, point().batch());
+    const at::Tensor u = cotangent(y.detach());
+    if (!y.requires_grad()) return at::zeros_like(point().params);
+    makeInterruptible({edgeOf(y)});
+    const auto gradients =
+        torch::autograd::grad({y}, leaves, {u}, /*retain_graph=*/false, /*create_graph=*/false,
+                              /*allow_unused=*/true);
+    return flattened(gradients, leaves, point().params.numel(), point().params.options());
   }
 
   void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) override {

@@ -1,0 +1,38 @@
+#include "core/operators/loss_gradient.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "core/linearization/engine.h"
+#include "core/linearization/rows.h"
+#include "core/profiler/stage.h"
+
+namespace tc {
+
+LossGradient lossGradient(const Point& point, const ChunkOptions& options,
+                          const Objective& objective, const RowWeights& weights,
+                          const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::loss_gradient", {point.params, point.x()});
+  // A mean over no terms is NaN, even where there are no rows at all.
+  LossGradient result{at::zeros({}, point.params.options()) * objective.valueScale,
+                      at::zeros_like(point.params)};
+  const Engine engine = chooseEngine(point, options.engine);
+  const int64_t chunk = rowsAtOnce(point, options.chunkSize, stop);
+  forEachChunk(point.batch(), chunk, stop, [&](int64_t begin, int64_t end) {
+    Point some = point;
+    if (end - begin < point.batch()) some.inputs = rows(point, begin, end);
+    const auto linearization = linearizeOnce(some, engine, /*chunkSize=*/0);
+    stage.describes(point.params.numel(), point.batch(), linearization->engine());
+    const Objective part = objective.rows(begin, end);
+    const auto cotangent = [&](const at::Tensor& y) {
+      const at::Tensor values = part.loss->rowValues(y, part.target);
+      result.loss.add_(weights.times(values, begin, end).sum() * part.valueScale);
+      return weights.times(part.loss->gradient(y, part.target) * part.scale, begin, end);
+    };
+    result.gradient.add_(linearization->pullback(cotangent, stop));
+  });
+  return result;
+}
+
+}  // namespace tc
