@@ -54,6 +54,7 @@ for (const { threads, float32, float64 } of peak ?? []) {
 }
 
 const races = [];
+const disagreements = [];
 for (const threads of threadCounts) {
   const peers = startPeers({ python, threads, device });
   try {
@@ -66,16 +67,17 @@ for (const threads of threadCounts) {
           report(races.at(-1));
         } catch (error) {
           if (!(error instanceof Disagreement)) throw error;
-          console.error(`\n${error.message}`);
+          console.log(`\n${error.message}`);
+          disagreements.push(error.message);
           process.exitCode = 1;
         }
       }
     }
   } finally {
-    peers.end();
+    await peers.end();
   }
 }
-await save(values.json, () => `${JSON.stringify({ peak, races }, null, 2)}\n`);
+await save(values.json, () => `${JSON.stringify({ peak, races, disagreements }, null, 2)}\n`);
 await save(values.html, () => peersPage({ peak, races }));
 
 function chooseCases() {

@@ -13,6 +13,7 @@
 #include "core/runtime/device.h"
 #include "core/runtime/error.h"
 #include "core/runtime/executor.h"
+#include "core/runtime/transfer.h"
 
 namespace tc::js {
 namespace {
@@ -97,7 +98,7 @@ class JsProduct {
     const uint32_t id = next++;
     const auto pending = std::make_shared<Pending>();
     const bool posted = thread_.post(
-        [pending, product = product_, transposed, id, vectors = vectors.cpu()](Napi::Env env) {
+        [pending, product = product_, transposed, id, vectors = toHost(vectors)](Napi::Env env) {
           try {
             const Napi::Value value =
                 product.call({toTypedArray(env, vectors),

@@ -281,13 +281,13 @@ void addCombinations(Napi::Env env, Napi::Object exports) {
     const at::Tensor matrix = floating(toTensor(info[0], Memory::kCopy, "matrix"), "matrix");
     if (matrix.dim() != 2) throw Error("ERR_SHAPE_MISMATCH", "a matrix should have two axes");
     const auto device = findDevice(info[2].ToString().Utf8Value());
-    const OperatorPtr op = denseOperator(matrix.to(device), info[1].ToBoolean());
+    const OperatorPtr op = denseOperator(toDevice(matrix, device), info[1].ToBoolean());
     return wrapOperator(info, op, op->bytes());
   });
   add(env, exports, "diagonalOperator", [](const Napi::CallbackInfo& info) {
     const at::Tensor diagonal = floating(toFlat(info[0], Memory::kCopy, "diagonal"), "diagonal");
     const auto device = findDevice(info[1].ToString().Utf8Value());
-    const OperatorPtr op = diagonalOperator(diagonal.to(device));
+    const OperatorPtr op = diagonalOperator(toDevice(diagonal, device));
     return wrapOperator(info, op, op->bytes());
   });
 }

@@ -15,7 +15,7 @@ Prepared forward(const Napi::CallbackInfo& info, Memory memory) {
   Request request = takeRequest(info, memory);
   request.prepared.compute = [point = request.point, device = request.device,
                               chunkSize = request.chunkSize](const StopToken& stop) {
-    return forwardPass(placed(point, device), chunkSize, stop);
+    return toHost(forwardPass(placed(point, device), chunkSize, stop));
   };
   request.prepared.deliver = [](Napi::Env env, const at::Tensor& y, Napi::Value) {
     return toRecord(env, y);

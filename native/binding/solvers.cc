@@ -3,6 +3,7 @@
 #include "binding/arguments.h"
 #include "binding/handles.h"
 #include "binding/operation.h"
+#include "core/runtime/transfer.h"
 #include "core/solvers/inverse.h"
 #include "core/solvers/method.h"
 
@@ -40,14 +41,26 @@ Napi::Object toObject(Napi::Env env, const Record& record) {
   return object;
 }
 
+/// The record with its tensors on the CPU.
+Record fetched(Record record) {
+  for (auto& [name, value] : record.fields) {
+    if (auto* const tensor = std::get_if<at::Tensor>(&value)) *tensor = toHost(*tensor);
+    if (auto* const shaped = std::get_if<Record::Shaped>(&value))
+      shaped->tensor = toHost(shaped->tensor);
+  }
+  return record;
+}
+
 Prepared solve(const Napi::CallbackInfo& info, Memory memory) {
   const Fields fields(info[0]);
   SolverArguments arguments = solverArguments(fields, memory);
   Prepared prepared;
   prepared.threads = static_cast<int>(fields.integer("threads"));
   prepared.compute = [method = solverMethods().at(fields.text("solver")),
-                      op = operatorOf(fields.get("operator")), given = std::move(arguments.values)](
-                         const StopToken& stop) { return Result::of(method(*op, given, stop)); };
+                      op = operatorOf(fields.get("operator")),
+                      given = std::move(arguments.values)](const StopToken& stop) {
+    return Result::of(fetched(method(*op, given, stop)));
+  };
   prepared.deliver = [progress = std::move(arguments.progress)](Napi::Env env, const Result& result,
                                                                 Napi::Value) -> Napi::Value {
     if (progress) progress->finish();

@@ -4,6 +4,7 @@
 #include "binding/operation.h"
 #include "binding/request.h"
 #include "core/runtime/device.h"
+#include "core/runtime/transfer.h"
 
 namespace tc::js {
 namespace {
@@ -14,7 +15,7 @@ Prepared hold(const Napi::CallbackInfo& info, Memory) {
   Prepared prepared;
   prepared.compute = [data = toTensor(fields.get("tensor"), Memory::kCopy, "data"),
                       device = findDevice(fields.text("device"))](const StopToken&) {
-    return Result(data.to(device));
+    return Result(toDevice(data, device));
   };
   prepared.deliver = [](Napi::Env env, const Result& result, Napi::Value) {
     const at::Tensor& tensor = result;
@@ -29,7 +30,7 @@ Prepared hold(const Napi::CallbackInfo& info, Memory) {
 void addTensors(Napi::Env env, Napi::Object exports) {
   addOperation(env, exports, "holdTensor", hold);
   add(env, exports, "tensorData", [](const Napi::CallbackInfo& info) {
-    return toTypedArray(info.Env(), tensorOf(info[0]).cpu());
+    return toTypedArray(info.Env(), toHost(tensorOf(info[0])));
   });
   add(env, exports, "tensorDispose", [](const Napi::CallbackInfo& info) {
     unwrap<TensorHandle>(info[0], "tensor")->share.release();

@@ -16,11 +16,12 @@ import { describeSkips, runVitest } from '../test/vitest.mjs';
  * @property {unknown} [figures]
  */
 
-/** What needs neither a network nor a second compilation. */
+/** What needs neither a network, nor a second compilation, nor the compiler of TypeScript. */
 export const TESTS = [
   ...['test/model', 'test/operators', 'test/products', 'test/profiler', 'test/solvers', 'test/addon'],
   ...['test/bad-input.test.ts', 'test/foreign.test.ts', 'test/inspect.test.ts'],
 ];
+/** What has cases for a GPU alone. */
 export const CUDA_TESTS = [
   'test/products/cuda.test.ts',
   'test/operators/devices.test.ts',

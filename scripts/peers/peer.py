@@ -38,7 +38,7 @@ def serve(make_experiment, to_bytes):
     for line in sys.stdin:
         request = json.loads(line)
         if "case" in request:
-            ways.clear()  # with what they keep of the last case
+            ways, run, result = {}, None, None  # with what they keep of the last case
             ways, versions = make_experiment(request)
             reply = {"versions": versions}
         elif "memoryOf" in request:

@@ -49,10 +49,12 @@ export async function race(each, { dtype, threads, rounds, python, device, jax, 
     const versions = {};
     const peakOf = async ({ peer, way }) => {
       const fresh = peers.fresh(peer);
-      await fresh.ask(request);
-      const { bytes } = await fresh.ask({ memoryOf: way });
-      fresh.end();
-      return bytes;
+      try {
+        await fresh.ask(request);
+        return (await fresh.ask({ memoryOf: way })).bytes;
+      } finally {
+        await fresh.end();
+      }
     };
     for (const { peer } of ways) {
       if (workers[peer] !== undefined) continue;

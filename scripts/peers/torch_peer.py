@@ -32,8 +32,12 @@ def flatten(tree):
 
 def make_experiment(request):
     torch.set_num_threads(request["threads"])
-    torch.backends.cudnn.allow_tf32 = False  # float32 is float32, as for the others
+    # Float32 is float32, as for the others.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cuda.enable_flash_sdp(False)  # on the CPU, too; it has no forward mode
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()  # what earlier cases had is the others', too
     case, dtype = request["case"], getattr(torch, request["dtype"])
     device = torch.device(request["device"])
     model = make_model(case, dtype).eval().to(device)

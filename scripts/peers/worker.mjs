@@ -24,9 +24,8 @@ export function startPeers({ python, threads, device }) {
       return workers[peer];
     },
     fresh,
-    end() {
-      for (const worker of Object.values(workers)) worker.end();
-    },
+    /** When all have ended. */
+    end: () => Promise.all(Object.values(workers).map((worker) => worker.end())),
   };
 }
 
@@ -53,6 +52,8 @@ function startWorker(command, threads, device) {
   });
   const failed = new Promise((_, reject) => child.on('error', reject));
   failed.catch(() => {});
+  child.stdin.on('error', () => {}); // `ask` says that the process ended
+  const closed = new Promise((resolve) => child.on('close', resolve));
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
     /** @param {object} request */
@@ -62,6 +63,10 @@ function startWorker(command, threads, device) {
       if (done) throw new Error(`${command.join(' ')} ended early`);
       return JSON.parse(value);
     },
-    end: () => child.stdin.end(),
+    /** When it has ended. */
+    end() {
+      child.stdin.end();
+      return Promise.race([closed, failed.catch(() => {})]);
+    },
   };
 }

@@ -75,8 +75,9 @@ class Linearization {
 std::unique_ptr<Linearization> linearize(const Point& point, Engine engine, int64_t products,
                                          const StopToken& stop);
 
-/// The same for one product, or for rows of J: `matvec`, `pullback` and `jacobian` compute nothing
-/// beforehand and keep nothing. Where the rows have to be cut, `matvec` takes `chunkSize` of them
+/// The same for one product, or for rows of J: `matvec` and `jacobian` compute nothing beforehand
+/// and keep nothing; `pullback`, of rows that the program runs at once, keeps no more than the
+/// linearization would. Where the rows have to be cut, `matvec` takes `chunkSize` of them
 /// at a time, or for 0 as many as `rowsAtOnce` says.
 std::unique_ptr<Linearization> linearizeOnce(const Point& point, Engine engine, int64_t chunkSize);
 

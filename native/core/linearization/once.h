@@ -18,6 +18,7 @@ class Once : public Linearization {
   at::Tensor vjp(const at::Tensor& u, const StopToken& stop) override {
     return kept(stop).vjp(u, stop);
   }
+  // As for others, but that the forward pass hears the token.
   at::Tensor pullback(const CotangentOf& cotangent, const StopToken& stop) override {
     Linearization& here = kept(stop);
     return here.vjp(cotangent(here.output()), stop);

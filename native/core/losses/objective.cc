@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "core/runtime/error.h"
+#include "core/runtime/transfer.h"
 
 namespace tc {
 
@@ -25,7 +26,7 @@ Objective Objective::rows(int64_t begin, int64_t end) const {
 
 Objective makeObjective(LossPtr loss, const at::Tensor& y, const at::Tensor& target,
                         Reduction reduction) {
-  const at::Tensor here = target.defined() ? target.to(y.device()) : target;
+  const at::Tensor here = target.defined() ? toDevice(target, y.device()) : target;
   loss->check(y, here);
   const double divisor = loss->divisor(y, here);
   Objective objective{std::move(loss), here, divisor};

@@ -7,6 +7,7 @@
 #include "core/linearization/engine.h"
 #include "core/linearization/rows.h"
 #include "core/profiler/stage.h"
+#include "core/runtime/stop.h"
 
 namespace tc {
 
@@ -14,16 +15,18 @@ LossGradient lossGradient(const Point& point, const ChunkOptions& options,
                           const Objective& objective, const RowWeights& weights,
                           const StopToken& stop) {
   const profiling::Stage stage("torch_curvature::loss_gradient", {point.params, point.x()});
+  const StopScope scope(stop);  // for losses that are programs
   // A mean over no terms is NaN, even where there are no rows at all.
   LossGradient result{at::zeros({}, point.params.options()) * objective.valueScale,
                       at::zeros_like(point.params)};
   const Engine engine = chooseEngine(point, options.engine);
+  stage.describes(point.params.numel(), point.batch(),
+                  engine == Engine::kFused ? "fused" : "autograd");
   const int64_t chunk = rowsAtOnce(point, options.chunkSize, stop);
   forEachChunk(point.batch(), chunk, stop, [&](int64_t begin, int64_t end) {
     Point some = point;
     if (end - begin < point.batch()) some.inputs = rows(point, begin, end);
     const auto linearization = linearizeOnce(some, engine, /*chunkSize=*/0);
-    stage.describes(point.params.numel(), point.batch(), linearization->engine());
     const Objective part = objective.rows(begin, end);
     const auto cotangent = [&](const at::Tensor& y) {
       const at::Tensor values = part.loss->rowValues(y, part.target);

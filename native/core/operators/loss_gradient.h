@@ -13,7 +13,8 @@ struct LossGradient {
 };
 
 /// The loss enters through its closed form: ∇L is Jᵀ of the gradient by the outputs. Throws Error
-/// ERR_UNSUPPORTED_OP where an operator has no derivative, ABORTED.
+/// ERR_UNSUPPORTED_OP where an operator has no derivative or the engine that is asked for cannot
+/// run the model, ERR_SHAPE_MISMATCH, ABORTED.
 LossGradient lossGradient(const Point& point, const ChunkOptions& options,
                           const Objective& objective, const RowWeights& weights,
                           const StopToken& stop);

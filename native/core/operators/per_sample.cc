@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/linearization/engine.h"
 #include "core/linearization/rows.h"
 #include "core/operators/request.h"
 #include "core/products/forward.h"
@@ -82,7 +83,8 @@ class PerSampleGradients : public LinearOperator {
   at::Tensor oneByOne(int64_t begin, int64_t end, const StopToken& stop) const {
     Point part = linearization_->point();
     part.inputs = tc::rows(part, begin, end);
-    const auto linearization = linearize(part, Engine::kAuto, /*products=*/1, stop);
+    const Engine engine = findEngine(linearization_->engine());
+    const auto linearization = linearize(part, engine, /*products=*/1, stop);
     const at::Tensor gradients = at::empty({end - begin, cols()}, options());
     for (int64_t row = begin; row < end; ++row) {
       const at::Tensor u = at::zeros_like(cotangents_.narrow(0, begin, end - begin));

@@ -4,6 +4,7 @@
 
 #include "core/operators/l2.h"
 #include "core/runtime/error.h"
+#include "core/runtime/transfer.h"
 
 namespace tc {
 
@@ -14,7 +15,7 @@ LinearizationPtr OperatorRequest::linearization(const StopToken& stop) const {
 LinearizationPtr OperatorRequest::otherLinearization(const StopToken& stop) const {
   Point second = shared ? shared->point() : point;
   for (size_t i = 0; i < others.size(); ++i)
-    second.inputs[i] = others[i].to(second.params.device());
+    second.inputs[i] = toDevice(others[i], second.params.device());
   return std::make_shared<ChunkedLinearization>(std::move(second), options, stop);
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/losses/loss.h"
 #include "core/runtime/error.h"
+#include "core/runtime/transfer.h"
 
 namespace tc {
 
@@ -19,7 +20,7 @@ RowWeights::RowWeights(const at::Tensor& weights, bool center, int64_t batch,
   if (weights.scalar_type() != c10::typeMetaToScalarType(options.dtype()))
     throw Error("ERR_DTYPE_MISMATCH", "weights should have the precision of the params");
   checkNotNegative(weights, "weights");
-  weights_ = weights.to(options.device());
+  weights_ = toDevice(weights, options.device());
   roots_ = weights_.sqrt();
   total_ = weights_.sum().item<double>();
 }

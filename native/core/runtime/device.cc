@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <limits>
+#include <mutex>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -40,16 +41,16 @@ int cudaDeviceCount() {
 }
 
 /// Float32 is computed as such: libtorch would let cuDNN compute convolutions and recurrent layers
-/// in TF32, with three digits. Whoever wants that, for products of matrices too, says so.
+/// in TF32, with three digits. Whoever wants that, for products of matrices too, says so here:
+/// libtorch's own TORCH_ALLOW_TF32_CUBLAS_OVERRIDE does not count.
 void chooseFloat32() {
-  static const bool chosen = [] {
+  static std::once_flag chosen;
+  std::call_once(chosen, [] {
     const char* value = std::getenv("TORCH_CURVATURE_TF32");
     const bool allowed = value != nullptr && std::string_view(value) == "1";
     at::globalContext().setAllowTF32CuDNN(allowed);
     at::globalContext().setAllowTF32CuBLAS(allowed);
-    return true;
-  }();
-  (void)chosen;
+  });
 }
 
 constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();

@@ -1,18 +1,33 @@
 #include "core/runtime/transfer.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <atomic>
 
 namespace tc {
 namespace {
 
-/// Below this, CUDA's own copy is as fast.
+/// What is smaller goes by CUDA's own copy.
 constexpr size_t kWorthStaging = 64 << 10;
-/// What is staged at once.
+/// What is staged at once, and how often before the copies are waited for.
 constexpr int64_t kStageBytes = 4 << 20;
-/// libtorch keeps page-locked memory for later, so that not all results may come that way.
-constexpr size_t kMostLocked = 64 << 20;
+constexpr int64_t kStages = 4;
+/// What the results of all products may lie in: page-locked memory stays with libtorch for good.
+constexpr int64_t kMostLocked = 64 << 20;
+
+std::atomic<int64_t> lockedResults = 0;
+
+/// Undefined where the system has no more memory to lock.
+at::Tensor tryLocked(at::IntArrayRef sizes, const at::TensorOptions& options) {
+  try {
+    return at::empty(sizes, options.device(c10::kCPU).pinned_memory(true));
+  } catch (const c10::Error&) {
+    return {};
+  }
+}
 
 }  // namespace
 
@@ -24,24 +39,40 @@ at::Tensor toDevice(const at::Tensor& tensor, c10::Device device) {
   const at::Tensor from = tensor.view({-1});
   const at::Tensor to = result.view({-1});
   const int64_t step = kStageBytes / static_cast<int64_t>(tensor.element_size());
+  int64_t stage = 0;
   for (int64_t begin = 0; begin < from.numel(); begin += step) {
     const int64_t length = std::min(step, from.numel() - begin);
+    const at::Tensor source = from.narrow(0, begin, length);
     // libtorch hands this memory out again when the copy from it has ended.
-    const at::Tensor locked = at::empty({length}, from.options().pinned_memory(true));
-    locked.copy_(from.narrow(0, begin, length));
-    to.narrow(0, begin, length).copy_(locked, /*non_blocking=*/true);
+    const at::Tensor locked = tryLocked({length}, from.options());
+    if (locked.defined()) locked.copy_(source);
+    const bool waits = !locked.defined() || ++stage % kStages == 0;
+    to.narrow(0, begin, length).copy_(locked.defined() ? locked : source, /*non_blocking=*/!waits);
   }
   return result;
 }
 
 at::Tensor toHost(const at::Tensor& tensor) {
-  const bool locked =
-      tensor.is_cuda() && tensor.nbytes() >= kWorthStaging && tensor.nbytes() <= kMostLocked;
-  if (!locked) return tensor.cpu();
-  const auto options = tensor.options().device(c10::kCPU).pinned_memory(true);
-  at::Tensor result = at::empty(tensor.sizes(), options);
-  result.copy_(tensor);
-  return result;
+  const auto bytes = static_cast<int64_t>(tensor.nbytes());
+  if (!tensor.is_cuda() || tensor.nbytes() < kWorthStaging) return tensor.cpu();
+  const auto giveBack = [bytes] { lockedResults -= bytes; };
+  if ((lockedResults += bytes) > kMostLocked) {
+    giveBack();
+    return tensor.cpu();
+  }
+  at::Tensor locked = tryLocked(tensor.sizes(), tensor.options());
+  if (!locked.defined()) {
+    giveBack();
+    return tensor.cpu();
+  }
+  locked.copy_(tensor);
+  return at::from_blob(
+      locked.data_ptr(), locked.sizes(),
+      [locked, giveBack](void*) mutable {
+        locked.reset();
+        giveBack();
+      },
+      locked.options().pinned_memory(false));
 }
 
 }  // namespace tc

@@ -10,6 +10,7 @@
 
 #include "core/profiler/stage.h"
 #include "core/runtime/error.h"
+#include "core/runtime/transfer.h"
 #include "core/solvers/scale.h"
 
 namespace tc {
@@ -35,7 +36,7 @@ Options optionsOf(const LeastSquaresMethod& method, const LinearOperator& a,
                   const Arguments& given) {
   const auto here = [&](const char* name) {
     const at::Tensor vector = given.tensor(name);
-    return vector.defined() ? vector.to(a.options().device()) : vector;
+    return vector.defined() ? toDevice(vector, a.options().device()) : vector;
   };
   Options options;
   options.b = here("b");

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/runtime/error.h"
+#include "core/runtime/transfer.h"
 
 namespace tc {
 namespace {
@@ -19,7 +20,7 @@ at::Tensor shaped(const Arguments& given, const std::string& name, const LinearO
                                           " elements for each of " + std::to_string(sides) +
                                           " right-hand sides, got " + std::to_string(flat.numel()));
   }
-  const at::Tensor here = flat.to(a.options().device());
+  const at::Tensor here = toDevice(flat, a.options().device());
   return count ? here.view({sides, a.rows()}) : here;
 }
 

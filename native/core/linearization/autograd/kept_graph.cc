@@ -100,6 +100,15 @@ std::vector<at::Tensor> differentiableGradient(const at::Tensor& y,
   });
 }
 
+std::vector<at::Tensor> gradientOnce(const at::Tensor& y, const std::vector<at::Tensor>& leaves,
+                                     const at::Tensor& cotangent) {
+  makeInterruptible({edgeOf(y)});
+  return namingOperators([&] {
+    return torch::autograd::grad({y}, leaves, {cotangent}, /*retain_graph=*/false,
+                                 /*create_graph=*/false, /*allow_unused=*/true);
+  });
+}
+
 KeptGraph::KeptGraph(const std::vector<at::Tensor>& roots, const std::vector<at::Tensor>& leaves) {
   for (size_t i = 0; i < roots.size(); ++i) {
     if (Edge edge = edgeOf(roots[i]); edge.is_valid()) {

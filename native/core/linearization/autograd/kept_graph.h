@@ -28,6 +28,11 @@ std::vector<at::Tensor> differentiableGradient(const at::Tensor& y,
                                                const std::vector<at::Tensor>& leaves,
                                                const at::Tensor& cotangent);
 
+/// ∂⟨y, cotangent⟩/∂leaves by a backward pass that uses the graph up; undefined where a leaf is not
+/// reached. Throws as `differentiableGradient` does.
+std::vector<at::Tensor> gradientOnce(const at::Tensor& y, const std::vector<at::Tensor>& leaves,
+                                     const at::Tensor& cotangent);
+
 /// A linear map kept as an autograd graph: from cotangents of some values to those of others. Each
 /// pull runs the graph backwards and keeps it; that is all the dispatch a product pays.
 class KeptGraph {

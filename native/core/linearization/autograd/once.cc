@@ -89,6 +89,7 @@ class AutogradOnce final : public Once {
     const StopScope scope(stop);
     const std::vector<at::Tensor> leaves = leavesAt(point());
     const at::Tensor y = [&] {
+      const profiling::Stage stage("torch_curvature::forward");
       const at::AutoGradMode gradients(true);
       const DifferentiableKernels kernels(*point().program);
       return point().program->run(leaves, point().inputs, point().constants);
@@ -96,11 +97,9 @@ class AutogradOnce final : public Once {
     requireBatchFirst(y, point().batch());
     const at::Tensor u = cotangent(y.detach());
     if (!y.requires_grad()) return at::zeros_like(point().params);
-    makeInterruptible({edgeOf(y)});
-    const auto gradients =
-        torch::autograd::grad({y}, leaves, {u}, /*retain_graph=*/false, /*create_graph=*/false,
-                              /*allow_unused=*/true);
-    return flattened(gradients, leaves, point().params.numel(), point().params.options());
+    const profiling::Stage stage("torch_curvature::transposed");
+    return flattened(gradientOnce(y, leaves, u), leaves, point().params.numel(),
+                     point().params.options());
   }
 
   void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) override {

@@ -15,6 +15,7 @@
 #include "core/linearization/row_work.h"
 #include "core/linearization/rows.h"
 #include "core/program/program.h"
+#include "core/runtime/device.h"
 #include "core/runtime/error.h"
 
 namespace tc {
@@ -31,6 +32,8 @@ struct VmapLimits {
 constexpr VmapLimits kOnCores{512, int64_t{64} << 20};
 /// Other devices have no such cache, and each vmap costs the launches of all its kernels.
 constexpr VmapLimits kElsewhere{int64_t{1} << 20, int64_t{512} << 20};
+/// Of what is free there: beside the gradients lie the values that they are made from.
+constexpr int64_t kShareOfDevice = 8;
 
 /// Copies a gradient of the vmap layer (one slice for each sample) into `out`, [n, length].
 void copyUnbatched(const at::Tensor& gradient, const at::Tensor& out) {
@@ -164,9 +167,13 @@ void jacobianOfSome(const Point& point, int64_t begin, int64_t end, const at::Te
 }  // namespace
 
 int64_t rowsInVmap(const Point& point) {
-  const VmapLimits& limits = point.params.is_cpu() ? kOnCores : kElsewhere;
+  const bool onCores = point.params.is_cpu();
+  const VmapLimits& limits = onCores ? kOnCores : kElsewhere;
+  const int64_t bytes =
+      onCores ? limits.bytes
+              : std::min(limits.bytes, availableMemory(point.params.device()) / kShareOfDevice);
   const auto gradientBytes = static_cast<int64_t>(point.params.nbytes());
-  const int64_t fitting = limits.bytes / std::max<int64_t>(1, gradientBytes);
+  const int64_t fitting = bytes / std::max<int64_t>(1, gradientBytes);
   return std::clamp<int64_t>(std::min(fitting, rowsWithinWork(point)), 1, limits.rows);
 }
 
