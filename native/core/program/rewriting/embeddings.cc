@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/program/rewriting/rewriting.h"
+#include "core/program/rewriting/scatter.h"
 #include "core/program/sizes.h"
 
 namespace tc {
@@ -89,12 +90,11 @@ bool embeddingBag(Rewriting& r, Node& node, const NamedArguments& given) {
   if (!plain || !mode) return false;
   const Argument padding = paddingOf(node, given, *row);
   const bool pads = !std::holds_alternative<std::monostate>(padding);
-  if (*mode == kMax && pads) return false;
-  const Argument bags = bagsOf(r, given);
+  Argument bags = bagsOf(r, given);
   const Argument& indices = given["indices"];
   Argument rows = r.add("aten::embedding", {given["weight"], indices});
   Argument ones = r.add("aten::new_ones", {rows, Sizes{sizeAlong(indices, 0)}});
-  if (pads) {
+  if (pads && *mode != kMax) {
     ones = r.add("aten::mul.Tensor", {ones, r.add("aten::ne.Scalar", {indices, padding})});
     rows = r.add("aten::mul.Tensor", {rows, r.add("aten::unsqueeze", {ones, -1.0})});
   }
@@ -105,13 +105,20 @@ bool embeddingBag(Rewriting& r, Node& node, const NamedArguments& given) {
   // As many bags as there are offsets, but the last one where it is the end.
   Size count = sizeAlong(given["offsets"], 0);
   if (given.isTrue("include_last_offset")) count = sizeOf("-", {count, {Size::Kind::kConstant, 1}});
-  const Argument none = r.add("aten::new_zeros", {rows, Sizes{count, sizeAlong(rows, 1)}});
   if (*mode == kMax) {
+    // What counts for nothing is in a bag of its own, after the others.
+    const Size all = sizeOf("+", {count, {Size::Kind::kConstant, 1}});
+    if (pads) {
+      bags = r.add("aten::masked_fill.Scalar",
+                   {bags, r.add("aten::eq.Scalar", {indices, padding}), count});
+    }
+    const Argument empty = r.add("aten::new_zeros", {rows, Sizes{all, sizeAlong(rows, 1)}});
     const Argument wide = r.add("aten::expand_as", {r.add("aten::unsqueeze", {bags, -1.0}), rows});
-    r.is(0, r.add("aten::scatter_reduce.two",
-                  {none, 0.0, wide, rows, std::string("amax"), /*include_self=*/false}));
+    const Argument found = scatteredExtreme(r, empty, 0.0, wide, rows, "amax");
+    r.is(0, r.add("aten::slice.Tensor", {found, 0.0, 0.0, -1.0}));
     return true;
   }
+  const Argument none = r.add("aten::new_zeros", {rows, Sizes{count, sizeAlong(rows, 1)}});
   const Argument sums = r.add("aten::index_add", {none, 0.0, bags, rows});
   if (*mode != kMean) {
     r.is(0, sums);
