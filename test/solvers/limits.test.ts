@@ -13,6 +13,8 @@ import {
   jacobianSync,
   type LinearOperator,
   type LinearSolverOptions,
+  lsmrSync,
+  lsqrSync,
   minres,
   minresSync,
   type SolverProgress,
@@ -702,5 +704,63 @@ describe('the spectral density on its grid', () => {
       { margin: -1 },
     ])
       expect(() => spectralDensitySync(op, options)).toThrow(RangeError);
+  });
+});
+
+describe.each([
+  ['lsmr', lsmrSync],
+  ['lsqr', lsqrSync],
+] as const)('%s', (_, solve) => {
+  const A = matrix(7, 4, (i, j) => Math.sin(1 + 3 * i + 5 * j) + (i === j ? 2 : 0));
+  const b = fill(7, (i) => Math.cos(2 * i));
+  const solved = (kind: Kind, ofA: number, ofB: number, options = {}) =>
+    solve(
+      denseOperator({
+        data: of(
+          kind,
+          A.data.map((each) => each * ofA),
+        ),
+        shape: [7, 4],
+      }),
+      of(
+        kind,
+        b.map((each) => each * ofB),
+      ),
+      { atol: 1e-14, btol: 1e-14, ...options },
+    );
+
+  it.each([
+    ['float64', [1e-300, 1e-160, 1e-20, 1e-9, 1e-3, 1, 1e20, 1e160, 1e290]],
+    ['float32', [1e-30, 1e-15, 1e-5, 1, 1e15, 1e30]],
+  ] as const)('gives the same whatever the scale of A and b, %s', (kind, scales) => {
+    const expected = solved('float64', 1, 1);
+    const most = kind === 'float64' ? Number.MAX_VALUE : 3e38;
+    for (const ofA of scales) {
+      for (const ofB of scales) {
+        const scale = ofB / ofA;
+        if (!(scale < most / 10 && scale > 10 / most)) continue;
+        // Damped as A is, the solution of least squares is another one.
+        for (const damp of [0, 0.5]) {
+          const reference = damp === 0 ? expected : solved('float64', 1, 1, { damp });
+          const { x, ...record } = solved(kind, ofA, ofB, { damp: damp * ofA, maxIterations: 30 });
+          const back = Array.from(x, (each) => each / scale);
+          const where = `A × ${ofA}, b × ${ofB}, damp ${damp}`;
+          expect(relativeError(back, reference.x), where).toBeLessThan(kind === 'float64' ? 1e-9 : 1e-4);
+          expect(record.conditionA / reference.conditionA, where).toBeLessThan(10);
+        }
+      }
+    }
+  });
+
+  it('never ends for the condition where conlim is 0, and says where x is beyond the precision', () => {
+    const values = fill(20, (i) => 10 ** -i);
+    const ill = solve(diagonalOperator(values), new Float64Array(20).fill(1), {
+      conlim: 0,
+      atol: 0,
+      btol: 0,
+    });
+    expect(ill.reason).not.toBe('condition');
+    const far = solve(diagonalOperator(Float32Array.of(1e-30, 2e-30)), Float32Array.of(1e15, 1e15));
+    expect(far).toMatchObject({ converged: false, reason: 'nan', message: expect.stringContaining('range') });
   });
 });

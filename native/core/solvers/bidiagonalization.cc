@@ -32,12 +32,19 @@ Bidiagonalization::Bidiagonalization(const LinearOperator& a, const at::Tensor& 
   alpha = normalize(v_);
 }
 
+void Bidiagonalization::measure(int ofR, int ofA) {
+  beta = std::ldexp(beta, -ofR);
+  alpha = std::ldexp(alpha, -ofA);
+  unit_ = ofA;
+}
+
 void Bidiagonalization::step() {
-  u_ = a_.matvec(v_, stop_).sub_(u_, alpha);
-  beta = normalize(u_);
-  if (!(beta > 0)) return;
-  v_ = a_.rmatvec(u_, stop_).sub_(v_, beta);
-  alpha = normalize(v_);
+  u_ = a_.matvec(v_, stop_).sub_(u_, std::ldexp(alpha, unit_));
+  const double size = normalize(u_);
+  beta = std::ldexp(size, -unit_);
+  if (!(size > 0)) return;
+  v_ = a_.rmatvec(u_, stop_).sub_(v_, size);
+  alpha = std::ldexp(normalize(v_), -unit_);
 }
 
 }  // namespace tc

@@ -24,6 +24,9 @@ class Bidiagonalization {
 
   double alpha = 0;
   double beta = 0;
+  /// From now on α and β are in units of 2^ofA, the β there is in units of 2^ofR. To be called
+  /// before the first step.
+  void measure(int ofR, int ofA);
   /// [cols], of norm 1, or zero. The next step writes into it.
   const at::Tensor& v() const { return v_; }
 
@@ -32,6 +35,7 @@ class Bidiagonalization {
  private:
   const LinearOperator& a_;
   const StopToken& stop_;
+  int unit_ = 0;
   at::Tensor u_;
   at::Tensor v_;
 };

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -81,7 +82,7 @@ Ending endingOf(const LeastSquaresState& state, double normB, const Options& opt
   if (1 / conditionA <= ctol) return {"condition", ill};
   if (1 + residual / size <= 1) return {"solution", ""};
   if (1 + optimality <= 1) return {"leastSquares", ""};
-  if (1 + 1 / conditionA <= 1) return {"condition", ill};
+  if (options.conlim > 0 && 1 + 1 / conditionA <= 1) return {"condition", ill};
   if (last) return kNoConvergence;
   return {nullptr, ""};
 }
@@ -92,8 +93,32 @@ struct Found {
   LeastSquaresState state;
 };
 
-Ending iterate(Found& found, const LeastSquaresMethod& method, const LinearOperator& a,
-               const Options& options, const StopToken& stop) {
+/// Steps with x, A and b in units of their own, by which neither squares overflow nor products
+/// vanish.
+Ending iterate(Found& found, const LeastSquaresMethod& method, Bidiagonalization& process,
+               const Options& options, double normB, double damp, int unitOfB) {
+  const std::unique_ptr<LeastSquaresRecurrence> recurrence = method.begin(process, damp);
+  while (found.iterations < options.maxIterations) {
+    const profiling::Stage iteration(method.iterationStage);
+    ++found.iterations;
+    process.step();
+    if (!std::isfinite(process.alpha) || !std::isfinite(process.beta))
+      return {"nan", "a product with the operator gave NaN or infinity"};
+    found.state = recurrence->advance(process, found.x);
+    const double residual = found.state.residual;
+    if (!std::isfinite(residual)) return {"nan", "the iteration gave NaN or infinity"};
+    const bool goesOn = !options.onIteration ||
+                        options.onIteration(0, found.iterations, std::ldexp(residual, unitOfB));
+    const bool last = found.iterations >= options.maxIterations;
+    const Ending ending = endingOf(found.state, normB, options, last);
+    if (ending.reason != nullptr) return ending;
+    if (!goesOn) return {"stopped", "stopped by onIteration"};
+  }
+  return kNoConvergence;
+}
+
+Ending solve(Found& found, const LeastSquaresMethod& method, const LinearOperator& a,
+             const Options& options, const StopToken& stop) {
   const at::Tensor& b = options.b;
   const double normB = normOf(b);
   Bidiagonalization process(a, options.x0.defined() ? b - a.matvec(found.x, stop) : b, stop);
@@ -105,23 +130,18 @@ Ending iterate(Found& found, const LeastSquaresMethod& method, const LinearOpera
     found.x.zero_();  // a solution, wherever the start was
     return {"solution", ""};
   }
-  const std::unique_ptr<LeastSquaresRecurrence> recurrence = method.begin(process, options.damp);
-  while (found.iterations < options.maxIterations) {
-    const profiling::Stage iteration(method.iterationStage);
-    ++found.iterations;
-    process.step();
-    if (!std::isfinite(process.alpha) || !std::isfinite(process.beta))
-      return {"nan", "a product with the operator gave NaN or infinity"};
-    found.state = recurrence->advance(process, found.x);
-    const double residual = found.state.residual;
-    if (!std::isfinite(residual)) return {"nan", "the iteration gave NaN or infinity"};
-    const bool goesOn = !options.onIteration || options.onIteration(0, found.iterations, residual);
-    const bool last = found.iterations >= options.maxIterations;
-    const Ending ending = endingOf(found.state, normB, options, last);
-    if (ending.reason != nullptr) return ending;
-    if (!goesOn) return {"stopped", "stopped by onIteration"};
-  }
-  return kNoConvergence;
+  const int unitOfB = exponentOf(process.beta);
+  const int unitOfA = exponentOf(std::max(process.alpha, std::abs(options.damp)));
+  const int unitOfX = unitOfB - unitOfA;
+  process.measure(unitOfB, unitOfA);
+  found.x = scaledBy(found.x, -unitOfX);
+  const Ending ending = iterate(found, method, process, options, std::ldexp(normB, -unitOfB),
+                                std::ldexp(options.damp, -unitOfA), unitOfB);
+  found.x = scaledBy(found.x, unitOfX);
+  found.state.normA = std::ldexp(found.state.normA, unitOfA);
+  if (!std::isfinite(largestOf(found.x)))
+    return {"nan", "the solution holds numbers beyond the range of the precision"};
+  return ending;
 }
 
 }  // namespace
@@ -132,7 +152,7 @@ Record solveLeastSquares(const LeastSquaresMethod& method, const LinearOperator&
   const Options options = optionsOf(method, a, given);
   Found found;
   found.x = options.x0.defined() ? options.x0.clone() : at::zeros({a.cols()}, a.options());
-  const Ending ending = iterate(found, method, a, options, stop);
+  const Ending ending = solve(found, method, a, options, stop);
   const std::string_view reason = ending.reason;
   const at::Tensor r = options.b - a.matvec(found.x, stop);
   const at::Tensor moved = options.x0.defined() ? found.x - options.x0 : found.x;

@@ -56,8 +56,10 @@ class Lsmr : public LeastSquaresRecurrence {
     normA2_ += process.beta * process.beta;
     state.normA = std::sqrt(normA2_);
     normA2_ += process.alpha * process.alpha;
-    largest_ = std::max(largest_, rhoBarOld);
-    if (!first_) smallest_ = std::min(smallest_, rhoBarOld);
+    if (!first_) {  // which has only a start, of no scale
+      largest_ = std::max(largest_, rhoBarOld);
+      smallest_ = std::min(smallest_, rhoBarOld);
+    }
     first_ = false;
     state.conditionA = std::max(largest_, rhoTemp) / std::min(smallest_, rhoTemp);
     state.normX = normOf(x);

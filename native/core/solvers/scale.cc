@@ -30,10 +30,11 @@ double wideDot(const at::Tensor& x, const at::Tensor& y) {
 
 }  // namespace
 
-int exponentOf(const at::Tensor& x) {
-  const double largest = largestOf(x);
-  if (!std::isfinite(largest) || largest == 0) return 0;
-  const int exponent = std::ilogb(largest);
+int exponentOf(const at::Tensor& x) { return exponentOf(largestOf(x)); }
+
+int exponentOf(double size) {
+  if (!std::isfinite(size) || size == 0) return 0;
+  const int exponent = std::ilogb(size);
   return std::abs(exponent) <= kOrdinary ? 0 : exponent;
 }
 

@@ -10,6 +10,8 @@ namespace tc {
 /// e with max |x| within [2^e, 2^(e+1)); 0 where that is within 2^±16 anyway, for zero, and for NaN
 /// or infinity.
 int exponentOf(const at::Tensor& x);
+/// The same of a size.
+int exponentOf(double size);
 /// x 2^exponent; x itself for the exponent 0.
 at::Tensor scaledBy(const at::Tensor& x, int exponent);
 
