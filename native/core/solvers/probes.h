@@ -16,6 +16,10 @@ class Probes {
 
   /// Entries ±1 with equal probability, [n].
   at::Tensor rademacher();
+  /// Entries of either sign with squares uniform between 1/2 and 3/2, [n]: of mean 0 and variance 1
+  /// like those ±1, and away from 0, but with a density, so that a matrix of rank r takes l of them
+  /// to min(l, r) independent vectors, which ±1 need not be.
+  at::Tensor bounded();
   /// Standard normal entries, [n].
   at::Tensor normal();
 

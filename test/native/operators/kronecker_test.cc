@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/record_function.h>
 
+#include <cmath>
+#include <limits>
 #include <string_view>
 
 #include "code_of.h"
@@ -80,5 +82,46 @@ TEST_CASE("an inverse is right after one that was stopped, wherever that was") {
       }
       CHECK(at::equal(dense(*matrix->inverse(0.3, method, StopToken())), expected));
     }
+  }
+}
+
+TEST_CASE("estimated eigenvalues within rounding of 0 are 0 where nothing damps them") {
+  for (const at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    const auto made = [&](double smallest, bool estimated) {
+      Block block;
+      block.rows = 2;
+      block.cols = 3;
+      block.layer = true;
+      const at::Tensor values = at::tensor({4.0, 3.0, smallest, 2.0, 1.0, 0.5}, dtype);
+      return eigenOperator({{block, {}, {}, values.view({1, 2, 3}), estimated}}, 6,
+                           values.options());
+    };
+    const double epsilon = dtype == at::kDouble ? 0x1p-52 : 0x1p-23;
+    // 3 rows, relative to 4.
+    const double within = 3 * 4 * epsilon * 0.9;
+    const double beyond = 3 * 4 * epsilon * 1.1;
+    for (const double smallest : {0.0, within, -within, 1e-33}) {
+      const KroneckerPtr singular = made(smallest, /*estimated=*/true);
+      CHECK(test::codeOf([&] { singular->inverse(0, Damping::kExact, StopToken()); }) ==
+            "ERR_INVALID_ARGUMENT");
+      CHECK(singular->logdet(0, StopToken()) == -std::numeric_limits<double>::infinity());
+      // With damping, what the value is counts.
+      const KroneckerPtr exact = made(smallest, /*estimated=*/false);
+      CHECK(singular->logdet(1e-3, StopToken()) == exact->logdet(1e-3, StopToken()));
+      CHECK(at::equal(dense(*singular->inverse(1e-3, Damping::kExact, StopToken())),
+                      dense(*exact->inverse(1e-3, Damping::kExact, StopToken()))));
+      // Chunks that are added up are together what they were alone.
+      const KroneckerPtr both = singular->joined(*made(0, /*estimated=*/false));
+      CHECK(both->logdet(0, StopToken()) == -std::numeric_limits<double>::infinity());
+    }
+    for (const bool estimated : {false, true}) {
+      const KroneckerPtr regular = made(beyond, estimated);
+      CHECK(std::isfinite(regular->logdet(0, StopToken())));
+      // The small eigenvalues of an inverse are not rounding.
+      const KroneckerPtr inverse = regular->inverse(0, Damping::kExact, StopToken());
+      const KroneckerPtr back = inverse->inverse(0, Damping::kExact, StopToken());
+      CHECK(at::allclose(dense(*back), dense(*regular), 1e-5, 0));
+    }
+    CHECK(std::isfinite(made(1e-33, /*estimated=*/false)->logdet(0, StopToken())));
   }
 }

@@ -36,13 +36,17 @@ at::Tensor Factor::squaredNorms() const {
 Factor::Eigen Factor::eigen() const {
   if (isDiagonal()) return {values_, {}};
   auto [values, vectors] = at::linalg_eigh(values_);
-  const double epsilon = values.scalar_type() == at::kDouble
+  return {withoutRounding(values, {1}, size()), vectors};
+}
+
+at::Tensor withoutRounding(const at::Tensor& eigenvalues, at::IntArrayRef axes, int64_t d) {
+  if (eigenvalues.numel() == 0) return eigenvalues;
+  const double epsilon = eigenvalues.scalar_type() == at::kDouble
                              ? std::numeric_limits<double>::epsilon()
                              : std::numeric_limits<float>::epsilon();
-  if (size() == 0) return {values, vectors};
-  const at::Tensor noise =
-      values.abs().amax(1, /*keepdim=*/true) * (epsilon * static_cast<double>(size()));
-  return {at::where(values.abs() <= noise, 0, values), vectors};
+  const at::Tensor sizes = eigenvalues.abs();
+  const at::Tensor noise = sizes.amax(axes, /*keepdim=*/true) * (epsilon * static_cast<double>(d));
+  return at::where(sizes <= noise, 0, eigenvalues);
 }
 
 Factor combined(const Factor& f, double c, const Factor& g, double d) {

@@ -46,6 +46,10 @@ class Factor {
   at::Tensor values_;
 };
 
+/// The eigenvalues of matrices of d rows, along `axes`, with those within rounding of 0 as 0: below
+/// d times the precision relative to the largest.
+at::Tensor withoutRounding(const at::Tensor& eigenvalues, at::IntArrayRef axes, int64_t d);
+
 /// c F + d G of the same size; diagonal only where both are.
 Factor combined(const Factor& f, double c, const Factor& g, double d);
 

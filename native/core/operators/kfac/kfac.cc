@@ -73,6 +73,7 @@ KroneckerPtr ekfac(const KroneckerOperator& basis, bool layersOnly, const Point&
   for (size_t i = 0; i < blocks.size(); ++i) {
     if (i < diagonals.size()) {
       blocks[i].values = diagonals[i];
+      blocks[i].estimated = true;
     } else if (layersOnly) {
       blocks[i].values = at::zeros_like(blocks[i].values);
     }
@@ -83,7 +84,9 @@ KroneckerPtr ekfac(const KroneckerOperator& basis, bool layersOnly, const Point&
 KroneckerPtr withoutLayers(const KroneckerOperator& basis, const StopToken& stop) {
   std::vector<EigenBlock> blocks = basis.eigenBlocks(stop);
   for (EigenBlock& each : blocks) {
-    if (each.block.layer) each.values = at::zeros_like(each.values);
+    if (!each.block.layer) continue;
+    each.values = at::zeros_like(each.values);
+    each.estimated = true;
   }
   return eigenOperator(std::move(blocks), basis.rows(), basis.options());
 }

@@ -9,6 +9,7 @@
 #include <c10/util/StringUtil.h>
 #include <c10/util/accumulate.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -95,8 +96,10 @@ class EigenOperator : public KroneckerOperator {
     const auto* same = dynamic_cast<const EigenOperator*>(&other);
     if (same == nullptr || same->blocks_.size() != blocks_.size()) throw differentKinds();
     std::vector<EigenBlock> both = blocks_;
-    for (size_t i = 0; i < both.size(); ++i)
+    for (size_t i = 0; i < both.size(); ++i) {
       both[i].values = both[i].values + same->blocks_[i].values;
+      both[i].estimated |= same->blocks_[i].estimated;
+    }
     return eigenOperator(std::move(both), rows(), options());
   }
   KroneckerPtr joinedBy(const VectorSum& sum) const override {
@@ -337,10 +340,15 @@ Damping findDamping(const std::string& name) {
               "method should be 'exact', 'heuristic' or 'pi', got '" + name + "'");
 }
 
+at::Tensor EigenBlock::damped(double damping) const {
+  if (!estimated || damping > 0) return values + damping;
+  return withoutRounding(values, {1, 2}, std::max(values.size(1), values.size(2)));
+}
+
 double KroneckerOperator::logdet(double damping, const StopToken& stop) const {
   double sum = 0;
   for (const EigenBlock& each : eigenBlocks(stop))
-    sum += (each.values + damping).log().sum().item<double>();
+    sum += each.damped(damping).log().sum().item<double>();
   return sum;
 }
 
@@ -350,12 +358,13 @@ KroneckerPtr KroneckerOperator::inverse(double damping, Damping method,
   for (size_t i = 0; i < blocks.size(); ++i) {
     const bool exactly = method == Damping::kExact || !blocks[i].block.layer;
     const at::Tensor values =
-        exactly ? blocks[i].values + damping : factorDamped(i, damping, method, stop);
+        exactly ? blocks[i].damped(damping) : factorDamped(i, damping, method, stop);
     if ((values == 0).any().item<bool>()) {
       throw Error("ERR_INVALID_ARGUMENT",
                   "the matrix is singular: give a damping above 0, { damping: 1e-3 }");
     }
     blocks[i].values = 1 / values;
+    blocks[i].estimated = false;
   }
   return eigenOperator(std::move(blocks), rows(), options());
 }

@@ -31,6 +31,12 @@ struct EigenBlock {
   at::Tensor left;    ///< Q_L, [g, r, r]; undefined for the identity
   at::Tensor right;   ///< Q_R, [g, c, c]; undefined for the identity
   at::Tensor values;  ///< [g, r, c]
+  /// The values were found in a basis that holds up to rounding, so that those of a singular matrix
+  /// are near 0 rather than 0, as the products of the factors' are.
+  bool estimated = false;
+
+  /// values + damping, of which those within rounding of 0 are 0 where nothing damps them.
+  at::Tensor damped(double damping) const;
 };
 
 /// A symmetric block-diagonal matrix over the parameters, whose blocks have eigenvectors that are
