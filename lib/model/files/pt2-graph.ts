@@ -4,6 +4,7 @@ import { damaged, requireFewNodes, unsupported } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, tagged } from './json.ts';
 import { elementType } from './pt2-archive.ts';
 import { withoutTokens } from './pt2-effects.ts';
+import { returnsItself } from './pt2-identities.ts';
 import { elementsInOrder, sharesMemory } from './pt2-layout.ts';
 import { sizeFunction } from './pt2-sizes.ts';
 import { isWithin, readStrided } from './pt2-strided.ts';
@@ -18,6 +19,9 @@ const REGION = /^torch\.ops\.higher_order\.wrap_with_(set_grad_enabled|autocast)
 
 /** An operator that writes to an argument, by its name: it is needed though nobody reads its result. */
 const WRITES = /^torch\.ops\.\w+\.(\w*[A-Za-z0-9]_(\.\w+)?|__i[a-z]+__\.\w+|\w+\.(\w+_)?out)$/;
+
+/** One of those that gives what it wrote to: its first argument. */
+const IN_PLACE = /^torch\.ops\.aten\.(\w*[A-Za-z0-9]_(\.\w+)?|__i[a-z]+__\.\w+)$/;
 
 /** Regions inside regions. */
 const DEEPEST = 32;
@@ -177,10 +181,19 @@ export class GraphReader {
     if (!this.#scope.differentiated && WRITES.test(target)) call.differentiated = false;
     this.nodes.push(call);
     requireFewNodes(this.nodes.length, this.#maxNodes);
+    const same =
+      results.length === 1 && this.#givesFirst(target, call, inputs, results[0]) ? args[0] : undefined;
     for (const result of results) {
-      if (result !== undefined) this.#scope.values.set(result, this.#next);
+      const value = typeof same === 'object' && same !== null && 'ref' in same ? same.ref : this.#next;
+      if (result !== undefined) this.#scope.values.set(result, value);
       this.#next += 1;
     }
+  }
+
+  /** Whether PyTorch returns the first argument itself: derivatives reach it where they reached that, in every region. */
+  #givesFirst(target: string, call: RawNode, inputs: readonly Json[], result: string | undefined): boolean {
+    if (IN_PLACE.test(target)) return true;
+    return returnsItself(call, this.#describedFirst(inputs), this.#scope.tensors[result ?? '']);
   }
 
   /** Where memory may be written later, what was chosen of it before would be out of date. */
@@ -234,7 +247,7 @@ export class GraphReader {
 
   /**
    * The nodes of a region, in the place of its call. What is computed where gradients are off is a constant to them: it
-   * is detached where it comes out, unless it is what went in.
+   * is detached where it comes out, unless it is what went in, changed or not.
    */
   async #readRegion(
     target: string,
@@ -262,12 +275,10 @@ export class GraphReader {
       depth: outer.depth + 1,
     };
     if (inner.depth > DEEPEST) throw unsupported(`${target} is nested too deep`);
-    const given = new Set<string>();
     formals.forEach(([tag, content], index) => {
       const [kind, actual] = actuals[index]!;
       if (tag === 'as_tensor' && kind === 'as_tensor') {
         inner.values.set(tensorName(content, target), this.valueOf(tensorName(actual, target)));
-        given.add(tensorName(content, target));
       } else if (tag === 'as_sym_int' && isSize([kind, actual])) {
         inner.sizes.set(symbolName(content, target), this.#size([kind, actual], target));
       } else {
@@ -276,13 +287,14 @@ export class GraphReader {
         );
       }
     });
+    const first = this.#next;
     this.#scope = inner;
     await this.readNodes(graph, results.flatMap(resultNames));
     const values = results.map(([tag, content]) => {
       if (tag === 'as_sym_int' || tag === 'as_int') return { size: this.#size([tag, content], target) };
       const name = tensorName(content, target);
       const value = this.valueOf(name);
-      const stops = outer.differentiated && !differentiated && !given.has(name) && this.#isFloating(name);
+      const stops = outer.differentiated && !differentiated && value >= first && this.#isFloating(name);
       return { value: stops ? this.add('aten::detach', [{ ref: value }]) : value };
     });
     this.#scope = outer;
