@@ -121,10 +121,19 @@ export function checkOneOf<T extends string>(value: unknown, known: readonly T[]
   throw typeof value === 'string' ? outOfRange(expected) : wrongType(expected);
 }
 
-export function positive(value: unknown, name: string, most: number = Number.MAX_SAFE_INTEGER): number {
+export function positive(value: unknown, name: string, most?: number): number {
+  return wholeNumber(value, name, 1, most);
+}
+
+export function wholeNumber(
+  value: unknown,
+  name: string,
+  least: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): number {
   if (typeof value !== 'number') throw wrongType(`${name} should be a number, got ${describe(value)}`);
-  if (!Number.isSafeInteger(value) || value < 1 || value > most) {
-    const range = most === Number.MAX_SAFE_INTEGER ? 'of at least 1' : `from 1 to ${most}`;
+  if (!Number.isSafeInteger(value) || value < least || value > most) {
+    const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
     throw outOfRange(`${name} should be a whole number ${range}, got ${value}`);
   }
   return value;
@@ -141,8 +150,14 @@ export function checkFloats(value: unknown, name: string): FloatArray {
   return checkVector(value, name, isFloatArray(value) ? lengthOf(value) : 0);
 }
 
-/** A flat vector of this length, in the precision of `like` where that is given. */
-export function checkVector(value: unknown, name: string, length: number, dtype?: DType): FloatArray {
+/** A flat vector of this length, in a precision where one is given: that of `whose`, as messages say. */
+export function checkVector(
+  value: unknown,
+  name: string,
+  length: number,
+  dtype?: DType,
+  whose = 'params are',
+): FloatArray {
   if (!isFloatArray(value)) {
     if (ArrayBuffer.isView(value)) {
       throw new TorchCurvatureError(
@@ -163,7 +178,7 @@ export function checkVector(value: unknown, name: string, length: number, dtype?
   if (dtype !== undefined && dtypeOf(value) !== dtype) {
     throw new TorchCurvatureError(
       'ERR_DTYPE_MISMATCH',
-      `${name} should be ${dtype} as params are, got ${describe(value)}`,
+      `${name} should be ${dtype} as ${whose}, got ${describe(value)}`,
     );
   }
   return value;

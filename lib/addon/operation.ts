@@ -13,6 +13,8 @@ export interface Together {
   checkFree(): void;
   /** Tells the others, who may wait for it, that this process refused what it was asked for. */
   refuse(error: unknown): void;
+  /** Tells the others that this process could not do its part (`failed`), or was stopped. */
+  leave(failed: boolean): void;
 }
 
 /** What a call asks of the addon, once its arguments were checked. */
@@ -31,6 +33,8 @@ export type Asked<Result> = {
     result: (given: Operations[Name]['result']) => Result;
     /** What the promised form waits for after the operation: what rejects it then. */
     heard?: () => Promise<unknown> | undefined;
+    /** What a function of the caller's threw, which is then why the operation failed, whatever came of it. */
+    thrown?: () => { error: unknown } | undefined;
     /** Called once the operation has ended, however it did. */
     release?: () => void;
   };
@@ -70,6 +74,8 @@ export function operation<Given extends unknown[], Result>(
         const found = await started(asked);
         await asked.heard?.();
         return finish(asked, found);
+      } catch (error) {
+        throw reasonFor(asked, error);
       } finally {
         asked.release?.();
       }
@@ -79,11 +85,18 @@ export function operation<Given extends unknown[], Result>(
       try {
         asked.together?.checkFree();
         return finish(asked, runSync(asked.name, asked.request, asked.signal, described(asked, 'Sync')));
+      } catch (error) {
+        throw reasonFor(asked, error);
       } finally {
         asked.release?.();
       }
     },
   };
+}
+
+function reasonFor({ thrown }: Asked<unknown>, error: unknown): unknown {
+  const own = thrown?.();
+  return own === undefined ? error : own.error;
 }
 
 function started(asked: Asked<unknown>): Promise<Operations[keyof Operations]['result']> {

@@ -16,6 +16,8 @@ export interface OutputFile {
   path: string;
   /** What is written, first the usual extension: `['.html', '.htm']`. */
   extensions: readonly string[];
+  /** Whether the extension says in which of the formats it is written, so that one of no format is a mistake. */
+  chosen?: boolean;
   /** Make the folder it lies in, where that is missing. */
   makeFolder?: boolean;
 }
@@ -27,12 +29,20 @@ export interface OutputFile {
  */
 export async function checkOutputFiles(files: readonly OutputFile[]): Promise<void> {
   const seen = new Map<string, string>();
-  for (const { option, path, extensions } of files) {
+  for (const { option, path, extensions, chosen = false } of files) {
+    if (path === '-') {
+      throw new UsageError(`${option} -: name a file, which may be /dev/stdout`);
+    }
     const extension = extname(path).toLowerCase();
     if (FORMATS.has(extension) && !extensions.includes(extension)) {
       const name = `${path.slice(0, path.length - extension.length)}${extensions[0]}`;
       throw new UsageError(
         `${option} ${path}: what is written is ${extensions[0]}, not ${extension}; call it ${name}`,
+      );
+    }
+    if (chosen && extension !== '' && !extensions.includes(extension)) {
+      throw new UsageError(
+        `${option} ${path}: what is written is ${extensions.join(' or ')}, not ${extension}`,
       );
     }
     const other = seen.get(resolve(path));

@@ -7,6 +7,7 @@ import type { OutputFile } from './output-file.ts';
 export const parametersFile = (option: string, path: string): OutputFile => ({
   ...{ option, path },
   extensions: ['.npy', '.safetensors'],
+  chosen: true,
 });
 
 /** By name and in their shapes where it is a safetensors file, otherwise flat. */

@@ -1,5 +1,5 @@
 /** Reads the model, the data and the loss that options name. */
-import type { FloatArray, Model, ParameterVector, Tensor } from '../index.ts';
+import type { FloatArray, Model, ParameterVector, Tensor, TensorSpec } from '../index.ts';
 import { floatsOf, readArray, readFloats } from './arrays.ts';
 import { UsageError } from './failure.ts';
 import { readModel } from './model-file.ts';
@@ -19,7 +19,8 @@ export interface GivenProblem {
 /** Reads what the options name; layers without parameters of their own get them in the precision of the inputs. */
 export async function readProblem(options: ProblemOptions): Promise<GivenProblem> {
   const model = await readModel(options.model, options.trusted ?? false);
-  const inputs = await eachInTurn(options.x, readArray);
+  const given = await eachInTurn(options.x, readArray);
+  const inputs = given.map((input, index) => asInput(input, model.inputs[index]));
   const params = await parametersOf(model, inputs, options);
   const { loss, l2, reduction, target } = options;
   return {
@@ -29,6 +30,15 @@ export async function readProblem(options: ProblemOptions): Promise<GivenProblem
     ...(reduction !== undefined && { reduction }),
     ...(target !== undefined && { target: await readArray(target) }),
   };
+}
+
+/** Files of small integers are read as `Int32Array`: bytes for an input that takes these. */
+function asInput(input: Tensor, spec: TensorSpec | undefined): Tensor {
+  const { data, shape } = input;
+  const most = { bool: 1, uint8: 255 }[spec?.dtype ?? ''];
+  if (most === undefined || !(data instanceof Int32Array)) return input;
+  if (!data.every((each) => each >= 0 && each <= most)) return input;
+  return { data: Uint8Array.from(data), shape };
 }
 
 /** A loss by its name, with its options where there are some, or as a model. */

@@ -5,7 +5,7 @@ import { NativeObject } from '../addon/native-object.ts';
 import { acceptedBy, operation } from '../addon/operation.ts';
 import type { GroupHandle } from '../addon/requests.ts';
 import { copyOf, describe, dtypeOf, type FloatArray, floatArray, type ResultArray } from '../arrays.ts';
-import { checkFloats, checkOneOf, checkSignal, positive } from '../check.ts';
+import { checkFloats, checkOneOf, checkSignal, positive, wholeNumber } from '../check.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from '../errors.ts';
 import { guard } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
@@ -233,8 +233,8 @@ export class ProcessGroup extends NativeObject<GroupHandle> {
    * them: for `fisher(problem, { firstRow })`, whose draws depend on the number of a row.
    */
   async firstRow(rows: number, options?: TogetherOptions): Promise<number> {
-    if (rows !== 0) acceptedBy(this, () => positive(rows, 'rows'));
-    return (await this.placeOf(rows, 'firstRow', options)).before;
+    const own = acceptedBy(this, () => wholeNumber(rows, 'rows', 0));
+    return (await this.placeOf(own, 'firstRow', options)).before;
   }
 
   /** @internal `placeAmong` what each rank has, of which this one has `count`. */

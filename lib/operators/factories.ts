@@ -1,7 +1,7 @@
 /** The curvature operators of a model. Each copies what it needs: changing parameters or data later changes nothing. */
 
 import { type ArrayKind, dtypeOf, type FloatArray } from '../arrays.ts';
-import { checkOneOf, positive } from '../check.ts';
+import { checkOneOf, positive, wholeNumber } from '../check.ts';
 import type { GroupOption, ProcessGroup } from '../distributed/process-group.ts';
 import { outOfRange, wrongType } from '../errors.ts';
 import { toSeed } from '../model/generator.ts';
@@ -311,7 +311,7 @@ export function empiricalFisherSync<F extends FloatArray, Given extends string =
 const FISHER = factory('fisher', FISHER_OPTIONS, ({ firstRow = 0, ...options }) => ({
   ...perFields(options),
   ...sampling(options),
-  firstRow: firstRow === 0 ? 0 : positive(firstRow, 'firstRow'),
+  firstRow: wholeNumber(firstRow, 'firstRow', 0),
 }));
 
 /**

@@ -249,8 +249,11 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
 
   /** A / c */
   divide(c: number): LinearOperator<F> {
-    if (checkFinite(c, 'c') === 0) throw outOfRange('c should not be 0');
-    return this.scale(1 / c);
+    const inverse = 1 / checkFinite(c, 'c');
+    if (Number.isFinite(inverse)) return this.scale(inverse);
+    throw outOfRange(
+      c === 0 ? 'c should not be 0' : `c should not be so small that 1 / c is infinite, got ${c}`,
+    );
   }
 
   /**
@@ -339,10 +342,10 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   }
 
   #flat(value: OperatorVector, name: string, space: Space, length: number): FloatArray {
-    if (isFloatArray(value)) return checkVector(value, name, length, this.dtype);
+    if (isFloatArray(value)) return checkVector(value, name, length, this.dtype, 'the operator is');
     if (space.kind === 'parameters') return space.model.toFlat(value as ParameterVector, name, this.dtype);
     if (space.kind === 'outputs') return checkOutputVector(value, name, space.shape, this.dtype);
-    return checkVector(value, name, length, this.dtype);
+    return checkVector(value, name, length, this.dtype, 'the operator is');
   }
 
   #asked<Given extends { signal: AbortSignal | undefined; threads: number }>({ signal, ...rest }: Given) {
@@ -394,7 +397,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
       if (k !== 0) positive(k, 'k');
       const [rows, columns] = op.shape;
       const [from, to] = transposed ? [rows, columns] : [columns, rows];
-      const v = checkVector(vectors, 'vectors', k * from, op.dtype);
+      const v = checkVector(vectors, 'vectors', k * from, op.dtype, 'the operator is');
       const given = checkApplyOptions(options, k * to, op.dtype);
       return { name: 'operatorApply', ...op.#asked({ transposed, v, count: k, ...given }) };
     },

@@ -36,7 +36,7 @@ const LOSSES = operation((problem: GivenLossProblem, options: OperatorOptions) =
 });
 
 /**
- * What each row of the data adds to the loss, [N]: they sum to it. With `reduction: 'sum'` these are PyTorch's losses of the
+ * What each row of the data adds to the loss, [N]: they sum to it but for the `l2` term, which is of no row. With `reduction: 'sum'` these are PyTorch's losses of the
  * samples, with `'mean'` 1/N of them (for one term in each row).
  *
  * @throws TorchCurvatureError `ERR_UNSUPPORTED_OP` where the rows of the model depend on one another
@@ -90,8 +90,8 @@ export interface PerSample<F extends FloatArray = FloatArray> {
 
 /**
  * Goes through the rows once, some at a time, with the loss and the gradient of each; the gradients of all rows never sit
- * in memory at once. Losses sum to the loss, gradients to its gradient, as those of `perSampleLosses` and
- * `perSampleGradients`. Data may be a stream, which is gone through twice.
+ * in memory at once. Losses sum to the loss but for its `l2` term, gradients to the gradient of that, as those of
+ * `perSampleLosses` and `perSampleGradients`. Data may be a stream, which is gone through twice.
  */
 export function perSample<F extends FloatArray, Given extends string = never>(
   problem: LossProblem<F, Given> | StreamedProblem<F, Given>,

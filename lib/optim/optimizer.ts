@@ -8,7 +8,7 @@ import { lossAndGradient } from '../operators/loss-and-gradient.ts';
 import { OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
 import { copyOfBatch } from '../problem/copies.ts';
-import type { GivenLossProblem } from '../problem/loss.ts';
+import { type GivenLossProblem, lossItself } from '../problem/loss.ts';
 import type { How, StepHow } from './options.ts';
 import { dot, norm } from './vectors.ts';
 
@@ -86,6 +86,7 @@ export class Optimizer<F extends FloatArray = FloatArray> {
     const given = checkProblem(problem);
     this.#problem = { ...given, ...copyOfBatch(given) };
     this.#params = copyOf(this.#problem.model.toFlat(this.#problem.params, 'params'));
+    lossItself(given, this.#dtype);
     this.#method = method;
     this.#how = how;
   }

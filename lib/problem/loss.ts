@@ -57,18 +57,25 @@ export interface CenterOptions extends WeightOptions {
   center?: boolean;
 }
 
+/** What of the loss is known before there are targets. */
+export function lossItself({ loss, reduction = 'mean', l2, model }: GivenLossProblem, dtype: DType) {
+  return {
+    ...readLoss(loss, dtype),
+    reduction: checkOneOf(reduction, ['mean', 'sum'] as const, 'problem.reduction'),
+    ...(l2 === undefined ? {} : { l2: l2Vector(l2, model, dtype) }),
+  };
+}
+
 /** The part of the addon's request that describes the loss. */
 export function lossFields(problem: GivenLossProblem, dtype: DType) {
-  const { loss, reduction = 'mean', target, l2, model } = problem;
-  const which = readLoss(loss, dtype);
+  const { target } = problem;
+  const which = lossItself(problem, dtype);
   // Of a model's inputs, native code knows how many there are.
   if (target === undefined && 'loss' in which && which.loss !== 'output')
     throw wrongType('problem.target should be a tensor, as the operator is that of a loss');
   return {
     ...which,
-    reduction: checkOneOf(reduction, ['mean', 'sum'] as const, 'problem.reduction'),
     ...(target === undefined ? {} : { target: checkTensor(target, 'problem.target', dtype) }),
-    ...(l2 === undefined ? {} : { l2: l2Vector(l2, model, dtype) }),
   };
 }
 

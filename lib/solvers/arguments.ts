@@ -2,7 +2,7 @@
 
 import { type Operation, operation } from '../addon/operation.ts';
 import type { RawSolverOption } from '../addon/operators.ts';
-import { checkFinite, checkSignal, positive } from '../check.ts';
+import { checkFinite, checkSignal, positive, wholeNumber } from '../check.ts';
 import { outOfRange, TorchCurvatureError } from '../errors.ts';
 import { toSeed } from '../model/generator.ts';
 import { checkOperator, checkSquare, type LinearOperator, togetherOf } from '../operators/linear-operator.ts';
@@ -20,6 +20,7 @@ interface Own<Result> {
   options: { [option: string]: RawSolverOption };
   result: (found: object) => Result;
   heard?: () => Promise<unknown> | undefined;
+  thrown?: () => { error: unknown } | undefined;
   release?: () => void;
 }
 
@@ -80,10 +81,7 @@ export function optionalCount(value: unknown, name: string): number | undefined 
 
 /** A whole number of at least 0, or none. */
 export function optionalLimit(value: unknown, name: string): number | undefined {
-  if (value === undefined || value === 0) return value;
-  if (typeof value === 'number' && !(Number.isSafeInteger(value) && value > 0))
-    throw outOfRange(`${name} should be a whole number of at least 0, got ${value}`);
-  return positive(value, name);
+  return value === undefined ? undefined : wholeNumber(value, name, 0);
 }
 
 /** A number of at least 0, or none. */

@@ -79,7 +79,7 @@ const leastSquaresSolver = (name: string) =>
   solver(
     { name, names: OPTIONS, rectangular: true },
     (op, { damp, atol, btol, conlim, maxIterations, x0, onIteration }, b: OperatorVector) => {
-      const { report, heard } = listening(onIteration);
+      const { report, hears } = listening(onIteration, op.together);
       return {
         options: {
           b: op.rowVector(b, 'b'),
@@ -88,10 +88,10 @@ const leastSquaresSolver = (name: string) =>
           btol: optionalAmount(btol, 'btol'),
           conlim: optionalAmount(conlim, 'conlim'),
           maxIterations: optionalLimit(maxIterations, 'maxIterations'),
-          x0: x0 === undefined ? undefined : checkVector(x0, 'x0', op.shape[1], op.dtype),
+          x0: x0 === undefined ? undefined : checkVector(x0, 'x0', op.shape[1], op.dtype, 'the operator is'),
           onIteration: report,
         },
-        heard,
+        ...hears,
         result: (found) => found as LeastSquaresSolution,
       };
     },

@@ -72,15 +72,15 @@ const linearSolver = <Options extends CgOptions>(name: string, names: OptionName
     ) => {
       const count = k === undefined ? 1 : positive(k, 'k');
       const length = count * op.shape[0];
-      const { report, heard } = listening(onIteration);
+      const { report, hears } = listening(onIteration, op.together);
       if (typeof block !== 'boolean')
         throw wrongType(`block should be true or false, got ${describe(block)}`);
       // Checked first: a preconditioner may be made, which has to be disposed.
       const options = {
-        b: count === 1 ? op.rowVector(b, 'b') : checkVector(b, 'b', length, op.dtype),
+        b: count === 1 ? op.rowVector(b, 'b') : checkVector(b, 'b', length, op.dtype, 'the operator is'),
         tolerance: optionalAmount(tolerance, 'tolerance'),
         maxIterations: optionalLimit(maxIterations, 'maxIterations'),
-        x0: x0 === undefined ? undefined : checkVector(x0, 'x0', length, op.dtype),
+        x0: x0 === undefined ? undefined : checkVector(x0, 'x0', length, op.dtype, 'the operator is'),
         count: k === undefined ? undefined : count,
         block: block ? true : undefined,
         onIteration: report,
@@ -88,7 +88,7 @@ const linearSolver = <Options extends CgOptions>(name: string, names: OptionName
       const { handle, release } = preconditionerOf(op, preconditioner);
       return {
         options: { ...options, preconditioner: handle },
-        heard,
+        ...hears,
         result: (found) => summary(found as LinearSolution),
         release,
       };
@@ -99,7 +99,9 @@ const linearSolver = <Options extends CgOptions>(name: string, names: OptionName
 export function preconditionerOf(op: LinearOperator, given: LinearSolverOptions['preconditioner']) {
   if (given === undefined) return { handle: undefined, release: () => {} };
   const owned = ArrayBuffer.isView(given)
-    ? diagonalOperator(checkVector(given, 'preconditioner', op.shape[0], op.dtype), { device: op.device })
+    ? diagonalOperator(checkVector(given, 'preconditioner', op.shape[0], op.dtype, 'the operator is'), {
+        device: op.device,
+      })
     : undefined;
   const used = owned ?? given;
   checkOperator(used, 'preconditioner');

@@ -1,4 +1,5 @@
 import type { ResultArray, Tensor } from '../arrays.ts';
+import { wholeNumber } from '../check.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
 import {
@@ -69,7 +70,7 @@ const DENSITY = solver(
         seed: seedOf(seed),
         probes: optionalCount(probes, 'probes'),
         steps: optionalCount(steps, 'steps'),
-        gridPoints: optionalCount(gridPoints, 'gridPoints'),
+        gridPoints: gridPoints === undefined ? undefined : wholeNumber(gridPoints, 'gridPoints', 2),
         margin: optionalAmount(margin, 'margin'),
         sigma: sigma === undefined ? undefined : checkPositive(sigma, 'sigma'),
       },

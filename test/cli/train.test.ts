@@ -537,6 +537,7 @@ describe('wrong usage', () => {
       '--max-radius 1 is less than --radius, which is 2',
     ],
     [['--out', 'p.pt'], 'what is written is .npy, not .pt; call it p.npy'],
+    [['--out', 'p.foo'], '--out p.foo: what is written is .npy or .safetensors, not .foo'],
     [['--out', 'p.npy', '--html', 'p.npy'], 'what is written is .html'],
     [['--out', 'p', '--json', 'p'], '--out and --json name the same file'],
     [[], "'--out <file>' not specified"],

@@ -107,6 +107,8 @@ describe('a file that cannot be written is found out before any work', () => {
   const matvec = ['matvec', '--model', 'none.json', '--x', 'none.npy', '--v', 'none.npy', '--out'];
   it.each([
     [[...matvec, 'a.npz'], 2, '--out a.npz: what is written is .npy, not .npz; call it a.npy'],
+    [[...matvec, '-'], 2, '--out -: name a file, which may be /dev/stdout'],
+    [['eigs', ...matvec.slice(1, 5), '--json', '-'], 2, '--json -: name a file, which may be /dev/stdout'],
     [[...matvec, 'a.PT'], 2, 'call it a.npy'],
     [[...matvec, 'folder.npy'], 1, '--out folder.npy cannot be written: it is a folder (EISDIR)'],
     [[...matvec, 'file/a.npy'], 1, 'file is no folder (ENOTDIR)'],

@@ -16,7 +16,9 @@ import {
   kfac,
   type LinearOperator,
   lossAndGradient,
+  lsmr,
   Model,
+  minres,
   nn,
   ntk,
   optim,
@@ -380,6 +382,44 @@ describe('a rank that cannot do its part', () => {
       code('ERR_DISTRIBUTED', 'rank 1 left the process group: its operation was aborted'),
     );
     expect(failed[1]).toBe(reason);
+  });
+
+  describe.each(['cg', 'minres', 'lsmr'] as const)('because onIteration of %s', (name) => {
+    const solveBy =
+      (onIteration: (rank: number) => unknown) =>
+      async (group: ProcessGroup): Promise<unknown> => {
+        const matrix = diagonalOperator(Float64Array.from({ length: 40 }, (_, i) => 1 + i ** 3));
+        const told = { onIteration: () => onIteration(group.rank) };
+        const op = distributed(matrix, { group });
+        if (name === 'lsmr')
+          return lsmr(op, ones(40), { ...told, atol: 0, btol: 0, conlim: 0, maxIterations: 5000 });
+        return { cg, minres }[name](op, ones(40), { ...told, tolerance: 0, maxIterations: 5000 });
+      };
+
+    it('throws there, which fails with what was thrown', async () => {
+      const own = new Error('my own');
+      const failed = await each(
+        await groupsOf(2),
+        solveBy((rank) => {
+          if (rank === 1) throw own;
+        }),
+      );
+      const left = 'rank 1 left the process group: its part of the operation failed there';
+      expect(failed[0]).toEqual(code('ERR_DISTRIBUTED', left));
+      expect(failed[1]).toBe(own);
+    });
+
+    it('ends it there alone', async () => {
+      const failed = await each(
+        await groupsOf(2),
+        solveBy((rank) => rank === 0),
+      );
+      for (const error of failed) {
+        expect(error).toEqual(
+          code('ERR_DISTRIBUTED', 'an onIteration that ends a solver should do so on all ranks'),
+        );
+      }
+    });
   });
 
   it('because it waits for a rank that does not come, and is aborted', async () => {

@@ -136,6 +136,7 @@ it('numbers multiply and divide', () => {
     gram.divide(4),
     dense.map((row) => row.map((each) => each / 4)),
   );
+  expect(() => gram.divide(1e-310)).toThrow('c should not be so small that 1 / c is infinite, got 1e-310');
   for (const c of [0, -0]) expect(() => gram.divide(c)).toThrow(RangeError);
   for (const c of [Number.NaN, Infinity]) {
     expect(() => gram.divide(c)).toThrow(RangeError);

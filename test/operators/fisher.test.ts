@@ -206,6 +206,12 @@ it('ignored targets draw nothing: the others are what they are without them', ()
   }
 });
 
+it('firstRow is a number of a row', () => {
+  expect(() => fisherSync(problemOf(FISHER_CASES[0]!), { firstRow: -1 })).toThrow(
+    'firstRow should be a whole number of at least 0',
+  );
+});
+
 it.each([['data'], [1], [null]])('per: %j is refused', (per) => {
   const problem = problemOf(FISHER_CASES[0]!);
   const expected = expect.objectContaining({

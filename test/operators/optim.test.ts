@@ -205,6 +205,15 @@ describe('all of them', () => {
     expect(make).toThrow(expect.objectContaining(refused));
   });
 
+  it.each(Object.entries(MAKERS))('%s refuses a problem without a loss when it is made', (_, make) => {
+    const { loss: _loss, ...lossless } = problem;
+    expect(() => make(lossless as never)).toThrow(/problem\.loss/);
+    expect(() => make({ ...problem, loss: 'msee' as never })).toThrow(/msee/);
+    expect(() => make({ ...problem, reduction: 'none' as never })).toThrow(/problem\.reduction/);
+    const { target: _target, ...later } = problem;
+    expect(() => make(later)).not.toThrow();
+  });
+
   it('read data when they are made, and when a step is asked for', async () => {
     const copyOf = ({ data, shape }: Tensor<Float64Array>) => ({ data: data.slice(), shape: [...shape] });
     const others = { x: randn(6, 2), target: randn(6, 1) };

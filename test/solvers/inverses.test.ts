@@ -94,6 +94,9 @@ describe('an inverse', () => {
     expect(() => wrong.matvecSync(vector(n, 3))).toThrow(code('ERR_NO_CONVERGENCE'));
     using grows = neumannInverse(op, { scale: 10 });
     expect(() => grows.matvecSync(vector(n, 3))).toThrow(code('ERR_NO_CONVERGENCE'));
+    expect(() => grows.matvecSync(vector(n, 3))).toThrow('the Neumann series grows');
+    using none = neumannInverse(op.scale(0).add(denseOperator(matrix(n, n, () => Number.NaN))));
+    expect(() => none.matvecSync(vector(n, 3))).toThrow('a product with the operator gave NaN or infinity');
   });
 
   it('of Neumann has its terms, and their scale', () => {

@@ -704,6 +704,8 @@ describe('the spectral density on its grid', () => {
       { margin: -1 },
     ])
       expect(() => spectralDensitySync(op, options)).toThrow(RangeError);
+    const one = () => spectralDensitySync(op, { gridPoints: 1 });
+    expect(one).toThrow('gridPoints should be a whole number of at least 2, got 1');
   });
 });
 

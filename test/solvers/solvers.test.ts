@@ -621,10 +621,15 @@ describe('bad input', () => {
       'a right-hand side of the other precision',
       () => cg(op, toFloat32(b)),
       'ERR_DTYPE_MISMATCH',
-      /b should be/,
+      /b should be float64 as the operator is/,
     ],
     ['a start too short', () => cg(op, b, { x0: b.subarray(1) }), 'ERR_SHAPE_MISMATCH', /x0 should have 24/],
-    ['a start of the other precision', () => cg(op, b, { x0: toFloat32(b) }), 'ERR_DTYPE_MISMATCH', /x0/],
+    [
+      'a start of the other precision',
+      () => cg(op, b, { x0: toFloat32(b) }),
+      'ERR_DTYPE_MISMATCH',
+      /x0 should be float64 as the operator is/,
+    ],
     [
       'a preconditioner too short',
       () => cg(op, b, { preconditioner: b.subarray(1) }),

@@ -58,6 +58,11 @@ export async function loadNpy(source: FileSource, limits?: ReadLimits): Promise<
   return readSource(source, 'the .npy file', parseNpy, READ_LIMITS.read(limits));
 }
 
+/** `loadNpy` of bytes that were read already; `name` is what messages call them. */
+export function npyOf(bytes: Uint8Array, name: string): Promise<Tensor> {
+  return readSource(bytes, name, parseNpy);
+}
+
 /**
  * Writes a `.npy` file: a tensor, or a flat vector as [n]. It is there as a whole or not at all: whoever reads it meanwhile
  * finds what was there before.
@@ -73,8 +78,12 @@ export async function saveNpy(
 ): Promise<void> {
   noOptions(rest, 'saveNpy');
   checkPath(path);
-  const { data, shape } = tensorOf(array);
-  await writeWhole(path, [header(data, shape), littleEndian(data)]);
+  await writeWhole(path, npyParts(tensorOf(array)));
+}
+
+/** What a `.npy` file of a tensor consists of, in order. */
+export function npyParts({ data, shape }: Tensor): Uint8Array[] {
+  return [header(data, shape), littleEndian(data)];
 }
 
 /** A tensor as it is, checked; a flat vector as one with a single axis. */

@@ -46,6 +46,7 @@ export async function saveSafetensors(
   const entries: Record<string, object> = Object.create(null);
   if (metadata !== undefined) entries.__metadata__ = words(metadata);
   const stored = Object.entries(record(tensors, 'tensors')).map(([name, value]) => {
+    checkUnicode(name, 'the name of a tensor');
     if (name === '__metadata__')
       throw outOfRange("'__metadata__' is no name of a tensor: see the option metadata");
     const { data, shape } = named(name, value, shapes.get(name));
@@ -101,10 +102,20 @@ function about(name: string, error: unknown): unknown {
 
 function words(metadata: unknown): Record<string, string> {
   const entries = Object.entries(record(metadata, 'metadata'));
-  for (const [name, word] of entries)
+  for (const [name, word] of entries) {
+    checkUnicode(name, 'a name in metadata');
     if (typeof word !== 'string')
       throw wrongType(`metadata.${name} should be a string, got ${describe(word)}`);
+    checkUnicode(word, `metadata.${name}`);
+  }
   return Object.fromEntries(entries) as Record<string, string>;
+}
+
+/** Half of a character, as JavaScript's strings may hold, is no text that other readers of JSON take. */
+function checkUnicode(text: string, name: string): void {
+  if (/\p{Surrogate}/u.test(text)) {
+    throw outOfRange(`${name} should be Unicode text, got half of a character in ${JSON.stringify(text)}`);
+  }
 }
 
 /** The header behind its length, filled up so that the data begin at a multiple of 8 bytes. */

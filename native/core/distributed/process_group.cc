@@ -38,6 +38,9 @@ constexpr milliseconds kSlack(10000);
 constexpr milliseconds kLook(20);
 
 constexpr const char* kClosed = "the process group was used after its close()";
+/// What looks like another operation, or another vector, where a solver has ended on some ranks.
+constexpr const char* kEndedEarly =
+    "; an onIteration that ends a solver should do so on all ranks, in the same iteration";
 
 /// Has a thread of its own run `work`, and waits for it no longer than that: work with the store of
 /// a rank that hangs may never end.
@@ -240,14 +243,17 @@ void ProcessGroup::State::requireAgreement(const Agreed& agreed, const std::stri
   }
   if (!agreed.subject) {
     tellDifference("subject", subject,
-                   "the ranks do not do the same: every rank should ask for the same operations in "
-                   "the same order, with the same shapes and options");
+                   std::string("the ranks do not do the same: every rank should ask for the same "
+                               "operations in the same order, with the same shapes and options") +
+                       kEndedEarly);
   }
   if (!agreed.vectors) {
     tellDifference(
         "vectors", subject + ", with " + meeting.computers,
-        "the ranks multiply different vectors: right-hand sides, seeds and options should "
-        "be the same on every rank, and the numbers of threads, as bits follow from them");
+        std::string("the ranks multiply different vectors: right-hand sides, seeds and options "
+                    "should be the same on every rank, and the numbers of threads, as bits follow "
+                    "from them") +
+            kEndedEarly);
   }
 }
 

@@ -80,6 +80,11 @@ class NeumannInverse : public LinearOperator {
     // NaN is not below either.
     const bool falls = (last <= first * (1 + std::sqrt(epsilonOf(term)))).all().item<bool>();
     if (!falls && std::isfinite(largestOf(vectors.flatten()))) {
+      const at::Tensor product =
+          transposed ? a_->rmatmat(vectors, stop) : a_->matmat(vectors, stop);
+      if (!std::isfinite(largestOf(product.flatten()))) {
+        throw Error("ERR_NO_CONVERGENCE", "a product with the operator gave NaN or infinity");
+      }
       throw Error("ERR_NO_CONVERGENCE",
                   "the Neumann series grows: its scale, " + std::to_string(c) +
                       ", should be below 2/λ of the largest eigenvalue λ, and none should be "

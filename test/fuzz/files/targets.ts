@@ -2,8 +2,6 @@
  * The readers of files, each as a function of bytes that a fuzzer makes up. One returns when the reader gave a value or
  * refused the bytes as callers are told; whatever else is thrown is a finding.
  */
-import { RunFailure } from '../../../lib/cli/failure.ts';
-import { parseNpy } from '../../../lib/cli/npy.ts';
 import { ERROR_CODES } from '../../../lib/errors.ts';
 import { loadNpy, loadSafetensors, Model } from '../../../lib/index.ts';
 import { Reading } from '../../../lib/model/files/reading.ts';
@@ -22,7 +20,7 @@ function reader(read: (bytes: Uint8Array) => unknown): Target {
     } catch (error) {
       const { code } = Object(error) as { code?: unknown };
       const told = typeof code === 'string' && Object.hasOwn(ERROR_CODES, code);
-      if (!told && !(error instanceof RunFailure)) throw error;
+      if (!told) throw error;
     }
   };
 }
@@ -47,8 +45,4 @@ export const nesting = reader((bytes) =>
 /** A whole file, or its header alone, whose length is then right. */
 export const safetensors = reader((bytes) => loadSafetensors(bytes[0] === BRACE ? framed(bytes) : bytes));
 
-/** By the package, and by the command line. */
-export const npy = reader(async (bytes) => {
-  await reader(loadNpy)(bytes);
-  parseNpy(bytes, 'array.npy');
-});
+export const npy = reader((bytes) => loadNpy(bytes));
