@@ -35,7 +35,8 @@ export interface EigshOptions extends SolverOptions {
   block?: number;
   /**
    * Looks for the eigenvalues λ near it: `which` is then of 1/(λ − sigma), so that `'LM'` gives the nearest ones, as in SciPy.
-   * Each step solves a system with A − sigma I by `minres`, and `iterations` counts the products of all.
+   * Each step solves a system with A − sigma I by `minres`, and `iterations` counts the products of all. The tolerance is
+   * that on A q − λ q here too.
    */
   sigma?: number;
   /** Of the start vector; 0 by default. */
@@ -57,7 +58,7 @@ const EIGSH_OPTIONS = new OptionNames<EigshOptions>({
 
 /** What `eigsh` found. Not to converge is a result, no failure. */
 export interface Eigenpairs<F extends FloatArray = FloatArray> {
-  /** [k], ascending. */
+  /** [k], ascending; as `eigenvectors` and `residualNorms`, of fewer pairs where `maxIterations` was less than k. */
   eigenvalues: ResultArray<F>;
   /** [k, n], row-major: each row one, orthonormal. */
   eigenvectors: ResultArray<F>;
@@ -98,7 +99,8 @@ const EIGSH = solver(
  * Some eigenvalues and eigenvectors of a symmetric operator, by Lanczos with full re-orthogonalization and restarts.
  * What converged is verified in a fresh random direction, so that no copy of a repeated eigenvalue is missing. Where the
  * Lanczos basis would span the whole space, and where up to 2048 unknowns have not converged after as many products, the
- * matrix itself is formed and solved.
+ * matrix itself is formed and solved; likewise where a `sigma` is so far from the eigenvalues that its inverse does not tell
+ * them apart.
  *
  * @throws RangeError when k is not within 1 to n, or A is seen not to be symmetric
  * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when A is not square, `ERR_UNSUPPORTED_OP` for `'SM'` of more than 2048

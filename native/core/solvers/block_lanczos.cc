@@ -16,7 +16,10 @@
 
 #include "core/profiler/stage.h"
 #include "core/runtime/device.h"
+#include "core/solvers/convergence.h"
+#include "core/solvers/dense_eigsh.h"
 #include "core/solvers/probes.h"
+#include "core/solvers/rayleigh_ritz.h"
 #include "core/solvers/scale.h"
 #include "core/solvers/wanted.h"
 
@@ -25,8 +28,6 @@ namespace {
 
 /// What remains of a vector counts as rounding up to this many units of its precision.
 constexpr double kNothingLeft = 64;
-/// Residuals are converged up to this many units of the precision of A.
-constexpr double kFloor = 16;
 
 class BlockLanczos {
  public:
@@ -38,7 +39,9 @@ class BlockLanczos {
         k_(k),
         block_(options.block),
         limit_(limit),
-        probes_(a, options.seed) {
+        epsilon_(c10::typeMetaToScalarType(a.options().dtype()) == at::kDouble ? 0x1p-52 : 0x1p-23),
+        probes_(a, options.seed),
+        goal_(options, k, epsilon_) {
     const auto itemSize = static_cast<int64_t>(a.options().dtype().itemsize());
     int64_t bytes = 0;
     const bool overflow = __builtin_mul_overflow(2 * basis * itemSize, a.rows(), &bytes);
@@ -46,7 +49,6 @@ class BlockLanczos {
     vectors_ = at::empty({basis, a.rows()}, a.options());
     images_ = at::empty({basis, a.rows()}, a.options());
     projected_ = at::zeros({basis, basis}, at::kDouble);
-    epsilon_ = epsilonOf(vectors_);
   }
 
   EigshResult run() {
@@ -59,20 +61,25 @@ class BlockLanczos {
       const at::Tensor chosen = order.narrow(0, 0, std::min(k_, size_));
       // A q − Q Qᵀ(A q) of the block: where the space goes on, and what the residuals lie in.
       next = rest();
-      const bool all = size_ >= k_ && residualsOf(values, rotation, chosen)
-                                          .le(boundOf(values.index_select(0, chosen), values))
-                                          .all()
-                                          .item<bool>();
+      const at::Tensor residuals = residualsOf(rotation, next);
       const at::Tensor wanted = values.index_select(0, chosen);
-      if (!all && verified.defined() && size_ + block_ > capacity()) verified = at::Tensor();
-      const bool same = all && verified.defined() && isSame(wanted, verified, values);
-      if (same || products_ + block_ > limit_ || next.size(0) == 0)
-        return finish(values, rotation, chosen, same || (all && next.size(0) == 0), all);
-      if (all) {
+      const bool all = goal_.isReached(wanted, residuals.index_select(0, chosen), values);
+      const bool full = next.size(0) == 0;
+      const bool same = verified.defined() && goal_.isSame(wanted, verified, values);
+      const bool done = all && (full || (same && goal_.rivalsAreOut(values, order, residuals)));
+      if (done || full || products_ + block_ > limit_)
+        return finish(values, rotation, residuals, chosen, done, all);
+      if (isBetterDense(a_.rows(), products_, limit_)) {
+        EigshResult result = denseEigsh(a_, options_, k_, stop_);
+        result.iterations += products_;
+        return result;
+      }
+      if (all && !same) {
         verified = wanted;
         restart(values, rotation, chosen);
         next = orthogonal(fresh());
       } else if (size_ + block_ > capacity()) {
+        if (!same) verified = at::Tensor();
         restart(values, rotation, order.narrow(0, 0, kept()));
         next = orthogonal(next);
       }
@@ -125,9 +132,11 @@ class BlockLanczos {
   bool append(const at::Tensor& block) {
     const profiling::Stage stage("torch_curvature::lanczos_step");
     const int64_t count = block.size(0);
-    const at::Tensor products = a_.matmat(block, stop_);
+    at::Tensor products = a_.matmat(block, stop_);
     products_ += count;
     if (!std::isfinite(largestOf(products.flatten()))) return false;
+    if (products_ == count) exponent_ = exponentOf(products.flatten());
+    products = scaledBy(products, -exponent_);
     vectors_.narrow(0, size_, count).copy_(block);
     images_.narrow(0, size_, count).copy_(products);
     size_ += count;
@@ -144,24 +153,13 @@ class BlockLanczos {
   /// Where the last block's images lead beyond the basis.
   at::Tensor rest() { return orthogonal(images_.narrow(0, size_ - last_, last_)); }
 
-  /// ‖A q − λ q‖ of some Ritz pairs.
-  at::Tensor residualsOf(const at::Tensor& values, const at::Tensor& rotation,
-                         const at::Tensor& chosen) const {
-    const at::Tensor turn = rotation.index_select(1, chosen).t().to(a_.options());
-    const at::Tensor lambda = values.index_select(0, chosen).to(a_.options()).unsqueeze(1);
-    const at::Tensor rest = at::matmul(turn, images()) - lambda * at::matmul(turn, basis());
-    return at::linalg_vector_norm(rest.to(at::kDouble), 2, {1}).cpu();
-  }
-
-  at::Tensor boundOf(const at::Tensor& values, const at::Tensor& all) const {
-    const double tolerance = options_.tolerance > 0 ? options_.tolerance : epsilon_ * kFloor;
-    return (values.abs() * tolerance).clamp_min(all.abs().max().item<double>() * epsilon_ * kFloor);
-  }
-
-  bool isSame(const at::Tensor& wanted, const at::Tensor& before, const at::Tensor& all) const {
-    const double rounding = all.abs().max().item<double>() * epsilon_ * 1000;
-    const at::Tensor bound = boundOf(before, all).clamp_min(rounding);
-    return ((wanted - before).abs() <= bound).all().item<bool>();
+  /// ‖A q − λ q‖ of all Ritz pairs: they lie in the directions where the space goes on, which has
+  /// no rounding of the images in it.
+  at::Tensor residualsOf(const at::Tensor& rotation, const at::Tensor& next) const {
+    const at::Tensor last = images_.narrow(0, size_ - last_, last_);
+    const at::Tensor coupling = at::matmul(next, last.t()).to(at::kCPU, at::kDouble);
+    const at::Tensor parts = at::matmul(coupling, rotation.narrow(0, size_ - last_, last_));
+    return at::linalg_vector_norm(parts, 2, {0});
   }
 
   /// The chosen Ritz vectors become the basis.
@@ -170,22 +168,30 @@ class BlockLanczos {
     const at::Tensor turn = rotation.index_select(1, chosen).t().to(a_.options());
     const at::Tensor turned = at::matmul(turn, basis());
     const at::Tensor turnedImages = at::matmul(turn, images());
-    vectors_.narrow(0, 0, keep).copy_(turned);
-    images_.narrow(0, 0, keep).copy_(turnedImages);
+    // One step of Newton & Schulz keeps them orthonormal over any number of restarts.
+    const at::Tensor excess = at::matmul(turned, turned.t());
+    vectors_.narrow(0, 0, keep).copy_(turned * 1.5 - at::matmul(excess, turned) * 0.5);
+    images_.narrow(0, 0, keep).copy_(turnedImages * 1.5 - at::matmul(excess, turnedImages) * 0.5);
     size_ = keep;
     last_ = 0;
     projected_.zero_();
     square(projected_, keep).diagonal().copy_(values.index_select(0, chosen));
   }
 
-  EigshResult finish(const at::Tensor& values, const at::Tensor& rotation, const at::Tensor& chosen,
-                     bool verified, bool converged) const {
+  EigshResult finish(const at::Tensor& values, const at::Tensor& rotation,
+                     const at::Tensor& residuals, const at::Tensor& chosen, bool verified,
+                     bool converged) {
     const at::Tensor ascending = std::get<0>(chosen.sort());  // values come in ascending order
     EigshResult result;
     const at::Tensor turn = rotation.index_select(1, ascending).t().to(a_.options());
-    result.eigenvalues = values.index_select(0, ascending).to(a_.options());
+    result.eigenvalues = scaledBy(values.index_select(0, ascending), exponent_).to(a_.options());
     result.eigenvectors = at::matmul(turn, basis());
-    result.residualNorms = residualsOf(values, rotation, ascending).to(a_.options());
+    result.residualNorms =
+        scaledBy(residuals.index_select(0, ascending), exponent_).to(a_.options());
+    if (verified && products_ + k_ <= limit_) {
+      rayleighRitz(result, result.eigenvectors, a_.matmat(result.eigenvectors, stop_));
+      products_ += k_;
+    }
     result.iterations = products_;
     conclude(result, k_, limit_, verified, converged);
     return result;
@@ -197,11 +203,13 @@ class BlockLanczos {
   int64_t k_;
   int64_t block_;
   int64_t limit_;
+  double epsilon_;
   Probes probes_;
+  Convergence goal_;
   at::Tensor vectors_;    ///< [basis, n]: orthonormal rows q
-  at::Tensor images_;     ///< [basis, n]: A q
+  at::Tensor images_;     ///< [basis, n]: A q, as all below, by 2^−exponent_
   at::Tensor projected_;  ///< q A qᵀ, float64 on the CPU
-  double epsilon_ = 0;
+  int exponent_ = 0;
   int64_t size_ = 0;
   int64_t last_ = 0;  ///< of the block that was appended last
   int64_t products_ = 0;

@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/matmul.h>
@@ -14,9 +13,12 @@
 #include "core/profiler/stage.h"
 #include "core/runtime/error.h"
 #include "core/solvers/block_lanczos.h"
+#include "core/solvers/convergence.h"
+#include "core/solvers/dense_eigsh.h"
 #include "core/solvers/krylov.h"
 #include "core/solvers/method.h"
 #include "core/solvers/probes.h"
+#include "core/solvers/rayleigh_ritz.h"
 #include "core/solvers/scale.h"
 #include "core/solvers/shift_invert.h"
 #include "core/solvers/symmetry.h"
@@ -24,13 +26,6 @@
 
 namespace tc {
 namespace {
-
-/// A rival is out of the way when what is unknown about it is this small beside its distance.
-constexpr double kResolved = 0.05;
-/// Values that differ by this many units of A's rounding are the same.
-constexpr double kSame = 1000;
-/// Products that Lanczos has at least before the matrix is formed.
-constexpr int64_t kPatience = 200;
 
 /// Sizes that a search has, with the defaults filled in.
 struct Sizes {
@@ -47,65 +42,20 @@ struct Sizes {
   }
 };
 
-/// Puts the eigenpairs of the span of `vectors` (rows, orthonormal) and their residuals into the
-/// result, by the products A q: Rayleigh & Ritz.
-void refine(EigshResult& result, const at::Tensor& vectors, const at::Tensor& products) {
-  const int exponent = exponentOf(products);
-  const at::Tensor images = scaledBy(products, -exponent);
-  const at::Tensor projected = at::matmul(vectors, images.t()).to(at::kCPU, at::kDouble);
-  const auto [values, rotation] = at::linalg_eigh((projected + projected.t()) / 2);
-  const at::Tensor turn = rotation.t().to(vectors.options());
-  result.eigenvectors = at::matmul(turn, vectors);
-  const at::Tensor lambda = values.to(vectors.options());
-  const at::Tensor rest = at::matmul(turn, images) - lambda.unsqueeze(1) * result.eigenvectors;
-  at::Tensor norms = at::empty_like(values);
-  for (int64_t i = 0; i < values.numel(); ++i) norms[i] = normOf(rest[i]);
-  result.eigenvalues = scaledBy(lambda, exponent);
-  result.residualNorms = scaledBy(norms.to(vectors.options()), exponent);
-}
-
-/// All of the matrix, for few unknowns.
-EigshResult solveDense(const LinearOperator& a, const EigshOptions& options, const Sizes& sizes,
-                       const StopToken& stop) {
-  const at::Tensor matrix = a.toDense(stop);
-  const double largest = largestOf(matrix.flatten());
-  if (!std::isfinite(largest)) return notANumber(a, sizes.k, sizes.n);
-  const int exponent = exponentOf(matrix.flatten());
-  const at::Tensor wide = scaledBy(matrix, -exponent).to(at::kCPU, at::kDouble);
-  const auto [values, vectors] = at::linalg_eigh((wide + wide.t()) / 2);
-  const at::Tensor chosen =
-      std::get<0>(wantedFirst(values, options.which).narrow(0, 0, sizes.k).sort());
-  EigshResult result;
-  const at::Tensor rows = vectors.index_select(1, chosen).t().contiguous();
-  const at::Tensor lambda = values.index_select(0, chosen);
-  const at::Tensor rest = at::matmul(rows, wide) - lambda.unsqueeze(1) * rows;
-  at::Tensor norms = at::empty_like(lambda);
-  for (int64_t i = 0; i < sizes.k; ++i) norms[i] = normOf(rest[i]);
-  result.eigenvalues = scaledBy(lambda, exponent).to(a.options());
-  result.residualNorms = scaledBy(norms, exponent).to(a.options());
-  result.eigenvectors = rows.to(a.options());
-  result.iterations = sizes.n;
-  result.converged = true;
-  result.reason = "converged";
-  return result;
-}
-
 class ThickRestartLanczos {
  public:
   ThickRestartLanczos(const LinearOperator& a, const EigshOptions& options, const Sizes& sizes,
                       const StopToken& stop)
       : a_(a),
         options_(options),
-        sizes_(sizes),
         stop_(stop),
         n_(sizes.n),
         k_(sizes.k),
         m_(sizes.basis),
         limit_(sizes.limit),
         probes_(a, options.seed),
-        basis_(a, m_) {
-    epsilon_ = epsilonOf(basis_.vectors);
-  }
+        basis_(a, m_),
+        goal_(options, k_, epsilonOf(basis_.vectors)) {}
 
   EigshResult run() {
     restartDirection(0);
@@ -122,16 +72,13 @@ class ThickRestartLanczos {
       const int64_t k = std::min(k_, size);
       const at::Tensor first = order.narrow(0, 0, k);
       const at::Tensor wanted = values.index_select(0, first);
-      const int64_t converged = countConverged(wanted, residuals.index_select(0, first), values);
-      const bool all = converged == k_;
-      // Ritz values in the middle may be anything: nothing verifies them.
-      const bool same = verified.defined() && isSame(wanted, verified, values);
-      const bool settled = all && same && options_.which != Which::kSmallestMagnitude;
-      const bool done = settled && rivalsAreOut(values, order, residuals);
+      const bool all = goal_.isReached(wanted, residuals.index_select(0, first), values);
+      const bool same = verified.defined() && goal_.isSame(wanted, verified, values);
+      const bool done = all && same && goal_.rivalsAreOut(values, order, residuals);
       if (done || iterations_ >= limit_)
         return finish(values, vectors, residuals, first, done, all);
-      if (isBetterDense()) {
-        EigshResult result = solveDense(a_, options_, sizes_, stop_);
+      if (isBetterDense(n_, iterations_, limit_)) {
+        EigshResult result = denseEigsh(a_, options_, k_, stop_);
         result.iterations += iterations_;
         return result;
       }
@@ -161,56 +108,12 @@ class ThickRestartLanczos {
     return m_;
   }
 
-  /// Whether the matrix takes fewer products than Lanczos has had.
-  bool isBetterDense() const {
-    return n_ <= kMostDenseUnknowns && iterations_ >= std::max(n_, kPatience) &&
-           iterations_ + n_ <= limit_;
-  }
-
   /// Puts a random direction at row `count`; false when the basis already spans the space.
   bool restartDirection(int64_t count) {
     for (int attempt = 0; attempt < 3 && count < n_; ++attempt) {
       if (basis_.insert(probes_.normal(), count, stop_)) return true;
     }
     return false;
-  }
-
-  double sameWithin(const at::Tensor& all) const {
-    return all.abs().max().item<double>() * epsilon_ * kSame;
-  }
-
-  /// What rounding leaves of a residual: LAPACK's view, relative to the norm of A.
-  double floorOf(const at::Tensor& all) const {
-    return all.abs().max().item<double>() * epsilon_ * 10;
-  }
-
-  at::Tensor boundOf(const at::Tensor& values, const at::Tensor& all) const {
-    const double tolerance = options_.tolerance > 0 ? options_.tolerance : epsilon_ * 10;
-    return (values.abs() * tolerance).clamp_min(floorOf(all));
-  }
-
-  /// Ritz vectors with a residual below the tolerance.
-  int64_t countConverged(const at::Tensor& values, const at::Tensor& residuals,
-                         const at::Tensor& all) const {
-    return (residuals <= boundOf(values, all)).sum().item<int64_t>();
-  }
-
-  /// Whether the verification changed none of the wanted values.
-  bool isSame(const at::Tensor& wanted, const at::Tensor& before, const at::Tensor& all) const {
-    const at::Tensor bound = boundOf(before, all).clamp_min(sameWithin(all));
-    return ((wanted - before).abs() <= bound).all().item<bool>();
-  }
-
-  /// Whether the best of what is not wanted is known well enough to be left out.
-  bool rivalsAreOut(const at::Tensor& values, const at::Tensor& order,
-                    const at::Tensor& residuals) const {
-    for (const Rival& rival : rivalsOf(values, order, k_, options_.which)) {
-      const double unknown = residuals[rival.position].item<double>();
-      const at::Tensor value = values.narrow(0, rival.position, 1);
-      const double bound = std::max(boundOf(value, values).item<double>(), sameWithin(values));
-      if (unknown > std::max(bound, kResolved * rival.distance)) return false;
-    }
-    return true;
   }
 
   /// The chosen Ritz vectors become the basis, followed by the next direction, or by a random one.
@@ -242,7 +145,7 @@ class ThickRestartLanczos {
     result.eigenvectors = at::matmul(vectors.index_select(1, ascending).t().to(a_.options()),
                                      basis_.vectors.narrow(0, 0, vectors.size(0)));
     if (verified && iterations_ + k_ <= limit_) {
-      refine(result, result.eigenvectors, a_.matmat(result.eigenvectors, stop_));
+      rayleighRitz(result, result.eigenvectors, a_.matmat(result.eigenvectors, stop_));
       iterations_ += k_;
     }
     result.iterations = iterations_;
@@ -252,7 +155,6 @@ class ThickRestartLanczos {
 
   const LinearOperator& a_;
   const EigshOptions& options_;
-  const Sizes& sizes_;
   const StopToken& stop_;
   int64_t n_;
   int64_t k_;
@@ -260,7 +162,7 @@ class ThickRestartLanczos {
   int64_t limit_;
   Probes probes_;
   KrylovBasis basis_;
-  double epsilon_ = 0;
+  Convergence goal_;
   int64_t iterations_ = 0;
 };
 
@@ -330,7 +232,7 @@ EigshResult eigsh(const LinearOperator& a, const EigshOptions& options, const St
   }
   requireSymmetric(a, "eigsh", stop);
   const bool whole = sizes.basis == sizes.n || options.which == Which::kSmallestMagnitude;
-  if (whole && sizes.n <= sizes.limit) return solveDense(a, options, sizes, stop);
+  if (whole && sizes.n <= sizes.limit) return denseEigsh(a, options, sizes.k, stop);
   if (options.block > 1) {
     // Each restart should leave room for some blocks.
     const int64_t usual = 2 * sizes.k + 6 * options.block;
@@ -338,7 +240,7 @@ EigshResult eigsh(const LinearOperator& a, const EigshOptions& options, const St
     const int64_t basis = std::max(sizes.basis, least);
     if (basis + options.block < sizes.n)
       return blockLanczos(a, options, sizes.k, basis, sizes.limit, stop);
-    if (sizes.n <= sizes.limit) return solveDense(a, options, sizes, stop);
+    if (sizes.n <= sizes.limit) return denseEigsh(a, options, sizes.k, stop);
   }
   return ThickRestartLanczos(a, options, sizes, stop).run();
 }

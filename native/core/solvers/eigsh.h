@@ -39,12 +39,12 @@ struct EigshOptions {
 };
 
 struct EigshResult {
-  at::Tensor eigenvalues;    ///< [k], ascending
+  at::Tensor eigenvalues;    ///< [k], ascending; fewer than k where there were fewer products
   at::Tensor eigenvectors;   ///< [k, n]: each row one, orthonormal
   at::Tensor residualNorms;  ///< [k], ‖A q − λ q‖; by products where it converged
   int64_t iterations = 0;    ///< products with the operator
   bool converged = false;
-  std::string reason;   ///< `converged`, `maxIterations`, `nan`
+  std::string reason;   ///< `converged`, `maxIterations`, `stagnation`, `nan`
   std::string message;  ///< for people; empty when converged
 };
 

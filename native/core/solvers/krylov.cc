@@ -46,9 +46,12 @@ KrylovBasis::KrylovBasis(const LinearOperator& a, int64_t m) {
 bool KrylovBasis::extend(const LinearOperator& a, int64_t j, const StopToken& stop) {
   const profiling::Stage stage("torch_curvature::lanczos_step");
   at::Tensor w = a.matvec(vectors[j], stop);
+  const int exponent = exponentOf(w);
+  w = scaledBy(w, -exponent);
   const double length = normOf(w);
   if (!std::isfinite(length)) return false;
-  const at::Tensor column = project(vectors, j + 1, w, stop).to(at::kCPU, at::kDouble);
+  const at::Tensor column =
+      scaledBy(project(vectors, j + 1, w, stop).to(at::kCPU, at::kDouble), exponent);
   projected.narrow(0, 0, j + 1).select(1, j).copy_(column);
   projected.narrow(1, 0, j + 1).select(0, j).copy_(column);
   next = normOf(w);
@@ -56,6 +59,7 @@ bool KrylovBasis::extend(const LinearOperator& a, int64_t j, const StopToken& st
     next = 0;
   } else {
     vectors[j + 1].copy_(w / next);
+    next = std::ldexp(next, exponent);
   }
   return true;
 }

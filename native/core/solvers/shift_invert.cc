@@ -1,18 +1,19 @@
 #include "core/solvers/shift_invert.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/linalg_eigh.h>
-#include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/matmul.h>
+#include <ATen/ops/linalg_qr.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "core/operators/combine.h"
 #include "core/runtime/error.h"
+#include "core/solvers/dense_eigsh.h"
 #include "core/solvers/minres.h"
+#include "core/solvers/rayleigh_ritz.h"
 #include "core/solvers/scale.h"
 #include "core/solvers/solver_inverse.h"
 #include "core/solvers/symmetry.h"
@@ -20,7 +21,7 @@
 namespace tc {
 namespace {
 
-/// A itself, which it does not own, symmetric as was found; counts its products.
+/// A itself, which it does not own, symmetric as was found; counts its products and sees its size.
 class Counted : public LinearOperator {
  public:
   explicit Counted(const LinearOperator& a)
@@ -29,15 +30,17 @@ class Counted : public LinearOperator {
   bool symmetric() const override { return true; }
   const char* engine() const override { return a_.engine(); }
   int64_t products() const { return products_; }
+  /// The largest ‖A v‖ / ‖v‖ there was: ‖A‖ from below.
+  double size() const { return size_; }
 
  protected:
   at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
     ++products_;
-    return a_.matvec(v, stop);
+    return seen(v, a_.matvec(v, stop));
   }
   at::Tensor applyMany(const at::Tensor& vectors, const StopToken& stop) const override {
     products_ += vectors.size(0);
-    return a_.matmat(vectors, stop);
+    return seen(vectors, a_.matmat(vectors, stop));
   }
   at::Tensor makeDense(const StopToken& stop) const override {
     products_ += rows();
@@ -45,13 +48,33 @@ class Counted : public LinearOperator {
   }
 
  private:
+  at::Tensor seen(const at::Tensor& vectors, at::Tensor products) const {
+    const double ratio = normOf(products.flatten()) / normOf(vectors.flatten());
+    double before = size_;
+    while (ratio > before && !size_.compare_exchange_weak(before, ratio)) {
+    }
+    return products;
+  }
+
   const LinearOperator& a_;
   mutable std::atomic<int64_t> products_ = 0;
+  mutable std::atomic<double> size_ = 0;
 };
 
 /// How much better the solutions should be than the eigenpairs; rounding may keep them from it, but
 /// not from the root of the precision, unless σ is an eigenvalue.
 constexpr double kInner = 0.01;
+/// Residuals are converged up to this many units of the precision of A.
+constexpr double kFloor = 10;
+/// Steps of the inverse iteration that may bring the residuals with A below the tolerance.
+constexpr int kMostSteps = 3;
+
+/// The largest of the residuals, each relative to what it may be.
+double excessOf(const EigshResult& found, double tolerance, double floor) {
+  const double least = std::max(floor, std::numeric_limits<double>::min());
+  const at::Tensor bound = (found.eigenvalues.abs().to(at::kDouble) * tolerance).clamp_min(least);
+  return (found.residualNorms.to(at::kDouble) / bound).max().item<double>();
+}
 
 }  // namespace
 
@@ -74,17 +97,32 @@ EigshResult shiftInvert(const LinearOperator& a, const EigshOptions& options,
   EigshResult result = eigsh(*inverse, how, stop);
   if (result.reason == "nan") return result;
 
-  // Rayleigh & Ritz with A itself on what was found: 1/(λ − σ) knows λ less well far from σ.
-  const at::Tensor q = result.eigenvectors;
-  const at::Tensor images = counted->matmat(q, stop);
-  const at::Tensor projected = at::matmul(q, images.t()).to(at::kCPU, at::kDouble);
-  const auto [values, rotation] = at::linalg_eigh((projected + projected.t()) / 2);
-  const at::Tensor turn = rotation.t().to(a.options());
-  result.eigenvectors = at::matmul(turn, q);
-  const at::Tensor rest =
-      at::matmul(turn, images) - values.to(a.options()).unsqueeze(1) * result.eigenvectors;
-  result.eigenvalues = values.to(a.options());
-  result.residualNorms = at::linalg_vector_norm(rest, 2, {1});
+  // Rayleigh & Ritz with A itself on what was found: 1/(λ − σ) knows λ less well far from σ. Where
+  // that is too little, inverse iteration is tried, as long as it helps.
+  EigshResult best = result;
+  double excess = std::numeric_limits<double>::infinity();
+  at::Tensor q = result.eigenvectors;
+  for (int step = 0; step <= kMostSteps && excess > 1; ++step) {
+    if (step > 0) q = std::get<0>(at::linalg_qr(inverse->matmat(q, stop).t())).t().contiguous();
+    rayleighRitz(result, q, counted->matmat(q, stop));
+    q = result.eigenvectors;
+    const double now = excessOf(result, outer, counted->size() * kFloor * epsilon);
+    if (step > 0 && !(now < excess)) break;
+    best = result;
+    excess = now;
+  }
+  result = best;
+  if (result.converged && !(excess <= 1)) {
+    if (a.rows() <= kMostDenseUnknowns) {
+      result = denseEigsh(*counted, options, result.eigenvalues.numel(), stop);
+    } else {
+      result.converged = false;
+      result.reason = "stagnation";
+      result.message =
+          "rounding of A − sigma I keeps the residuals above the tolerance: sigma is too far from "
+          "the eigenvalues; without it, which: 'LA' or 'SA' finds those at an end";
+    }
+  }
   result.iterations = counted->products();
   return result;
 }

@@ -31,6 +31,15 @@ at::Tensor wantedFirst(const at::Tensor& values, Which which) {
   return at::tensor(positions, at::kLong);
 }
 
+at::Tensor wantedNearFirst(const at::Tensor& values, double sigma, Which which) {
+  // Every sigma beyond the values puts them in the same order: a near one loses no digit of them.
+  const double low = values[0].item<double>();
+  const double high = values[-1].item<double>();
+  const double near = std::clamp(sigma, low - (high - low), high + (high - low));
+  const auto [inverses, positions] = (values - near).reciprocal().sort();
+  return positions.index_select(0, wantedFirst(inverses, which));
+}
+
 std::vector<Rival> rivalsOf(const at::Tensor& values, const at::Tensor& order, int64_t k,
                             Which which) {
   const auto* value = values.const_data_ptr<double>();

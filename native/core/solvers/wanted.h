@@ -11,6 +11,8 @@ namespace tc {
 
 /// Positions of `values` (ascending, float64 on the CPU), the wanted ones first.
 at::Tensor wantedFirst(const at::Tensor& values, Which which);
+/// The same where `which` is of 1/(value − sigma).
+at::Tensor wantedNearFirst(const at::Tensor& values, double sigma, Which which);
 
 /// What could still enter the wanted ones: the outermost of the others at each end that counts.
 struct Rival {
