@@ -26,7 +26,7 @@ export interface EigshOptions extends SolverOptions {
   tolerance?: number;
   /** The most products with the operator; ten times its size by default, at least 1000. */
   maxIterations?: number;
-  /** Lanczos vectors kept; max(2k + 1, 20) by default. */
+  /** Lanczos vectors kept; max(2k + 1, 20) by default, with a `block` of several 2k + 12 block where that is more. */
   basis?: number;
   /**
    * Vectors that are multiplied at once, 1 by default: a space begun from so many holds as many copies of a repeated

@@ -325,7 +325,7 @@ export const values: { [Name in Exclude<keyof Api, 'default'>]: () => unknown } 
     const pairs = await tc.eigsh(op32, { which: 'LA' });
     expectTypeOf(pairs).toEqualTypeOf<api.Eigenpairs<Float32Array>>();
     expectTypeOf(pairs.eigenvectors).toEqualTypeOf<F32>();
-    expectTypeOf(pairs.reason).toEqualTypeOf<'converged' | 'maxIterations' | 'nan'>();
+    expectTypeOf(pairs.reason).toEqualTypeOf<'converged' | 'maxIterations' | 'stagnation' | 'nan'>();
     // @ts-expect-error no such end of the spectrum
     tc.eigsh(op, { which: 'XL' });
   },

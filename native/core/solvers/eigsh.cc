@@ -235,7 +235,7 @@ EigshResult eigsh(const LinearOperator& a, const EigshOptions& options, const St
   if (whole && sizes.n <= sizes.limit) return denseEigsh(a, options, sizes.k, stop);
   if (options.block > 1) {
     // Each restart should leave room for some blocks.
-    const int64_t usual = 2 * sizes.k + 6 * options.block;
+    const int64_t usual = 2 * sizes.k + 12 * options.block;
     const int64_t least = options.basis > 0 ? sizes.k + 3 * options.block : usual;
     const int64_t basis = std::max(sizes.basis, least);
     if (basis + options.block < sizes.n)

@@ -31,7 +31,7 @@ struct EigshOptions {
   Which which = Which::kLargestMagnitude;
   double tolerance = 0;       ///< on ‖A q − λ q‖ relative to |λ|; 0: what the precision allows
   int64_t maxIterations = 0;  ///< products with the operator; 0: 10 n, at least 1000
-  int64_t basis = 0;          ///< Lanczos vectors; 0: max(2 k + 1, 20)
+  int64_t basis = 0;          ///< Lanczos vectors; 0: max(2 k + 1, 20), of blocks 2 k + 12 block
   int64_t block = 1;          ///< vectors that are multiplied at once
   /// Eigenvalues near it instead: `which` is of 1/(λ − σ), by products with (A − σI)⁻¹.
   std::optional<double> sigma;

@@ -2,7 +2,10 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/linspace.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/tensor.h>
 
@@ -68,7 +71,7 @@ TEST_CASE("eigsh with a sigma too far for many unknowns says that it stagnates")
 }
 
 TEST_CASE("eigsh with a block says that it converged") {
-  for (const int64_t n : {100, 300, 1000}) {
+  for (const int64_t n : {100, 300, 1000, 3000}) {
     for (const int64_t block : {2, 5, 10}) {
       CAPTURE(n);
       CAPTURE(block);
@@ -81,6 +84,22 @@ TEST_CASE("eigsh with a block says that it converged") {
       CHECK(largest(found.result.eigenvalues - countingTo(n).slice(0, n - 3)) < 1e-11 * n);
       CHECK(largest(found.residuals) < 1e-13 * n);
     }
+  }
+}
+
+TEST_CASE("eigsh with a block finds more copies than it has vectors") {
+  const at::Tensor spectrum =
+      at::cat({at::linspace(0, 1, 2995, at::kDouble), at::full({5}, 1.01, at::kDouble)});
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    CAPTURE(seed);
+    EigshOptions options;
+    options.k = 4;
+    options.block = 2;
+    options.seed = seed;
+    const Found found(spectrum, options);
+    CHECK(found.result.converged);
+    CHECK(largest(found.result.eigenvalues - 1.01) < 1e-12);
+    CHECK(largest(found.residuals) < 1e-12);
   }
 }
 
