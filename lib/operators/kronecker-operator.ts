@@ -65,7 +65,7 @@ export class KroneckerOperator<F extends FloatArray = FloatArray> extends Linear
   /**
    * K⁻¹, or with damping λ (K + λI)⁻¹ or what stands for it, as an operator: for example a preconditioner of `cg`.
    *
-   * @throws RangeError where what is inverted is singular
+   * @throws RangeError where what is inverted is singular, up to rounding
    */
   async inverse(options?: InverseOptions): Promise<KroneckerOperator<F>> {
     return KroneckerOperator.#inverse.promised(this, options) as Promise<KroneckerOperator<F>>;
@@ -75,7 +75,7 @@ export class KroneckerOperator<F extends FloatArray = FloatArray> extends Linear
     return KroneckerOperator.#inverse.sync(this, options) as KroneckerOperator<F>;
   }
 
-  /** log det(K + λI): −Infinity where that is singular, NaN where it has a negative eigenvalue. */
+  /** log det(K + λI): −Infinity where that is singular, up to rounding, NaN where it has a negative eigenvalue. */
   async logdet(options?: LogdetOptions): Promise<number> {
     return KroneckerOperator.#logdet.promised(this, options);
   }

@@ -71,7 +71,7 @@ const XTRACE = solver({ name: 'xtrace', names: EXCHANGEABLE_OPTIONS }, (_op, how
 /**
  * The trace of a square operator by XTrace (Epperly, Tropp & Webber 2024, "XTrace: making the most of every sample in
  * stochastic trace estimation"): where eigenvalues decay, closer for as many products than `trace` by either method, and
- * exact for an operator whose rank is below half of the samples.
+ * exact, up to rounding, for an operator whose rank is below half of the samples.
  */
 export async function xtrace(op: LinearOperator, options?: ExchangeableOptions): Promise<TraceEstimate> {
   return XTRACE.promised(op, options);
