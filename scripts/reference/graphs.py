@@ -1,6 +1,6 @@
 """Writes test/fixtures/graphs: what graphs hold beside the layers of a model, with what torch.func computes for them in float64 (the values of
 scripts/zoo/export.py): gradients of a part of the model, as of an inner step of training, which are backward passes as operators; effects in the
-order of tokens, as decomposed graphs have them; memory by strides; bags and segments of any length.
+order of tokens, as decomposed graphs have them; memory by strides; bags and segments of any length; weights by norms of all of them.
 
     python scripts/reference/graphs.py [NAME …]
 """
@@ -13,6 +13,7 @@ from torch import nn
 from torch.func import functional_call, grad
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
 
 import families
 
@@ -204,6 +205,13 @@ def convolutional():
     )
 
 
+def weight_norms():
+    """By the norm of a whole matrix, and of slices along an axis in the middle."""
+    return nn.Sequential(
+        weight_norm(nn.Linear(3, 8), dim=None), nn.Tanh(), nn.Unflatten(1, (2, 4)), weight_norm(nn.Conv1d(2, 3, 2), dim=1), nn.Flatten(),
+    )
+
+
 # By name: the module, its rows, and whether its graph is decomposed.
 GRAPHS = {
     "inner-step-images": lambda: (InnerStep(convolutional(), torch.randn(3, 2, 6, 6), [0, 3, 2]), images(2, 6, 6), False),
@@ -229,6 +237,8 @@ GRAPHS = {
     "written": lambda: (Function((2, 2), written, state=torch.zeros(1, 2), runs=torch.tensor(0)), images(2), False),
     "written-decomposed": lambda: (Function((2, 2), written, state=torch.zeros(1, 2), runs=torch.tensor(0)), images(2), True),
     "rrelu": lambda: (Rrelu(), images(4), True),
+    "weight-norms": lambda: (weight_norms(), images(3), False),
+    "weight-norms-decomposed": lambda: (weight_norms(), images(3), True),
 }
 
 

@@ -47,14 +47,23 @@ void batchNorm(const CallArguments& call) {
   call.require(statistics || ofBatch, "it has no statistics to normalize with");
 }
 
-/// w = g v / ‖v‖ along an axis.
+/// w = g v / ‖v‖, where the norms are of slices along an axis, or of all of v where the axis is −1.
 void weightNorm(const CallArguments& call) {
   const at::Tensor v = call.at(0).toTensor();
   const at::Tensor g = call.at(1).toTensor();
   const int64_t axis = call.at(2).toInt();
-  call.require(axis == 0 || axis == v.dim() - 1, "it takes the first axis or the last one");
-  call.require(v.dim() > 0 && g.numel() == v.size(axis) && v.numel() > 0,
+  call.require(v.dim() > 0 && v.numel() > 0, "v should have axes and elements");
+  call.require(axis >= -1 && axis < v.dim(), "v has no such axis");
+  call.require(g.numel() == (axis < 0 ? 1 : v.size(axis)),
                "g should have one element for each slice of v");
+}
+
+/// The same by libtorch's kernel, which knows two axes.
+void weightNormKernel(const CallArguments& call) {
+  const int64_t axis = call.at(2).toInt();
+  call.require(axis == 0 || axis == call.at(0).toTensor().dim() - 1,
+               "it takes the first axis or the last one");
+  weightNorm(call);
 }
 
 void attention(const CallArguments& call) {
@@ -212,7 +221,7 @@ const Rows<ArgumentCheck> kRows(
                           {"aten::batch_norm", checked<batchNorm>},
                           {"aten::native_batch_norm", checked<batchNorm>},
                           {"aten::_weight_norm", checked<weightNorm>},
-                          {"aten::_weight_norm_interface", checked<weightNorm>},
+                          {"aten::_weight_norm_interface", checked<weightNormKernel>},
                           {"aten::_scaled_dot_product_attention_math", checked<attention>},
                           {"aten::_scaled_dot_product_flash_attention_for_cpu", checked<attention>},
                           {"aten::scaled_dot_product_attention", checked<attention>},
