@@ -20,6 +20,25 @@ EXPORTED = 3  # rows of the example
 DYNAMIC = torch.export.Dim("batch", min=1, max=4096)
 
 
+class OutOfOrder(nn.Module):
+    """Parameters in use in another order than they are registered, of which one is in use by its second name, and some are not."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = nn.Parameter(torch.randn(2))
+        self.last = nn.Linear(4, 3)
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.spare = nn.Linear(2, 1)
+        self.weight = nn.Parameter(torch.randn(4, 4))
+        self.first = nn.Linear(4, 4)
+        self.first.weight = self.weight
+
+    def forward(self, x):
+        h = torch.tanh(self.first(x))[:, None] * x[:, :2, None]
+        h = self.attention(h, h, h, need_weights=False)[0]
+        return self.last(h.sum(1))
+
+
 class Residual(nn.Module):
     def __init__(self):
         super().__init__()
@@ -369,6 +388,9 @@ class Overwrite(nn.Module):
 # Exported in functional form, in which nothing changes in place.
 FUNCTIONAL = ("assigned",)
 
+# Exported with strict=True, too, whose graphs list the parameters in use, in order of use.
+STRICT = ("out-of-order",)
+
 # name: module, inputs for a batch, dynamic export or rows that it is exported for, dtype, other TorchScript than a trace?
 MODELS = {
     "mlp": (mlp, floats(3), True, torch.float64, "both"),
@@ -446,6 +468,7 @@ MODELS = {
     ),
     "assigned": (Assigned, floats(4), True, torch.float64, None),
     "in-place": (InPlace, floats(4), True, torch.float64, "trace"),
+    "out-of-order": (OutOfOrder, floats(4), True, torch.float64, "trace"),
     "overwritten": (Overwrite, floats(3), True, torch.float64, "both"),
 }
 
@@ -558,9 +581,9 @@ def traced(module, inputs, path):
     shrink(path)
 
 
-def exported(module, inputs, dynamic, path, functional=False):
+def exported(module, inputs, dynamic, path, functional=False, strict=False):
     shapes = tuple({0: DYNAMIC} for _ in inputs) if dynamic else None
-    program = torch.export.export(module, inputs, dynamic_shapes=shapes)
+    program = torch.export.export(module, inputs, dynamic_shapes=shapes, strict=strict)
     torch.export.save(program.run_decompositions({}) if functional else program, path)
     shrink(path)
 
@@ -649,6 +672,9 @@ def main():
             traced(module, example, FOLDER / f"{name}.pt")
         if script == "both":
             scripted(module, FOLDER / f"{name}.script.pt")
+        if name in STRICT:
+            exported(module, example, dynamic, FOLDER / f"{name}.strict.pt2", strict=True)
+            older(FOLDER / f"{name}.strict.pt2", module, FOLDER / f"{name}.strict.old.pt2")
         if name in ("mlp", "tied", "frozen"):
             older(FOLDER / f"{name}.pt2", module, FOLDER / f"{name}.old.pt2")
         expected = expectation(module, inputs(BATCH if dynamic else 2 * batch), BATCH if dynamic else batch)

@@ -85,6 +85,7 @@ async function payload(archive: Archive, folder: string, config: string, saved: 
     tensors.set(name, {
       ...layout,
       bytes: archive.read(path),
+      isParameter: entry.is_param === true,
       requiresGrad: meta.requires_grad === true,
       identity: JSON.stringify([path, layout]),
       storage: path,

@@ -9,6 +9,7 @@ import { asList, asObject, asString, type Json, tagged } from './json.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { type ExportedProgram, readExportedProgram } from './pt2-archive.ts';
 import { GraphReader, type Precision, tensorName } from './pt2-graph.ts';
+import { type Pt2Parameter, Pt2Parameters } from './pt2-parameters.ts';
 import { type Batch, chooseOutput, findBatch, type Output, readInput, readOutputs } from './pt2-ports.ts';
 import { requireNoState } from './pt2-state.ts';
 import type { Reading } from './reading.ts';
@@ -32,7 +33,7 @@ const SCHEMA_MAJOR = 8;
 
 /** What the graph's inputs are: each has a name in the graph. */
 interface Signature {
-  parameters: { name: string; graphNames: string[]; tensor: StoredTensor }[];
+  parameters: Pt2Parameter[];
   constants: { name: string; graphName: string; tensor: StoredTensor }[];
   inputs: RawPort[];
   frozen: string[];
@@ -108,7 +109,7 @@ function readSignature(signature: Json, graph: Json, { weights, constants }: Exp
     complex: [],
     numbers: [],
   };
-  const tied = new Map<string, Signature['parameters'][number]>();
+  const parameters = new Pt2Parameters();
   const find = (name: string): StoredTensor => {
     const tensor = weights.get(name) ?? constants.get(name);
     if (tensor === undefined) throw damaged(`the archive lacks the values of ${name}`);
@@ -128,17 +129,11 @@ function readSignature(signature: Json, graph: Json, { weights, constants }: Exp
         const name = asString(entry.parameter_name, 'the name of a parameter');
         const graphName = tensorName(entry.arg, name);
         const tensor = pairs(graphName, find(name));
-        // Tensors of no elements are all at the same place.
-        const known = tensor.shape.includes(0) ? undefined : tied.get(tensor.identity);
-        if (!tensor.requiresGrad) {
+        if (tensor.requiresGrad) {
+          parameters.add(name, graphName, tensor);
+        } else {
           result.frozen.push(name);
           result.constants.push({ name, graphName, tensor });
-        } else if (known !== undefined) {
-          known.graphNames.push(graphName);
-        } else {
-          const parameter = { name, graphNames: [graphName], tensor };
-          tied.set(tensor.identity, parameter);
-          result.parameters.push(parameter);
         }
         break;
       }
@@ -169,6 +164,7 @@ function readSignature(signature: Json, graph: Json, { weights, constants }: Exp
     }
   }
   if (result.inputs.length === 0) throw damaged('the model takes no tensor');
+  result.parameters = parameters.inModuleOrder(weights);
   return result;
 }
 

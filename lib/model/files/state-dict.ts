@@ -96,10 +96,12 @@ function call(name: string, args: readonly unknown[]): unknown {
       return new Map();
     case 'torch._utils._rebuild_tensor_v2':
       return rebuildTensor(args);
-    case 'torch._utils._rebuild_parameter': {
+    case 'torch._utils._rebuild_parameter':
+    case 'torch._utils._rebuild_parameter_with_state': {
+      // The state is what Python's code has noted at the parameter: strict exports do.
       const [data, requiresGrad] = args;
       if (!(data instanceof Tensor)) throw damaged('a pickle makes a parameter of no tensor');
-      return new Tensor({ ...data.stored, requiresGrad: requiresGrad === true });
+      return new Tensor({ ...data.stored, isParameter: true, requiresGrad: requiresGrad === true });
     }
     default:
       throw damaged(`a pickle calls ${name}, which is not allowed`);
@@ -121,6 +123,7 @@ function rebuildTensor([source, offset, shape, strides, requiresGrad]: readonly 
     ...layout,
     type: source.type,
     bytes: source.bytes,
+    isParameter: false,
     requiresGrad: requiresGrad === true,
     identity: JSON.stringify([source.key, layout]),
     storage: source.key,

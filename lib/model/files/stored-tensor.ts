@@ -35,6 +35,8 @@ export interface TensorLayout {
 
 export interface StoredTensor extends TensorLayout {
   bytes: Uint8Array;
+  /** Whether it is an `nn.Parameter`, and no buffer. */
+  isParameter: boolean;
   requiresGrad: boolean;
   /** Equal for tensors that are the same memory: tied parameters. */
   identity: string;

@@ -5,7 +5,7 @@ import type { RawTensor } from '../../../lib/addon/values.ts';
 
 export const FOLDER = join(import.meta.dirname, '../../fixtures/models');
 
-const FORMATS = ['.pt2', '.old.pt2', '.pt', '.script.pt'];
+const FORMATS = ['.pt2', '.old.pt2', '.strict.pt2', '.strict.old.pt2', '.pt', '.script.pt'];
 
 interface Stored {
   shape: number[];
