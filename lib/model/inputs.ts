@@ -1,15 +1,7 @@
 /** What callers give a model: one tensor, several in order, or several by name. */
 import { types } from 'node:util';
 import type { RawPort } from '../addon/program.ts';
-import {
-  type DType,
-  describe,
-  describeShape,
-  isFloatArray,
-  sizesOf,
-  type Tensor,
-  type TypedArray,
-} from '../arrays.ts';
+import { type DType, describe, describeShape, isFloatArray, sizesOf, type Tensor } from '../arrays.ts';
 import { checkTensor } from '../check.ts';
 import { TorchCurvatureError } from '../errors.ts';
 import { isList, isRevoked, lengthOf, listOf } from '../foreign.ts';
@@ -41,8 +33,10 @@ export interface InputSpecs {
   readonly inputs: readonly TensorSpec[];
   /** The rows that it was exported for, where it takes no other number at a time. */
   readonly batchSize: number | undefined;
-  /** Whether the sizes and kinds are requirements: those of an export are, those of layers are examples. */
+  /** Whether the sizes are requirements: those of an export are, those of layers are examples. */
   readonly exported: boolean;
+  /** Whether the kinds are: those of files are. */
+  readonly typed: boolean;
 }
 
 /** Frozen copies of what the addon tells. */
@@ -91,8 +85,7 @@ export function checkInputs(x: Inputs, specs: InputSpecs, dtype: DType): { input
   };
   const inputs = given.map((input, index) => {
     const tensor = checkTensor(input, nameOf(index), dtype, { bytes: true });
-    if (specs.exported)
-      checkKind(HeldTensor.is(tensor) ? tensor.sample : tensor.data, expected[index]!, nameOf(index));
+    if (specs.typed) checkKind(tensor, expected[index]!, nameOf(index));
     return tensor;
   });
   const batch = checkBatch(inputs, specs);
@@ -118,13 +111,33 @@ function isInteger(data: unknown): boolean {
   return types.isInt32Array(data) || types.isBigInt64Array(data);
 }
 
-function checkKind(data: TypedArray, { name, dtype }: TensorSpec, given: string): void {
+/**
+ * Throws unless the array is of a kind that the input is taken from. Bytes stand for numbers or for truth values, so it has to
+ * be known which: `~` and masks are different for them.
+ */
+function checkKind(tensor: Tensor, { name, dtype }: TensorSpec, given: string): void {
+  const data = HeldTensor.is(tensor) ? tensor.sample : tensor.data;
+  if (dtype === undefined && types.isUint8Array(data)) {
+    const key = /^[A-Za-z_]\w*$/.test(name) ? name : `'${name}'`;
+    throw new TorchCurvatureError(
+      'ERR_DTYPE_MISMATCH',
+      `${given}.data is a Uint8Array, and TorchScript does not tell whether ${name} is of truth values or of bytes; ` +
+        `pass Model.load(file, { trusted: true, inputs: { ${key}: 'bool' } }), or 'uint8'`,
+    );
+  }
   const kind = dtype === undefined ? undefined : KINDS[dtype];
   if (kind === undefined || kind.is(data)) return;
   throw new TorchCurvatureError(
     'ERR_DTYPE_MISMATCH',
     `${given}.data should be ${kind.what}, as the model was exported for ${name} of ${dtype}, got ${describe(data)}`,
   );
+}
+
+/** A checked copy of a tensor that a program from a file is called with, as losses are with targets. */
+export function checkArgument(value: unknown, spec: TensorSpec, name: string, dtype: DType): Tensor {
+  const tensor = checkTensor(value, name, dtype, { bytes: true });
+  checkKind(tensor, spec, name);
+  return tensor;
 }
 
 /** The number of rows, which all inputs that have rows should have. */

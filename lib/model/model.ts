@@ -24,6 +24,7 @@ import {
   checkDType,
   checkFloats,
   checkOptions,
+  checkTensor,
   checkVector,
   type OutOption,
   PRODUCT_OPTIONS,
@@ -38,6 +39,7 @@ import { createProgramSync } from './create-program.ts';
 import { type FileSource, LOAD_OPTIONS, type LoadOptions, readModelFile } from './files/index.ts';
 import { Generator } from './generator.ts';
 import {
+  checkArgument,
   checkInputs,
   firstRows,
   type InputSpecs,
@@ -393,6 +395,14 @@ export class Model<Initial extends FloatArray = FloatArray> {
     };
   }
 
+  /** @internal A checked copy of the tensor that `called` gets as its input of that number. */
+  argument(value: unknown, index: number, name: string, dtype: DType): Tensor {
+    const spec = this.inputs[index];
+    return spec !== undefined && this.#typed
+      ? checkArgument(value, spec, name, dtype)
+      : checkTensor(value, name, dtype);
+  }
+
   /** @internal The number of rows of data that are not checked yet; 0 where they are odd. */
   rowsOf(x: Inputs): number {
     return rowsOf(x, this.#specs);
@@ -408,7 +418,13 @@ export class Model<Initial extends FloatArray = FloatArray> {
     return firstRows(x, this.#specs, rows);
   }
 
+  /** A file has the kinds of its inputs, as far as it tells. */
+  get #typed(): boolean {
+    return this.#initializers === undefined;
+  }
+
   get #specs(): InputSpecs {
-    return { inputs: this.inputs, batchSize: this.batchSize, exported: this.#exported };
+    const { inputs, batchSize } = this;
+    return { inputs, batchSize, exported: this.#exported, typed: this.#typed };
   }
 }

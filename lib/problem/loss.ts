@@ -1,10 +1,10 @@
 /** What curvature operators are made of: a problem with a loss, and weights of its rows. */
 import type { DType, FloatArray, Tensor } from '../arrays.ts';
-import { checkOneOf, checkTensor, checkVector } from '../check.ts';
+import { checkOneOf, checkVector } from '../check.ts';
 import { wrongType } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import { type L2Term, l2Vector } from './l2.ts';
-import { type Loss, type LossModel, type LossWithOptions, readLoss } from './losses.ts';
+import { checkTarget, type Loss, type LossModel, type LossWithOptions, readLoss } from './losses.ts';
 import type { Problem } from './problem.ts';
 
 /** A loss by its name, with or without options. */
@@ -33,7 +33,8 @@ export interface LossProblem<F extends FloatArray = FloatArray, Given extends st
   reduction?: string extends Given ? Given : 'mean' | 'sum';
   /**
    * What the outputs should be: of their shape and precision or, for `'cross_entropy'`, class numbers of [batch, …] as
-   * an `Int32Array` or a `BigInt64Array`. Any tensor with an axis of rows for a loss that is a model; none for `'output'`.
+   * an `Int32Array` or a `BigInt64Array`. For a loss that is a model, a tensor with an axis of rows in the kind of array that
+   * its second input takes, a `Uint8Array` for `bool` and `uint8`; none for `'output'`.
    */
   target?: Tensor;
   /**
@@ -75,7 +76,7 @@ export function lossFields(problem: GivenLossProblem, dtype: DType) {
     throw wrongType('problem.target should be a tensor, as the operator is that of a loss');
   return {
     ...which,
-    ...(target === undefined ? {} : { target: checkTensor(target, 'problem.target', dtype) }),
+    ...(target === undefined ? {} : { target: checkTarget(target, problem.loss, dtype) }),
   };
 }
 

@@ -158,6 +158,13 @@ function readLossModel(given: unknown, dtype: DType) {
   };
 }
 
+/** A checked copy of the target: of a loss that is a model, in a kind of array that this takes. */
+export function checkTarget(target: unknown, loss: unknown, dtype: DType): Tensor {
+  const name = 'problem.target';
+  const model = Model.is(loss) ? loss : (Object(loss) as Partial<LossModel>).model;
+  return Model.is(model) ? model.argument(target, 1, name, dtype) : checkTensor(target, name, dtype);
+}
+
 /** The part of the addon's request that says which loss, from its name, a record with its options, or a model. */
 export function readLoss(given: unknown, dtype: DType) {
   if (Model.is(given)) return readLossModel({ model: given }, dtype);

@@ -30,6 +30,26 @@ struct Loaded {
   size_t nodes;
 };
 
+/// What the caller says of inputs, by name: TorchScript itself has no kinds of numbers for them.
+using Kinds = std::vector<std::pair<std::string, at::ScalarType>>;
+
+Kinds kindsOf(const Fields& request) {
+  Kinds kinds;
+  if (!request.has("inputs")) return kinds;
+  const Fields inputs(request.get("inputs"));
+  for (const std::string& name : inputs.names())
+    kinds.emplace_back(name, inputs.text(name.c_str()) == "bool" ? at::kBool : at::kByte);
+  return kinds;
+}
+
+void setKinds(ProgramSpec& spec, const Kinds& kinds) {
+  for (const auto& [name, kind] : kinds) {
+    for (ProgramSpec::Port& input : spec.inputs) {
+      if (input.name == name) input.dtype = kind;
+    }
+  }
+}
+
 Prepared load(const Napi::CallbackInfo& info, Memory) {
   const Napi::Value given = Fields(info[0]).get("bytes");
   if (!given.IsTypedArray())
@@ -40,8 +60,10 @@ Prepared load(const Napi::CallbackInfo& info, Memory) {
   Prepared prepared;
   prepared.threads = 1;
   prepared.kept = bytes;
-  prepared.compute = [data = bytes.Data(), size = bytes.ByteLength(), output](const StopToken&) {
+  prepared.compute = [data = bytes.Data(), size = bytes.ByteLength(), output,
+                      kinds = kindsOf(Fields(info[0]))](const StopToken&) {
     TorchScriptModel model = loadTorchScript(data, size, output);
+    setKinds(model.spec, kinds);
     return Result::of(Loaded{std::make_shared<const Program>(model.spec),
                              model.parameters.cpu().contiguous(), std::move(model.frozen),
                              model.spec.nodes.size()});

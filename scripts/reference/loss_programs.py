@@ -56,6 +56,13 @@ class Clicks(nn.Module):
         return (y * target).sum(1, keepdim=True)
 
 
+class MarkedRows(nn.Module):
+    """With a target of truth values, which it negates."""
+
+    def forward(self, y, target):
+        return torch.where(target, y.sin(), y.square()).sum(1) + ((~target).sum(1) * y[:, 0]).exp()
+
+
 class Energy(nn.Module):
     """Of the outputs alone."""
 
@@ -98,6 +105,7 @@ LOSSES = {
     "squared-rows": (SquaredRows, ("like",)),
     "cross-entropy-rows": (CrossEntropyRows, ("class",)),
     "clicks": (Clicks, ("like",)),
+    "marked-rows": (MarkedRows, ("marks",)),
     "energy": (Energy, ()),
     "gaussian-sampler": (GaussianSampler, ("like",)),
     "class-sampler": (ClassSampler, ("like",)),
@@ -111,6 +119,7 @@ OUTPUTS = 4
 def examples(kinds, outputs=OUTPUTS):
     made = {
         "like": lambda: torch.randn(3, outputs, dtype=torch.float64),
+        "marks": lambda: torch.rand(3, outputs) < 0.5,
         "class": lambda: torch.randint(0, outputs, (3,)),
     }
     return tuple(made[kind]() for kind in ("like", *kinds))

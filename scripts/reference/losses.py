@@ -98,6 +98,7 @@ CASES = [
     (VECTORS, {"name": "cross-entropy-rows", "sampler": "class-sampler"}, classes),
     (VECTORS, {"name": "clicks"}, torch.randn_like),
     (VECTORS, {"name": "energy"}, lambda y: None),
+    (VECTORS, {"name": "marked-rows"}, lambda y: torch.rand_like(y) < 0.5),
 ]
 
 PROGRAMS = {name: module().double() for name, (module, _) in LOSSES.items()}
@@ -246,6 +247,7 @@ def case(model, loss, target_of):
             "shape": list(target.shape),
             "data": target.reshape(-1).tolist(),
             "integer": not target.is_floating_point(),
+            **({"truth": True} if target.dtype == torch.bool else {}),
         },
         "weights": weights.tolist(),
         "mean": whole,

@@ -61,6 +61,19 @@ class Bytes(nn.Module):
         return torch.sin(self.net(image.flatten(1) / 255))
 
 
+class Masked(nn.Module):
+    """The truth values of a mask are negated, multiplied and hide keys, each of which bytes would do otherwise."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.net = nn.Linear(4, 2)
+
+    def forward(self, x, mask):
+        h = self.attention(x, x, x, key_padding_mask=mask, need_weights=False)[0]
+        return self.net((h * ~mask[..., None] + x * mask[..., None]).sum(1))
+
+
 class Graph(nn.Module):
     """The nodes are the batch, the edges are not."""
 
@@ -102,6 +115,13 @@ def tokens(rows):
     return torch.randint(0, 10, (rows, 7)), torch.rand(rows, 7) > 0.3, torch.randn(5, 4), torch.tensor(0.5)
 
 
+def masked(rows):
+    """No row is hidden as a whole."""
+    mask = torch.rand(rows, 5) > 0.5
+    mask[:, 0] = False
+    return torch.randn(rows, 5, 4), mask
+
+
 MODELS = {
     # name: (module, inputs, dynamic shapes, [(suffix, options of Model.load, what picks the result)], rows independent)
     "dictionary": (
@@ -122,7 +142,11 @@ MODELS = {
         Pair, lambda rows: (torch.randn(rows, 3),), ({0: BATCH},),
         [("first", {"output": 0}, lambda r: r[0]), ("second", {"output": 1}, lambda r: r[1])], True,
     ),
+    "masked": (Masked, masked, ({0: BATCH}, {0: BATCH}), [("", {}, lambda r: r)], True),
 }
+# Written as TorchScript, too.
+TRACED = ("pair", "masked")
+
 """Refused: the batch is not the first axis of an input, or of the output."""
 REFUSED = {
     "sequence-first": (SequenceFirst, torch.randn(7, 2, 3), {1: BATCH}),
@@ -140,7 +164,7 @@ def main():
         torch.manual_seed(seed)
         module = build().eval()
         save(module, inputs(3), shapes, name)
-        if name == "pair":
+        if name in TRACED:
             traced(module, inputs(3), FOLDER / f"{name}.pt")
         data = inputs(5)
         for suffix, options, pick in results:

@@ -123,6 +123,65 @@ describe('several results', () => {
   });
 });
 
+describe('truth values for TorchScript', () => {
+  const trusted = true;
+
+  it('are declared, as it does not tell them from bytes', async () => {
+    const { problem, v, jtjv } = await problemOf('masked');
+    const model = await Model.load(pathOf('masked.pt'), { trusted, inputs: { mask: 'bool' } });
+    expect(model.inputs.map(({ name, dtype }) => [name, dtype])).toEqual([
+      ['x', undefined],
+      ['mask', 'bool'],
+    ]);
+    for (const chunkSize of [0, 2]) {
+      const product = await matvecOnTheFly({ ...problem, model }, v, chunkSize === 0 ? {} : { chunkSize });
+      expect(relativeError(product, jtjv)).toBeLessThan(1e-12);
+    }
+    const [x, mask] = problem.x as [api.Tensor, api.Tensor];
+    const wide = { ...mask, data: Int32Array.from(mask.data as Uint8Array) };
+    await expect(model.forward(problem.params, [x, wide])).rejects.toMatchObject({
+      code: 'ERR_DTYPE_MISMATCH',
+      message: expect.stringContaining('Uint8Array of zeros and ones'),
+    });
+  });
+
+  it('are refused undeclared, with the line to write', async () => {
+    const { problem } = await problemOf('masked');
+    const model = await Model.load(pathOf('masked.pt'), { trusted });
+    await expect(matvecOnTheFly({ ...problem, model }, problem.params)).rejects.toMatchObject({
+      code: 'ERR_DTYPE_MISMATCH',
+      message: expect.stringContaining("Model.load(file, { trusted: true, inputs: { mask: 'bool' } })"),
+    });
+  });
+
+  it('are not what bytes are', async () => {
+    const { problem } = await problemOf('masked');
+    const model = await Model.load(pathOf('masked.pt'), { trusted, inputs: { mask: 'uint8' } });
+    expect(model.inputs[1]!.dtype).toBe('uint8');
+    await expect(model.forward(problem.params, problem.x)).rejects.toThrow(/boolean/);
+  });
+
+  it.each([
+    [{ masks: 'bool' }, RangeError, /inputs should be of those that the model takes: x, mask, got masks/],
+    [{ mask: 'int64' }, RangeError, /inputs\.mask should be one of 'bool', 'uint8'/],
+    [{ mask: 1 }, TypeError, /inputs\.mask should be one of 'bool', 'uint8'/],
+    ['mask', TypeError, /inputs should be an object/],
+  ])('%j is no declaration', async (inputs, kind, message) => {
+    const failure = await Model.load(pathOf('masked.pt'), { trusted, inputs: inputs as never }).catch(
+      (e) => e,
+    );
+    expect(failure).toBeInstanceOf(kind);
+    expect(failure.message).toMatch(message);
+  });
+
+  it('are known of an exported program', async () => {
+    await expect(Model.load(pathOf('masked.pt2'), { inputs: { mask: 'bool' } })).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED_OP',
+      message: expect.stringContaining('an exported program says what it takes'),
+    });
+  });
+});
+
 describe('inputs', () => {
   it('by name are those in order', async () => {
     const { problem, v, jtjv } = await problemOf('dictionary-logits');

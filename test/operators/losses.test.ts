@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
+  bind,
   empiricalFisher,
   empiricalFisherSync,
   type FloatArray,
@@ -510,6 +511,26 @@ describe('a model that gives its own loss', () => {
     await expect(
       hessian({ model: wide, params: wide.init({ dtype: 'float64' }), x, loss: 'output' }),
     ).rejects.toMatchObject({ code: 'ERR_SHAPE_MISMATCH', message: expect.stringContaining('[7, 2]') });
+  });
+});
+
+describe('a target of truth values', () => {
+  const marked = LOSS_CASES.find(({ loss }) => loss.name === 'marked-rows')!;
+  const problem = problemOf(marked);
+
+  it('may be bound', async () => {
+    using bound = await bind({ ...problem, reduction: 'mean' as const });
+    const { gradient } = await lossAndGradient(bound.at(problem.params));
+    expect(errorOf(gradient, marked.mean.gradient)).toBeLessThan(1e-11);
+  });
+
+  it('is an array of bytes, and none of numbers', async () => {
+    const { data, shape } = problem.target!;
+    const numbers = { data: Int32Array.from(data as Uint8Array), shape };
+    await expect(lossAndGradient({ ...problem, target: numbers })).rejects.toMatchObject({
+      code: 'ERR_DTYPE_MISMATCH',
+      message: expect.stringMatching(/problem\.target\.data should be a Uint8Array of zeros and ones.*bool/),
+    });
   });
 });
 

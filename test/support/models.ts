@@ -8,6 +8,8 @@ interface StoredTensor {
   shape: number[];
   data: number[];
   integer?: boolean;
+  /** Whether the data are truth values. */
+  truth?: boolean;
 }
 
 export interface LossCase {
@@ -110,7 +112,8 @@ export function modelOf({ layers }: { layers: LayerList }): Model {
   return Model.sequential(layersOf(layers));
 }
 
-export function tensorOf({ shape, data, integer }: StoredTensor): Tensor {
+export function tensorOf({ shape, data, integer, truth }: StoredTensor): Tensor {
+  if (truth) return { shape, data: Uint8Array.from(data) };
   return { shape, data: integer ? Int32Array.from(data) : Float64Array.from(data) };
 }
 

@@ -1,17 +1,17 @@
 /** Models from files of PyTorch. */
 import { type DType, describe } from '../../arrays.ts';
-import { checkDType, positive } from '../../check.ts';
+import { checkDType, checkOneOf, positive } from '../../check.ts';
 import { outOfRange, TorchCurvatureError, wrongType } from '../../errors.ts';
-import { OptionNames } from '../../options.ts';
-import { damaged } from './failure.ts';
+import { OptionNames, record } from '../../options.ts';
+import { damaged, unsupported } from './failure.ts';
 import { withHelp } from './help.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { otherFile, pickledFile } from './other-files.ts';
-import { type Pt2Options, readPt2 } from './pt2.ts';
+import { readPt2 } from './pt2.ts';
 import { isExportedProgram } from './pt2-archive.ts';
 import type { Reading, ReadLimits } from './reading.ts';
 import { type FileSource, readSource } from './source.ts';
-import { isTorchScript, readTorchScript } from './torchscript.ts';
+import { isTorchScript, readTorchScript, type TorchScriptOptions } from './torchscript.ts';
 import { Archive } from './zip.ts';
 
 export type { LoadedModel } from './loaded-model.ts';
@@ -36,6 +36,11 @@ export interface LoadOptions extends ReadLimits {
    * models in half precision, or in several. Of exported programs.
    */
   dtype?: DType;
+  /**
+   * Which inputs are truth values or bytes, by name (`model.inputs`): `{ mask: 'bool' }`. Both are given as `Uint8Array`s, and
+   * TorchScript does not tell which an input is of. Exported programs do, and take no such option.
+   */
+  inputs?: Readonly<Record<string, 'bool' | 'uint8'>>;
 }
 export const LOAD_OPTIONS = new OptionNames<LoadOptions>({
   trusted: true,
@@ -45,6 +50,7 @@ export const LOAD_OPTIONS = new OptionNames<LoadOptions>({
   maxNodes: true,
   output: true,
   dtype: true,
+  inputs: true,
 });
 
 /** Nodes of a graph where the caller sets no limit; large language models have some ten thousand. */
@@ -58,15 +64,16 @@ const MOST_NODES = 1_000_000;
  * `ERR_UNSUPPORTED_OP` for a model with operators that cannot be part of a program, `ERR_UNTRUSTED_MODEL`
  */
 export function readModelFile(source: FileSource, options: LoadOptions = {}): Promise<LoadedModel> {
-  const { trusted = false, maxNodes = MOST_NODES, output, dtype, ...limits } = options;
+  const { trusted = false, maxNodes = MOST_NODES, output, dtype, inputs: given, ...limits } = options;
   if (typeof trusted !== 'boolean') {
     throw wrongType(`trusted should be true or false, got ${describe(trusted)}`);
   }
   positive(maxNodes, 'maxNodes');
   checkOutput(output);
   if (dtype !== undefined) checkDType(dtype);
+  const inputs = given === undefined ? undefined : checkInputKinds(given);
   const read = (bytes: Uint8Array, reading: Reading) =>
-    readModel(bytes, { trusted, maxNodes, output, dtype }, reading).catch((error: unknown) => {
+    readModel(bytes, { trusted, maxNodes, output, dtype, inputs }, reading).catch((error: unknown) => {
       throw withHelp(error);
     });
   return readSource(source, 'the model file', read, limits);
@@ -81,16 +88,28 @@ function checkOutput(output: unknown): void {
     throw outOfRange(`output should be a whole number of at least 0, got ${output}`);
 }
 
+/** A copy. */
+function checkInputKinds(given: unknown): Readonly<Record<string, 'bool' | 'uint8'>> {
+  const kinds = Object.entries(record(given, 'inputs'));
+  return Object.fromEntries(
+    kinds.map(([name, kind]) => [name, checkOneOf(kind, ['bool', 'uint8'] as const, `inputs.${name}`)]),
+  );
+}
+
 async function readModel(
   bytes: Uint8Array,
-  { trusted, ...options }: Pt2Options & { trusted: boolean },
+  { trusted, ...options }: TorchScriptOptions & { trusted: boolean },
   reading: Reading,
 ): Promise<LoadedModel> {
   if (!Archive.isZip(bytes)) {
     throw otherFile(bytes);
   }
   const archive = await Archive.open(bytes, reading);
-  if (isExportedProgram(archive)) return readPt2(archive, reading, options);
+  if (isExportedProgram(archive)) {
+    if (options.inputs !== undefined)
+      throw unsupported('the option inputs is for TorchScript: an exported program says what it takes');
+    return readPt2(archive, reading, options);
+  }
   if (isTorchScript(archive)) {
     if (!trusted) {
       throw new TorchCurvatureError(

@@ -1,6 +1,7 @@
 /** Models that `torch.jit.save` wrote. */
 
 import { addon } from '../../addon/addon.ts';
+import type { RawPort } from '../../addon/program.ts';
 import { run } from '../../addon/run.ts';
 import { describe, elementCount, floatArray } from '../../arrays.ts';
 import { outOfRange } from '../../errors.ts';
@@ -13,6 +14,12 @@ import { checkNesting } from './script-nesting.ts';
 import { storage } from './state-dict.ts';
 import { elementSize } from './stored-tensor.ts';
 import type { Archive } from './zip.ts';
+
+/** What the caller of `Model.load` asks for. */
+export interface TorchScriptOptions extends Pt2Options {
+  /** What inputs are of, by their names. */
+  inputs: Readonly<Record<string, 'bool' | 'uint8'>> | undefined;
+}
 
 /** Parameters that are copied in a fraction of a slice. */
 const PIECE = 2 ** 18;
@@ -31,7 +38,7 @@ export async function readTorchScript(
   archive: Archive,
   bytes: Uint8Array,
   reading: Reading,
-  { maxNodes, output, ...options }: Pt2Options,
+  { maxNodes, output, inputs, ...options }: TorchScriptOptions,
 ): Promise<LoadedModel> {
   if (options.dtype !== undefined) {
     throw unsupported(
@@ -56,8 +63,11 @@ export async function readTorchScript(
   for (const part of ['data', 'constants']) checkStorages(archive, root!, part, reading);
   // libtorch copies every storage, and the program's constants are copies again.
   reading.take(2 * archive.size, 'the module');
-  const loaded = await run('loadTorchScript', { bytes, output }, undefined, () => ({ bytes: bytes.length }));
+  const loaded = await run('loadTorchScript', { bytes, output, inputs }, undefined, () => ({
+    bytes: bytes.length,
+  }));
   const { values, float64, nodes, frozen, ...program } = loaded;
+  requireInputs(Object.keys(inputs ?? {}), program.inputs);
   requireFewNodes(nodes, maxNodes);
   const count = program.parameters.reduce((sum, { shape }) => sum + elementCount(shape, 'a parameter'), 0);
   const dtype = float64 ? 'float64' : 'float32';
@@ -68,6 +78,14 @@ export async function readTorchScript(
     await reading.pass();
   }
   return { kind: 'torchscript', program, initialParameters, frozen };
+}
+
+/** Throws where the caller speaks of an input that there is not. */
+function requireInputs(names: readonly string[], inputs: readonly RawPort[]): void {
+  const known = inputs.map(({ name }) => name);
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw outOfRange(`inputs should be of those that the model takes: ${known.join(', ')}, got ${unknown}`);
 }
 
 /**

@@ -164,9 +164,14 @@ class ProgramLoss : public Loss {
   }
 
  private:
-  /// Class indices as PyTorch's operators take them.
-  static at::Tensor converted(const at::Tensor& target) {
-    return target.defined() && target.scalar_type() == at::kInt ? target.to(at::kLong) : target;
+  /// Class indices as PyTorch's operators take them, and bytes as the truth values that the program
+  /// was exported for.
+  at::Tensor converted(const at::Tensor& target) const {
+    if (!target.defined()) return target;
+    const auto& ports = loss_.program().inputs();
+    const bool truth = ports.size() == 2 && ports[1].dtype == at::kBool;
+    if (truth && target.scalar_type() == at::kByte) return target.ne(0);
+    return target.scalar_type() == at::kInt ? target.to(at::kLong) : target;
   }
   static at::Tensor leafAt(const at::Tensor& y) { return y.detach().requires_grad_(); }
 
