@@ -1,9 +1,13 @@
 #include "core/program/program.h"
 
 #include <ATen/ScalarOps.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/core/jit_type.h>
+#include <ATen/ops/where.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "core/program/functional.h"
 #include "core/program/result_shape.h"
@@ -16,6 +20,29 @@
 
 namespace tc {
 namespace {
+
+/// The largest number of float32.
+constexpr double kFloatMost = std::numeric_limits<float>::max();
+
+bool isBeyondFloat(double value) { return std::isfinite(value) && std::abs(value) > kFloatMost; }
+
+/// Whether it holds finite numbers beyond float32.
+bool isWide(const at::Tensor& constant) {
+  if (constant.scalar_type() != at::kDouble || constant.numel() == 0) return false;
+  return (constant.isfinite() & (constant.abs() > kFloatMost)).any().item<bool>();
+}
+
+/// A number of an exported graph for a run in float32.
+c10::IValue withinFloat(const c10::IValue& constant) {
+  const auto within = [](double value) { return std::clamp(value, -kFloatMost, kFloatMost); };
+  if (constant.isDouble() && isBeyondFloat(constant.toDouble())) return within(constant.toDouble());
+  if (constant.isTensor() && constant.toTensor().defined() &&
+      constant.toTensor().unsafeGetTensorImpl()->is_wrapped_number() &&
+      constant.toTensor().scalar_type() == at::kDouble &&
+      isBeyondFloat(constant.toTensor().item<double>()))
+    return at::native::wrapped_scalar_tensor(within(constant.toTensor().item<double>()));
+  return constant;
+}
 
 c10::IValue gather(const ProgramSpec::Refs& refs, bool optional,
                    const std::vector<at::Tensor>& values) {
@@ -59,7 +86,7 @@ torch::jit::Stack arguments(const Program::Node& node, const at::Tensor& leading
   for (size_t i = 0; i < node.slots.size(); ++i) {
     const Program::Slot& slot = node.slots[i];
     if (const auto* constant = std::get_if<c10::IValue>(&slot)) {
-      stack.push_back(*constant);
+      stack.push_back(leading.scalar_type() == at::kFloat ? withinFloat(*constant) : *constant);
     } else if (const auto* ref = std::get_if<ProgramSpec::Ref>(&slot)) {
       stack.emplace_back(values[static_cast<size_t>(ref->value)]);
     } else if (const auto* refs = std::get_if<ProgramSpec::Refs>(&slot)) {
@@ -119,6 +146,7 @@ Program::Program(const ProgramSpec& spec)
   if (batch_ && *batch_ < 1) throw Error("ERR_MODEL_LOAD", "the program's batch has no rows");
   if (std::none_of(inputs_.begin(), inputs_.end(), [](const auto& each) { return each.hasRows(); }))
     throw Error("ERR_MODEL_LOAD", "no input of the program has the batch as its first axis");
+  for (const at::Tensor& constant : constants_) wide_.push_back(isWide(constant));
   for (const auto& parameter : spec.parameters) {
     int64_t length = 1;
     for (const int64_t size : parameter.shape) {
@@ -159,6 +187,20 @@ Program::Program(const ProgramSpec& spec)
   }
   if (returned_ >= outputs_.size())
     throw Error("ERR_MODEL_LOAD", "the program returns none of its outputs");
+}
+
+std::vector<at::Tensor> Program::constantsIn(at::ScalarType precision, c10::Device device) const {
+  std::vector<at::Tensor> found;
+  found.reserve(constants_.size());
+  for (size_t i = 0; i < constants_.size(); ++i) {
+    const at::Tensor& constant = constants_[i];
+    const bool narrowed = wide_[i] && precision == at::kFloat;
+    const at::Tensor& each =
+        narrowed ? at::where(constant.isinf(), constant, constant.clamp(-kFloatMost, kFloatMost))
+                 : constant;
+    found.push_back(each.to(device, each.is_floating_point() ? precision : each.scalar_type()));
+  }
+  return found;
 }
 
 std::vector<at::Tensor> Program::unflatten(const at::Tensor& flat) const {

@@ -166,6 +166,9 @@ class Program {
   /// The number of rows that the program runs at a time, if only one will do.
   std::optional<int64_t> fixedBatch() const { return batch_; }
   const std::vector<at::Tensor>& constants() const { return constants_; }
+  /// The constants on a device, floating numbers in a precision. What is finite there, and beyond
+  /// that precision (`torch.finfo(torch.float64).min` of a mask), becomes its last number.
+  std::vector<at::Tensor> constantsIn(at::ScalarType precision, c10::Device device) const;
   const std::vector<Node>& nodes() const { return nodes_; }
   /// Value number of the result.
   int64_t output() const { return output_; }
@@ -205,6 +208,7 @@ class Program {
   bool outputsSeen_;
   std::optional<int64_t> batch_;
   std::vector<at::Tensor> constants_;
+  std::vector<bool> wide_;  ///< which constants hold finite numbers beyond float32
   std::vector<Node> nodes_;
   int64_t values_ = 0;
   int64_t output_;
