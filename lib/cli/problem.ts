@@ -22,13 +22,15 @@ export async function readProblem(options: ProblemOptions): Promise<GivenProblem
   const given = await eachInTurn(options.x, readArray);
   const inputs = given.map((input, index) => asInput(input, model.inputs[index]));
   const params = await parametersOf(model, inputs, options);
-  const { loss, l2, reduction, target } = options;
+  const { l2, reduction, target } = options;
+  const loss = options.loss === undefined ? undefined : await readLoss(options.loss, options);
+  const wanted = typeof loss === 'object' && 'inputs' in loss ? loss.inputs[1] : undefined;
   return {
     ...{ model, params, x: inputs.length === 1 ? inputs[0]! : inputs },
-    ...(loss !== undefined && { loss: await readLoss(loss, options) }),
+    ...(loss !== undefined && { loss }),
     ...(l2 !== undefined && { l2 }),
     ...(reduction !== undefined && { reduction }),
-    ...(target !== undefined && { target: await readArray(target) }),
+    ...(target !== undefined && { target: asInput(await readArray(target), wanted) }),
   };
 }
 

@@ -397,6 +397,8 @@ export class Model<Initial extends FloatArray = FloatArray> {
 
   /** @internal A checked copy of the tensor that `called` gets as its input of that number. */
   argument(value: unknown, index: number, name: string, dtype: DType): Tensor {
+    if (typeof index !== 'number' || typeof name !== 'string')
+      throw new TorchCurvatureError('ERR_INVALID_ARGUMENT', 'an argument is asked for by its place and name');
     const spec = this.inputs[index];
     return spec !== undefined && this.#typed
       ? checkArgument(value, spec, name, dtype)

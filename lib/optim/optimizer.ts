@@ -86,7 +86,7 @@ export class Optimizer<F extends FloatArray = FloatArray> {
     const given = checkProblem(problem);
     this.#problem = { ...given, ...copyOfBatch(given) };
     this.#params = copyOf(this.#problem.model.toFlat(this.#problem.params, 'params'));
-    lossItself(given, this.#dtype);
+    acceptedBy(how.group, () => lossItself(given, this.#dtype));
     this.#method = method;
     this.#how = how;
   }

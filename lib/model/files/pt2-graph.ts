@@ -190,9 +190,13 @@ export class GraphReader {
     }
   }
 
-  /** Whether PyTorch returns the first argument itself: derivatives reach it where they reached that, in every region. */
+  /**
+   * Whether PyTorch returns the first argument itself, so that derivatives reach it although none pass what a region
+   * without them computes. Elsewhere they pass what returns it, too.
+   */
   #givesFirst(target: string, call: RawNode, inputs: readonly Json[], result: string | undefined): boolean {
     if (IN_PLACE.test(target)) return true;
+    if (this.#scope.differentiated) return false;
     return returnsItself(call, this.#describedFirst(inputs), this.#scope.tensors[result ?? '']);
   }
 

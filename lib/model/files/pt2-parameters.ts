@@ -26,6 +26,8 @@ export class Pt2Parameters {
    * name there. Parameters that are not among the weights come last.
    */
   inModuleOrder(weights: ReadonlyMap<string, StoredTensor>): Pt2Parameter[] {
+    // An object of JavaScript puts names that are whole numbers first, whatever their order in the file.
+    if ([...weights.keys()].some((name) => /^\d+$/.test(name))) return [...this.#byMemory.values()];
     const ordered = new Map<string, Pt2Parameter>();
     for (const [name, tensor] of weights) {
       const memory = memoryOf(name, tensor);

@@ -48,6 +48,8 @@ struct Memory {
   std::string carriedBy;
   /// The operator that changed what this may share memory with.
   std::string changedBy;
+  /// The operator that changed it through `detach`, by what has derivatives.
+  std::string derivedBy;
 };
 
 /// A value that may be a view of a memory.
@@ -89,6 +91,11 @@ class Doubtful {
   std::unordered_map<size_t, size_t> parents_;
   std::unordered_map<size_t, std::vector<size_t>> members_;
 };
+
+bool isDetached(const View& view) {
+  return std::ranges::any_of(view.chain,
+                             [](const Node& each) { return each.target == "aten::detach"; });
+}
 
 /// `aten::copy` of `aten::copy.default`.
 std::string_view nameOf(std::string_view target) { return target.substr(0, target.find('.')); }
@@ -234,6 +241,7 @@ class Functionalization {
       throw Error("ERR_UNSUPPORTED_OP", target_ + " reads memory that nothing has written to");
     if (!memory.changedBy.empty()) refuse(memory.changedBy, kShared);
     if (view->seen == memory.changes) return view->value;
+    if (!memory.derivedBy.empty() && isDetached(*view)) refuseDetached(memory.derivedBy);
     for (const Write& write : memory.pending) memory.value = whole(memory.value, write);
     memory.pending.clear();
     view->value = memory.value;
@@ -358,6 +366,15 @@ class Functionalization {
                     "torch.export.export(model, inputs).run_decompositions({})");
   }
 
+  [[noreturn]] static void refuseDetached(const std::string& target) {
+    throw Error(
+        "ERR_UNSUPPORTED_OP",
+        target +
+            " changes what detach() gave in place, by what has derivatives, and other views "
+            "of it are changed after that; write it without changes in place: "
+            "q = q * h, not q.mul_(h)");
+  }
+
   [[noreturn]] static void refuseState(const std::string& target) {
     throw Error("ERR_UNSUPPORTED_OP",
                 target +
@@ -436,6 +453,7 @@ class Functionalization {
       if (memories_[other].constant) refuse(node.target, kShared);
       memories_[other].changedBy = node.target;
     }
+    if (isDifferentiated(value) && isDetached(view)) memory.derivedBy = node.target;
     memory.untouched = false;
     memory.changes += 1;
     if (view.chain.empty() && pure.overwrites) memory.changedBy.clear();

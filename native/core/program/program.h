@@ -166,8 +166,8 @@ class Program {
   /// The number of rows that the program runs at a time, if only one will do.
   std::optional<int64_t> fixedBatch() const { return batch_; }
   const std::vector<at::Tensor>& constants() const { return constants_; }
-  /// The constants on a device, floating numbers in a precision. What is finite there, and beyond
-  /// that precision (`torch.finfo(torch.float64).min` of a mask), becomes its last number.
+  /// The constants on a device, floating numbers in a precision. In float32, what is finite
+  /// and beyond it (`torch.finfo(torch.float64).min` of a mask) becomes its last number.
   std::vector<at::Tensor> constantsIn(at::ScalarType precision, c10::Device device) const;
   const std::vector<Node>& nodes() const { return nodes_; }
   /// Value number of the result.

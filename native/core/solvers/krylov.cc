@@ -49,7 +49,7 @@ bool KrylovBasis::extend(const LinearOperator& a, int64_t j, const StopToken& st
   const int exponent = exponentOf(w);
   w = scaledBy(w, -exponent);
   const double length = normOf(w);
-  if (!std::isfinite(length)) return false;
+  if (!std::isfinite(std::ldexp(length, exponent))) return false;
   const at::Tensor column =
       scaledBy(project(vectors, j + 1, w, stop).to(at::kCPU, at::kDouble), exponent);
   projected.narrow(0, 0, j + 1).select(1, j).copy_(column);

@@ -156,7 +156,7 @@ Record solveLeastSquares(const LeastSquaresMethod& method, const LinearOperator&
   const std::string_view reason = ending.reason;
   const at::Tensor r = options.b - a.matvec(found.x, stop);
   const at::Tensor moved = options.x0.defined() ? found.x - options.x0 : found.x;
-  const at::Tensor normal = a.rmatvec(r, stop) - moved * (options.damp * options.damp);
+  const at::Tensor normal = a.rmatvec(r, stop) - moved * options.damp * options.damp;
   return {{{"x", found.x},
            {"iterations", found.iterations},
            {"residualNorm", normOf(r)},

@@ -65,7 +65,7 @@ class Counted : public LinearOperator {
 /// not from the root of the precision, unless σ is an eigenvalue.
 constexpr double kInner = 0.01;
 /// Residuals are converged up to this many units of the precision of A.
-constexpr double kFloor = 10;
+constexpr double kFloor = 100;
 /// Steps of the inverse iteration that may bring the residuals with A below the tolerance.
 constexpr int kMostSteps = 3;
 
@@ -95,14 +95,15 @@ EigshResult shiftInvert(const LinearOperator& a, const EigshOptions& options,
   how.tolerance = outer;
   const OperatorPtr inverse = solverInverse(shifted, minres, inner, std::sqrt(epsilon));
   EigshResult result = eigsh(*inverse, how, stop);
-  if (result.reason == "nan") return result;
+  if (result.reason == "nan" || a.rows() == 0) return result;
 
   // Rayleigh & Ritz with A itself on what was found: 1/(λ − σ) knows λ less well far from σ. Where
   // that is too little, inverse iteration is tried, as long as it helps.
   EigshResult best = result;
   double excess = std::numeric_limits<double>::infinity();
   at::Tensor q = result.eigenvectors;
-  for (int step = 0; step <= kMostSteps && excess > 1; ++step) {
+  const int most = result.converged ? kMostSteps : 0;
+  for (int step = 0; step <= most && excess > 1; ++step) {
     if (step > 0) q = std::get<0>(at::linalg_qr(inverse->matmat(q, stop).t())).t().contiguous();
     rayleighRitz(result, q, counted->matmat(q, stop));
     q = result.eigenvectors;
@@ -119,8 +120,8 @@ EigshResult shiftInvert(const LinearOperator& a, const EigshOptions& options,
       result.converged = false;
       result.reason = "stagnation";
       result.message =
-          "rounding of A − sigma I keeps the residuals above the tolerance: sigma is too far from "
-          "the eigenvalues; without it, which: 'LA' or 'SA' finds those at an end";
+          "rounding keeps the residuals above the tolerance: raise it or, where sigma is far from "
+          "the eigenvalues, leave it out: which: 'LA' or 'SA' finds those at an end";
     }
   }
   result.iterations = counted->products();

@@ -93,7 +93,9 @@ TEST_CASE("estimated eigenvalues within rounding of 0 are 0 where nothing damps 
       block.cols = 3;
       block.layer = true;
       const at::Tensor values = at::tensor({4.0, 3.0, smallest, 2.0, 1.0, 0.5}, dtype);
-      return eigenOperator({{block, {}, {}, values.view({1, 2, 3}), estimated}}, 6,
+      // The factors are singular where the smallest is.
+      const at::Tensor singular = estimated ? (values == smallest).view({1, 2, 3}) : at::Tensor();
+      return eigenOperator({{block, {}, {}, values.view({1, 2, 3}), singular}}, 6,
                            values.options());
     };
     const double epsilon = dtype == at::kDouble ? 0x1p-52 : 0x1p-23;
@@ -124,4 +126,17 @@ TEST_CASE("estimated eigenvalues within rounding of 0 are 0 where nothing damps 
     }
     CHECK(std::isfinite(made(1e-33, /*estimated=*/false)->logdet(0, StopToken())));
   }
+}
+
+TEST_CASE("small estimated eigenvalues of factors that are regular count") {
+  Block block;
+  block.rows = 1;
+  block.cols = 3;
+  block.layer = true;
+  const at::Tensor values = at::tensor({1.0, 1e-7, 1e-8}, at::kFloat).view({1, 1, 3});
+  const KroneckerPtr regular =
+      eigenOperator({{block, {}, {}, values, values == 0}}, 3, values.options());
+  CHECK(std::isfinite(regular->logdet(0, StopToken())));
+  CHECK(at::allclose(dense(*regular->inverse(0, Damping::kExact, StopToken())),
+                     (1 / values.view({3})).diag(), 1e-5, 0));
 }

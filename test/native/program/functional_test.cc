@@ -242,3 +242,17 @@ TEST_CASE("what is written where gradients are off has none") {
     CHECK(y.equal(at::full({1, 2}, 2.0, at::kDouble)));
   }
 }
+
+TEST_CASE("derivatives of changes through detach are refused where later changes would lose them") {
+  for (const bool later : {false, true}) {
+    Builder b;
+    const Ref w = b.parameter({3, 2});
+    const Ref h = b.call("aten::matmul", {b.input(), w});
+    const Ref q = b.call("aten::detach", {b.call("aten::mul.Scalar", {h, 2.0})});
+    b.call("aten::mul_.Tensor", {q, h});
+    if (later) b.call("aten::mul_.Scalar", {b.call("aten::view", {q, List{-1}}), 2.0});
+    const std::string refused = refusal(b, b.call("aten::mul.Tensor", {q, q}));
+    CHECK(refused.empty() == !later);
+    if (later) CHECK(refused.starts_with("ERR_UNSUPPORTED_OP: aten::mul_"));
+  }
+}

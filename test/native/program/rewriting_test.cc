@@ -1,5 +1,9 @@
 #include <ATen/ATen.h>
 
+#include <limits>
+#include <string>
+#include <vector>
+
 #include "core/linearization/chunked.h"
 #include "core/program/program.h"
 #include "models.h"
@@ -32,8 +36,8 @@ void checkJacobian(const Builder& b, Ref y, const at::Tensor& params, const at::
     const at::Tensor shaped = u.view_as(linearization.output());
     CHECK(linearization.vjp(shaped, kNever).equal(expected[i]));
   }
-  CHECK(linearization.matvec(params + 1, kNever)
-            .allclose(expected.t().mv(expected.mv(params + 1)), 1e-13, 1e-13));
+  const at::Tensor v = at::arange(1, params.numel() + 1, at::kDouble);
+  CHECK(linearization.matvec(v, kNever).equal(expected.t().mv(expected.mv(v))));
   at::Tensor rows = at::empty_like(expected);
   linearization.jacobian(0, 1, rows, kNever);
   CHECK(rows.equal(expected));
@@ -42,24 +46,49 @@ void checkJacobian(const Builder& b, Ref y, const at::Tensor& params, const at::
 }  // namespace
 
 TEST_CASE("maxima of what is scattered, where what they leave out is as large") {
-  // Largest of the first two is 0, as is what is there without them.
-  for (const double sign : {1.0, -1.0}) {
+  // Largest of the first two is 0, or −∞, as is what is there without them.
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (const bool slices : {false, true}) {
+    for (const double sign : {1.0, -1.0}) {
+      for (const double largest : {0.0, -kInfinity}) {
+        CAPTURE(slices);
+        CAPTURE(sign);
+        CAPTURE(largest);
+        const at::Tensor places = at::tensor({0, 2, 2}, at::kLong);
+        Builder b;
+        const Ref w = b.parameter({1, 3});
+        const Ref index = b.constant(slices ? places : places.view({1, 3}));
+        const Ref features = b.call("aten::mul.Tensor", {b.input(), w});
+        const Ref out = b.constant(at::full({1, 4}, sign * largest, at::kDouble));
+        const char* const target = slices ? "aten::index_reduce" : "aten::scatter_reduce.two";
+        const std::string reduce = sign > 0 ? "amax" : "amin";
+        const Ref y = b.call(target, {out, 1.0, index, features, reduce, false});
+        const at::Tensor x = at::tensor({2.0, 2.0, 3.0}, at::kDouble).view({1, 3});
+        const at::Tensor params = sign * at::tensor({largest, -1.0, 5.0}, at::kDouble);
+        const at::Tensor expected = at::zeros({4, 3}, at::kDouble);
+        expected[0][0] = 2;
+        expected[2][2] = 3;
+        const Point point = placed({b.build(y), params, {x}, {}}, at::kCPU);
+        checkJacobian(b, y, params, x, point.constants, expected);
+      }
+    }
+  }
+}
+
+TEST_CASE("maxima of numbers without derivatives, scattered") {
+  for (const auto dtype : {at::kLong, at::kBool}) {
+    CAPTURE(dtype);
+    const at::Tensor index = at::tensor({0, 0, 2}, at::kLong).view({1, 3});
     Builder b;
-    const Ref w = b.parameter({1, 3});
-    const Ref index = b.constant(at::tensor({0, 0, 2}, at::kLong).view({1, 3}));
-    const Ref features = b.call("aten::mul.Tensor", {b.input(), w});
-    const Ref none = b.call(
-        "aten::new_zeros", {features, ProgramSpec::Sizes{{ProgramSpec::Size::Kind::kConstant, 1},
-                                                         {ProgramSpec::Size::Kind::kConstant, 4}}});
-    const Ref y =
-        b.call("aten::scatter_reduce.two",
-               {none, 1.0, index, features, std::string(sign > 0 ? "amax" : "amin"), false});
-    const at::Tensor x = at::tensor({1.0, 2.0, 3.0}, at::kDouble).view({1, 3});
-    const at::Tensor params = sign * at::tensor({0.0, -1.0, 5.0}, at::kDouble);
-    const at::Tensor expected = at::zeros({4, 3}, at::kDouble);
-    expected[0][0] = 1;
-    expected[2][2] = 3;
-    checkJacobian(b, y, params, x, {at::tensor({0, 0, 2}, at::kLong).view({1, 3})}, expected);
+    const Ref w = b.parameter({1});
+    const Ref numbers = b.call("aten::to.dtype", {b.input(), static_cast<double>(dtype)});
+    const Ref none = b.call("aten::zeros_like", {numbers});
+    const Ref found = b.call("aten::scatter_reduce.two",
+                             {none, 1.0, b.constant(index), numbers, std::string("amax"), false});
+    const Ref y = b.call("aten::mul.Tensor", {found, w});
+    const at::Tensor x = at::tensor({0.0, 1.0, 1.0}, at::kDouble).view({1, 3});
+    const at::Tensor expected = at::tensor({1.0, 0.0, 1.0}, at::kDouble).view({3, 1});
+    checkJacobian(b, y, at::ones({1}, at::kDouble), x, {index}, expected);
   }
 }
 

@@ -72,8 +72,8 @@ KroneckerPtr ekfac(const KroneckerOperator& basis, bool layersOnly, const Point&
   const auto diagonals = diagonalsIn(bases, point, plan, gradients, chunkSize, stop);
   for (size_t i = 0; i < blocks.size(); ++i) {
     if (i < diagonals.size()) {
+      blocks[i].singular = blocks[i].values == 0;
       blocks[i].values = diagonals[i];
-      blocks[i].estimated = true;
     } else if (layersOnly) {
       blocks[i].values = at::zeros_like(blocks[i].values);
     }
@@ -85,8 +85,8 @@ KroneckerPtr withoutLayers(const KroneckerOperator& basis, const StopToken& stop
   std::vector<EigenBlock> blocks = basis.eigenBlocks(stop);
   for (EigenBlock& each : blocks) {
     if (!each.block.layer) continue;
+    each.singular = each.values == 0;
     each.values = at::zeros_like(each.values);
-    each.estimated = true;
   }
   return eigenOperator(std::move(blocks), basis.rows(), basis.options());
 }

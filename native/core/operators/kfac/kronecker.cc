@@ -98,7 +98,7 @@ class EigenOperator : public KroneckerOperator {
     std::vector<EigenBlock> both = blocks_;
     for (size_t i = 0; i < both.size(); ++i) {
       both[i].values = both[i].values + same->blocks_[i].values;
-      both[i].estimated |= same->blocks_[i].estimated;
+      if (!both[i].singular.defined()) both[i].singular = same->blocks_[i].singular;
     }
     return eigenOperator(std::move(both), rows(), options());
   }
@@ -341,8 +341,9 @@ Damping findDamping(const std::string& name) {
 }
 
 at::Tensor EigenBlock::damped(double damping) const {
-  if (!estimated || damping > 0) return values + damping;
-  return withoutRounding(values, {1, 2}, std::max(values.size(1), values.size(2)));
+  if (!singular.defined() || damping != 0) return values + damping;
+  const int64_t length = std::max(values.size(1), values.size(2));
+  return at::where(singular, withoutRounding(values, {1, 2}, length), values);
 }
 
 double KroneckerOperator::logdet(double damping, const StopToken& stop) const {
@@ -364,7 +365,7 @@ KroneckerPtr KroneckerOperator::inverse(double damping, Damping method,
                   "the matrix is singular: give a damping above 0, { damping: 1e-3 }");
     }
     blocks[i].values = 1 / values;
-    blocks[i].estimated = false;
+    blocks[i].singular = at::Tensor();
   }
   return eigenOperator(std::move(blocks), rows(), options());
 }

@@ -31,11 +31,12 @@ struct EigenBlock {
   at::Tensor left;    ///< Q_L, [g, r, r]; undefined for the identity
   at::Tensor right;   ///< Q_R, [g, c, c]; undefined for the identity
   at::Tensor values;  ///< [g, r, c]
-  /// The values were found in a basis that holds up to rounding, so that those of a singular matrix
-  /// are near 0 rather than 0, as the products of the factors' are.
-  bool estimated = false;
+  /// Where the factors that the basis is of are singular, [g, r, c]: the values found there are
+  /// near 0 rather than 0, as the basis holds up to rounding. Undefined for the factors' own
+  /// values.
+  at::Tensor singular = {};
 
-  /// values + damping, of which those within rounding of 0 are 0 where nothing damps them.
+  /// values + damping; where nothing damps them, those of `singular` within rounding of 0 are 0.
   at::Tensor damped(double damping) const;
 };
 
