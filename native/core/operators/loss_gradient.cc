@@ -25,7 +25,7 @@ LossGradient lossGradient(const Point& point, const ChunkOptions& options,
   const int64_t chunk = rowsAtOnce(point, options.chunkSize, stop);
   forEachChunk(point.batch(), chunk, stop, [&](int64_t begin, int64_t end) {
     Point some = point;
-    if (end - begin < point.batch()) some.inputs = rows(point, begin, end);
+    some.inputs = rows(point, begin, end);
     const auto linearization = linearizeOnce(some, engine, /*chunkSize=*/0);
     const Objective part = objective.rows(begin, end);
     const auto cotangent = [&](const at::Tensor& y) {

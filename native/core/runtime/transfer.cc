@@ -32,9 +32,9 @@ at::Tensor tryLocked(at::IntArrayRef sizes, const at::TensorOptions& options) {
 }  // namespace
 
 at::Tensor toDevice(const at::Tensor& tensor, c10::Device device) {
-  const bool staged = device.is_cuda() && tensor.is_cpu() && tensor.nbytes() >= kWorthStaging &&
-                      tensor.is_contiguous();
-  if (!staged) return tensor.to(device);
+  const bool worthwhile = device.is_cuda() && tensor.is_cpu() && tensor.nbytes() >= kWorthStaging &&
+                          tensor.is_contiguous();
+  if (!worthwhile) return tensor.to(device);
   const at::Tensor result = at::empty(tensor.sizes(), tensor.options().device(device));
   const at::Tensor from = tensor.view({-1});
   const at::Tensor to = result.view({-1});
@@ -45,9 +45,9 @@ at::Tensor toDevice(const at::Tensor& tensor, c10::Device device) {
     const at::Tensor source = from.narrow(0, begin, length);
     // libtorch hands this memory out again when the copy from it has ended.
     const at::Tensor locked = tryLocked({length}, from.options());
-    if (locked.defined()) locked.copy_(source);
+    const at::Tensor& staged = locked.defined() ? locked.copy_(source) : source;
     const bool waits = !locked.defined() || ++stage % kStages == 0;
-    to.narrow(0, begin, length).copy_(locked.defined() ? locked : source, /*non_blocking=*/!waits);
+    to.narrow(0, begin, length).copy_(staged, /*non_blocking=*/!waits);
   }
   return result;
 }
@@ -55,24 +55,22 @@ at::Tensor toDevice(const at::Tensor& tensor, c10::Device device) {
 at::Tensor toHost(const at::Tensor& tensor) {
   const auto bytes = static_cast<int64_t>(tensor.nbytes());
   if (!tensor.is_cuda() || tensor.nbytes() < kWorthStaging) return tensor.cpu();
-  const auto giveBack = [bytes] { lockedResults -= bytes; };
-  if ((lockedResults += bytes) > kMostLocked) {
-    giveBack();
-    return tensor.cpu();
-  }
-  at::Tensor locked = tryLocked(tensor.sizes(), tensor.options());
+  const bool fits = (lockedResults += bytes) <= kMostLocked;
+  const at::Tensor locked = fits ? tryLocked(tensor.sizes(), tensor.options()) : at::Tensor();
   if (!locked.defined()) {
-    giveBack();
+    lockedResults -= bytes;
     return tensor.cpu();
   }
-  locked.copy_(tensor);
-  return at::from_blob(
+  // Counted for as long as it lives, also where the copy fails.
+  at::Tensor result = at::from_blob(
       locked.data_ptr(), locked.sizes(),
-      [locked, giveBack](void*) mutable {
-        locked.reset();
-        giveBack();
+      [held = locked, bytes](void*) mutable {
+        held.reset();
+        lockedResults -= bytes;
       },
       locked.options().pinned_memory(false));
+  locked.copy_(tensor);
+  return result;
 }
 
 }  // namespace tc

@@ -69,6 +69,16 @@ std::vector<at::Tensor> namingOperators(Body&& body) {
   }
 }
 
+/// ∂⟨y, cotangent⟩/∂leaves: as tensors that can be differentiated `again`, or for good.
+std::vector<at::Tensor> gradientOf(const at::Tensor& y, const std::vector<at::Tensor>& leaves,
+                                   const at::Tensor& cotangent, bool again) {
+  makeInterruptible({edgeOf(y)});
+  return namingOperators([&] {
+    return torch::autograd::grad({y}, leaves, {cotangent}, /*retain_graph=*/again,
+                                 /*create_graph=*/again, /*allow_unused=*/true);
+  });
+}
+
 }  // namespace
 
 std::vector<at::Tensor> leavesAt(const Point& point) {
@@ -93,20 +103,12 @@ void makeInterruptible(const std::vector<Edge>& roots) {
 std::vector<at::Tensor> differentiableGradient(const at::Tensor& y,
                                                const std::vector<at::Tensor>& leaves,
                                                const at::Tensor& cotangent) {
-  makeInterruptible({edgeOf(y)});
-  return namingOperators([&] {
-    return torch::autograd::grad({y}, leaves, {cotangent}, /*retain_graph=*/true,
-                                 /*create_graph=*/true, /*allow_unused=*/true);
-  });
+  return gradientOf(y, leaves, cotangent, /*again=*/true);
 }
 
 std::vector<at::Tensor> gradientOnce(const at::Tensor& y, const std::vector<at::Tensor>& leaves,
                                      const at::Tensor& cotangent) {
-  makeInterruptible({edgeOf(y)});
-  return namingOperators([&] {
-    return torch::autograd::grad({y}, leaves, {cotangent}, /*retain_graph=*/false,
-                                 /*create_graph=*/false, /*allow_unused=*/true);
-  });
+  return gradientOf(y, leaves, cotangent, /*again=*/false);
 }
 
 KeptGraph::KeptGraph(const std::vector<at::Tensor>& roots, const std::vector<at::Tensor>& leaves) {
