@@ -1,5 +1,6 @@
 /** Arrays as options name them: `x.npy`, or one of a safetensors file, `data.safetensors:x`. */
 import type { FloatArray, ParameterRecord, Tensor, TypedArray } from '../arrays.ts';
+import type { ReadTensor } from '../model/files/read-tensor.ts';
 import { loadSafetensorsWithShapes } from '../model/files/safetensors.ts';
 import { nearestName } from '../spelling.ts';
 import { RunFailure } from './failure.ts';
@@ -11,7 +12,7 @@ import { readNpy } from './npy.ts';
  * @throws RunFailure that names the file when it cannot be read or does not hold the array; TorchCurvatureError
  * `ERR_MODEL_LOAD` for a safetensors file that is damaged
  */
-export async function readArray(place: string): Promise<Tensor> {
+export async function readArray(place: string): Promise<ReadTensor> {
   const { path, name } = safetensorsPlace(place) ?? {};
   if (path === undefined) return readNpy(place);
   const arrays = await loadSafetensorsWithShapes(path);

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { Model, nn, TorchCurvatureError } from '../index.ts';
+import type { ReadTensor } from '../model/files/read-tensor.ts';
 
 type Reader = (path: string, trusted: boolean) => Promise<Model>;
 
@@ -11,8 +12,10 @@ const READERS: Readonly<Record<string, Reader>> = {
   '.pt': (path, trusted) => Model.load(path, { trusted }),
 };
 
+const readerOf = (path: string) => READERS[extname(path).toLowerCase()];
 /** Whether a file lists layers, which carry no weights. */
-export const isLayerList = (path: string) => READERS[extname(path).toLowerCase()] === readLayerList;
+export const isLayerList = (path: string) => readerOf(path) === readLayerList;
+const isTorchScript = (path: string) => readerOf(path) === READERS['.pt'];
 
 /**
  * The model a file describes. TorchScript is code, and needs `trusted`.
@@ -20,13 +23,31 @@ export const isLayerList = (path: string) => READERS[extname(path).toLowerCase()
  * @throws TorchCurvatureError `ERR_MODEL_LOAD` when the file is missing, damaged or of an unknown kind
  */
 export async function readModel(path: string, trusted: boolean): Promise<Model> {
-  const extension = extname(path).toLowerCase();
-  const reader = READERS[extension];
+  const reader = readerOf(path);
   if (reader === undefined) {
+    const extension = extname(path).toLowerCase();
     const known = Object.keys(READERS).join(', ');
     throw loadError(path, `files ending in '${extension}' are not supported; expected one of ${known}`);
   }
   return reader(path, trusted);
+}
+
+/**
+ * A model that was read, for arrays from files. TorchScript does not tell which inputs are of truth values or bytes; they are of
+ * what the arrays are, as PyTorch takes those of NumPy.
+ */
+export async function forArrays(
+  model: Model,
+  path: string,
+  trusted: boolean,
+  arrays: readonly (ReadTensor | undefined)[],
+): Promise<Model> {
+  const kinds = model.inputs.flatMap(({ name, dtype }, index) => {
+    const bytes = arrays[index]?.bytes;
+    return dtype === undefined && bytes !== undefined ? [[name, bytes] as const] : [];
+  });
+  if (kinds.length === 0 || !isTorchScript(path)) return model;
+  return Model.load(path, { trusted, inputs: Object.fromEntries(kinds) });
 }
 
 /** `{ "layers": [["linear", 4, 64], ["tanh"], …] }`: each entry is a function of `nn` and its arguments. */

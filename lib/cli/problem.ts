@@ -1,8 +1,9 @@
 /** Reads the model, the data and the loss that options name. */
-import type { FloatArray, Model, ParameterVector, Tensor, TensorSpec } from '../index.ts';
+import { type FloatArray, Model, type ParameterVector, type Tensor, type TensorSpec } from '../index.ts';
+import type { ReadTensor } from '../model/files/read-tensor.ts';
 import { floatsOf, readArray, readFloats } from './arrays.ts';
 import { UsageError } from './failure.ts';
-import { readModel } from './model-file.ts';
+import { forArrays, readModel } from './model-file.ts';
 import { isModelFile, type ProblemOptions } from './problem-options.ts';
 
 /** A model with its data, as factories take it. */
@@ -18,24 +19,31 @@ export interface GivenProblem {
 
 /** Reads what the options name; layers without parameters of their own get them in the precision of the inputs. */
 export async function readProblem(options: ProblemOptions): Promise<GivenProblem> {
-  const model = await readModel(options.model, options.trusted ?? false);
-  const given = await eachInTurn(options.x, readArray);
-  const inputs = given.map((input, index) => asInput(input, model.inputs[index]));
+  const { l2, reduction, trusted = false } = options;
+  const read = await readModel(options.model, trusted);
+  const arrays = await eachInTurn(options.x, readArray);
+  const model = await forArrays(read, options.model, trusted, arrays);
+  const inputs = arrays.map((array, index) => asInput(array, model.inputs[index]));
   const params = await parametersOf(model, inputs, options);
-  const { l2, reduction, target } = options;
-  const loss = options.loss === undefined ? undefined : await readLoss(options.loss, options);
-  const wanted = typeof loss === 'object' && 'inputs' in loss ? loss.inputs[1] : undefined;
   return {
     ...{ model, params, x: inputs.length === 1 ? inputs[0]! : inputs },
-    ...(loss !== undefined && { loss }),
+    ...(await lossAndTarget(options)),
     ...(l2 !== undefined && { l2 }),
     ...(reduction !== undefined && { reduction }),
-    ...(target !== undefined && { target: asInput(await readArray(target), wanted) }),
   };
 }
 
-/** Files of small integers are read as `Int32Array`: bytes for an input that takes these. */
-function asInput(input: Tensor, spec: TensorSpec | undefined): Tensor {
+async function lossAndTarget({ loss: name, target: place, ...options }: ProblemOptions) {
+  const loss = name === undefined ? undefined : await readLoss(name, options);
+  if (place === undefined) return { ...(loss !== undefined && { loss }) };
+  const target = await readArray(place);
+  if (!(loss instanceof Model)) return { ...(loss !== undefined && { loss }), target };
+  const forTarget = await forArrays(loss, name!, options.trusted ?? false, [undefined, target]);
+  return { loss: forTarget, target: asInput(target, forTarget.inputs[1]) };
+}
+
+/** Whole numbers for an input of bytes that could be these. */
+function asInput(input: ReadTensor, spec: TensorSpec | undefined): ReadTensor {
   const { data, shape } = input;
   const most = { bool: 1, uint8: 255 }[spec?.dtype ?? ''];
   if (most === undefined || !(data instanceof Int32Array)) return input;
@@ -44,7 +52,10 @@ function asInput(input: Tensor, spec: TensorSpec | undefined): Tensor {
 }
 
 /** A loss by its name, with its options where there are some, or as a model. */
-async function readLoss(loss: string, { lossOption, trusted = false }: ProblemOptions) {
+async function readLoss(
+  loss: string,
+  { lossOption, trusted = false }: Pick<ProblemOptions, 'lossOption' | 'trusted'>,
+) {
   if (isModelFile(loss)) return readModel(loss, trusted);
   if (lossOption === undefined) return loss;
   const values = await eachInTurn(

@@ -1,6 +1,7 @@
 #include "binding/js.h"
 #include "binding/operation.h"
 #include "binding/tensors.h"
+#include "core/runtime/kernels.h"
 #include "core/runtime/memory.h"
 #include "core/runtime/threads.h"
 
@@ -11,6 +12,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   defaultThreads();  // read before anything changes it
   keepFreedMemory();
   guardAllocations();
+  chooseKernels();
   addInfo(env, exports);
   addTables(env, exports);
   addSettings(env, exports);

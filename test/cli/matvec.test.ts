@@ -136,6 +136,33 @@ describe('reads every kind of .npy file that loadNpy reads', () => {
   });
 });
 
+// `~` of the mask: of bytes it would be 255 and 254.
+it.each([
+  ['TorchScript', 'masked.pt', ['--trusted']],
+  ['an exported program', 'masked.pt2', []],
+])('truth values are these for %s', async (_, name, trusted) => {
+  const folder = new URL('../fixtures/signatures/', import.meta.url);
+  const { inputs, params, v, jtjv } = JSON.parse(await readFile(new URL('masked.json', folder), 'utf8'));
+  const decoded = ({ base64 }: { base64: string }) => Buffer.from(base64, 'base64');
+  const { run, array } = await filesOf({
+    'x.npy': npyOf('<f8', decoded(inputs[0]), inputs[0].shape),
+    'mask.npy': npyOf('|b1', decoded(inputs[1]), inputs[1].shape),
+    'bytes.npy': npyOf('|u1', decoded(inputs[1]), inputs[1].shape),
+    'params.npy': npyOf('<f8', decoded(params), params.shape),
+    'v.npy': npyOf('<f8', decoded(v), v.shape),
+  });
+  const model = ['--model', fileURLToPath(new URL(name, folder)), ...trusted, '--params', 'params.npy'];
+  const matvec = (mask: string) =>
+    run('matvec', ...model, '--x', 'x.npy', '--x', mask, '--v', 'v.npy', '--out', 'out.npy');
+  expect(await matvec('mask.npy')).toEqual({ code: 0, stdout: '', stderr: '' });
+  const expected = new Float64Array(Uint8Array.from(decoded(jtjv)).buffer);
+  expect(relativeError((await array('out.npy')).data, expected)).toBeLessThan(1e-12);
+  // A program says what it takes; of TorchScript, the array does, as in PyTorch, where such a mask is refused.
+  const ofBytes = await matvec('bytes.npy');
+  if (trusted.length === 0) expect(ofBytes.code).toBe(0);
+  else expect(ofBytes).toMatchObject({ code: 1, stderr: expect.stringMatching(/bool/) });
+});
+
 describe('refuses in one line', () => {
   const whole = npy(new Float32Array([1, -1, 0.5]), [3]);
   const complex = Buffer.from(npy(new Float64Array([1, 2, 3, 4]), [2, 2]));

@@ -8,6 +8,7 @@ import { kindOf, lengthOf } from '../../foreign.ts';
 import { noOptions, record } from '../../options.ts';
 import { damaged, unsupported } from './failure.ts';
 import { float16 } from './half.ts';
+import type { ReadTensor } from './read-tensor.ts';
 import { READ_LIMITS, type Reading, type ReadLimits } from './reading.ts';
 import { type FileSource, readSource } from './source.ts';
 import { checkPath, littleEndian, writeWhole } from './write-file.ts';
@@ -42,8 +43,9 @@ const KINDS: Readonly<Record<string, Kind>> = {
   i2: { make: integers32, get: (v, at, little) => v.getInt16(at, little) },
   u1: { make: integers32, get: (v, at) => v.getUint8(at) },
   i1: { make: integers32, get: (v, at) => v.getInt8(at) },
-  b1: { make: integers32, get: (v, at) => v.getUint8(at) },
+  b1: { make: integers32, get: (v, at) => (v.getUint8(at) === 0 ? 0 : 1) },
 };
+const BYTES: Readonly<Record<string, NonNullable<ReadTensor['bytes']>>> = { u1: 'uint8', b1: 'bool' };
 
 /**
  * The array in a `.npy` file, row-major. Half precision becomes `Float32Array`, which holds it exactly; small integers and
@@ -55,11 +57,12 @@ const KINDS: Readonly<Record<string, Kind>> = {
  * for elements of another type
  */
 export async function loadNpy(source: FileSource, limits?: ReadLimits): Promise<Tensor> {
-  return readSource(source, 'the .npy file', parseNpy, READ_LIMITS.read(limits));
+  const { data, shape } = await readSource(source, 'the .npy file', parseNpy, READ_LIMITS.read(limits));
+  return { data, shape };
 }
 
 /** `loadNpy` of bytes that were read already; `name` is what messages call them. */
-export function npyOf(bytes: Uint8Array, name: string): Promise<Tensor> {
+export function npyOf(bytes: Uint8Array, name: string): Promise<ReadTensor> {
   return readSource(bytes, name, parseNpy);
 }
 
@@ -120,7 +123,7 @@ function header(data: TypedArray, shape: readonly number[]): Uint8Array {
   return bytes;
 }
 
-async function parseNpy(bytes: Uint8Array, reading: Reading): Promise<Tensor> {
+async function parseNpy(bytes: Uint8Array, reading: Reading): Promise<ReadTensor> {
   if (bytes[0] === 0x50 && bytes[1] === 0x4b)
     throw damaged('it is an archive; save one array by itself with numpy.save');
   if (bytes.length >= MAGIC.length && !MAGIC.every((each, i) => bytes[i] === each))
@@ -155,7 +158,8 @@ async function parseNpy(bytes: Uint8Array, reading: Reading): Promise<Tensor> {
     array[i] = kind.get(data, (order?.() ?? i) * size, type[0] !== '>');
     if (i % PIECE === PIECE - 1) await reading.pass();
   }
-  return { data: array, shape };
+  const stored = BYTES[type.slice(1)];
+  return { data: array, shape, ...(stored !== undefined && { bytes: stored }) };
 }
 
 /** Elements that are read in a fraction of a slice. */

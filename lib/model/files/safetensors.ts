@@ -3,10 +3,11 @@
  * header, then the elements of the tensors, little-endian and without gaps.
  */
 import { endianness } from 'node:os';
-import { allocated, numel, type Tensor, type TypedArray } from '../../arrays.ts';
+import { allocated, numel, type TypedArray } from '../../arrays.ts';
 import { damaged, unsupported } from './failure.ts';
 import { bfloat16, float16 } from './half.ts';
 import { asCount, asList, asObject, asString, type Json, parseJson } from './json.ts';
+import type { ReadTensor } from './read-tensor.ts';
 import { READ_LIMITS, type Reading, type ReadLimits } from './reading.ts';
 import { type FileSource, readSource } from './source.ts';
 import { copyBytes } from './turns.ts';
@@ -33,8 +34,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
   I16: { size: 2, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt16(at, true) },
   U8: { size: 1, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getUint8(at) },
   I8: { size: 1, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt8(at) },
-  BOOL: { size: 1, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getUint8(at) },
+  BOOL: { size: 1, make: (n) => allocated(Int32Array, n), get: (v, at) => (v.getUint8(at) === 0 ? 0 : 1) },
 };
+
+const BYTES: Readonly<Record<string, NonNullable<ReadTensor['bytes']>>> = { U8: 'uint8', BOOL: 'bool' };
 
 /** Types whose bytes are those of the typed array. */
 const DIRECT: ReadonlySet<string> = new Set(['F64', 'F32', 'I64', 'I32']);
@@ -58,11 +61,11 @@ export async function loadSafetensors(
 export function loadSafetensorsWithShapes(
   source: FileSource,
   limits?: ReadLimits,
-): Promise<Record<string, Tensor>> {
+): Promise<Record<string, ReadTensor>> {
   return readSource(source, 'the safetensors file', parseSafetensors, limits);
 }
 
-async function parseSafetensors(bytes: Uint8Array, reading: Reading): Promise<Record<string, Tensor>> {
+async function parseSafetensors(bytes: Uint8Array, reading: Reading): Promise<Record<string, ReadTensor>> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 8) throw damaged('it ends before its header');
   const length = view.getBigUint64(0, true);
@@ -75,7 +78,7 @@ async function parseSafetensors(bytes: Uint8Array, reading: Reading): Promise<Re
   const data = new DataView(bytes.buffer, bytes.byteOffset + start, bytes.length - start);
   const ranges = entries.map(([name, entry]) => range(asObject(entry, name), name));
   checkCover(ranges, data.byteLength);
-  const tensors: [string, Tensor][] = [];
+  const tensors: [string, ReadTensor][] = [];
   for (const [index, [name, entry]] of entries.entries())
     tensors.push([name, await read(asObject(entry, name), name, ranges[index]!, data, reading)]);
   return Object.fromEntries(tensors);
@@ -115,7 +118,7 @@ async function read(
   { begin, end }: Range,
   data: DataView,
   reading: Reading,
-): Promise<Tensor> {
+): Promise<ReadTensor> {
   const type = asString(entry.dtype, `the type of ${name}`);
   const kind = Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
   if (kind === undefined) throw unsupported(`${name} has the type ${type}, which is not supported`);
@@ -137,5 +140,6 @@ async function read(
     array[i] = kind.get(data, begin + i * kind.size);
     if (i % PIECE === PIECE - 1) await reading.pass();
   }
-  return { data: array, shape };
+  const stored = BYTES[type];
+  return { data: array, shape, ...(stored !== undefined && { bytes: stored }) };
 }

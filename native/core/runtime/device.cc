@@ -1,19 +1,15 @@
 #include "core/runtime/device.h"
 
-#include <ATen/Context.h>
 #include <c10/util/Exception.h>
 #include <torch/version.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <limits>
-#include <mutex>
 #include <sstream>
 #include <string>
-#include <string_view>
 
 #ifdef TC_CUDA
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -27,6 +23,7 @@
 
 #include "core/runtime/cgroup.h"
 #include "core/runtime/error.h"
+#include "core/runtime/kernels.h"
 #include "core/runtime/memory.h"
 
 namespace tc {
@@ -38,19 +35,6 @@ int cudaDeviceCount() {
 #else
   return 0;
 #endif
-}
-
-/// Float32 is computed as such: libtorch would let cuDNN compute convolutions and recurrent layers
-/// in TF32, with three digits. Whoever wants that, for products of matrices too, says so here:
-/// libtorch's own TORCH_ALLOW_TF32_CUBLAS_OVERRIDE does not count.
-void chooseFloat32() {
-  static std::once_flag chosen;
-  std::call_once(chosen, [] {
-    const char* value = std::getenv("TORCH_CURVATURE_TF32");
-    const bool allowed = value != nullptr && std::string_view(value) == "1";
-    at::globalContext().setAllowTF32CuDNN(allowed);
-    at::globalContext().setAllowTF32CuBLAS(allowed);
-  });
 }
 
 constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
@@ -118,7 +102,7 @@ c10::Device findDevice(const std::string& name) {
     throw Error("ERR_DEVICE_UNAVAILABLE", "device '" + name + "' asked for, but this machine has " +
                                               std::to_string(count) + " usable CUDA device(s)");
   }
-  chooseFloat32();
+  chooseKernels();
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
