@@ -2,14 +2,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
+  cg,
   configure,
+  customOperator,
+  eigsh,
   Generator,
   info,
+  type LinearOperator,
   Model,
   matvecDense,
   matvecOnTheFly,
   nn,
+  trace,
   warmUp,
+  xdiag,
+  xtrace,
 } from '../../lib/index.ts';
 
 const NO_LIMITS = { concurrency: Infinity, maxQueue: Infinity, memoryLimit: Infinity };
@@ -108,7 +115,6 @@ describe('a queue that is full', () => {
 
   it('has room for what a custom operation asks for while it waits', async () => {
     configure({ concurrency: 1, maxQueue: 1 });
-    const { customOperator, cg } = await import('../../lib/index.ts');
     const operator = customOperator({
       shape: [model.parameterCount, model.parameterCount],
       dtype: 'float32',
@@ -142,6 +148,27 @@ describe('memoryLimit', () => {
       code: 'ERR_OUT_OF_MEMORY',
       message: expect.stringMatching(/needs about .*, .* are available/),
     });
+  });
+
+  it.each([
+    ['xtrace', (op: LinearOperator) => xtrace(op, { samples: 2000 })],
+    ['xdiag', (op: LinearOperator) => xdiag(op, { samples: 2000 })],
+    ['hutch++', (op: LinearOperator) => trace(op, { samples: 3000, method: 'hutch++' })],
+    ['eigsh', (op: LinearOperator) => eigsh(op, { k: 900 })],
+    ['toDense', (op: LinearOperator) => op.toDense()],
+  ])('refuses %s, with an estimate, before its first product', async (_, solve) => {
+    let products = 0;
+    const matmat = (vectors: Float32Array<ArrayBuffer>) => {
+      ++products;
+      return vectors;
+    };
+    using op = customOperator({ shape: [2 ** 16, 2 ** 16], symmetric: true, matmat });
+    configure({ memoryLimit: info().bytesHeld + 2 ** 26 });
+    await expect(solve(op)).rejects.toMatchObject({
+      code: 'ERR_OUT_OF_MEMORY',
+      message: expect.stringMatching(/needs about .*, .* are available/),
+    });
+    expect(products).toBe(0);
   });
 
   it('ends what holds more than it, and says which option it is', async () => {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/profiler/stage.h"
+#include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
 #include "core/runtime/error.h"
 
@@ -35,11 +36,7 @@ void check(const at::Tensor& vectors, int64_t dims, int64_t length,
 
 /// Throws Error ERR_OUT_OF_MEMORY where a matrix of this size would not fit.
 void requireDense(int64_t rows, int64_t cols, const at::TensorOptions& options) {
-  int64_t bytes = 0;
-  const auto itemSize = static_cast<int64_t>(options.dtype().itemsize());
-  const bool overflow =
-      __builtin_mul_overflow(rows, cols, &bytes) || __builtin_mul_overflow(bytes, itemSize, &bytes);
-  requireMemory(options.device(), overflow ? -1 : bytes, "the operator as a dense matrix");
+  requireMemory(options.device(), bytesOf(rows, cols, options), "the operator as a dense matrix");
 }
 
 /// Calls `use(block, first)` with blocks of unit vectors, [k, length].

@@ -10,6 +10,7 @@
 #include "core/linearization/rows.h"
 #include "core/profiler/stage.h"
 #include "core/program/program.h"
+#include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
 #include "core/runtime/memory.h"
 
@@ -18,21 +19,6 @@ namespace {
 
 /// Columns of F that one matrix product computes.
 constexpr int64_t kGramBlock = 512;
-
-/// a·b·…, or −1 where that overflows.
-template <typename... Factors>
-int64_t product(int64_t first, Factors... rest) {
-  int64_t result = first;
-  bool overflow = false;
-  ((overflow = overflow || __builtin_mul_overflow(result, static_cast<int64_t>(rest), &result)),
-   ...);
-  return overflow ? -1 : result;
-}
-
-int64_t sum(int64_t a, int64_t b) {
-  int64_t result = 0;
-  return a < 0 || b < 0 || __builtin_add_overflow(a, b, &result) ? -1 : result;
-}
 
 /// F += JᵀJ for the upper triangle, by blocks of columns: half the work of a general product, for
 /// devices that libtorch alone serves.
@@ -92,8 +78,8 @@ at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy st
   const bool onCpu = point.params.device().is_cpu();
   const bool gramian = strategy == DenseStrategy::kGram;
   requireMemory(point.params.device(),
-                sum(product(chunk, outputs, columns, itemSize),
-                    gramian ? product(columns, columns, itemSize) : 0),
+                sumOf(countOf(chunk, outputs, columns, itemSize),
+                      gramian ? countOf(columns, columns, itemSize) : 0),
                 gramian ? "the dense product (J and F = JᵀJ)" : "the dense product (J)");
 
   const auto linearization = linearizeOnce(point, engine, chunk);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/profiler/stage.h"
+#include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
 #include "core/solvers/convergence.h"
 #include "core/solvers/dense_eigsh.h"
@@ -39,13 +40,11 @@ class BlockLanczos {
         k_(k),
         block_(options.block),
         limit_(limit),
-        epsilon_(c10::typeMetaToScalarType(a.options().dtype()) == at::kDouble ? 0x1p-52 : 0x1p-23),
+        epsilon_(epsilonOf(a.options())),
         probes_(a, options.seed),
         goal_(options, k, epsilon_) {
-    const auto itemSize = static_cast<int64_t>(a.options().dtype().itemsize());
-    int64_t bytes = 0;
-    const bool overflow = __builtin_mul_overflow(2 * basis * itemSize, a.rows(), &bytes);
-    requireMemory(a.options().device(), overflow ? -1 : bytes, "the Lanczos basis");
+    requireMemory(a.options().device(), bytesOf(2 * basis, a.rows(), a.options()),
+                  "the Lanczos basis");
     vectors_ = at::empty({basis, a.rows()}, a.options());
     images_ = at::empty({basis, a.rows()}, a.options());
     projected_ = at::zeros({basis, basis}, at::kDouble);

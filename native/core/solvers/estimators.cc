@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "core/profiler/stage.h"
+#include "core/runtime/bytes.h"
+#include "core/runtime/device.h"
 #include "core/runtime/error.h"
 #include "core/solvers/method.h"
 #include "core/solvers/probes.h"
@@ -40,6 +42,9 @@ TraceEstimate hutchPlusPlus(const LinearOperator& a, int64_t samples, Probes& pr
                             const StopToken& stop) {
   if (a.rows() == 0) return {0, 0, 0};  // there is nothing to sketch
   const int64_t sketch = std::min(samples / 3, a.rows());
+  // Images and basis, each once more in the factorization.
+  const int64_t bytes = countOf(4, bytesOf(sketch, a.rows(), a.options()));
+  requireMemory(a.options().device(), bytes, "the sketch");
   std::vector<at::Tensor> sketched;
   for (int64_t i = 0; i < sketch; ++i) {
     const at::Tensor image = a.matvec(probes.rademacher(), stop);

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "core/profiler/stage.h"
+#include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
 #include "core/solvers/scale.h"
 
@@ -35,10 +36,7 @@ at::Tensor project(const at::Tensor& vectors, int64_t count, at::Tensor& w, cons
 }  // namespace
 
 KrylovBasis::KrylovBasis(const LinearOperator& a, int64_t m) {
-  const auto itemSize = static_cast<int64_t>(a.options().dtype().itemsize());
-  int64_t bytes = 0;
-  const bool overflow = __builtin_mul_overflow((m + 1) * itemSize, a.rows(), &bytes);
-  requireMemory(a.options().device(), overflow ? -1 : bytes, "the Lanczos basis");
+  requireMemory(a.options().device(), bytesOf(m + 1, a.rows(), a.options()), "the Lanczos basis");
   vectors = at::empty({m + 1, a.rows()}, a.options());
   projected = at::zeros({m, m}, at::kDouble);
 }

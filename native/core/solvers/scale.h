@@ -22,5 +22,6 @@ double normOf(const at::Tensor& x);
 double dotOf(const at::Tensor& x, const at::Tensor& y);
 /// Distance from 1 to the next number in the tensor's precision.
 double epsilonOf(const at::Tensor& tensor);
+double epsilonOf(const at::TensorOptions& options);
 
 }  // namespace tc

@@ -86,7 +86,7 @@ EigshResult shiftInvert(const LinearOperator& a, const EigshOptions& options,
   requireSymmetric(a, "eigsh", stop);
   const auto counted = std::make_shared<Counted>(a);
   const OperatorPtr shifted = tc::shifted(counted, -sigma);
-  const double epsilon = a.options().dtype() == at::kDouble ? 0x1p-52 : 0x1p-23;
+  const double epsilon = epsilonOf(a.options());
   const double outer = std::max(options.tolerance, std::cbrt(epsilon * epsilon));
   SolverOptions inner;
   inner.tolerance = std::max(outer * kInner, 16 * epsilon);

@@ -18,6 +18,8 @@
 #include <vector>
 
 #include "core/profiler/stage.h"
+#include "core/runtime/bytes.h"
+#include "core/runtime/device.h"
 #include "core/runtime/error.h"
 #include "core/solvers/probes.h"
 #include "core/solvers/scale.h"
@@ -43,6 +45,9 @@ struct Sketch {
 
   Sketch(const LinearOperator& a, int64_t length, bool normal, uint64_t seed,
          const StopToken& stop) {
+    // Vectors, images and basis, each once more in the factorization.
+    const int64_t bytes = countOf(6, bytesOf(length, a.rows(), a.options()));
+    requireMemory(a.options().device(), bytes, "the sketch");
     Probes probes(a, seed);
     std::vector<at::Tensor> vectors;
     vectors.reserve(static_cast<size_t>(length));

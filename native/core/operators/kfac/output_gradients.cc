@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
 #include "core/runtime/error.h"
 
@@ -46,12 +47,9 @@ OutputGradients::OutputGradients(FisherKind kind, Objective objective, RowWeight
 int64_t OutputGradients::rowsAtOnce(const at::Tensor& y) const {
   if (kind_ != FisherKind::kType2) return std::numeric_limits<int64_t>::max();
   const DataLayout layout = dataLayout(*objective_.loss, y, Per::kDatum);
-  int64_t bytes = 0;
-  const bool overflow = __builtin_mul_overflow(layout.outputs, layout.outputs, &bytes) ||
-                        __builtin_mul_overflow(bytes, layout.before * layout.after, &bytes) ||
-                        __builtin_mul_overflow(bytes, 4 * y.element_size(), &bytes);
-  requireMemory(y.device(), overflow ? -1 : bytes,
-                "the loss's Hessian of a row (fisher: 'mc' takes none)");
+  const int64_t bytes =
+      countOf(layout.outputs, layout.outputs, layout.before * layout.after, 4 * y.element_size());
+  requireMemory(y.device(), bytes, "the loss's Hessian of a row (fisher: 'mc' takes none)");
   return std::max<int64_t>(1, kHessianBytes / std::max<int64_t>(1, bytes));
 }
 

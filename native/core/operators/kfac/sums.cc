@@ -12,6 +12,7 @@
 #include "core/operators/kfac/positions.h"
 #include "core/operators/kfac/row_graphs.h"
 #include "core/profiler/stage.h"
+#include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
 
 namespace tc {
@@ -171,12 +172,8 @@ void addOther(const at::Tensor& gradient, const at::Tensor& q, Others others, Fa
 
 void requireFactors(const Point& point, const Plan& plan) {
   int64_t elements = 0;
-  bool overflow = false;
   const auto count = [&](int64_t groups, int64_t size, bool full) {
-    int64_t each = size;
-    overflow |= full && __builtin_mul_overflow(size, size, &each);
-    overflow |= __builtin_mul_overflow(each, groups, &each);
-    overflow |= __builtin_add_overflow(elements, each, &elements);
+    elements = sumOf(elements, countOf(groups, size, full ? size : 1));
   };
   for (size_t i = 0; i < plan.blocks.size(); ++i) {
     const Block& block = plan.blocks[i];
@@ -185,9 +182,8 @@ void requireFactors(const Point& point, const Plan& plan) {
     count(block.groups, block.rows, !(embeds && plan.sharing == Sharing::kExpand));
     count(block.groups, block.cols, true);
   }
-  int64_t bytes = 0;
-  overflow |= __builtin_mul_overflow(elements, point.params.element_size(), &bytes);
-  requireMemory(point.params.device(), overflow ? -1 : bytes, "the Kronecker factors");
+  requireMemory(point.params.device(), countOf(elements, point.params.element_size()),
+                "the Kronecker factors");
 }
 
 }  // namespace
