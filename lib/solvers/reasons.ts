@@ -33,6 +33,6 @@ export type EigshEnd = (typeof ENDS)[number];
  * - `converged`: all pairs are within the tolerance, and a search in a fresh direction found nothing further out.
  * - `maxIterations`: that many products were not enough for one or the other; the message says which.
  * - `stagnation`: with a `sigma` far from the eigenvalues, rounding of A − sigma I keeps the residuals above the tolerance.
- * - `nan`: a product with the operator gave NaN or infinity.
+ * - `nan`: a product with the operator gave NaN or infinity, or eigenvalues are beyond the range of the precision.
  */
 export type EigshReason = 'converged' | 'maxIterations' | 'stagnation' | 'nan';

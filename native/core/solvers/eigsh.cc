@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/matmul.h>
 
@@ -202,8 +203,9 @@ Which findWhich(const std::string& name) {
               "which should be 'LM', 'SM', 'LA', 'SA' or 'BE', got '" + name + "'");
 }
 
-EigshResult eigsh(const LinearOperator& a, const EigshOptions& options, const StopToken& stop) {
-  const profiling::Stage stage("torch_curvature::eigsh");
+namespace {
+
+EigshResult search(const LinearOperator& a, const EigshOptions& options, const StopToken& stop) {
   requireSquare(a, "eigsh");
   if (options.block < 1) throw Error("ERR_INVALID_ARGUMENT", "block should be at least 1");
   if (options.sigma) return shiftInvert(a, options, stop);
@@ -243,6 +245,20 @@ EigshResult eigsh(const LinearOperator& a, const EigshOptions& options, const St
     if (sizes.n <= sizes.limit) return denseEigsh(a, options, sizes.k, stop);
   }
   return ThickRestartLanczos(a, options, sizes, stop).run();
+}
+
+}  // namespace
+
+EigshResult eigsh(const LinearOperator& a, const EigshOptions& options, const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::eigsh");
+  EigshResult result = search(a, options, stop);
+  // Products of unit vectors can all be within the precision where eigenvalues are not.
+  if (result.converged && !result.eigenvalues.isfinite().all().item<bool>()) {
+    result.converged = false;
+    result.reason = "nan";
+    result.message = "eigenvalues are beyond the range of the precision";
+  }
+  return result;
 }
 
 namespace {

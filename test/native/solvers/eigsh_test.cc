@@ -144,3 +144,22 @@ TEST_CASE("eigsh of fewer products than pairs has as many pairs") {
   CHECK((cut.eigenvectors.sizes() == at::IntArrayRef{1, 100}));
   CHECK(cut.residualNorms.sizes() == at::IntArrayRef{1});
 }
+
+TEST_CASE("eigsh of eigenvalues beyond the precision says so") {
+  for (const int64_t n : {10, 60, 400}) {
+    for (const int64_t block : {1, 3}) {
+      CAPTURE(n);
+      CAPTURE(block);
+      EigshOptions options;
+      options.k = 1;
+      options.block = block;
+      const at::Tensor ones = at::full({n, n}, 1e38F, at::kFloat);  // the eigenvalue is 1e38 n
+      const EigshResult found = eigsh(*denseOperator(ones, true), options, kNever);
+      CHECK_FALSE(found.converged);
+      CHECK(found.reason == "nan");
+      const EigshResult in64 = eigsh(*denseOperator(ones.to(at::kDouble), true), options, kNever);
+      CHECK(in64.converged);
+      CHECK(in64.eigenvalues[0].item<double>() == doctest::Approx(1e38 * double(n)).epsilon(1e-6));
+    }
+  }
+}
