@@ -39,6 +39,45 @@ def text(name, kind, config, pick=logits, length=4, **fields):
     add(f"hf-{name}", FAMILY, build, rows=3)
 
 
+class Continued(nn.Module):
+    """Goes on from keys and values of earlier tokens, which are inputs of [rows, layers, heads, tokens, width]."""
+
+    def __init__(self, body):
+        super().__init__()
+        self.body = body
+
+    def forward(self, ids, keys, values):
+        cache = T.DynamicCache()
+        for layer in range(keys.shape[1]):
+            cache.update(keys[:, layer], values[:, layer], layer)
+        return self.body(input_ids=ids, past_key_values=cache, use_cache=True).logits
+
+
+class NextToken(nn.Module):
+    """Generates a token, then goes on from it with the cache of the step before."""
+
+    def __init__(self, body):
+        super().__init__()
+        self.body = body
+
+    def forward(self, ids):
+        first = self.body(input_ids=ids, use_cache=True)
+        following = first.logits[:, -1:].argmax(-1)
+        return self.body(input_ids=following, past_key_values=first.past_key_values, use_cache=True).logits[:, -1]
+
+
+def cached(name, kind, config, layers, heads, width, **fields):
+    def continued(rows):
+        keys, values = (normal(rows, layers, heads, 3, width) for _ in range(2))
+        return Continued(kind(config(**fields))), (tokens(WORDS - 2, rows, 2) + 2, keys, values)
+
+    def following(rows):
+        return NextToken(kind(config(**fields))), (tokens(WORDS - 2, rows, 4) + 2,)
+
+    add(f"hf-{name}-cache-given", FAMILY, continued, rows=3)
+    add(f"hf-{name}-next-token", FAMILY, following, rows=3)
+
+
 def images(name, kind, config, pick=logits, size=8, channels=3, **fields):
     class Vision(nn.Module):
         def __init__(self):
@@ -54,6 +93,11 @@ def images(name, kind, config, pick=logits, size=8, channels=3, **fields):
 SMALL = {"vocab_size": WORDS, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 12, "max_position_embeddings": 16}
 CACHE = {"use_cache": False, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1}
 ROPE = {**SMALL, **CACHE, "num_key_value_heads": 1}
+
+# with caches of keys and values
+cached("llama", T.LlamaForCausalLM, T.LlamaConfig, 2, 1, 4, **{**ROPE, "num_hidden_layers": 2})
+cached("qwen3", T.Qwen3ForCausalLM, T.Qwen3Config, 1, 1, 4, **ROPE, head_dim=4)
+cached("gpt2", T.GPT2LMHeadModel, T.GPT2Config, 1, 2, 4, vocab_size=WORDS, n_embd=8, n_layer=1, n_head=2, n_positions=16)
 
 # encoders
 for name, kind, config in [
