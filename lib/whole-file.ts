@@ -1,6 +1,15 @@
 /** Files that are there as a whole or not at all, whatever ends the process in between. */
 import { randomBytes } from 'node:crypto';
-import { rmSync, type Stats } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import { chmod, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
@@ -29,14 +38,12 @@ function endDraft(path: string): void {
 }
 
 function removeDrafts(): void {
-  for (const path of drafts) {
-    try {
-      rmSync(path, { force: true });
-    } catch {
-      // What is thrown here would keep other listeners from hearing.
-    }
-  }
+  // What is thrown here would keep other listeners from hearing.
+  for (const path of drafts) attempt(() => rmSync(path, { force: true }));
 }
+
+const draftFor = (target: string) =>
+  join(dirname(target), `.${basename(target).slice(0, 200)}.${randomBytes(6).toString('hex')}`);
 
 /**
  * Writes a file of these parts into a new one beside it, which takes its place once all of it is on the disk. Whoever reads
@@ -46,7 +53,7 @@ export async function replaceFile(
   { target, there }: Place,
   parts: Iterable<string | Uint8Array>,
 ): Promise<void> {
-  const draft = join(dirname(target), `.${basename(target).slice(0, 200)}.${randomBytes(6).toString('hex')}`);
+  const draft = draftFor(target);
   beginDraft(draft);
   try {
     const file = await open(draft, 'wx');
@@ -63,5 +70,39 @@ export async function replaceFile(
     throw error;
   } finally {
     endDraft(draft);
+  }
+}
+
+/**
+ * The same for what `write` writes by itself, into the empty file that it is given. Where no regular file stands, a pipe say,
+ * it is given that.
+ */
+export function replaceFileSync(path: string, write: (draft: string) => void): void {
+  const target = attempt(() => realpathSync(path)) ?? path;
+  const there = attempt(() => statSync(target));
+  if (there !== undefined && !there.isFile()) {
+    write(target);
+    return;
+  }
+  const draft = draftFor(target);
+  beginDraft(draft);
+  try {
+    closeSync(openSync(draft, 'wx'));
+    write(draft);
+    if (there !== undefined) chmodSync(draft, there.mode);
+    renameSync(draft, target);
+  } catch (error) {
+    attempt(() => rmSync(draft, { force: true }));
+    throw error;
+  } finally {
+    endDraft(draft);
+  }
+}
+
+function attempt<T>(action: () => T): T | undefined {
+  try {
+    return action();
+  } catch {
+    return undefined;
   }
 }

@@ -1,5 +1,5 @@
 /** What a profile has recorded. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import type { RawProfile, RawProfileRow, RawProfilerOptions } from '../addon/profiles.ts';
@@ -9,6 +9,7 @@ import { outOfRange, translated, wrongType } from '../errors.ts';
 import { checkInside, guard, INSIDE, type Inside } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
 import { noOptions, OptionNames } from '../options.ts';
+import { replaceFileSync } from '../whole-file.ts';
 import { type ProfileEvent, toEvents } from './events.ts';
 import { merged, type ProfileRow, sorted } from './rows.ts';
 import { profileTable } from './table.ts';
@@ -130,20 +131,25 @@ export class Profile {
     });
   }
 
-  /** Writes a Chrome trace, which `chrome://tracing` and Perfetto open; compressed where the name ends in `.gz`. */
+  /**
+   * Writes a Chrome trace, which `chrome://tracing` and Perfetto open; compressed where the name ends in `.gz`. It is there as a
+   * whole or not at all.
+   *
+   * @throws RangeError (`ERR_INVALID_ARGUMENT`) where it cannot be written
+   */
   exportChromeTrace(path: string): void;
   exportChromeTrace(path: string, ...rest: readonly unknown[]): void {
     noOptions(rest, 'exportChromeTrace');
     if (typeof path !== 'string') throw wrongType(`path should be a string, got ${describe(path)}`);
-    translated(() => this.#raw.save(path));
-    if (!path.endsWith('.gz')) return;
     try {
-      writeFileSync(path, gzipSync(readFileSync(path)));
-    } catch (error) {
-      rmSync(path, { force: true });
-      throw outOfRange(`the trace could not be written to '${path}': ${(error as Error).message}`, {
-        cause: error,
+      replaceFileSync(path, (draft) => {
+        translated(() => this.#raw.save(draft));
+        if (path.endsWith('.gz')) writeFileSync(draft, gzipSync(readFileSync(draft)));
       });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+      const { message } = error as Error;
+      throw outOfRange(`the trace could not be written to '${path}': ${message}`, { cause: error });
     }
   }
 }

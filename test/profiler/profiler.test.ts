@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -341,6 +341,31 @@ describe('results', () => {
     expect(() => tensorboardTraceHandler(logs, { workerName: '../up' })).toThrow(TypeError);
     expect(() => recorded.exportChromeTrace('/no/such/folder/trace.json.gz')).toThrow(RangeError);
   });
+
+  it.each(['trace.json', 'trace.json.gz'])(
+    '%s takes the place of what was there, or leaves it',
+    async (name) => {
+      const folder = await mkdtemp(join(tmpdir(), 'torch-curvature-'));
+      onTestFinished(() => rm(folder, { recursive: true, force: true }));
+      const { profile: recorded } = await profile(() => matvecOnTheFlySync(problem, v, autograd));
+      const [path, link] = [join(folder, name), join(folder, `link-${name}`)];
+      await writeFile(path, 'before', { mode: 0o640 });
+      await symlink(path, link);
+      const before = await open(path);
+      recorded.exportChromeTrace(link);
+      // Who has the old file open still reads it.
+      expect(await before.readFile('utf8')).toBe('before');
+      await before.close();
+      const bytes = await readFile(path);
+      const text = name.endsWith('.gz') ? gunzipSync(bytes) : bytes;
+      expect(JSON.parse(text.toString()).traceEvents.length).toBeGreaterThan(0);
+      expect((await stat(path)).mode & 0o777).toBe(0o640);
+      expect((await readdir(folder)).sort()).toEqual([`link-${name}`, name].sort());
+      // A folder cannot be replaced by a file.
+      expect(() => recorded.exportChromeTrace(folder)).toThrow(RangeError);
+      expect((await readdir(folder)).length).toBe(2);
+    },
+  );
 });
 
 it('says nothing of what is freed and older than the profile, unless asked', () => {
