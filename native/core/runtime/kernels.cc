@@ -22,10 +22,12 @@ void chooseFloat32() {
   at::globalContext().setAllowTF32CuBLAS(allowed);
 }
 
+constexpr int kErrorsAlone = 2;  ///< a level of c10's log, as of glog, whose names differ
+
 /// Where NNPACK does not know the processor, libtorch tries it for every convolution and writes to
 /// stderr each time that it could not.
 void chooseConvolutions() {
-  const int level = std::exchange(FLAGS_caffe2_log_level, c10::GLOG_ERROR);
+  const int level = std::exchange(FLAGS_caffe2_log_level, kErrorsAlone);
   if (!at::_nnpack_available()) at::globalContext().setUserEnabledNNPACK(false);
   FLAGS_caffe2_log_level = level;
 }
