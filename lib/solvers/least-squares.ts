@@ -42,13 +42,14 @@ const OPTIONS = new OptionNames<LeastSquaresOptions>({
  * - `solution`: A x = b, to `atol` and `btol`.
  * - `leastSquares`: x is the least-squares solution, to `atol`.
  * - `condition`: A seems to be worse conditioned than `conlim`.
- * - `maxIterations`, `stopped`, `nan`: as of `cg`.
+ * - `maxIterations`, `range`, `stopped`, `nan`: as of `cg`.
  */
 export type LeastSquaresReason =
   | 'solution'
   | 'leastSquares'
   | 'condition'
   | 'maxIterations'
+  | 'range'
   | 'stopped'
   | 'nan';
 

@@ -60,6 +60,8 @@ Prepared create(const Napi::CallbackInfo& info, Memory) {
   const bool shared = wanted.shared != nullptr;
   const Point point = wanted.point;
   Point second = shared ? wanted.shared->point() : point;
+  for (size_t i = 0; i < wanted.others.size() && i < second.inputs.size(); ++i)
+    wanted.others[i] = asInput(second.program->inputs()[i], std::move(wanted.others[i]));
   if (!wanted.others.empty()) second.inputs = wanted.others;
   prepared.compute = [kind = fields.text("kind"), wanted = std::move(wanted), device,
                       cut](const StopToken& stop) {

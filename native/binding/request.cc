@@ -114,15 +114,18 @@ Prepared explained(Request request) {
   return explained(request.point, std::move(request.prepared));
 }
 
+at::Tensor asInput(const ProgramSpec::Port& port, at::Tensor given) {
+  if (port.dtype == at::kBool && given.scalar_type() == at::kByte) return given.ne(0);
+  if (port.dtype == at::kLong && given.scalar_type() == at::kInt) return given.to(at::kLong);
+  return given;
+}
+
 namespace {
 
-/// Adds the next input: whole numbers in the kind that the program was exported for.
+/// Adds the next input.
 void takeInput(Point& point, const Napi::Value& value, Memory memory) {
   const ProgramSpec::Port& port = point.program->inputs()[point.inputs.size()];
-  at::Tensor input = toTensor(value, memory, "x");
-  if (port.dtype == at::kBool && input.scalar_type() == at::kByte) input = input.ne(0);
-  if (port.dtype == at::kLong && input.scalar_type() == at::kInt) input = input.to(at::kLong);
-  point.inputs.push_back(std::move(input));
+  point.inputs.push_back(asInput(port, toTensor(value, memory, "x")));
   point.shared.push_back(!port.hasRows());
 }
 

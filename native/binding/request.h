@@ -5,6 +5,7 @@
 
 #include "binding/operation.h"
 #include "core/program/point.h"
+#include "core/program/program.h"
 
 namespace tc::js {
 
@@ -39,6 +40,9 @@ struct Request {
   bool cut;
   Prepared prepared;
 };
+
+/// An input as the program was exported for it: truth values of bytes, whole numbers in its kind.
+at::Tensor asInput(const ProgramSpec::Port& port, at::Tensor given);
 
 /// Takes `program`, `params`, `inputs`, `cut`, `device`, `chunkSize`, `threads` and `out` of the
 /// first argument.

@@ -145,6 +145,22 @@ describe('truth values for TorchScript', () => {
     });
   });
 
+  it('are these of a second batch, too', async () => {
+    const { problem } = await problemOf('masked');
+    const own = await api.ntk(problem);
+    const expected = (await own.toDense()).data;
+    for (const x2 of [
+      problem.x,
+      { x: (problem.x as api.Tensor[])[0]!, mask: (problem.x as api.Tensor[])[1]! },
+    ]) {
+      const other = await api.ntk(problem, { x2: x2 as api.Tensor[] });
+      expect(relativeError((await other.toDense()).data, expected)).toBeLessThan(1e-12);
+    }
+    const linearization = await linearize(problem);
+    const kept = await api.ntk(linearization, { x2: problem.x as api.Tensor[] });
+    expect(relativeError((await kept.toDense()).data, expected)).toBeLessThan(1e-12);
+  });
+
   it('are refused undeclared, with the line to write', async () => {
     const { problem } = await problemOf('masked');
     const model = await Model.load(pathOf('masked.pt'), { trusted });

@@ -196,10 +196,12 @@ at::Tensor outputsOfPart(const Point& part) {
   }
 }
 
-/// Computes the rows in two parts.
+/// Computes the rows in two parts; and all but the first, whose number and places change from even
+/// to odd or back.
 void compareParts(const Point& some, const at::Tensor& together) {
   const int64_t rows = some.batch();
-  for (const auto& [begin, end] : {std::pair{int64_t{0}, rows / 2}, {rows / 2, rows}}) {
+  for (const auto& [begin, end] :
+       {std::pair{int64_t{0}, rows / 2}, {rows / 2, rows}, {int64_t{1}, rows}}) {
     Point part = some;
     part.inputs = tc::rows(some, begin, end);
     const at::Tensor y = outputsOfPart(part);

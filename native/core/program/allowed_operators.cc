@@ -158,7 +158,7 @@ constexpr OperatorFamily kFamilies[] = {
     {"New tensors of known values.",
      " arange bartlett_window blackman_window empty empty_like empty_permuted eye full"
      " full_like hamming_window hann_window kaiser_window linspace logspace new_empty"
-     " new_full new_ones new_zeros ones ones_like scalar_tensor zeros zeros_like"},
+     " new_full new_ones new_zeros ones ones_like scalar_tensor zero zeros zeros_like"},
     {"Other types and places of the same values.",
      " _cast_Double _cast_Float _cast_Int _cast_Long _to_copy copy detach lift lift_fresh"
      " lift_fresh_copy to type_as"},

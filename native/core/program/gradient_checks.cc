@@ -1,7 +1,9 @@
-// Backward passes as operators, as graphs that hold derivatives have them: libtorch takes the
-// shapes of gradients on trust where autograd would have made them.
+// What has to do with gradients. Backward passes as operators, as graphs that hold derivatives have
+// them: libtorch takes the shapes of gradients on trust where autograd would have made them.
+// Functions that have no derivative.
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/GradMode.h>
 #include <c10/util/accumulate.h>
 
 #include <vector>
@@ -143,6 +145,24 @@ void convolution(const CallArguments& call) {
   requireShape(call, call.tensor("grad_output"), shape);
 }
 
+/// Functions without a derivative in libtorch, which takes what they give for a constant.
+void constant(const CallArguments& call) {
+  const at::Tensor x = call.at(0).toTensor();
+  if (!at::GradMode::is_enabled() || !x.requires_grad()) return;
+  throw RefusedCall("ERR_UNSUPPORTED_OP",
+                    call.name() +
+                        " has no derivative in libtorch, and its argument depends on "
+                        "parameters: write it as a function that has one");
+}
+
+void realPower(const CallArguments& call) {
+  for (size_t i = 0; i < 2; ++i) {
+    const c10::IValue& each = call.at(i);
+    call.require(!(each.isTensor() && each.toTensor().is_complex()) && !each.isComplexDouble(),
+                 "of complex numbers there is aten::pow");
+  }
+}
+
 const Rows<ArgumentCheck> kRows(
     argumentChecks(), {
                           {"aten::_adaptive_avg_pool2d_backward", checked<adaptivePool<2>>},
@@ -163,6 +183,17 @@ const Rows<ArgumentCheck> kRows(
                           {"aten::replication_pad2d_backward", checked<padded<2, false>>},
                           {"aten::replication_pad3d_backward", checked<padded<3, false>>},
                           {"aten::unfold_backward", checked<unfold>},
+                          {"aten::float_power", checked<realPower>},
+                          {"aten::special_airy_ai", checked<constant>},
+                          {"aten::special_bessel_j0", checked<constant>},
+                          {"aten::special_bessel_j1", checked<constant>},
+                          {"aten::special_bessel_y0", checked<constant>},
+                          {"aten::special_bessel_y1", checked<constant>},
+                          {"aten::special_modified_bessel_k0", checked<constant>},
+                          {"aten::special_modified_bessel_k1", checked<constant>},
+                          {"aten::special_scaled_modified_bessel_k0", checked<constant>},
+                          {"aten::special_scaled_modified_bessel_k1", checked<constant>},
+                          {"aten::special_spherical_bessel_j0", checked<constant>},
                       });
 
 }  // namespace

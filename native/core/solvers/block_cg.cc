@@ -7,14 +7,17 @@
 #include <ATen/ops/linalg_qr.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
 #include <string_view>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "core/profiler/stage.h"
 #include "core/solvers/cg.h"
@@ -28,6 +31,37 @@ namespace {
 at::Tensor normsOf(const at::Tensor& rows) {
   return at::linalg_vector_norm(rows.to(at::kDouble), 2, {1}).cpu();
 }
+
+/// Each of several systems in units of its own right-hand side, by powers of two: squares of
+/// numbers neither overflow nor vanish.
+class Units {
+ public:
+  explicit Units(const at::Tensor& b) {
+    for (const at::Tensor& each : b.unbind(0)) exponents_.push_back(exponentOf(each));
+  }
+
+  at::Tensor into(const at::Tensor& rows) const { return scaled(rows, -1); }
+  at::Tensor outOf(const at::Tensor& rows) const { return scaled(rows, 1); }
+  /// The largest norm, of [k] norms in these units.
+  double largestOutOf(const at::Tensor& norms) const {
+    double largest = 0;
+    for (size_t i = 0; i < exponents_.size(); ++i)
+      largest = std::max(largest, outOf(norms[static_cast<int64_t>(i)].item<double>(), i));
+    return largest;
+  }
+  double outOf(double norm, size_t system) const { return std::ldexp(norm, exponents_[system]); }
+
+ private:
+  at::Tensor scaled(const at::Tensor& rows, int sign) const {
+    const bool ordinary = std::ranges::all_of(exponents_, [](int each) { return each == 0; });
+    if (ordinary) return rows;
+    std::vector<at::Tensor> all = rows.unbind(0);
+    for (size_t i = 0; i < all.size(); ++i) all[i] = scaledBy(all[i], sign * exponents_[i]);
+    return at::stack(all);
+  }
+
+  std::vector<int> exponents_;
+};
 
 /// {r, q} with rows = r q, q orthonormal rows and r lower triangular, [k, k].
 std::pair<at::Tensor, at::Tensor> orthonormal(const at::Tensor& rows) {
@@ -56,8 +90,8 @@ std::optional<Ending> preconditionerEnding(const at::Tensor& q, const at::Tensor
 /// on rows, of which q and p are orthonormal: x depends on no more than what p spans. M is the
 /// preconditioner, or I; `iterations` counts, up to `limit`.
 std::optional<Ending> sweep(const LinearOperator& a, const at::Tensor& r, const at::Tensor& targets,
-                            const SolverOptions& options, const StopToken& stop, int64_t limit,
-                            int64_t& iterations, at::Tensor& x) {
+                            const SolverOptions& options, const Units& units, const StopToken& stop,
+                            int64_t limit, int64_t& iterations, at::Tensor& x) {
   auto [s, q] = orthonormal(r);
   at::Tensor p, ap, factor;  // of the step before: its directions, and the Cholesky factor of γ⁻¹
   while (iterations < limit) {
@@ -88,7 +122,7 @@ std::optional<Ending> sweep(const LinearOperator& a, const at::Tensor& r, const 
     const at::Tensor residuals = normsOf(s);
     const double largest = residuals.max().item<double>();
     if (!std::isfinite(largest)) return Ending{"nan", "the iteration gave NaN or infinity"};
-    if (options.onIteration && !options.onIteration(0, iterations, largest))
+    if (options.onIteration && !options.onIteration(0, iterations, units.largestOutOf(residuals)))
       return Ending{"stopped", "stopped by onIteration"};
     if ((residuals <= targets).all().item<bool>()) break;
     q = next;
@@ -98,8 +132,8 @@ std::optional<Ending> sweep(const LinearOperator& a, const at::Tensor& r, const 
 
 /// Why it ended; `residuals` are then those of x, by a product.
 Ending solve(const LinearOperator& a, const at::Tensor& b, const at::Tensor& targets,
-             const SolverOptions& options, const StopToken& stop, int64_t& iterations,
-             at::Tensor& x, at::Tensor& residuals) {
+             const SolverOptions& options, const Units& units, const StopToken& stop,
+             int64_t& iterations, at::Tensor& x, at::Tensor& residuals) {
   const int64_t limit = options.maxIterations.value_or(10 * a.rows());
   at::Tensor r = options.x0.defined() ? b - a.matmat(x, stop) : b;
   std::optional<Ending> ending;
@@ -123,7 +157,7 @@ Ending solve(const LinearOperator& a, const at::Tensor& b, const at::Tensor& tar
     }
     before = worst;
     at::Tensor next = x.clone();
-    ending = sweep(a, r, targets, options, stop, limit, iterations, next);
+    ending = sweep(a, r, targets, options, units, stop, limit, iterations, next);
     if (std::isfinite(largestOf(next.flatten()))) x = next;
     r = b - a.matmat(x, stop);
   }
@@ -138,19 +172,27 @@ SolverResult blockCg(const LinearOperator& a, const at::Tensor& b, const SolverO
   // A space of more directions than unknowns is no help.
   if (b.dim() == 1 || b.size(0) < 2 || b.size(0) > a.rows()) return cg(a, b, options, stop);
   requireSymmetric(a, "a linear solver", stop);
-  at::Tensor x = options.x0.defined() ? options.x0.clone() : at::zeros_like(b);
-  const at::Tensor targets = normsOf(b) * options.tolerance;
+  // Each system in units of its own right-hand side.
+  const Units units(b);
+  SolverOptions how = options;
+  if (options.x0.defined()) how.x0 = units.into(options.x0);
+  const at::Tensor scaled = units.into(b);
+  at::Tensor x = how.x0.defined() ? how.x0.clone() : at::zeros_like(b);
+  const at::Tensor targets = normsOf(scaled) * options.tolerance;
   at::Tensor residuals;
   int64_t iterations = 0;
-  const Ending ending = solve(a, b, targets, options, stop, iterations, x, residuals);
-  SolverResult result{x, {}};
+  const Ending ending = solve(a, scaled, targets, how, units, stop, iterations, x, residuals);
+  SolverResult result{units.outOf(x), {}};
   for (int64_t i = 0; i < b.size(0); ++i) {
     SolverRecord record;
     record.iterations = iterations;
-    record.residualNorm = residuals[i].item<double>();
-    record.converged = record.residualNorm <= targets[i].item<double>();
-    record.reason = record.converged ? "converged" : ending.reason;
-    record.message = record.converged ? "" : ending.message;
+    record.residualNorm = units.outOf(residuals[i].item<double>(), static_cast<size_t>(i));
+    const bool within = residuals[i].item<double>() <= targets[i].item<double>();
+    const bool lost = isLost(x[i], result.x[i]);
+    const Ending own = lost ? outOfRange() : ending;
+    record.converged = within && !lost;
+    record.reason = record.converged ? "converged" : own.reason;
+    record.message = record.converged ? "" : own.message;
     result.records.push_back(std::move(record));
   }
   return result;

@@ -134,14 +134,15 @@ Ending solve(Found& found, const LeastSquaresMethod& method, const LinearOperato
   const int unitOfA = exponentOf(std::max(process.alpha, std::abs(options.damp)));
   const int unitOfX = unitOfB - unitOfA;
   process.measure(unitOfB, unitOfA);
+  const at::Tensor start = found.x;
   found.x = scaledBy(found.x, -unitOfX);
   const Ending ending = iterate(found, method, process, options, std::ldexp(normB, -unitOfB),
                                 std::ldexp(options.damp, -unitOfA), unitOfB);
-  found.x = scaledBy(found.x, unitOfX);
+  const at::Tensor x = scaledBy(found.x, unitOfX);
+  const bool lost = isLost(found.x, x);
   found.state.normA = std::ldexp(found.state.normA, unitOfA);
-  if (!std::isfinite(largestOf(found.x)))
-    return {"nan", "the solution holds numbers beyond the range of the precision"};
-  return ending;
+  found.x = std::isfinite(largestOf(x)) ? x : start;
+  return lost ? Ending{"range", kOutOfRange} : ending;
 }
 
 }  // namespace

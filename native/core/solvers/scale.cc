@@ -56,6 +56,14 @@ double largestOf(const at::Tensor& x) {
              : at::linalg_vector_norm(x, std::numeric_limits<double>::infinity()).item<double>();
 }
 
+bool isLost(const at::Tensor& scaled, const at::Tensor& x) {
+  const double least = x.scalar_type() == at::kDouble ? std::numeric_limits<double>::min()
+                                                      : std::numeric_limits<float>::min();
+  const double before = largestOf(scaled);
+  const double after = largestOf(x);
+  return std::isfinite(before) && (!std::isfinite(after) || (after < least && before > 0));
+}
+
 double normOf(const at::Tensor& x) {
   // The square of a float32 number is an ordinary float64 number.
   if (x.scalar_type() != at::kDouble) return std::sqrt(wideDot(x, x));

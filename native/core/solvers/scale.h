@@ -17,6 +17,13 @@ at::Tensor scaledBy(const at::Tensor& x, int exponent);
 
 /// max |x|; NaN where x holds NaN.
 double largestOf(const at::Tensor& x);
+/// Whether x is what is left of `scaled`, which is not zero, in units in which it is infinite or
+/// less than the precision's least normal number; and what to say of it.
+bool isLost(const at::Tensor& scaled, const at::Tensor& x);
+inline constexpr const char* kOutOfRange =
+    "the solution is too small or too large for the precision: scale the right-hand side or the "
+    "operator, or use float64";
+
 /// ‖x‖ and ⟨x, y⟩ as numbers, summed in float64; the norm neither overflows nor vanishes early.
 double normOf(const at::Tensor& x);
 double dotOf(const at::Tensor& x, const at::Tensor& y);

@@ -29,12 +29,6 @@ at::Tensor scaledCopy(const at::Tensor& y, int exponent) {
   return exponent == 0 ? y.clone() : scaledBy(y, exponent);
 }
 
-Ending outOfRange() {
-  return {"range",
-          "the solution is too small or too large for the precision: scale the right-hand side or "
-          "the operator, or use float64"};
-}
-
 /// Applies `sweep` to b from x, in place.
 Ending solveOne(System& system, const LinearOperator& a, const at::Tensor& b, const at::Tensor& x,
                 const SolverOptions& options, const StopToken& stop, int64_t limit,
@@ -96,6 +90,8 @@ Ending solveOne(System& system, const LinearOperator& a, const at::Tensor& b, co
 }
 
 }  // namespace
+
+Ending outOfRange() { return {"range", kOutOfRange}; }
 
 void checkSystem(const LinearOperator& a, const at::Tensor& b, const SolverOptions& options) {
   requireSquare(a, "a linear solver");

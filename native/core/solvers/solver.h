@@ -54,6 +54,9 @@ struct Ending {
   std::string message;
 };
 
+/// The ending of a solution that is no number of the precision.
+Ending outOfRange();
+
 /// One right-hand side b, [n], on its way to x. A sweep works on Ã d = r̃ with A and r scaled by
 /// powers of two, so that numbers of any size are squared safely; it changes no digit of its steps.
 class System {

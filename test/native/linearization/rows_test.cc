@@ -61,6 +61,12 @@ const std::vector<std::pair<const char*, Mix>> kDependent = {
        const auto moved = b.call("aten::roll", {h, std::vector<double>{1}, std::vector<double>{0}});
        return b.call("aten::add.Tensor", {h, moved});
      }},
+    {"of even and odd places",
+     [](Builder& b, auto h) {
+       const ProgramSpec::Size rows{ProgramSpec::Size::Kind::kAxis, h.value, 0, {}};
+       const auto places = b.call("aten::remainder.Scalar", {b.call("aten::arange", {rows}), 2.0});
+       return b.call("aten::add.Tensor", {h, b.call("aten::unsqueeze", {places, 1.0})});
+     }},
     {"running sum", [](Builder& b, auto h) { return b.call("aten::cumsum", {h, 0.0}); }},
     {"reversed",
      [](Builder& b, auto h) { return b.call("aten::flip", {h, std::vector<double>{0}}); }},

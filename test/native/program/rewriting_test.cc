@@ -1,10 +1,14 @@
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "code_of.h"
 #include "core/linearization/chunked.h"
+#include "core/products/on_the_fly.h"
 #include "core/program/program.h"
 #include "models.h"
 
@@ -116,4 +120,126 @@ TEST_CASE("maxima of bags of rows that are zero, without a row that counts for n
     }
     checkJacobian(b, y, params, indices, {offsets}, expected);
   }
+}
+
+TEST_CASE("weights by their norms have right second derivatives") {
+  const at::Tensor x = randomLike(at::zeros({3, 2}, at::kDouble), 1);
+  for (const bool kernel : {false, true}) {
+    for (const double axis : {0.0, 1.0, -1.0}) {
+      if (kernel && axis < 0) continue;
+      CAPTURE(kernel);
+      CAPTURE(axis);
+      Builder b;
+      const int64_t slices = axis == 0 ? 4 : axis == 1 ? 2 : 1;
+      const std::vector<int64_t> shape = axis == 0   ? std::vector<int64_t>{4, 1}
+                                         : axis == 1 ? std::vector<int64_t>{1, 2}
+                                                     : std::vector<int64_t>{};
+      const Ref v = b.parameter({4, 2});
+      const Ref g = b.parameter(shape);
+      const Ref w = kernel ? b.call("aten::_weight_norm_interface", {v, g, axis}, 2)
+                           : b.call("aten::_weight_norm", {v, g, axis});
+      const Ref y = b.call("aten::tanh", {b.call("aten::linear", {b.input(), w})});
+      const at::Tensor params = randomLike(at::zeros({8 + slices}, at::kDouble), 2);
+      const auto program = b.build(y);
+      const auto byHand = [&](const at::Tensor& theta) {
+        const at::Tensor weights = theta.narrow(0, 0, 8).view({4, 2});
+        const at::Tensor norms =
+            axis < 0 ? (weights * weights).sum().sqrt()
+                     : (weights * weights).sum(axis == 0 ? 1 : 0, /*keepdim=*/true).sqrt();
+        const at::Tensor scale = theta.narrow(0, 8, slices).view(shape);
+        return at::linear(x, weights * (scale / norms)).tanh();
+      };
+      const auto derivatives = [&](const auto& model) {
+        const at::Tensor theta = params.clone().requires_grad_();
+        const at::Tensor sum = (model(theta) * at::arange(1, 13, at::kDouble).view({3, 4})).sum();
+        const auto first = torch::autograd::grad({sum}, {theta}, {}, true, true).front();
+        const auto second =
+            torch::autograd::grad({first.dot(randomLike(params, 3))}, {theta}).front();
+        return std::pair{first.detach(), second};
+      };
+      const auto [gradient, second] = derivatives([&](const at::Tensor& theta) {
+        return program->run(program->unflatten(theta), {x}, {});
+      });
+      const auto [expected, expectedSecond] = derivatives(byHand);
+      CHECK(difference(gradient, expected) < 1e-13);
+      CHECK(difference(second, expectedSecond) < 1e-13);
+    }
+  }
+}
+
+TEST_CASE("functions without a derivative are refused where one is asked for") {
+  const at::Tensor x = at::tensor({0.5, 2.0}, at::kDouble).view({2, 1});
+  for (const std::string name :
+       {"airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "modified_bessel_k0",
+        "modified_bessel_k1", "scaled_modified_bessel_k0", "scaled_modified_bessel_k1",
+        "spherical_bessel_j0"}) {
+    CAPTURE(name);
+    Builder b;
+    const Ref w = b.parameter({1});
+    const Ref h = b.call("aten::mul.Tensor", {b.input(), w});
+    const Ref y = b.call("aten::special_" + name, {h});
+    const at::Tensor params = at::ones({1}, at::kDouble);
+    const Point point = placed({b.build(y), params, {x}, {}}, at::kCPU);
+    CHECK(runModel(point, params).isfinite().all().item<bool>());
+    CHECK(codeOf([&] { ChunkedLinearization(point, {}, kNever); }) == "ERR_UNSUPPORTED_OP");
+    CHECK(codeOf([&] { matvecOnTheFly(point, params, Engine::kAuto, 0, kNever); }) ==
+          "ERR_UNSUPPORTED_OP");
+    // Of inputs it is a constant.
+    Builder other;
+    const Ref scale = other.parameter({1});
+    const Ref constant = other.call("aten::special_" + name, {other.input()});
+    const Ref scaled = other.call("aten::mul.Tensor", {constant, scale});
+    const Point fine = placed({other.build(scaled), params, {x}, {}}, at::kCPU);
+    CHECK_NOTHROW(matvecOnTheFly(fine, params, Engine::kAuto, 0, kNever));
+  }
+}
+
+TEST_CASE("modified Bessel functions have the derivatives of those that have some") {
+  const at::Tensor x = at::tensor({0.5}, at::kDouble).view({1, 1});
+  for (const bool first : {false, true}) {
+    Builder b;
+    const Ref w = b.parameter({1});
+    const Ref h = b.call("aten::mul.Tensor", {b.input(), w});
+    const Ref y = b.call(
+        first ? "aten::special_modified_bessel_i1" : "aten::special_modified_bessel_i0", {h});
+    const at::Tensor params = at::full({1}, 3.0, at::kDouble);
+    // I₀' = I₁ and I₁' = I₀ − I₁ / z
+    const at::Tensor z = at::tensor({1.5}, at::kDouble);
+    const at::Tensor slope = first ? at::special_i0(z) - at::special_i1(z) / z : at::special_i1(z);
+    const Point point = placed({b.build(y), params, {x}, {}}, at::kCPU);
+    ChunkedLinearization linearization(point, {}, kNever);
+    CHECK(difference(linearization.jvp(at::ones({1}, at::kDouble), kNever).reshape({1}),
+                     slope * 0.5) < 1e-14);
+  }
+}
+
+TEST_CASE("powers of floats are of the precision of the run") {
+  for (const auto dtype : {at::kFloat, at::kDouble}) {
+    Builder b;
+    const Ref w = b.parameter({2});
+    const Ref h = b.call("aten::mul.Tensor", {b.input(), w});
+    const Ref y = b.call("aten::float_power.Tensor_Scalar", {h, 3.0});
+    const at::Tensor params = at::tensor({2.0, 3.0}, dtype);
+    const at::Tensor x = at::ones({1, 2}, dtype);
+    const Point point = placed({b.build(y), params, {x}, {}}, at::kCPU);
+    ChunkedLinearization linearization(point, {}, kNever);
+    CHECK(linearization.output().scalar_type() == dtype);
+    const at::Tensor product = linearization.matvec(at::ones({2}, dtype), kNever);
+    CHECK(product.equal(at::tensor({144.0, 729.0}, dtype)));
+  }
+}
+
+TEST_CASE("views of what another kernel lays out in another way") {
+  // Transposed rows have no view; the same numbers in the order of the axes are meant.
+  Builder b;
+  const Ref w = b.parameter({2, 3});
+  const Ref rows = b.call("aten::mul.Tensor", {b.call("aten::unsqueeze", {b.input(), 1.0}), w});
+  const Ref turned = b.call("aten::transpose.int", {rows, 1.0, 2.0});
+  const Ref y = b.call("aten::view", {turned, std::vector<double>{-1, 6}});
+  const at::Tensor x = at::tensor({2.0, 3.0, 5.0}, at::kDouble).view({1, 3});
+  const at::Tensor expected = at::zeros({6, 6}, at::kDouble);
+  for (int64_t i = 0; i < 2; ++i) {
+    for (int64_t j = 0; j < 3; ++j) expected[2 * j + i][3 * i + j].copy_(x[0][j]);
+  }
+  checkJacobian(b, y, at::arange(6, at::kDouble), x, {}, expected);
 }

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "core/kernels/processor.h"
 #include "core/linearization/autograd/autograd.h"
 #include "core/linearization/autograd/differentiable_kernels.h"
 #include "core/linearization/autograd/kept_graph.h"
@@ -92,7 +93,14 @@ class AutogradOnce final : public Once {
       const profiling::Stage stage("torch_curvature::forward");
       const at::AutoGradMode gradients(true);
       const DifferentiableKernels kernels(*point().program);
-      return point().program->run(leaves, point().inputs, point().constants);
+      const Program& program = *point().program;
+      if (!fused::isWideAmd()) return program.run(leaves, point().inputs, point().constants);
+      // Matrices are multiplied, forwards and backwards, by kernels of this project.
+      Linearizer linearizer;
+      return program.run(leaves, point().inputs, point().constants, {},
+                         [&](const Program::Node& node, torch::jit::Stack& stack) {
+                           return linearizer.call(node, stack);
+                         });
     }();
     requireBatchFirst(y, point().batch());
     const at::Tensor u = cotangent(y.detach());

@@ -1,7 +1,12 @@
+// What depends on how tensors lie in memory.
+//
+// Views of sizes, which a graph has where its own run laid a tensor out for them, as attention's
+// result by a kernel that is not differentiable: shapes of the same elements, however they lie.
 // Medians misread tensors that are not contiguous; backward passes of layer norms misread means and
 // deviations that are not, also beyond them.
 
 #include <algorithm>
+#include <utility>
 
 #include "core/program/rewriting/rewriting.h"
 
@@ -28,8 +33,19 @@ bool contiguousStatistics(Rewriting& r, Node& node, const NamedArguments&) {
   return false;
 }
 
+bool reshaped(Rewriting&, Node& node, const NamedArguments& given) {
+  if (!given.takes("size")) return false;  // as another type
+  node.target = "aten::reshape";
+  if (auto size = node.kwargs.extract("size")) {
+    size.key() = "shape";
+    node.kwargs.insert(std::move(size));
+  }
+  return false;
+}
+
 const Rows<RewriteRule> kRows(rewriteRules(),
                               {
+                                  {"aten::view", reshaped},
                                   {"aten::median", contiguousInput},
                                   {"aten::nanmedian", contiguousInput},
                                   {"aten::native_layer_norm_backward", contiguousStatistics},

@@ -6,6 +6,7 @@
 // - by the statistics of the batch, where it has no others to change: its rows depend on one
 //   another, and each product sees that as of other operators.
 // - `group_norm` with a shift and no scale: has no backward pass.
+// - weights by their norms, w = g v / ‖v‖: the kernel's second derivative is wrong.
 
 #include "core/program/rewriting/rewriting.h"
 
@@ -117,6 +118,26 @@ bool groupNorm(Rewriting& r, Node& node, const NamedArguments& given) {
   return true;
 }
 
+bool weightNorm(Rewriting& r, Node&, const NamedArguments& given) {
+  const auto axis = given.number("dim", 0);
+  if (!given.isTensor("v") || !given.isTensor("g") || !axis) return false;
+  const Argument& v = given["v"];
+  const Argument& g = given["g"];
+  const auto norm = [&](const Argument& x, const Argument& axes) {
+    return r.add("aten::linalg_vector_norm", {x, Float{2}, axes, false});
+  };
+  // Slices along the axis, one a row; all of v where there is none.
+  const auto slices = [&] {
+    return r.add("aten::flatten.using_ints",
+                 {r.add("aten::movedim.int", {v, *axis, 0.0}), 1.0, -1.0});
+  };
+  const Argument norms =
+      r.add("aten::reshape_as", {*axis == -1 ? norm(v, kNone) : norm(slices(), List{1}), g});
+  r.is(0, r.add("aten::mul.Tensor", {v, r.add("aten::div.Tensor", {g, norms})}));
+  if (r.outputs() > 1) r.is(1, norms);
+  return true;
+}
+
 const Rows<RewriteRule> kRows(rewriteRules(),
                               {
                                   {"aten::batch_norm", batchNorm},
@@ -131,6 +152,8 @@ const Rows<RewriteRule> kRows(rewriteRules(),
                                   {"aten::instance_norm", instanceNorm},
                                   {"aten::group_norm", groupNorm},
                                   {"aten::native_group_norm", groupNorm},
+                                  {"aten::_weight_norm", weightNorm},
+                                  {"aten::_weight_norm_interface", weightNorm},
                               });
 
 }  // namespace

@@ -1,5 +1,5 @@
 // What changes in place became: `copy`, which is not differentiable, as what is copied, in the
-// shape and precision of what it replaces; `fill_diagonal_`.
+// shape and precision of what it replaces; `zero`; `fill_diagonal_`.
 
 #include "core/program/rewriting/rewriting.h"
 
@@ -16,6 +16,12 @@ bool copy(Rewriting& r, Node&, const NamedArguments& given) {
   return true;
 }
 
+bool zero(Rewriting& r, Node&, const NamedArguments& given) {
+  if (!given.isTensor("self")) return false;
+  r.is(0, r.add("aten::zeros_like", {given["self"]}));
+  return true;
+}
+
 /// Of a matrix: `diag` takes no tensors of more axes, whose diagonal would be another.
 bool fillDiagonal(Rewriting& r, Node&, const NamedArguments& given) {
   if (!given.isTensor("self") || given.isTrue("wrap")) return false;
@@ -27,6 +33,7 @@ bool fillDiagonal(Rewriting& r, Node&, const NamedArguments& given) {
 
 const Rows<RewriteRule> kRows(rewriteRules(), {
                                                   {"aten::copy", copy},
+                                                  {"aten::zero", zero},
                                                   {"aten::fill_diagonal_", fillDiagonal},
                                               });
 

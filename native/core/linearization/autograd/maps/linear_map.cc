@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/kernels/processor.h"
 #include "core/linearization/autograd/maps/matrix.h"
 #include "core/linearization/autograd/rule_of.h"
 
@@ -10,6 +11,17 @@ namespace tc {
 Table<MapRule>& mapRules() {
   static Table<MapRule> table("linear map");
   return table;
+}
+
+Table<ResultRule>& resultRules() {
+  static Table<ResultRule> table("result");
+  return table;
+}
+
+at::Tensor resultByKernels(const c10::OperatorHandle& op, const torch::jit::Stack& arguments) {
+  if (!fused::isWideAmd()) return {};
+  const ResultRule* rule = ruleOf(resultRules(), op);
+  return rule == nullptr ? at::Tensor() : (*rule)(arguments);
 }
 
 bool hasMapRule(const c10::OperatorHandle& op) { return ruleOf(mapRules(), op) != nullptr; }

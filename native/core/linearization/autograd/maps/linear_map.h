@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/core/stack.h>
+
 #include <functional>
 #include <vector>
 
@@ -31,6 +33,15 @@ Table<MapRule>& mapRules();
 /// By the table; empty for operators that it has no rule for, and for tensors that are not all on
 /// the CPU and of the results' precision, float32 or float64.
 LinearMap linearMap(const Call& call);
+
+/// The result of an operator by kernels of this project, for processors where they are faster than
+/// libtorch's; undefined where the rule does not apply to this call.
+using ResultRule = std::function<at::Tensor(const torch::jit::Stack&)>;
+
+Table<ResultRule>& resultRules();
+
+/// By the table; undefined where libtorch is to compute it. Gradients have to be off.
+at::Tensor resultByKernels(const c10::OperatorHandle& op, const torch::jit::Stack& arguments);
 
 /// Whether the table has a rule for the operator.
 bool hasMapRule(const c10::OperatorHandle& op);

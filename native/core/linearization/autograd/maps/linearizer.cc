@@ -88,7 +88,11 @@ bool Linearizer::call(const Program::Node& node, torch::jit::Stack& stack) {
       call.arguments.push_back(argument.isTensor() ? argument.toTensor().detach() : argument);
     }
     results = call.arguments;
-    node.op.callBoxed(results);
+    if (at::Tensor y = resultByKernels(node.op, results); y.defined()) {
+      results = {c10::IValue(std::move(y))};
+    } else {
+      node.op.callBoxed(results);
+    }
     if (results.size() != 1) return false;
     if (results.front().isTensorList()) {
       call.results = results.front().toTensorVector();

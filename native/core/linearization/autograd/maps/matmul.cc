@@ -10,12 +10,16 @@ namespace tc {
 namespace {
 
 /// For factors of the same leading axes; where one is to be broadcast libtorch's kernel serves.
+bool alike(const at::Tensor& a, const at::Tensor& b) {
+  if (a.dim() < 2 || a.dim() != b.dim()) return false;
+  const auto leading = [](const at::Tensor& each) { return each.sizes().slice(0, each.dim() - 2); };
+  return leading(a) == leading(b);
+}
+
 LinearMap matmul(const Call& call) {
   const at::Tensor a = call.arguments[0].toTensor();
   const at::Tensor b = call.arguments[1].toTensor();
-  if (a.dim() < 2 || a.dim() != b.dim()) return {};
-  const auto leading = [](const at::Tensor& each) { return each.sizes().slice(0, each.dim() - 2); };
-  if (leading(a) != leading(b)) return {};
+  if (!alike(a, b)) return {};
   std::vector<size_t> which;
   which.reserve(call.active.size());
   for (const Call::Active& each : call.active) which.push_back(each.argument);
@@ -41,6 +45,23 @@ LinearMap matmul(const Call& call) {
           }};
 }
 
+at::Tensor multiplied(const torch::jit::Stack& arguments) {
+  const at::Tensor& a = arguments[0].toTensor();
+  const at::Tensor& b = arguments[1].toTensor();
+  if (!computesWith(a) || !computesWith(b) || a.scalar_type() != b.scalar_type()) return {};
+  if (!alike(a, b) || a.size(-1) != b.size(-2)) return {};
+  auto shape = a.sizes().vec();
+  shape.back() = b.size(-1);
+  const at::Tensor c = at::empty(shape, a.options());
+  multiplyBatches(c, a, b, false);
+  return c;
+}
+
+const Rows<ResultRule> kResults(resultRules(), {
+                                                   {"aten::matmul", multiplied},
+                                                   {"aten::bmm", multiplied},
+                                                   {"aten::mm", multiplied},
+                                               });
 const Rows<MapRule> kRows(mapRules(), {
                                           {"aten::matmul", matmul},
                                           {"aten::bmm", matmul},

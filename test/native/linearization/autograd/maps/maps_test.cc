@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/kernels/kernels.h"
+#include "core/kernels/processor.h"
 #include "core/linearization/autograd/maps/linear_map.h"
 #include "core/linearization/autograd/maps/linearizer.h"
 #include "core/linearization/autograd/maps/matrix.h"
@@ -244,11 +245,45 @@ TEST_CASE("the graph of a forward pass with maps gives the gradients of libtorch
                                       : at::zeros({leaves[i].numel()}, at::kDouble);
       return at::cat(found);
     };
-    Linearizer linearizer;
-    const at::Tensor ours = gradients(
-        [&](const Program::Node& node, Stack& stack) { return linearizer.call(node, stack); });
-    CHECK(difference(ours, gradients({})) < 1e-12);
+    const at::Tensor expected = gradients({});
+    // With results by libtorch's kernels, and by ours, as on processors where these are faster.
+    const bool before = fused::isWideAmd();
+    for (const bool wide : {false, true}) {
+      CAPTURE(wide);
+      fused::forceWideAmd(wide);
+      Linearizer linearizer;
+      const at::Tensor ours = gradients(
+          [&](const Program::Node& node, Stack& stack) { return linearizer.call(node, stack); });
+      CHECK(difference(ours, expected) < 1e-12);
+    }
+    fused::forceWideAmd(before);
   }
+}
+
+TEST_CASE("results of products by our kernels are libtorch's") {
+  const bool before = fused::isWideAmd();
+  fused::forceWideAmd(true);
+  const c10::NoGradGuard noGradients;
+  int64_t computed = 0;
+  for (const OperatorCall& call : cases()) {
+    CAPTURE(call.target);
+    const auto op = findOperator(call.target);
+    const at::Tensor ours = resultByKernels(op, call.arguments);
+    if (!ours.defined()) continue;
+    ++computed;
+    Stack stack = call.arguments;
+    op.callBoxed(stack);
+    CHECK(difference(ours, stack.front().toTensor()) < 1e-13);
+  }
+  CHECK(computed >= 11);
+  // What does not fit is left to libtorch, which says so.
+  const auto linear = findOperator("aten::linear");
+  CHECK(!resultByKernels(linear, {numbers({2, 3}), numbers({4, 5}), none()}).defined());
+  CHECK(!resultByKernels(linear, {numbers({2, 3}), numbers({4, 3}), numbers({3})}).defined());
+  CHECK(!resultByKernels(linear, {numbers({0, 3}), numbers({4, 3}), none()}).defined());
+  fused::forceWideAmd(false);
+  CHECK(!resultByKernels(linear, {numbers({2, 3}), numbers({4, 3}), none()}).defined());
+  fused::forceWideAmd(before);
 }
 
 TEST_CASE("tensors of no elements and of other kinds are left to libtorch") {
