@@ -155,14 +155,6 @@ void constant(const CallArguments& call) {
                         "parameters: write it as a function that has one");
 }
 
-void realPower(const CallArguments& call) {
-  for (size_t i = 0; i < 2; ++i) {
-    const c10::IValue& each = call.at(i);
-    call.require(!(each.isTensor() && each.toTensor().is_complex()) && !each.isComplexDouble(),
-                 "of complex numbers there is aten::pow");
-  }
-}
-
 const Rows<ArgumentCheck> kRows(
     argumentChecks(), {
                           {"aten::_adaptive_avg_pool2d_backward", checked<adaptivePool<2>>},
@@ -183,7 +175,6 @@ const Rows<ArgumentCheck> kRows(
                           {"aten::replication_pad2d_backward", checked<padded<2, false>>},
                           {"aten::replication_pad3d_backward", checked<padded<3, false>>},
                           {"aten::unfold_backward", checked<unfold>},
-                          {"aten::float_power", checked<realPower>},
                           {"aten::special_airy_ai", checked<constant>},
                           {"aten::special_bessel_j0", checked<constant>},
                           {"aten::special_bessel_j1", checked<constant>},

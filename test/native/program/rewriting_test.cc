@@ -213,22 +213,6 @@ TEST_CASE("modified Bessel functions have the derivatives of those that have som
   }
 }
 
-TEST_CASE("powers of floats are of the precision of the run") {
-  for (const auto dtype : {at::kFloat, at::kDouble}) {
-    Builder b;
-    const Ref w = b.parameter({2});
-    const Ref h = b.call("aten::mul.Tensor", {b.input(), w});
-    const Ref y = b.call("aten::float_power.Tensor_Scalar", {h, 3.0});
-    const at::Tensor params = at::tensor({2.0, 3.0}, dtype);
-    const at::Tensor x = at::ones({1, 2}, dtype);
-    const Point point = placed({b.build(y), params, {x}, {}}, at::kCPU);
-    ChunkedLinearization linearization(point, {}, kNever);
-    CHECK(linearization.output().scalar_type() == dtype);
-    const at::Tensor product = linearization.matvec(at::ones({2}, dtype), kNever);
-    CHECK(product.equal(at::tensor({144.0, 729.0}, dtype)));
-  }
-}
-
 TEST_CASE("views of what another kernel lays out in another way") {
   // Transposed rows have no view; the same numbers in the order of the axes are meant.
   Builder b;
