@@ -141,6 +141,7 @@ export class Profile {
   exportChromeTrace(path: string, ...rest: readonly unknown[]): void {
     noOptions(rest, 'exportChromeTrace');
     if (typeof path !== 'string') throw wrongType(`path should be a string, got ${describe(path)}`);
+    if (path.includes('\0')) throw outOfRange('path should be without null characters');
     try {
       replaceFileSync(path, (draft) => {
         translated(() => this.#raw.save(draft));

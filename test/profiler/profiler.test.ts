@@ -186,6 +186,7 @@ describe('refuses', () => {
     expect(() => rows.table({ rowLimit: 0 })).toThrow(invalid);
     expect(() => recorded.exportChromeTrace('/no/such/folder/trace.json')).toThrow(invalid);
     expect(() => recorded.exportChromeTrace(3 as never)).toThrow(invalid);
+    expect(() => recorded.exportChromeTrace('a\0b')).toThrow(invalid);
     expect(() => recordFunction(3 as never, () => 1)).toThrow(invalid);
   });
 });

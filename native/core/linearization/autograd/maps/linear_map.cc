@@ -1,6 +1,10 @@
 #include "core/linearization/autograd/maps/linear_map.h"
 
+#include <ATen/record_function.h>
+
 #include <algorithm>
+#include <functional>
+#include <string_view>
 
 #include "core/kernels/processor.h"
 #include "core/linearization/autograd/maps/matrix.h"
@@ -21,7 +25,15 @@ Table<ResultRule>& resultRules() {
 at::Tensor resultByKernels(const c10::OperatorHandle& op, const torch::jit::Stack& arguments) {
   if (!fused::isWideAmd()) return {};
   const ResultRule* rule = ruleOf(resultRules(), op);
-  return rule == nullptr ? at::Tensor() : (*rule)(arguments);
+  if (rule == nullptr) return {};
+  // In a profile as the operator. For the products below libtorch would count operations by the
+  // name, which the kernels count themselves.
+  const std::string_view name = op.schema().name();
+  at::RecordFunction record(at::RecordScope::FUNCTION);
+  if (record.isActive() && name != "aten::mm" && name != "aten::bmm")
+    record.before(std::cref(op.schema()),
+                  c10::ArrayRef<const c10::IValue>(arguments.data(), arguments.size()));
+  return (*rule)(arguments);
 }
 
 bool hasMapRule(const c10::OperatorHandle& op) { return ruleOf(mapRules(), op) != nullptr; }
