@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CUDA_TESTS, TESTS } from '../../scripts/offline/jobs.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const LONG = 20 * 60_000;
+const LONG = 40 * 60_000;
 const execute = promisify(execFile);
 
 /** A namespace whose one network is a loopback that is down. */

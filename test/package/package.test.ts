@@ -79,7 +79,7 @@ describe('installed into a fresh project', () => {
       cwd: project,
       maxBuffer: 2 ** 26,
     });
-  }, 1_200_000);
+  }, 2_400_000);
 
   it('works from an ES module', async () => {
     await writeFile(join(project, 'main.mjs'), `import { ${NAMES} } from 'torch-curvature';${PROGRAM}`);
