@@ -25,6 +25,7 @@ const MOST_AXES = 64;
 interface Kind {
   make(length: number): TypedArray;
   get(view: DataView, at: number, little: boolean): number | bigint;
+  bytes?: 'bool' | 'uint8';
 }
 
 const floats32 = (n: number) => allocated(Float32Array, n);
@@ -41,11 +42,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
   i4: { make: integers32, get: (v, at, little) => v.getInt32(at, little) },
   u2: { make: integers32, get: (v, at, little) => v.getUint16(at, little) },
   i2: { make: integers32, get: (v, at, little) => v.getInt16(at, little) },
-  u1: { make: integers32, get: (v, at) => v.getUint8(at) },
+  u1: { make: integers32, get: (v, at) => v.getUint8(at), bytes: 'uint8' },
   i1: { make: integers32, get: (v, at) => v.getInt8(at) },
-  b1: { make: integers32, get: (v, at) => (v.getUint8(at) === 0 ? 0 : 1) },
+  b1: { make: integers32, get: (v, at) => (v.getUint8(at) === 0 ? 0 : 1), bytes: 'bool' },
 };
-const BYTES: Readonly<Record<string, NonNullable<ReadTensor['bytes']>>> = { u1: 'uint8', b1: 'bool' };
 
 /**
  * The array in a `.npy` file, row-major. Half precision becomes `Float32Array`, which holds it exactly; small integers and
@@ -158,8 +158,7 @@ async function parseNpy(bytes: Uint8Array, reading: Reading): Promise<ReadTensor
     array[i] = kind.get(data, (order?.() ?? i) * size, type[0] !== '>');
     if (i % PIECE === PIECE - 1) await reading.pass();
   }
-  const stored = BYTES[type.slice(1)];
-  return { data: array, shape, ...(stored !== undefined && { bytes: stored }) };
+  return { data: array, shape, ...(kind.bytes !== undefined && { bytes: kind.bytes }) };
 }
 
 /** Elements that are read in a fraction of a slice. */

@@ -19,6 +19,7 @@ interface Kind {
   size: number;
   make(length: number): TypedArray;
   get(view: DataView, at: number): number | bigint;
+  bytes?: 'bool' | 'uint8';
 }
 
 /** Types without a typed array of their own are read into one that holds all their values. */
@@ -32,12 +33,15 @@ const KINDS: Readonly<Record<string, Kind>> = {
   I32: { size: 4, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt32(at, true) },
   U16: { size: 2, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getUint16(at, true) },
   I16: { size: 2, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt16(at, true) },
-  U8: { size: 1, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getUint8(at) },
+  U8: { size: 1, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getUint8(at), bytes: 'uint8' },
   I8: { size: 1, make: (n) => allocated(Int32Array, n), get: (v, at) => v.getInt8(at) },
-  BOOL: { size: 1, make: (n) => allocated(Int32Array, n), get: (v, at) => (v.getUint8(at) === 0 ? 0 : 1) },
+  BOOL: {
+    size: 1,
+    make: (n) => allocated(Int32Array, n),
+    get: (v, at) => (v.getUint8(at) === 0 ? 0 : 1),
+    bytes: 'bool',
+  },
 };
-
-const BYTES: Readonly<Record<string, NonNullable<ReadTensor['bytes']>>> = { U8: 'uint8', BOOL: 'bool' };
 
 /** Types whose bytes are those of the typed array. */
 const DIRECT: ReadonlySet<string> = new Set(['F64', 'F32', 'I64', 'I32']);
@@ -140,6 +144,5 @@ async function read(
     array[i] = kind.get(data, begin + i * kind.size);
     if (i % PIECE === PIECE - 1) await reading.pass();
   }
-  const stored = BYTES[type];
-  return { data: array, shape, ...(stored !== undefined && { bytes: stored }) };
+  return { data: array, shape, ...(kind.bytes !== undefined && { bytes: kind.bytes }) };
 }
