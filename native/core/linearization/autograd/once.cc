@@ -93,14 +93,15 @@ class AutogradOnce final : public Once {
       const profiling::Stage stage("torch_curvature::forward");
       const at::AutoGradMode gradients(true);
       const DifferentiableKernels kernels(*point().program);
-      const Program& program = *point().program;
-      if (!fused::isWideAmd()) return program.run(leaves, point().inputs, point().constants);
-      // Matrices are multiplied, forwards and backwards, by kernels of this project.
+      // Where that is faster, matrices are multiplied, forwards and backwards, by our kernels.
       Linearizer linearizer;
-      return program.run(leaves, point().inputs, point().constants, {},
-                         [&](const Program::Node& node, torch::jit::Stack& stack) {
-                           return linearizer.call(node, stack);
-                         });
+      Program::Caller caller;
+      if (fused::isWideAmd()) {
+        caller = [&](const Program::Node& node, torch::jit::Stack& stack) {
+          return linearizer.call(node, stack);
+        };
+      }
+      return point().program->run(leaves, point().inputs, point().constants, {}, caller);
     }();
     requireBatchFirst(y, point().batch());
     const at::Tensor u = cotangent(y.detach());

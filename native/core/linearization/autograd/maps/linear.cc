@@ -94,8 +94,11 @@ LinearMap fullyConnected(const Call& call) {
           [map](const Tangents& cotangents) { return map->pull(cotangents.front()); }};
 }
 
-/// Whether kernels of this project can multiply x [..., k] and W [n, k]ᵀ.
-bool fit(const at::Tensor& x, const at::Tensor& w, const std::optional<at::Tensor>& b) {
+/// Of x [..., k], W [n, k] and b [n].
+bool fit(const torch::jit::Stack& arguments) {
+  const at::Tensor& x = arguments[0].toTensor();
+  const at::Tensor& w = arguments[1].toTensor();
+  const auto b = arguments[2].toOptional<at::Tensor>();
   if (!computesWith(x) || !computesWith(w) || w.scalar_type() != x.scalar_type()) return false;
   if (x.dim() < 2 || w.dim() != 2 || x.size(-1) != w.size(1)) return false;
   return !b || (computesWith(*b) && b->scalar_type() == x.scalar_type() && b->dim() == 1 &&
@@ -106,7 +109,6 @@ at::Tensor multiplied(const torch::jit::Stack& arguments) {
   const at::Tensor& x = arguments[0].toTensor();
   const at::Tensor& w = arguments[1].toTensor();
   const auto b = arguments[2].toOptional<at::Tensor>();
-  if (!fit(x, w, b)) return {};
   auto shape = x.sizes().vec();
   shape.back() = w.size(0);
   const at::Tensor y = at::empty(shape, x.options());
@@ -116,7 +118,7 @@ at::Tensor multiplied(const torch::jit::Stack& arguments) {
 }
 
 const Rows<MapRule> kRows(mapRules(), {{"aten::linear", fullyConnected}});
-const Rows<ResultRule> kResults(resultRules(), {{"aten::linear", multiplied}});
+const Rows<ResultRule> kResults(resultRules(), {{"aten::linear", {fit, multiplied}}});
 
 }  // namespace
 

@@ -25,7 +25,7 @@ Table<ResultRule>& resultRules() {
 at::Tensor resultByKernels(const c10::OperatorHandle& op, const torch::jit::Stack& arguments) {
   if (!fused::isWideAmd()) return {};
   const ResultRule* rule = ruleOf(resultRules(), op);
-  if (rule == nullptr) return {};
+  if (rule == nullptr || !rule->fit(arguments)) return {};
   // In a profile as the operator. For the products below libtorch would count operations by the
   // name, which the kernels count themselves.
   const std::string_view name = op.schema().name();
@@ -33,7 +33,7 @@ at::Tensor resultByKernels(const c10::OperatorHandle& op, const torch::jit::Stac
   if (record.isActive() && name != "aten::mm" && name != "aten::bmm")
     record.before(std::cref(op.schema()),
                   c10::ArrayRef<const c10::IValue>(arguments.data(), arguments.size()));
-  return (*rule)(arguments);
+  return rule->compute(arguments);
 }
 
 bool hasMapRule(const c10::OperatorHandle& op) { return ruleOf(mapRules(), op) != nullptr; }

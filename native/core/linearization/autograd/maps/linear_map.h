@@ -35,8 +35,11 @@ Table<MapRule>& mapRules();
 LinearMap linearMap(const Call& call);
 
 /// The result of an operator by kernels of this project, for processors where they are faster than
-/// libtorch's; undefined where the rule does not apply to this call.
-using ResultRule = std::function<at::Tensor(const torch::jit::Stack&)>;
+/// libtorch's.
+struct ResultRule {
+  bool (*fit)(const torch::jit::Stack&);  ///< whether they can do this call
+  at::Tensor (*compute)(const torch::jit::Stack&);
+};
 
 Table<ResultRule>& resultRules();
 

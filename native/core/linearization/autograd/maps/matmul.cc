@@ -9,7 +9,7 @@
 namespace tc {
 namespace {
 
-/// For factors of the same leading axes; where one is to be broadcast libtorch's kernel serves.
+/// Whether all leading axes are the same; where one is to be broadcast libtorch's kernel serves.
 bool alike(const at::Tensor& a, const at::Tensor& b) {
   if (a.dim() < 2 || a.dim() != b.dim()) return false;
   const auto leading = [](const at::Tensor& each) { return each.sizes().slice(0, each.dim() - 2); };
@@ -45,11 +45,16 @@ LinearMap matmul(const Call& call) {
           }};
 }
 
+bool fit(const torch::jit::Stack& arguments) {
+  const at::Tensor& a = arguments[0].toTensor();
+  const at::Tensor& b = arguments[1].toTensor();
+  return computesWith(a) && computesWith(b) && a.scalar_type() == b.scalar_type() && alike(a, b) &&
+         a.size(-1) == b.size(-2);
+}
+
 at::Tensor multiplied(const torch::jit::Stack& arguments) {
   const at::Tensor& a = arguments[0].toTensor();
   const at::Tensor& b = arguments[1].toTensor();
-  if (!computesWith(a) || !computesWith(b) || a.scalar_type() != b.scalar_type()) return {};
-  if (!alike(a, b) || a.size(-1) != b.size(-2)) return {};
   auto shape = a.sizes().vec();
   shape.back() = b.size(-1);
   const at::Tensor c = at::empty(shape, a.options());
@@ -58,9 +63,9 @@ at::Tensor multiplied(const torch::jit::Stack& arguments) {
 }
 
 const Rows<ResultRule> kResults(resultRules(), {
-                                                   {"aten::matmul", multiplied},
-                                                   {"aten::bmm", multiplied},
-                                                   {"aten::mm", multiplied},
+                                                   {"aten::matmul", {fit, multiplied}},
+                                                   {"aten::bmm", {fit, multiplied}},
+                                                   {"aten::mm", {fit, multiplied}},
                                                });
 const Rows<MapRule> kRows(mapRules(), {
                                           {"aten::matmul", matmul},
