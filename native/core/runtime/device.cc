@@ -23,7 +23,6 @@
 
 #include "core/runtime/cgroup.h"
 #include "core/runtime/error.h"
-#include "core/runtime/kernels.h"
 #include "core/runtime/memory.h"
 
 namespace tc {
@@ -102,7 +101,6 @@ c10::Device findDevice(const std::string& name) {
     throw Error("ERR_DEVICE_UNAVAILABLE", "device '" + name + "' asked for, but this machine has " +
                                               std::to_string(count) + " usable CUDA device(s)");
   }
-  chooseKernels();
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
