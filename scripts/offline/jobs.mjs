@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,9 +62,13 @@ export async function cudaJob({ root, python }) {
   }
   const tests = tested(await runVitest(root, CUDA_TESTS));
   const bench = await measured(root, ['dist/cli.mjs', 'bench', '--device', 'cuda']);
-  const peers = await measured(root, ['scripts/peers.mjs', '--device', 'cuda', '--threads', '1'], {
-    PYTHON: python,
-  });
+  const peers = await measured(
+    root,
+    ['scripts/peers.mjs', '--device', 'cuda', '--threads', '1', '--dtype', 'float32', '--rounds', '3'],
+    {
+      PYTHON: python,
+    },
+  );
   return {
     ok: tests.ok && bench.ok && peers.ok,
     lines: [...cudaDevices.map(({ name }) => name), ...tests.lines, ...bench.lines, ...peers.lines],
@@ -104,13 +109,18 @@ async function measured(root, args, env = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'torch-curvature-'));
   try {
     const json = join(folder, 'figures.json');
-    const { status, stdout } = spawnSync(process.execPath, [...args, '--json', json], {
+    const child = spawn(process.execPath, [...args, '--json', json], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'inherit'],
-      encoding: 'utf8',
       env: { ...process.env, ...env },
     });
-    process.stdout.write(stdout);
+    const ended = once(child, 'close');
+    let stdout = '';
+    for await (const text of child.stdout.setEncoding('utf8')) {
+      process.stdout.write(text);
+      stdout += text;
+    }
+    const [status] = await ended;
     const figures = await readFile(json, 'utf8').then(JSON.parse, () => undefined);
     return { ok: status === 0 && figures !== undefined, lines: stdout.trimEnd().split('\n'), figures };
   } finally {

@@ -1,15 +1,8 @@
 #include "core/linearization/recording/cuda_graph.h"
 
-#include <torch/version.h>
-
-// Before 2.14, a capture that failed left libtorch's allocator believing in it for ever.
-#if defined(TC_CUDA) && \
-    (TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 14))
-#define TC_CUDA_GRAPHS
-#endif
+#include "core/linearization/recording/captured_graph.h"
 
 #ifdef TC_CUDA_GRAPHS
-#include <ATen/cuda/CUDAGraph.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -25,11 +18,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-// Declared here because its header needs those of cuBLAS, cuSPARSE and cuSOLVER.
-namespace at::cuda {
-TORCH_CUDA_CPP_API void clearCublasWorkspacesForStream(cudaStream_t stream);
-}  // namespace at::cuda
 #endif
 
 namespace tc {
@@ -43,34 +31,10 @@ std::mutex mutex;
 
 namespace allocator = c10::cuda::CUDACachingAllocator;
 
-/// The memory that the graphs of a device use while they run. Given back to the device with the
-/// last of them.
-class Pool {
- public:
-  explicit Pool(c10::DeviceIndex device) : device_(device), id_(at::cuda::graph_pool_handle()) {
-    allocator::createOrIncrefPool(device_, id_);
-  }
-  ~Pool() {
-    try {
-      allocator::releasePool(device_, id_);
-      allocator::emptyCache(id_);
-    } catch (...) {  // NOLINT(bugprone-empty-catch): nobody is left to be told
-    }
-  }
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
-
-  c10::MempoolId_t id() const { return id_; }
-
- private:
-  c10::DeviceIndex device_;
-  c10::MempoolId_t id_;
-};
-
 /// What the recorders of a device share.
 struct Side {
   c10::cuda::CUDAStream stream;
-  std::weak_ptr<Pool> pool;
+  std::weak_ptr<GraphMemory> memory;
 };
 
 /// A stream of its own: one of libtorch's, which it hands out in turn, could be given work by
@@ -104,7 +68,7 @@ class CudaRecorder : public Recorder {
     } catch (...) {  // NOLINT(bugprone-empty-catch): whoever computes next is told
     }
     recordings_.clear();
-    pool_.reset();
+    memory_.reset();
   }
 
   at::Tensor run(const std::function<at::Tensor()>& body) override {
@@ -117,10 +81,9 @@ class CudaRecorder : public Recorder {
 
   Function record(const Function& function, const at::Tensor& input) override {
     const std::lock_guard lock(mutex);
-    auto recording = std::make_unique<Recording>();
     const int64_t before = reservedBytes();
-    if (!capture(*recording, function, input)) {
-      recording.reset();
+    auto recording = capture(function, input);
+    if (!recording) {
       (void)cudaGetLastError();  // or the next launch of this thread would report it
       return {};
     }
@@ -135,8 +98,8 @@ class CudaRecorder : public Recorder {
 
  private:
   struct Recording {
-    at::cuda::CUDAGraph graph;
-    at::Tensor input;  ///< both in the pool, which may use their memory for other graphs
+    CapturedGraph graph;
+    at::Tensor input;  ///< both in memory that other graphs may use, too
     at::Tensor output;
   };
 
@@ -164,44 +127,20 @@ class CudaRecorder : public Recorder {
     return result;
   }
 
-  /// libtorch keeps a workspace of cuBLAS for each stream, and drops those of the side stream with
-  /// every graph of it. So that no other graph is left with a dangling one, each captures one that
-  /// comes from the pool, and is given back to it as all memory there.
-  bool capture(Recording& recording, const Function& function, const at::Tensor& input) {
-    at::cuda::clearCublasWorkspacesForStream(side_->stream);
-    const bool captured = captureFrom(recording, function, input);
-    at::cuda::clearCublasWorkspacesForStream(side_->stream);
-    return captured;
-  }
-
-  bool captureFrom(Recording& recording, const Function& function, const at::Tensor& input) {
+  /// Null where it cannot be recorded.
+  std::unique_ptr<Recording> capture(const Function& function, const at::Tensor& input) {
     const c10::cuda::CUDAStreamGuard guard(side_->stream);
-    bool capturing = false;
     try {
-      usePool();
-      // Other threads compute, allocate and wait meanwhile, among them libtorch's, which launch the
-      // backward pass that is captured. "Global" would forbid them all what CUDA calls unsafe;
-      // "relaxed" would allow it to this thread too, whose work such calls would escape from.
-      recording.graph.capture_begin(pool_->id(), cudaStreamCaptureModeThreadLocal);
-      capturing = true;
+      auto recording = std::make_unique<Recording>();
+      recording->graph.begin(sharedMemory());
       const at::Tensor x = at::empty_like(input, input.options(), at::MemoryFormat::Contiguous);
       const at::Tensor y = function(x).contiguous();
-      capturing = false;
-      recording.graph.capture_end();
-      recording.input = borrowed(x);
-      recording.output = borrowed(y);
-      return true;
+      recording->graph.end();
+      recording->input = borrowed(x);
+      recording->output = borrowed(y);
+      return recording;
     } catch (...) {  // an operator that waits for the device, too little memory
-      if (capturing) abandon(recording.graph);
-      return false;
-    }
-  }
-
-  /// Takes the stream and the allocator out of a capture that failed.
-  static void abandon(at::cuda::CUDAGraph& graph) {
-    try {
-      graph.capture_end();
-    } catch (...) {  // NOLINT(bugprone-empty-catch): it says that the capture failed
+      return nullptr;
     }
   }
 
@@ -215,18 +154,19 @@ class CudaRecorder : public Recorder {
         .clone();  // on the caller's stream, before any other graph can run
   }
 
-  /// A tensor in the same memory that does not own it: as long as its graph exists, so does the
-  /// pool, and no graph runs between what writes it and what reads it.
+  /// A tensor in the same memory that does not own it: as long as its graph exists, so does that
+  /// memory, and no graph runs between what writes it and what reads it.
   static at::Tensor borrowed(const at::Tensor& tensor) {
     return at::from_blob(tensor.data_ptr(), tensor.sizes(), tensor.options());
   }
 
-  void usePool() {
-    if (pool_) return;
-    pool_ = side_->pool.lock();
-    if (pool_) return;
-    pool_ = std::make_shared<Pool>(device_);
-    side_->pool = pool_;
+  const std::shared_ptr<GraphMemory>& sharedMemory() {
+    if (!memory_) memory_ = side_->memory.lock();
+    if (!memory_) {
+      memory_ = std::make_shared<GraphMemory>(device_);
+      side_->memory = memory_;
+    }
+    return memory_;
   }
 
   int64_t reservedBytes() const {
@@ -237,7 +177,7 @@ class CudaRecorder : public Recorder {
   Side* side_;
   c10::cuda::CUDAEvent forked_;
   c10::cuda::CUDAEvent joined_;
-  std::shared_ptr<Pool> pool_;
+  std::shared_ptr<GraphMemory> memory_;
   std::vector<std::unique_ptr<Recording>> recordings_;
   int64_t bytes_ = 0;
 };

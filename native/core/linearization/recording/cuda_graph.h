@@ -11,7 +11,7 @@
 namespace tc {
 
 /// Records products as CUDA graphs, so that each is one launch; null where that cannot be (on other
-/// devices, with a libtorch before 2.14, with TORCH_CURVATURE_CUDA_GRAPHS=0 in the environment) or
+/// devices, with a libtorch before 2.11, with TORCH_CURVATURE_CUDA_GRAPHS=0 in the environment) or
 /// does not pay for so few `products`.
 ///
 /// All recorders of a device compute on one stream that nothing else uses, one product at a time.
