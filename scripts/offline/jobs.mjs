@@ -29,6 +29,9 @@ export const CUDA_TESTS = [
   'test/addon/exit.test.ts',
 ];
 
+/** The comparisons that fit into a few minutes: each takes about one, most of it to import and compile. */
+const CUDA_CASES = ['seed', '784-2048²-10', 'cnn', 'transformer'];
+
 /**
  * @param {Context} context
  * @returns {Promise<Outcome>}
@@ -62,13 +65,9 @@ export async function cudaJob({ root, python }) {
   }
   const tests = tested(await runVitest(root, CUDA_TESTS));
   const bench = await measured(root, ['dist/cli.mjs', 'bench', '--device', 'cuda']);
-  const peers = await measured(
-    root,
-    ['scripts/peers.mjs', '--device', 'cuda', '--threads', '1', '--dtype', 'float32', '--rounds', '3'],
-    {
-      PYTHON: python,
-    },
-  );
+  const how = ['--device', 'cuda', '--threads', '1', '--dtype', 'float32', '--rounds', '3'];
+  const cases = CUDA_CASES.flatMap((name) => ['--case', name]);
+  const peers = await measured(root, ['scripts/peers.mjs', ...how, ...cases], { PYTHON: python });
   return {
     ok: tests.ok && bench.ok && peers.ok,
     lines: [...cudaDevices.map(({ name }) => name), ...tests.lines, ...bench.lines, ...peers.lines],
