@@ -24,7 +24,8 @@ type Batches = Iterable<Batch> | AsyncIterable<Batch>;
  * Batches of any sizes: an iterable or async iterable that can be gone through again and again (a list, an object that
  * reads a file each time), or a function that returns a new one. A generator itself can be gone through only once. Each
  * pass should give the same rows. Only one pass at a time goes through a source, and a batch is copied before the next
- * one is asked for: a source may use its arrays again.
+ * one is asked for: a source may use its arrays again. After an abort, too, the next pass begins when the iterator that was
+ * left has closed: one that waits for something for ever holds the source for ever.
  */
 export type BatchSource = Batches | (() => Batches | Promise<Batches>);
 
@@ -34,25 +35,29 @@ export type BatchSource = Batches | (() => Batches | Promise<Batches>);
  */
 export async function* batchesOf(source: BatchSource, signal?: AbortSignal): AsyncGenerator<Batch> {
   const leave = await enter(source, signal);
+  const opening = open(source);
+  let batches: Batches;
   try {
-    let first: string | undefined;
-    for await (const given of untilAborted(await unlessAborted(open(source), signal), signal)) {
-      if (typeof given !== 'object' || given === null || isRevoked(given) || !('x' in given)) {
-        throw wrongType(`batches should hold objects { x, target }, got ${describe(given)}`);
-      }
-      const batch = BATCH.read(given);
-      const rows = describeRows(batch);
-      first ??= rows;
-      if (rows !== first) {
-        throw new TorchCurvatureError(
-          'ERR_SHAPE_MISMATCH',
-          `batches should have rows of one shape, got ${first} and ${rows}`,
-        );
-      }
-      yield batch;
+    batches = await unlessAborted(opening, signal);
+  } catch (reason) {
+    opening.then(leave, leave);
+    throw reason;
+  }
+  let first: string | undefined;
+  for await (const given of untilAborted(batches, signal, leave)) {
+    if (typeof given !== 'object' || given === null || isRevoked(given) || !('x' in given)) {
+      throw wrongType(`batches should hold objects { x, target }, got ${describe(given)}`);
     }
-  } finally {
-    leave();
+    const batch = BATCH.read(given);
+    const rows = describeRows(batch);
+    first ??= rows;
+    if (rows !== first) {
+      throw new TorchCurvatureError(
+        'ERR_SHAPE_MISMATCH',
+        `batches should have rows of one shape, got ${first} and ${rows}`,
+      );
+    }
+    yield batch;
   }
 }
 

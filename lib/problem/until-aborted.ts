@@ -28,32 +28,48 @@ type Iterables<T> = Iterable<T> | AsyncIterable<T>;
 /**
  * The items, as `for await` goes through them. An iterator that is left before its end is closed by `return()`; that is
  * waited for, unless the signal was aborted: a generator that waits for something closes only when that comes.
+ *
+ * @param closed called once the iterator is closed and no item of it is waited for, which may be long after an abort
  */
 export async function* untilAborted<T>(
   items: Iterables<T>,
   signal: AbortSignal | undefined,
+  closed: () => void,
 ): AsyncGenerator<Awaited<T>> {
-  const iterator = iteratorOf(items);
+  let iterator: Iterator<T> | AsyncIterator<T> | undefined;
   let ended = true; // also where next() throws
+  let result: unknown;
+  let item: unknown;
   try {
+    iterator = iteratorOf(items);
     for (;;) {
-      const { done, value } = await next(iterator, signal);
+      const next = iterator.next();
+      result = next;
+      const { done, value } = await unlessAborted(next, signal);
       if (done === true) return;
       ended = false;
-      yield await unlessAborted(checkAwaitable(value, 'a batch'), signal);
+      const batch = checkAwaitable(value, 'a batch');
+      item = batch;
+      yield await unlessAborted(batch, signal);
+      item = undefined;
       ended = true;
     }
   } finally {
     if (isAborted(signal)) {
-      (async () => iterator.return?.())().catch(() => {});
-    } else if (!ended) {
-      await iterator.return?.();
+      // A generator closes when next() is over; what has no return() is left when that is.
+      const left = (async () => {
+        if (iterator?.return === undefined) await result;
+        else await iterator.return();
+      })();
+      Promise.allSettled([left, item]).then(closed);
+    } else {
+      try {
+        if (!ended) await iterator?.return?.();
+      } finally {
+        closed();
+      }
     }
   }
-}
-
-async function next<T>(iterator: Iterator<T> | AsyncIterator<T>, signal: AbortSignal | undefined) {
-  return unlessAborted(iterator.next(), signal);
 }
 
 function isAborted(signal: AbortSignal | undefined): boolean {

@@ -277,6 +277,38 @@ describe('a stream whose signal is aborted', () => {
     expect(closed).toBe(1);
   });
 
+  it('is left before the next pass begins, which may use the same arrays', async () => {
+    const rows = new Float32Array(tiny.x.data.length);
+    let [active, most, slow] = [0, 0, 0];
+    const source = {
+      async *[Symbol.asyncIterator](): AsyncGenerator<Batch> {
+        const pause = slow;
+        most = Math.max(most, ++active);
+        try {
+          for (let batch = 1; batch <= 3; batch++) {
+            await sleep(pause);
+            rows.fill(batch);
+            await sleep(2);
+            yield { x: { data: rows, shape: tiny.x.shape } };
+          }
+        } finally {
+          active--;
+        }
+      },
+    };
+    const { x: _, ...given } = { ...problemFields(tiny), batches: source };
+    const expected = await matvecOnTheFly(given, tiny.v);
+    for (let time = 0; time < 5; time++) {
+      slow = 15;
+      await expect(matvecOnTheFly(given, tiny.v, { signal: AbortSignal.timeout(20 + time) })).rejects.toThrow(
+        /timeout/,
+      );
+      slow = 0;
+      expect(await matvecOnTheFly(given, tiny.v)).toEqual(expected);
+    }
+    expect(most).toBe(1);
+  });
+
   it("ends the pass of an operator's product", async () => {
     let closed = false;
     let blocked = false;

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 // @ts-expect-error a script of the repository, without types
 import { CUDA_TESTS, TESTS } from '../../scripts/offline/jobs.mjs';
+import { compilerCache } from '../support/compiler-cache.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const LONG = 40 * 60_000;
@@ -43,7 +44,10 @@ async function sourcesIn(path: string): Promise<string[]> {
 /** Without a Node or anything else of this process. */
 async function runIt(...args: string[]): Promise<{ code: number; output: string }> {
   const [program, ...rest] = [...(canCutOff ? CUT_OFF : []), join(folder, 'run.sh'), ...args];
-  const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: home, LIBTORCH: libtorch };
+  const env = {
+    ...compilerCache(join(folder, 'package')),
+    ...{ PATH: '/usr/local/bin:/usr/bin:/bin', HOME: home, LIBTORCH: libtorch },
+  };
   const { status, stdout, stderr } = await new Promise<{ status: number; stdout: string; stderr: string }>(
     (resolve) => {
       const child = execFile(program!, rest, { env, maxBuffer: 2 ** 26 }, (_, stdout, stderr) =>

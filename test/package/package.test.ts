@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
+import { compilerCache } from '../support/compiler-cache.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
@@ -77,6 +78,7 @@ describe('installed into a fresh project', () => {
     // A package packed from a clone builds the addon when it is installed.
     await run('npm', ['install', '--no-audit', '--no-fund', '--foreground-scripts', tarball], {
       cwd: project,
+      env: { ...process.env, ...compilerCache(join(project, 'node_modules/torch-curvature')) },
       maxBuffer: 2 ** 26,
     });
   }, 2_400_000);

@@ -78,6 +78,11 @@ TraceEstimate summarize(const std::vector<double>& values) {
   const auto n = static_cast<double>(values.size());
   double mean = values.front();  // exact where all are the same
   for (const double value : values) mean += (value - values.front()) / n;
+  if (!std::isfinite(mean)) {  // of what is infinite, or on both ends of float64
+    mean = 0;
+    for (const double value : values) mean += value / n;
+    if (!std::isfinite(mean)) return {mean, std::abs(mean), static_cast<int64_t>(values.size())};
+  }
   double spread = 0;  // the root of the sum of squares, which stays within float64
   for (const double value : values) spread = std::hypot(spread, value - mean);
   const double error =

@@ -348,6 +348,18 @@ TEST_CASE("spectral density") {
   CHECK(exactNodes.nodes.max().item<double>() == doctest::Approx(4));
 }
 
+TEST_CASE("a mean of values at the ends of float64") {
+  const double infinite = std::numeric_limits<double>::infinity();
+  for (const auto& values : {std::vector{infinite, infinite}, {1.0, infinite}, {infinite, -2.0}}) {
+    CHECK(summarize(values).estimate == infinite);
+    CHECK(summarize(values).standardError == infinite);
+  }
+  CHECK(std::isnan(summarize({infinite, -infinite}).estimate));
+  const TraceEstimate ends = summarize({1e308, -1e308});
+  CHECK(ends.estimate == 0);
+  CHECK(ends.standardError == doctest::Approx(1e308));
+}
+
 TEST_CASE("norms and scales of numbers at the ends of the precision") {
   for (const double size : {1e-300, 1e-200, 1e-5, 1.0, 1e200, 1e300}) {
     const at::Tensor x = at::tensor({3.0, -4.0, 0.0}, at::kDouble) * size;
