@@ -18,6 +18,6 @@ export function compilerCache(folder: string): NodeJS.ProcessEnv {
     CCACHE_NOHASHDIR: '1',
     // Warnings are errors in a clone.
     CCACHE_IGNOREOPTIONS: '-Werror',
-    CCACHE_SLOPPINESS: 'pch_defines,time_macros,include_file_mtime,include_file_ctime',
+    CCACHE_SLOPPINESS: 'pch_defines,time_macros,include_file_mtime,include_file_ctime,locale',
   };
 }
