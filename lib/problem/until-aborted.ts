@@ -38,19 +38,17 @@ export async function* untilAborted<T>(
 ): AsyncGenerator<Awaited<T>> {
   let iterator: Iterator<T> | AsyncIterator<T> | undefined;
   let ended = true; // also where next() throws
-  let result: unknown;
-  let item: unknown;
+  let result: IteratorResult<T> | Promise<IteratorResult<T>> | undefined;
+  let item: T | undefined;
   try {
     iterator = iteratorOf(items);
     for (;;) {
-      const next = iterator.next();
-      result = next;
-      const { done, value } = await unlessAborted(next, signal);
+      result = iterator.next();
+      const { done, value } = await unlessAborted(result, signal);
       if (done === true) return;
       ended = false;
-      const batch = checkAwaitable(value, 'a batch');
-      item = batch;
-      yield await unlessAborted(batch, signal);
+      item = checkAwaitable(value, 'a batch');
+      yield await unlessAborted(item, signal);
       item = undefined;
       ended = true;
     }

@@ -222,24 +222,20 @@ describe.each(['cpu', 'cuda'])('products taken again and again', (device) => {
       for (const linearization of [lin!, reference!]) addon().linearizationDispose(linearization);
     });
 
-    it.skipIf(device === 'cpu')(
-      `give their memory back${device === 'cpu' ? NOT_OURS : ''}`,
-      async () => {
-        const problem = problemOf(MODEL_CASES[0]!);
-        const cycle = async () => {
-          using lin = linearizeSync(problem, options);
-          await products(lin);
-        };
-        for (let time = 0; time < 3; time++) await cycle();
-        const before = addon().availableMemory(device);
-        for (let time = 0; time < 30; time++) await cycle();
-        // Other processes, of other tests, use the device meanwhile, half a gigabyte each.
-        await expect
-          .poll(() => addon().availableMemory(device), { timeout: 60_000, interval: 500 })
-          .toBeGreaterThan(before - 100e6);
-      },
-      120_000,
-    );
+    it.skipIf(device === 'cpu')(`give their memory back${device === 'cpu' ? NOT_OURS : ''}`, async () => {
+      const problem = problemOf(MODEL_CASES[0]!);
+      const cycle = async () => {
+        using lin = linearizeSync(problem, options);
+        await products(lin);
+      };
+      for (let time = 0; time < 3; time++) await cycle();
+      const before = addon().availableMemory(device);
+      for (let time = 0; time < 30; time++) await cycle();
+      // Other processes, of other tests, use the device meanwhile, half a gigabyte each.
+      await expect
+        .poll(() => addon().availableMemory(device), { timeout: 60_000, interval: 500 })
+        .toBeGreaterThan(before - 100e6);
+    });
   });
 });
 

@@ -79,13 +79,12 @@ void CapturedGraph::replay() { graph_.replay(); }
 // capture keeps its part of the graphs' memory.
 
 void CapturedGraph::begin(std::shared_ptr<GraphMemory> memory) {
-  memory_ = std::move(memory);
-  const auto stream = c10::cuda::getCurrentCUDAStream(memory_->device());
+  const auto stream = c10::cuda::getCurrentCUDAStream(memory->device());
   // First, so that what other threads free meanwhile waits for the end of the capture.
   allocator::beginAllocateToPool(
-      memory_->device(), memory_->id(),
+      memory->device(), memory->id(),
       [captured = stream.stream()](cudaStream_t each) { return each == captured; });
-  held_ = true;
+  memory_ = std::move(memory);  // whose pool libtorch counts this graph for, from here on
   capturing_ = stream;
   C10_CUDA_CHECK(cudaStreamBeginCapture(stream, kMode));
 }
@@ -110,7 +109,7 @@ CapturedGraph::~CapturedGraph() {
     cudaGraph_t graph = nullptr;
     if (capturing_ && leave(&graph) == cudaSuccess) (void)cudaGraphDestroy(graph);
     if (executable_ != nullptr) (void)cudaGraphExecDestroy(executable_);
-    if (held_) allocator::releasePool(memory_->device(), memory_->id());
+    if (memory_) allocator::releasePool(memory_->device(), memory_->id());
   } catch (...) {  // NOLINT(bugprone-empty-catch): nobody is left to be told
   }
 }

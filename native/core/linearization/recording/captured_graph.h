@@ -62,7 +62,6 @@ class CapturedGraph {
   at::cuda::CUDAGraph graph_;
 #else
   cudaError_t leave(cudaGraph_t* graph);
-  bool held_ = false;  ///< a reference to the memory's pool, of libtorch's own count
   cudaGraphExec_t executable_ = nullptr;
 #endif
 };
