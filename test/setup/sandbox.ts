@@ -147,12 +147,12 @@ export class Sandbox {
     return this.start('resolve', env).outcome;
   }
 
-  /** The calls of the fake Python so far. */
+  /** The calls of the fake Python so far; of a line that is still being written, nothing. */
   calls(): { pid: number; args: string[]; asked: string[] }[] {
     if (!existsSync(this.#log)) return [];
     return readFileSync(this.#log, 'utf8')
-      .trim()
       .split('\n')
+      .slice(0, -1)
       .map((line) => JSON.parse(line));
   }
 
