@@ -17,6 +17,7 @@ import {
   matvecOnTheFlySync,
   nn,
 } from '../../lib/index.ts';
+import { MODEL_OPERATORS, type ModelOperator } from '../../lib/operators/kinds.ts';
 import { byCounts } from '../support/counts.ts';
 import { layersOf, MODEL_CASES, problemOf, relativeError, tensorOf } from '../support/models.ts';
 
@@ -204,6 +205,34 @@ describe('one chain', () => {
   function tensorRows(rows: number) {
     return { data: problem.x.data.slice(0, rows * 5), shape: [rows, 5] };
   }
+});
+
+describe('each operator of a chain', () => {
+  const generator = new Generator(8);
+  const model = Model.sequential([nn.linear(3, 5), nn.tanh(), nn.linear(5, 2)]);
+  const target = generator.randn([9, 2]);
+  const problem = {
+    ...{ model, params: model.init({ generator }), x: generator.randn([9, 3]) },
+    ...{ loss: 'mse', target },
+  } as const;
+  const BY_AUTOGRAD = new Set(['hessian', 'kfac', 'ekfac']);
+  const factories = library as unknown as Record<string, (given: unknown, how: object) => Promise<unknown>>;
+
+  it.each(Object.keys(MODEL_OPERATORS))('%s is made by the engine asked for, or refused', async (name) => {
+    for (const engine of ['fused', 'autograd']) {
+      const made = factories[name]!(problem, { engine });
+      if (engine === 'fused' && BY_AUTOGRAD.has(name)) {
+        await expect(made).rejects.toMatchObject({
+          code: 'ERR_UNSUPPORTED_OP',
+          message: expect.stringContaining(`the fused engine does not make ${name}`),
+        });
+      } else {
+        // Kronecker factors have no engine: they are matrices of their own.
+        const expected = MODEL_OPERATORS[name as ModelOperator] as { factored?: true };
+        expect((await made) as object).toMatchObject(expected.factored ? {} : { engine });
+      }
+    }
+  });
 });
 
 describe('a model that is no chain', () => {

@@ -136,7 +136,8 @@ OperatorPtr make(const OperatorRequest& request, const StopToken& stop) {
 const Rows<OperatorKind> kRows(operatorKinds(),
                                {{"hessian",
                                  {"torch_curvature::hessian", make, /*centers=*/false,
-                                  /*matrix=*/std::nullopt, /*regularized=*/true}}});
+                                  /*matrix=*/std::nullopt, /*regularized=*/true,
+                                  /*byAutograd=*/true}}});
 
 }  // namespace
 

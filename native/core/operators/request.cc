@@ -34,6 +34,10 @@ OperatorPtr makeOperator(const std::string& name, const OperatorRequest& request
     }
     throw Error("ERR_INVALID_ARGUMENT", "center is for " + known + ", not for " + name);
   }
+  if (request.options.engine == Engine::kFused && kind.byAutograd) {
+    throw Error("ERR_UNSUPPORTED_OP", "the fused engine does not make " + name +
+                                          "; leave out engine, or give 'autograd'");
+  }
   OperatorPtr op = kind.make(request, stop);
   if (kind.regularized && request.problem.l2.defined())
     op = regularized(std::move(op), request.problem.l2);

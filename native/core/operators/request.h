@@ -38,13 +38,15 @@ struct OperatorKind {
   std::optional<LossMatrix> matrix = std::nullopt;
   /// Whether the problem's L2 term adds its curvature.
   bool regularized = false;
+  /// Whether autograd alone makes it, of any model.
+  bool byAutograd = false;
 };
 
 /// The operators of a model, by name: each in the file of its name, which adds its row.
 Table<OperatorKind>& operatorKinds();
 
 /// The operator of the kind called `name`. Throws Error ERR_INVALID_ARGUMENT where there is none,
-/// or where it cannot be centered.
+/// or where it cannot be centered, ERR_UNSUPPORTED_OP where the engine asked for does not make it.
 OperatorPtr makeOperator(const std::string& name, const OperatorRequest& request,
                          const StopToken& stop);
 

@@ -166,8 +166,15 @@ OperatorPtr makeEkfac(const OperatorRequest& request, const StopToken& stop) {
                request.options.chunkSize, stop);
 }
 
-const Rows<OperatorKind> kRows(operatorKinds(), {{"kfac", {"torch_curvature::kfac", makeKfac}},
-                                                 {"ekfac", {"torch_curvature::ekfac", makeEkfac}}});
+OperatorKind factored(const char* label, decltype(OperatorKind::make) made) {
+  OperatorKind kind{label, made};
+  kind.byAutograd = true;
+  return kind;
+}
+
+const Rows<OperatorKind> kRows(operatorKinds(),
+                               {{"kfac", factored("torch_curvature::kfac", makeKfac)},
+                                {"ekfac", factored("torch_curvature::ekfac", makeEkfac)}});
 
 }  // namespace
 
