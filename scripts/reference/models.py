@@ -385,6 +385,51 @@ class Overwrite(nn.Module):
         return y
 
 
+class Complex(nn.Module):
+    """Complex numbers in a buffer, which a conversion of the module leaves alone, and as a literal."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 4)
+        self.register_buffer("waves", torch.randn(2, 4, dtype=torch.complex128))
+
+    def _apply(self, fn, recurse=True):
+        waves = self.waves
+        super()._apply(fn, recurse)
+        self.waves = waves
+        return self
+
+    def forward(self, x):
+        h = torch.exp(1j * self.fc(x)) * self.waves[0] + self.waves[1]
+        return torch.view_as_real(h * (0.5 - 2j)).flatten(1)
+
+
+class Cells(nn.Module):
+    """Cells without biases, which a trace spells out in changes of views."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTMCell(3, 4, bias=False)
+        self.gru = nn.GRUCell(3, 4, bias=False)
+
+    def forward(self, x):
+        h, c = self.lstm(x[:, 0])
+        h, c = self.lstm(x[:, 1], (h, c))
+        return torch.cat([h * c, self.gru(x[:, 1], self.gru(x[:, 0]))], 1)
+
+
+class Bags(nn.Module):
+    """Sums and means of embeddings, whose offsets a trace makes from the number of tokens."""
+
+    def __init__(self):
+        super().__init__()
+        self.sums = nn.EmbeddingBag(7, 4, mode="sum")
+        self.means = nn.EmbeddingBag(7, 4, mode="mean")
+
+    def forward(self, tokens):
+        return torch.tanh(self.sums(tokens)) * self.means(tokens)
+
+
 # Exported in functional form, in which nothing changes in place.
 FUNCTIONAL = ("assigned",)
 
@@ -470,6 +515,9 @@ MODELS = {
     "in-place": (InPlace, floats(4), True, torch.float64, "trace"),
     "out-of-order": (OutOfOrder, floats(4), True, torch.float64, "trace"),
     "overwritten": (Overwrite, floats(3), True, torch.float64, "both"),
+    "complex": (Complex, floats(3), True, torch.float64, "both"),
+    "cells": (Cells, floats(2, 3), True, torch.float64, "trace"),
+    "bags": (Bags, tokens(3, 7), True, torch.float64, "trace"),
 }
 
 
@@ -523,6 +571,17 @@ class Item(nn.Module):
     def forward(self, x):
         h = self.fc(x)
         return h * float(h.sum())
+
+
+class Waves(nn.Module):
+    """Returns complex numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return torch.exp(1j * self.fc(x))
 
 
 # What the model returns has no axis for the batch.
@@ -675,7 +734,7 @@ def main():
         if name in STRICT:
             exported(module, example, dynamic, FOLDER / f"{name}.strict.pt2", strict=True)
             older(FOLDER / f"{name}.strict.pt2", module, FOLDER / f"{name}.strict.old.pt2")
-        if name in ("mlp", "tied", "frozen"):
+        if name in ("mlp", "tied", "frozen", "complex"):
             older(FOLDER / f"{name}.pt2", module, FOLDER / f"{name}.old.pt2")
         expected = expectation(module, inputs(BATCH if dynamic else 2 * batch), BATCH if dynamic else batch)
         if not dynamic:
@@ -687,6 +746,8 @@ def main():
         example = floats(3)(EXPORTED)
         exported(module, example, True, FOLDER / f"without-rows-{name}.pt2")
         traced(module, example, FOLDER / f"without-rows-{name}.pt")
+    torch.manual_seed(0)
+    traced(Waves().double().eval(), floats(3)(EXPORTED), FOLDER / "complex-result.pt")
     for name, (build, inputs, formats, evaluate, dtype) in REFUSED.items():
         torch.manual_seed(0)
         module = build().train(not evaluate)

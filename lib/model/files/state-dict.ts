@@ -1,5 +1,5 @@
 /** Dictionaries of tensors as `torch.save` writes them. */
-import { damaged } from './failure.ts';
+import { damaged, unsupported } from './failure.ts';
 import { asCount } from './json.ts';
 import { Global, unpickle } from './pickle.ts';
 import type { Reading } from './reading.ts';
@@ -18,6 +18,8 @@ const STORAGES: Readonly<Record<string, ElementType>> = {
   'torch.CharStorage': 'int8',
   'torch.ByteStorage': 'uint8',
   'torch.BoolStorage': 'bool',
+  'torch.ComplexFloatStorage': 'complex64',
+  'torch.ComplexDoubleStorage': 'complex128',
 };
 
 class Storage {
@@ -80,6 +82,8 @@ export async function readStateDict(
 export function storage(archive: Archive, folder: string, id: unknown, origin = ''): Storage {
   const [kind, type, key, , count] = Array.isArray(id) ? id : [];
   const element = type instanceof Global ? STORAGES[type.name] : undefined;
+  if (element === undefined && type instanceof Global && /^torch\.\w{1,40}Storage$/.test(type.name))
+    throw unsupported(`a tensor has its numbers in a ${type.name}, which has no counterpart here`);
   if (kind !== 'storage' || element === undefined || typeof key !== 'string') {
     throw damaged('a pickle refers to a storage of an unknown kind');
   }

@@ -77,7 +77,8 @@ const READERS: Partial<
 
 /** In bytes. */
 export function elementSize(type: ElementType): number {
-  return READERS[type]?.size ?? 2;
+  const part = partsOf(type);
+  return part === undefined ? (READERS[type]?.size ?? 2) : 2 * elementSize(part);
 }
 
 export function isHalf(type: ElementType): boolean {

@@ -114,6 +114,12 @@ bool putsInto(std::string_view target) {
          name == "aten::index_fill" || name == "aten::masked_fill" || name == "aten::scatter";
 }
 
+/// `aten::chunk` of `aten::unsafe_chunk`: the same views, whose schema does not say that they are.
+std::string asView(std::string target) {
+  constexpr std::string_view kUnsafe = "aten::unsafe_";
+  return target.starts_with(kUnsafe) ? "aten::" + target.substr(kUnsafe.size()) : target;
+}
+
 class Functionalization {
  public:
   explicit Functionalization(const ProgramSpec& spec)
@@ -490,7 +496,9 @@ std::vector<ProgramSpec::Node> functional(const ProgramSpec& spec, int64_t& outp
     return findOperator(node.target).schema().is_mutable() || filledWithNothing(node);
   });
   if (pure) return spec.nodes;
-  return Functionalization(spec).run(spec.nodes, output);
+  std::vector<Node> nodes = spec.nodes;
+  for (Node& node : nodes) node.target = asView(std::move(node.target));
+  return Functionalization(spec).run(nodes, output);
 }
 
 }  // namespace tc

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { addon } from '../../../lib/addon/addon.ts';
 import type { RawRequest } from '../../../lib/addon/requests.ts';
 import type { FloatArray } from '../../../lib/addon/values.ts';
+import { Model } from '../../../lib/index.ts';
 import { readModelFile } from '../../../lib/model/files/index.ts';
 import { FOLDER, inputTensors, modelFiles, relativeError } from './fixtures.ts';
 
@@ -66,4 +67,13 @@ test('inputs of an exported model are described', async () => {
     { name: 'x', dtype: 'float64', shape: ['batch', 3] },
     { name: 'z', dtype: 'float64', shape: ['batch', 2] },
   ]);
+});
+
+test('complex results of TorchScript name the line that makes pairs of them', async () => {
+  const model = await Model.load(join(FOLDER, 'complex-result.pt'), { trusted: true });
+  const x = { data: new Float64Array(6), shape: [2, 3] };
+  await expect(model.forward(model.init(), x)).rejects.toMatchObject({
+    code: 'ERR_DTYPE_MISMATCH',
+    message: expect.stringContaining('torch.view_as_real(y)'),
+  });
 });

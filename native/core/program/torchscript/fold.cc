@@ -181,8 +181,16 @@ std::optional<std::vector<Item>> Interpreter::fold(const jit::Node& node,
       return one(Size{Size::Kind::kAxis, id, *axis, {}});
     return unknown();
   }
-  if (isOneOf(name, {"aten::dim", "aten::is_floating_point", "aten::numel", "prim::requires_grad",
-                     "prim::is_cuda", "prim::layout", "aten::is_grad_enabled"})) {
+  if (name == "aten::numel" && isTensor(inputs[0])) {  // the length of all in one row
+    nodes_.push_back({"aten::reshape",
+                      {ProgramSpec::Ref{valueOf(inputs[0])}, std::vector<double>{-1}},
+                      {},
+                      1,
+                      /*sharesMemory=*/false});
+    return one(Size{Size::Kind::kAxis, next_++, 0, {}});
+  }
+  if (isOneOf(name, {"aten::dim", "aten::is_floating_point", "prim::requires_grad", "prim::is_cuda",
+                     "prim::layout", "aten::is_grad_enabled"})) {
     return unknown();
   }
   if (name == "prim::dtype") return one(ProgramSpec::DtypeOf{valueOf(inputs[0])});

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/view_as_real.h>
 #include <torch/csrc/jit/api/module.h>
 
 #include <map>
@@ -17,12 +18,11 @@ namespace {
 /// Throws unless the tensor is plain and lies inside its storage: a damaged file may say otherwise,
 /// and libtorch does not look.
 void check(const at::Tensor& tensor, const std::string& name) {
-  if (tensor.layout() != at::kStrided || tensor.is_quantized() || tensor.is_complex() ||
-      !tensor.device().is_cpu()) {
-    throw Error("ERR_UNSUPPORTED_OP", name + " is a sparse, quantized or complex tensor");
-  }
-  if (tensor.is_floating_point() && tensor.scalar_type() != at::kFloat &&
-      tensor.scalar_type() != at::kDouble) {
+  if (tensor.layout() != at::kStrided || tensor.is_quantized() || !tensor.device().is_cpu())
+    throw Error("ERR_UNSUPPORTED_OP", name + " is a sparse or quantized tensor");
+  const at::ScalarType real = c10::toRealValueType(tensor.scalar_type());
+  if ((tensor.is_floating_point() || tensor.is_complex()) && real != at::kFloat &&
+      real != at::kDouble) {
     throw Error("ERR_UNSUPPORTED_OP", name + " has the precision " +
                                           at::toString(tensor.scalar_type()) +
                                           "; only float32 and float64 are supported");
@@ -38,6 +38,12 @@ void check(const at::Tensor& tensor, const std::string& name) {
   const auto available = tensor.storage().nbytes() / static_cast<size_t>(tensor.dtype().itemsize());
   outside = outside || (tensor.numel() > 0 && static_cast<size_t>(last) >= available);
   if (outside) throw Error("ERR_MODEL_LOAD", name + " lies outside the data of the file");
+}
+
+/// Complex numbers as pairs of their parts along one more axis, the last; others as they are.
+at::Tensor asPairs(const at::Tensor& tensor) {
+  const at::Tensor plain = tensor.detach();
+  return plain.is_complex() ? at::view_as_real(plain.resolve_conj()) : plain;
 }
 
 }  // namespace
@@ -56,15 +62,16 @@ Tensors::Tensors(const torch::jit::Module& module, std::vector<ProgramSpec::Port
       continue;
     }
     check(tensor, "the parameter " + name);
-    if (!values_.empty() && tensor.scalar_type() != precision_) {
+    const at::Tensor pairs = asPairs(tensor);
+    if (!values_.empty() && pairs.scalar_type() != precision_) {
       throw Error("ERR_UNSUPPORTED_OP", "the parameters mix the precisions float32 and float64");
     }
-    precision_ = tensor.scalar_type();
+    precision_ = pairs.scalar_type();
     const auto value = static_cast<int64_t>(values_.size());
     if (!known_.emplace(identityOf(tensor), value).second) continue;
     views_[std::get<0>(identityOf(tensor))].push_back(value);
-    parameters_.push_back({name, tensor.sizes().vec()});
-    values_.push_back(tensor);
+    parameters_.push_back({name, pairs.sizes().vec()});
+    values_.push_back(pairs);
   }
 }
 
@@ -75,7 +82,7 @@ int64_t Tensors::firstOutput() const {
 at::Tensor Tensors::flatParameters() const {
   std::vector<at::Tensor> flat;
   flat.reserve(values_.size());
-  for (const at::Tensor& value : values_) flat.push_back(value.detach().reshape({-1}));
+  for (const at::Tensor& value : values_) flat.push_back(value.reshape({-1}));
   return flat.empty() ? at::empty({0}, precision_) : at::cat(flat);
 }
 
@@ -85,9 +92,14 @@ int64_t Tensors::valueOf(const at::Tensor& tensor, std::vector<ProgramSpec::Node
   check(tensor, "a tensor of the model");
   const auto [known, isNew] =
       known_.emplace(identityOf(tensor), kConstants + static_cast<int64_t>(constants_.size()));
-  if (!isNew) return known->second;
-  views_[std::get<0>(known->first)].push_back(known->second);
+  if (isNew) views_[std::get<0>(known->first)].push_back(known->second);
   const at::ScalarType type = tensor.scalar_type();
+  if (tensor.is_complex()) {
+    if (isNew) constants_.push_back(asPairs(tensor).contiguous());
+    nodes.push_back({"aten::view_as_complex", {ProgramSpec::Ref{known->second}}, {}, 1});
+    return next;
+  }
+  if (!isNew) return known->second;
   const bool direct = tensor.is_floating_point() || type == at::kInt || type == at::kLong;
   constants_.push_back(tensor.detach().to(direct ? type : at::kInt).contiguous());
   if (direct) return known->second;

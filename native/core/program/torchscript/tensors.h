@@ -26,7 +26,8 @@ class Tensors {
   Tensors(const torch::jit::Module& module, std::vector<ProgramSpec::Port> inputs);
 
   /// The value of a tensor of the module: a parameter, or a constant. Those of other kinds than
-  /// typed arrays can hold need a conversion node, which `nodes` receives.
+  /// typed arrays can hold need a conversion node, which `nodes` receives; complex numbers are kept
+  /// as pairs of their parts.
   int64_t valueOf(const at::Tensor& tensor, std::vector<ProgramSpec::Node>& nodes, int64_t next);
 
   /// The value number of the first node's output.
