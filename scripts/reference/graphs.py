@@ -153,6 +153,16 @@ def segments(model, x):
     return x @ (sum(part[:2] for part in parts) + reduce("prod", lengths=lengths, initial=2)[:2]).mT
 
 
+def chosen(model, x):
+    """Indices beyond the axis where a mask is false."""
+    h = x @ model.w
+    places, mask = torch.tensor([-3, 0, 2, 9, 3]), torch.tensor([False, True, True, False, True])
+    found = torch.ops.aten._unsafe_masked_index(h.sin(), mask, [None, places], 0.5)
+    pairs = torch.ops.aten._unsafe_masked_index(model.w, mask, [places.clamp(max=2), places], -1.0)
+    added = torch.ops.aten._unsafe_masked_index_put_accumulate(torch.zeros_like(h), mask, [None, torch.tensor([7, 0, -1, -9, 0])], found * pairs)
+    return torch.cat([found * pairs, added], 1)
+
+
 def margins(model, x):
     y = torch.sin(2 * model.w)
     weights = torch.linspace(0.5, 1.5, 4)
@@ -239,6 +249,7 @@ GRAPHS = {
     "rrelu": lambda: (Rrelu(), images(4), True),
     "weight-norms": lambda: (weight_norms(), images(3), False),
     "weight-norms-decomposed": lambda: (weight_norms(), images(3), True),
+    "chosen": lambda: (Function((3, 4), chosen), images(3), False),
 }
 
 

@@ -14,10 +14,10 @@ namespace {
 /// What is missing here, and why: operators on files (`from_file`), storages, devices and streams;
 /// views that reinterpret memory (`as_strided`, `view` as another type, `_reshape_alias`); sparse,
 /// nested and quantized tensors; fused kernels of other libraries and backward passes that take
-/// indices, offsets or sizes on trust (`ctc_loss`, `_unsafe_masked_index`,
-/// `max_pool2d_backward`); arithmetic of whole numbers that may divide by zero (`range`); packed
-/// sequences, whose number of rows is in their data; functions without derivatives that take as
-/// long as an argument is large (`special_chebyshev_polynomial_t`).
+/// indices, offsets or sizes on trust (`ctc_loss`, `max_pool2d_backward`); arithmetic of whole
+/// numbers that may divide by zero (`range`); packed sequences, whose number of rows is in their
+/// data; functions without derivatives that take as long as an argument is large
+/// (`special_chebyshev_polynomial_t`).
 constexpr OperatorFamily kFamilies[] = {
     {"Arithmetic on each element, with broadcasting.",
      " abs absolute add addcdiv addcmul clamp clamp_max clamp_min clip copysign deg2rad div"
