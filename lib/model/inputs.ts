@@ -182,9 +182,13 @@ function checkExportedShapes(
     `x should have a multiple of ${batchSize} rows, which the model was exported for, got ${batch}; ` +
       `for any number of rows, export it with torch.export.export(model, (${names.join(', ')},), ` +
       `dynamic_shapes={${expected.map((each) => `'${each.name}': ${hasRows(each) ? "{0: torch.export.Dim('batch')}" : 'None'}`).join(', ')}}), ` +
-      'from an example of at least 2 rows',
+      `from an example of at least 2 rows${names.some((name) => name.includes('_')) ? IN_STRUCTURES : ''}`,
   );
 }
+
+/** Exports name what `*pairs` holds `pairs_0`, `pairs_1`, …, which no argument is called. */
+const IN_STRUCTURES =
+  "; what is in *args, a list or a dictionary has dynamic_shapes of the same structure: {'pairs': ({0: …}, {0: …})} for *pairs";
 
 /** The number of rows of what may be no valid data; 0 where it is not. */
 export function rowsOf(x: Inputs, { inputs }: InputSpecs): number {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as api from '../../lib/index.ts';
+import { checkInputs } from '../../lib/model/inputs.ts';
 // @ts-expect-error a script of the repository, without types
 import { compareModel, decode, relativeError, TOLERANCE } from '../../scripts/zoo/compare.mjs';
 
@@ -302,4 +303,16 @@ it.each([
   });
   const tanh = seen.keyAverages().find(({ name }) => name === 'aten::tanh');
   expect(tanh?.count).toBe(starts);
+});
+
+it.each([
+  [['x', 'y'], /dynamic_shapes=\{'x': \{0: .*\}, 'y': \{0: .*\}\}\), from an example of at least 2 rows$/],
+  [['pairs_0', 'pairs_1'], /at least 2 rows; what is in \*args, .* has dynamic_shapes of the same structure/],
+])('another number of rows names the line that exports %j for any', (names, line) => {
+  const inputs = names.map((name) => ({ name, dtype: 'float32', shape: ['batch', 3] }) as const);
+  const x = names.map(() => ({ data: new Float32Array(9), shape: [3, 3] }));
+  const check = () => checkInputs(x, { inputs, batchSize: 2, exported: true, typed: true }, 'float32');
+  expect(check).toThrow(
+    expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH', message: expect.stringMatching(line) }),
+  );
 });
