@@ -584,6 +584,19 @@ class Waves(nn.Module):
         return torch.exp(1j * self.fc(x))
 
 
+class Spare(nn.Module):
+    """A buffer in half precision, which forward may leave alone."""
+
+    def __init__(self, read):
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+        self.register_buffer("scale", torch.ones(2, dtype=torch.float16))
+        self.read = read
+
+    def forward(self, x):
+        return self.fc(x) + self.scale if self.read else self.fc(x)
+
+
 # What the model returns has no axis for the batch.
 WITHOUT_ROWS = {"summed": lambda h, x: h.sum(), "averaged": lambda h, x: h.mean(0)}
 
@@ -746,6 +759,9 @@ def main():
         example = floats(3)(EXPORTED)
         exported(module, example, True, FOLDER / f"without-rows-{name}.pt2")
         traced(module, example, FOLDER / f"without-rows-{name}.pt")
+    torch.manual_seed(0)
+    for read in (False, True):
+        exported(Spare(read).eval(), cast(floats(3)(EXPORTED), torch.float32), True, FOLDER / f"half-{'read' if read else 'spare'}.pt2")
     torch.manual_seed(0)
     traced(Waves().double().eval(), floats(3)(EXPORTED), FOLDER / "complex-result.pt")
     for name, (build, inputs, formats, evaluate, dtype) in REFUSED.items():

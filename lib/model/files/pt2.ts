@@ -78,7 +78,7 @@ async function readExported(
   const graphModule = asObject(exported.json.graph_module, 'graph_module');
   const graph = asObject(graphModule.graph, 'graph');
   const signature = readSignature(asObject(graphModule.signature, 'signature'), graph, exported);
-  const initialParameters = await flatten(signature, dtype, reading);
+  const initialParameters = await flatten(signature, graph, dtype, reading);
   const outputs = readOutputs(graphModule, graph);
   const result = chooseOutput(outputs, output);
   requireNoState(graph, result.graphName, changedBuffers(graphModule, signature));
@@ -201,13 +201,24 @@ function readUserInput(
   inputs.push({ name, dtype: tag === 'as_sym_float' ? 'float64' : 'int64', shape: [] });
 }
 
+/** Whether some node has the value of that name among its arguments, however deep. */
+function readers(graph: Json): (graphName: string) => boolean {
+  let all: string | undefined;
+  return (graphName) => {
+    all ??= JSON.stringify([asList(graph.nodes, 'nodes').map((node) => Object(node).inputs), graph.outputs]);
+    return all.includes(JSON.stringify(graphName));
+  };
+}
+
 /** The precision of the parameters. Others than float32 and float64, and several, have to be converted by request. */
-function precisionOf({ parameters, constants }: Signature, wanted: DType | undefined): DType {
+function precisionOf({ parameters, constants }: Signature, graph: Json, wanted: DType | undefined): DType {
   const first = parameters[0]?.tensor.type;
   if (wanted !== undefined) return wanted;
   const remedy =
     "to compute all of the model in one precision, load it with Model.load(file, { dtype: 'float32' })";
-  for (const { name, tensor } of [...parameters, ...constants]) {
+  const isRead = readers(graph);
+  const read = constants.filter(({ graphName, tensor }) => isHalf(tensor.type) && isRead(graphName));
+  for (const { name, tensor } of [...parameters, ...read]) {
     if (isHalf(tensor.type)) throw unsupported(`${name} has the precision ${tensor.type}; ${remedy}`);
   }
   for (const { name, tensor } of parameters) {
@@ -225,11 +236,12 @@ function precisionOf({ parameters, constants }: Signature, wanted: DType | undef
 
 async function flatten(
   signature: Signature,
+  graph: Json,
   wanted: DType | undefined,
   reading: Reading,
 ): Promise<FloatArray> {
   const { parameters } = signature;
-  const dtype = precisionOf(signature, wanted);
+  const dtype = precisionOf(signature, graph, wanted);
   const counts = parameters.map(({ name, tensor }) => countOf(tensor, name));
   const length = counts.reduce((sum, count) => sum + count, 0);
   reading.take(length * elementSize(dtype), 'the parameters');

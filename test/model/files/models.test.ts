@@ -77,3 +77,12 @@ test('complex results of TorchScript name the line that makes pairs of them', as
     message: expect.stringContaining('torch.view_as_real(y)'),
   });
 });
+
+test('a buffer in half precision hinders those that read it alone', async () => {
+  const model = await Model.load(join(FOLDER, 'half-spare.pt2'));
+  expect(model.init()).toBeInstanceOf(Float32Array);
+  await expect(Model.load(join(FOLDER, 'half-read.pt2'))).rejects.toMatchObject({
+    code: 'ERR_UNSUPPORTED_OP',
+    message: expect.stringContaining('scale has the precision float16; to compute all of the model in one'),
+  });
+});
