@@ -57,11 +57,6 @@ napi_typedarray_type arrayType(at::ScalarType type) {
       return napi_bigint64_array;
     case at::kByte:
       return napi_uint8_array;
-    case at::kComplexFloat:
-    case at::kComplexDouble:
-      throw Error("ERR_DTYPE_MISMATCH",
-                  "a result of complex numbers has no typed array; end the model's forward with "
-                  "torch.view_as_real(y), or export it with torch.export");
     default:
       throw Error("ERR_DTYPE_MISMATCH",
                   std::string("a result of type ") + at::toString(type) + " has no typed array");

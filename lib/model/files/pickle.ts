@@ -144,8 +144,9 @@ class Machine {
       case '\x81': // an object of a class
       case 'R': {
         const [callee, args] = this.#popMany(2);
-        if (!(callee instanceof Global) || !Array.isArray(args)) throw this.#wrong('a call of no function');
-        stack.push(this.#handlers.call(callee.name, args));
+        if (!(callee instanceof Global)) throw this.#wrong('a call of no function');
+        // TorchScript calls an Enum with its value, and not with a tuple of it.
+        stack.push(this.#handlers.call(callee.name, Array.isArray(args) ? args : [args]));
         break;
       }
       case 'b': // the attributes of an object, which state dicts carry only for versioning

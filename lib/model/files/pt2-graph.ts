@@ -607,7 +607,9 @@ function sizeArgument(size: RawSize): RawArgument {
 }
 
 function integer(value: unknown, op: string): number {
-  if (typeof value === 'number' && value >= END) return LARGEST;
+  if (typeof value === 'number' && value >= END && op.startsWith('aten::slice')) return LARGEST;
+  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value))
+    throw unsupported(`${op} is given the whole number ${value}, beyond ±2^53`);
   if (!Number.isSafeInteger(value)) throw damaged(`${op} is given something else than a whole number`);
   return value as number;
 }

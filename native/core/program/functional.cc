@@ -193,6 +193,7 @@ class Functionalization {
       begin -= nodes_[i].outputs;
       for (int64_t k = 0; k < nodes_[i].outputs; ++k)
         kept[i] = kept[i] || isNeeded[static_cast<size_t>(begin + k)];
+      kept[i] = kept[i] || nodes_[i].required;
       if (kept[i]) renumber(nodes_[i], need);
     }
     std::vector<int64_t> numbers(static_cast<size_t>(next_), kNowhere);

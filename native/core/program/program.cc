@@ -115,7 +115,8 @@ torch::jit::Stack arguments(const Program::Node& node, const at::Tensor& leading
 void append(const Program::Node& node, torch::jit::Stack stack, std::vector<at::Tensor>& values) {
   if (stack.size() == 1 && stack.front().isTensorList()) {
     const auto list = stack.front().toTensorVector();
-    if (static_cast<int64_t>(list.size()) < node.outputs) {
+    const auto count = static_cast<int64_t>(list.size());
+    if (count < node.outputs || (node.required && count > node.outputs)) {
       throw Error("ERR_SHAPE_MISMATCH",
                   node.op.schema().name() + " gives " + std::to_string(list.size()) +
                       " tensors, the model expects " + std::to_string(node.outputs));
@@ -248,7 +249,13 @@ at::Tensor Program::run(at::TensorList parameters, at::TensorList inputs, at::Te
     StopScope::poll();
     call(node, leading, values, observer, caller);
   }
-  return values[static_cast<size_t>(output_)];
+  const at::Tensor& output = values[static_cast<size_t>(output_)];
+  if (output.is_complex()) {
+    throw Error("ERR_DTYPE_MISMATCH",
+                "the model's result is of complex numbers; end its forward with "
+                "torch.view_as_real(y), or export it with torch.export");
+  }
+  return output;
 }
 
 }  // namespace tc

@@ -87,6 +87,9 @@ struct ProgramSpec {
     std::optional<bool> sharesMemory = std::nullopt;
     /// Whether derivatives pass through what it changes in place.
     bool differentiated = true;
+    /// Whether it runs although nobody may read it, as it tells what does not fit the model; of a
+    /// list of tensors, it has no more than `outputs`.
+    bool required = false;
   };
 
   /// What is known of an input or an output.
@@ -142,6 +145,7 @@ class Program {
     c10::OperatorHandle op;
     std::vector<Slot> slots;
     int64_t outputs;
+    bool required;
     std::vector<int64_t> lastUses;       ///< values nobody needs after this node
     ArgumentCheck check = nullptr;       ///< of what the operator takes on trust
     ArgumentCheck rangeCheck = nullptr;  ///< of numbers that a GPU does not survive

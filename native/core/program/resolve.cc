@@ -196,7 +196,7 @@ void checkEnumeration(const c10::IValue& value, const std::string& target,
 }  // namespace
 
 Program::Node Program::resolve(const ProgramSpec::Node& node, int64_t known) const {
-  Node result{findOperator(node.target), {}, node.outputs, {}};
+  Node result{findOperator(node.target), {}, node.outputs, node.required, {}};
   requireAllowed(result.op);
   result.check = findArgumentCheck(result.op);
   result.rangeCheck = findRangeCheck(result.op);

@@ -45,12 +45,14 @@ at::Tensor FlatGradient::filled(const std::vector<at::Tensor>& parts) {
   for (size_t i = 0; i < parts.size(); ++i) {
     const int64_t length = lengths_[i];
     const at::Tensor& part = parts[i];
+    // Of some operators libtorch's derivative is a zero without memory.
+    const bool given = part.defined() && !part._is_zerotensor();
     const bool there =
-        part.defined() && part.is_contiguous() &&
+        given && part.is_contiguous() &&
         part.const_data_ptr() == begin + offset * static_cast<int64_t>(vector_.element_size());
     if (!there && length > 0) {
       const at::Tensor place = vector_.narrow(0, offset, length);
-      if (part.defined()) {
+      if (given) {
         place.view(part.sizes()).copy_(part);
       } else {
         place.zero_();

@@ -18,9 +18,12 @@ Error unsupported(const std::string& op, const std::string& reason) {
 }
 
 /// "To the end", as slices have it, is the largest integer; a double holds one that is as good.
-double toNumber(int64_t value) {
+double toNumber(int64_t value, const std::string& op) {
   constexpr int64_t kLimit = int64_t{1} << 53;
-  if (value == std::numeric_limits<int64_t>::max()) return static_cast<double>(kLimit);
+  if (value == std::numeric_limits<int64_t>::max() && op.starts_with("aten::slice"))
+    return static_cast<double>(kLimit);
+  if (value > kLimit || value < -kLimit)
+    throw unsupported(op, "is given the whole number " + std::to_string(value) + ", beyond ±2^53");
   return static_cast<double>(value);
 }
 
@@ -59,7 +62,7 @@ ProgramSpec::Argument toDtype(int64_t number, const std::string& op, const Preci
 ProgramSpec::Argument toConstant(const c10::IValue& value, const std::string& op) {
   if (value.isNone()) return std::monostate{};
   if (value.isBool()) return value.toBool();
-  if (value.isInt()) return toNumber(value.toInt());
+  if (value.isInt()) return toNumber(value.toInt(), op);
   if (value.isDouble()) return ProgramSpec::Float{value.toDouble()};
   if (value.isComplexDouble()) {
     const c10::complex<double> number = value.toComplexDouble();
@@ -98,7 +101,7 @@ ProgramSpec::Argument toList(const std::vector<Item>& items, const c10::Argument
   for (const Item& item : items) {
     const auto& value = std::get<c10::IValue>(item);
     if (value.isInt()) {
-      numbers.push_back(toNumber(value.toInt()));
+      numbers.push_back(toNumber(value.toInt(), op));
     } else if (value.isDouble()) {
       numbers.push_back(value.toDouble());
     } else if (value.isBool()) {

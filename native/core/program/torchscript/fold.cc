@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -90,15 +91,16 @@ bool isWhole(const Size& size) {
 /// The functions of sizes that TorchScript's operators are; of whole numbers `Int` is none.
 const std::unordered_map<std::string_view, std::string_view>& sizeFunctions() {
   static const std::unordered_map<std::string_view, std::string_view> table = {
-      {"aten::add", "+"},       {"aten::sub", "-"},       {"aten::mul", "*"},
-      {"aten::div", "/"},       {"aten::floordiv", "//"}, {"aten::floor_divide", "//"},
-      {"aten::remainder", "%"}, {"aten::pow", "**"},      {"aten::neg", "negative"},
-      {"aten::sqrt", "sqrt"},   {"aten::Float", "real"},  {"aten::Int", "truncate"},
-      {"aten::floor", "floor"}, {"aten::ceil", "ceil"},   {"prim::min", "minimum"},
-      {"prim::max", "maximum"}, {"aten::exp", "exp"},     {"aten::log", "log"},
-      {"aten::sin", "sin"},     {"aten::cos", "cos"},     {"aten::tan", "tan"},
-      {"aten::sinh", "sinh"},   {"aten::cosh", "cosh"},   {"aten::tanh", "tanh"},
-      {"aten::asin", "asin"},   {"aten::acos", "acos"},   {"aten::atan", "atan"},
+      {"aten::add", "+"},        {"aten::sub", "-"},       {"aten::mul", "*"},
+      {"aten::div", "/"},        {"aten::floordiv", "//"}, {"aten::floor_divide", "//"},
+      {"aten::rsub", "-"},       {"aten::remainder", "%"}, {"aten::pow", "**"},
+      {"aten::neg", "negative"}, {"aten::sqrt", "sqrt"},   {"aten::Float", "real"},
+      {"aten::Int", "truncate"}, {"aten::floor", "floor"}, {"aten::ceil", "ceil"},
+      {"prim::min", "minimum"},  {"prim::max", "maximum"}, {"aten::exp", "exp"},
+      {"aten::log", "log"},      {"aten::sin", "sin"},     {"aten::cos", "cos"},
+      {"aten::tan", "tan"},      {"aten::sinh", "sinh"},   {"aten::cosh", "cosh"},
+      {"aten::tanh", "tanh"},    {"aten::asin", "asin"},   {"aten::acos", "acos"},
+      {"aten::atan", "atan"},
   };
   return table;
 }
@@ -109,11 +111,22 @@ void collect(const c10::IValue& value, std::vector<double>& numbers) {
   for (const c10::IValue& each : value.toListRef()) collect(each, numbers);
 }
 
-/// Whether a division of whole numbers has a quotient beyond 64 bits, at which the processor traps.
-bool overflows(const jit::Stack& operands) {
+/// Whether a division of whole numbers is by zero or has a quotient beyond 64 bits, at which the
+/// processor traps.
+bool traps(const std::string& name, const jit::Stack& operands) {
   constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
-  return operands.size() == 2 && operands[0].isInt() && operands[1].isInt() &&
-         operands[0].toInt() == kLeast && operands[1].toInt() == -1;
+  if (operands.size() != 2 || !operands[0].isInt() || !operands[1].isInt()) return false;
+  const int64_t divisor = operands[1].toInt();
+  const bool divides = isOneOf(name, {"aten::remainder", "aten::floordiv"});
+  return (divides && divisor == 0) || (operands[0].toInt() == kLeast && divisor == -1);
+}
+
+/// Elements of lists and letters of words that the model computes.
+constexpr size_t kLongest = 1'000'000;
+
+bool isTooLong(const c10::IValue& value) {
+  if (value.isString()) return value.toStringRef().size() > kLongest;
+  return value.isList() && value.toListRef().size() > kLongest;
 }
 
 }  // namespace
@@ -144,13 +157,23 @@ std::optional<std::vector<Item>> Interpreter::fold(const jit::Node& node,
     return one(std::make_shared<List>(List{inputs}));
   if (isOneOf(name, {"prim::ListUnpack", "prim::TupleUnpack"})) {
     if (const auto* sizes = std::get_if<SizesItem>(&inputs[0])) {
+      // An error where there are more axes, or fewer.
+      std::vector<double> order(node.outputs().size());
+      std::iota(order.begin(), order.end(), 0);
+      ProgramSpec::Node check{"aten::permute", {ProgramSpec::Ref{sizes->id}, order}, {}, 1};
+      check.required = true;
+      nodes_.push_back(std::move(check));
+      ++next_;
       std::vector<Item> axes;
       for (size_t i = 0; i < node.outputs().size(); ++i)
         axes.emplace_back(Size{Size::Kind::kAxis, sizes->id, static_cast<int64_t>(i), {}});
       return axes;
     }
     auto items = elements(inputs[0], name);
-    if (items.size() > node.outputs().size()) items.resize(node.outputs().size());
+    if (items.size() != node.outputs().size()) {
+      throw Error("ERR_MODEL_LOAD", "the model takes " + std::to_string(node.outputs().size()) +
+                                        " values from a list of " + std::to_string(items.size()));
+    }
     return items;
   }
   if (isOneOf(name, {"prim::TupleIndex", "aten::__getitem__"})) {
@@ -235,10 +258,14 @@ std::optional<Item> Interpreter::foldSize(const std::string& name,
   const auto found = sizeFunctions().find(name);
   if (found == sizeFunctions().end()) return std::nullopt;
   std::string_view function = found->second;
+  bool towardZero = false;
   if (name == "aten::div" && inputs.size() == 3) {  // with a rounding mode; sizes are positive
     const auto* mode = constant(inputs[2]);
     if (mode == nullptr || !mode->isString()) return std::nullopt;
-    function = "//";
+    const std::string& rounding = mode->toStringRef();
+    if (rounding != "trunc" && rounding != "floor") return std::nullopt;
+    towardZero = rounding == "trunc";
+    if (!towardZero) function = "//";
   }
   const size_t count = findSizeFunction(function)->operands;
   if (inputs.size() < count) return std::nullopt;
@@ -251,11 +278,11 @@ std::optional<Item> Interpreter::foldSize(const std::string& name,
     operands.push_back(toSize(inputs[i], name));
   }
   // Traced sizes are tensors, whose `add` and `sub` have a third argument: a factor.
-  if (inputs.size() == 3 && (name == "aten::add" || name == "aten::sub") &&
-      wholeNumber(inputs[2]) != 1) {
-    return std::nullopt;
-  }
+  const bool scaled = name == "aten::add" || name == "aten::sub" || name == "aten::rsub";
+  if (inputs.size() == 3 && scaled && wholeNumber(inputs[2]) != 1) return std::nullopt;
+  if (name == "aten::rsub") std::swap(operands[0], operands[1]);
   Size result = sizeOf(function, std::move(operands));
+  if (towardZero) result = sizeOf("truncate", {std::move(result)});
   if (termsOf(result) > kTerms)
     throw Error("ERR_UNSUPPORTED_OP", name + " makes a size by too long a computation");
   return result;
@@ -275,13 +302,17 @@ std::optional<Item> Interpreter::foldConstant(const jit::Node& node,
     }
     stack.push_back(*value);
   }
-  if (overflows(stack)) throw Error("ERR_MODEL_LOAD", "the model computes a number beyond 64 bits");
+  if (traps(node.kind().toQualString(), stack))
+    throw Error("ERR_MODEL_LOAD", "the model divides a whole number by 0, or beyond 64 bits");
   const auto* op = node.maybeOperator();
   if (op == nullptr || node.outputs().size() != 1) return std::nullopt;
   if (node.schema().is_vararg()) jit::push(stack, static_cast<int64_t>(inputs.size()));
   const jit::Stack given = stack;
   node.getOperation()(stack);
   if (stack.empty()) return std::nullopt;
+  if (isTooLong(stack.back()))
+    throw Error("ERR_UNSUPPORTED_OP", std::string(node.kind().toQualString()) +
+                                          " makes a list or a word that is too long");
   // Numbers become a tensor of libtorch's default precision, float32: those of a model in float64
   // would lose digits, also when a dtype is given. Constants take the precision of the parameters
   // later.

@@ -3,7 +3,10 @@
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/ir/constants.h>
 
+#include <algorithm>
+
 #include "core/program/schema.h"
+#include "core/program/slots.h"
 #include "core/program/torchscript/arguments.h"
 #include "core/runtime/error.h"
 
@@ -97,7 +100,8 @@ void Interpreter::step(const jit::Node& node, Environment& environment) {
   if (node.kind() == c10::prim::Loop) return loop(node, environment);
   if (callFunction(node, environment)) return;
   std::vector<Item> inputs;
-  for (const jit::Value* input : node.inputs()) inputs.push_back(lookUp(environment, input));
+  for (const jit::Value* input : node.inputs())
+    inputs.push_back(asChanged(lookUp(environment, input)));
   auto results = fold(node, inputs);
   if (!results) results = emit(node, inputs);
   if (results->size() != node.outputs().size())
@@ -175,6 +179,27 @@ bool Interpreter::callFunction(const jit::Node& node, Environment& environment) 
   return true;
 }
 
+Item Interpreter::asChanged(const Item& item) {
+  const auto* value = std::get_if<c10::IValue>(&item);
+  const bool tensor = value != nullptr && value->isTensor() && value->toTensor().defined();
+  return tensor && tensors_.isChanged(value->toTensor()) ? toItem(*value) : item;
+}
+
+/// What its results may share memory with, and what it changes.
+void Interpreter::follow(const ProgramSpec::Node& call) {
+  const auto op = findOperator(call.target);
+  const bool changes = op.schema().is_mutable();
+  if (changes && !call.args.empty()) {
+    if (const auto* first = std::get_if<ProgramSpec::Ref>(&call.args.front()))
+      tensors_.change(first->value);
+  }
+  if (!changes && returnsFreshMemory(op)) return;
+  ProgramSpec::Node read = call;
+  renumber(read, [&](const int64_t& value) {
+    for (int64_t i = 0; i < call.outputs; ++i) tensors_.alias(next_ + i, value);
+  });
+}
+
 std::vector<Item> Interpreter::emit(const jit::Node& node, const std::vector<Item>& inputs) {
   const c10::FunctionSchema* schema = node.maybeSchema();
   std::string op = node.kind().toQualString();
@@ -188,6 +213,9 @@ std::vector<Item> Interpreter::emit(const jit::Node& node, const std::vector<Ite
   if (isList) call.outputs = listLength(node, inputs);
   if (call.outputs < 1 || call.outputs > kListLength)
     throw unsupported(op, "gives a list of an impossible length");
+  call.required = isList && std::ranges::any_of(node.output()->uses(), [](const jit::Use& use) {
+                    return use.user->kind() == c10::prim::ListUnpack;
+                  });
   for (const auto& result : schema->returns()) {
     if (!isList && result.type()->kind() != c10::TypeKind::TensorType)
       throw unsupported(op, "takes a value out of the data, where derivatives end");
@@ -215,6 +243,7 @@ std::vector<Item> Interpreter::emit(const jit::Node& node, const std::vector<Ite
   std::vector<Item> results;
   results.reserve(static_cast<size_t>(call.outputs));
   for (int64_t i = 0; i < call.outputs; ++i) results.emplace_back(TensorItem{next_ + i});
+  follow(call);
   next_ += call.outputs;
   nodes_.push_back(std::move(call));
   if (!isList) return results;

@@ -51,6 +51,9 @@ class Interpreter {
   /// Tensors among constants as values of the program.
   Item toItem(const c10::IValue& value);
   Item withTensors(const Item& item);
+  /// A tensor of the model that a node has changed in place is no constant any more.
+  Item asChanged(const Item& item);
+  void follow(const ProgramSpec::Node& call);
 
   Tensors& tensors_;
   int64_t next_;

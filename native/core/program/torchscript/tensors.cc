@@ -48,10 +48,36 @@ at::Tensor asPairs(const at::Tensor& tensor) {
 
 }  // namespace
 
+namespace {
+
+const void* memoryOf(const at::Tensor& tensor) {
+  return tensor.numel() > 0 ? tensor.storage().data()
+                            : static_cast<const void*>(tensor.unsafeGetTensorImpl());
+}
+
+}  // namespace
+
 Tensors::Identity Tensors::identityOf(const at::Tensor& tensor) {
-  const void* memory = tensor.numel() > 0 ? tensor.storage().data()
-                                          : static_cast<const void*>(tensor.unsafeGetTensorImpl());
-  return {memory, tensor.storage_offset(), tensor.sizes().vec(), tensor.strides().vec()};
+  const int marks =
+      (tensor.requires_grad() ? 1 : 0) + (tensor.is_conj() ? 2 : 0) + (tensor.is_neg() ? 4 : 0);
+  return {memoryOf(tensor), tensor.storage_offset(), tensor.sizes().vec(), tensor.strides().vec(),
+          marks};
+}
+
+void Tensors::alias(int64_t value, int64_t with) {
+  const auto found = memories_.find(with);
+  if (found == memories_.end()) return;
+  const std::set<const void*> memories = found->second;
+  memories_[value].insert(memories.begin(), memories.end());
+}
+
+void Tensors::change(int64_t value) {
+  if (const auto found = memories_.find(value); found != memories_.end())
+    changed_.insert(found->second.begin(), found->second.end());
+}
+
+bool Tensors::isChanged(const at::Tensor& tensor) const {
+  return changed_.contains(memoryOf(tensor));
 }
 
 Tensors::Tensors(const torch::jit::Module& module, std::vector<ProgramSpec::Port> inputs)
@@ -92,20 +118,27 @@ int64_t Tensors::valueOf(const at::Tensor& tensor, std::vector<ProgramSpec::Node
   check(tensor, "a tensor of the model");
   const auto [known, isNew] =
       known_.emplace(identityOf(tensor), kConstants + static_cast<int64_t>(constants_.size()));
-  if (isNew) views_[std::get<0>(known->first)].push_back(known->second);
+  if (isNew) {
+    views_[std::get<0>(known->first)].push_back(known->second);
+    kept_.push_back(tensor);
+  }
+  const auto found = [&](int64_t value) {
+    memories_[value].insert(memoryOf(tensor));
+    return value;
+  };
   const at::ScalarType type = tensor.scalar_type();
   if (tensor.is_complex()) {
     if (isNew) constants_.push_back(asPairs(tensor).contiguous());
     nodes.push_back({"aten::view_as_complex", {ProgramSpec::Ref{known->second}}, {}, 1});
-    return next;
+    return found(next);
   }
-  if (!isNew) return known->second;
+  if (!isNew) return found(known->second);
   const bool direct = tensor.is_floating_point() || type == at::kInt || type == at::kLong;
   constants_.push_back(tensor.detach().to(direct ? type : at::kInt).contiguous());
-  if (direct) return known->second;
+  if (direct) return found(known->second);
   nodes.push_back(
       {"aten::to.dtype", {ProgramSpec::Ref{known->second}, static_cast<double>(type)}, {}, 1});
-  return known->second = next;
+  return found(known->second = next);
 }
 
 std::optional<at::ScalarType> Tensors::constantPrecision(int64_t value) const {

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -41,12 +42,22 @@ class Tensors {
   /// The precision that a constant of floating numbers has in the file.
   std::optional<at::ScalarType> constantPrecision(int64_t value) const;
 
+  // Changes in place, after which a tensor of the model has not the values in the file.
+
+  /// A value may share memory with another.
+  void alias(int64_t value, int64_t with);
+  /// A node changes what the value lies in.
+  void change(int64_t value);
+  bool isChanged(const at::Tensor& tensor) const;
+
   /// Completes the program: numbers the constants and moves the nodes' outputs behind them.
   ProgramSpec finish(std::vector<ProgramSpec::Node> nodes, int64_t output) const;
 
  private:
-  /// Two tensors with the same elements of memory are one.
-  using Identity = std::tuple<const void*, int64_t, std::vector<int64_t>, std::vector<int64_t>>;
+  /// Two tensors with the same elements of memory are one, unless one is a parameter and the other
+  /// is not, or one is its conjugate or negative.
+  using Identity =
+      std::tuple<const void*, int64_t, std::vector<int64_t>, std::vector<int64_t>, int>;
   static Identity identityOf(const at::Tensor& tensor);
 
   std::vector<ProgramSpec::Port> inputs_;
@@ -57,6 +68,9 @@ class Tensors {
   std::vector<at::Tensor> constants_;
   std::map<Identity, int64_t> known_;
   std::map<const void*, std::vector<int64_t>> views_;  ///< of each memory, as numbers in `known_`
+  std::vector<at::Tensor> kept_;  ///< what `known_` knows by its memory, which nobody else gets
+  std::map<int64_t, std::set<const void*>> memories_;  ///< that values may lie in
+  std::set<const void*> changed_;
 };
 
 }  // namespace tc::torchscript

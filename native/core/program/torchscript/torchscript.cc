@@ -65,6 +65,12 @@ size_t chooseResult(size_t count, std::optional<int64_t> wanted) {
 TorchScriptModel convert(const jit::Module& module, std::optional<int64_t> wanted) {
   const auto method = module.find_method("forward");
   if (!method) throw Error("ERR_MODEL_LOAD", "the model has no method forward");
+  const auto type = module.type();
+  if (!type->getForwardHooks().empty() || !type->getForwardPreHooks().empty()) {
+    throw Error("ERR_UNSUPPORTED_OP",
+                "the model has forward hooks of its own; trace it, or wrap it in a module, whose "
+                "submodules may have them: torch.jit.script(torch.nn.Sequential(model))");
+  }
   auto* function = jit::tryToGraphFunction(method->function());
   if (function == nullptr) throw Error("ERR_MODEL_LOAD", "the model's forward has no graph");
   const auto& arguments = method->function().getSchema().arguments();
