@@ -10,6 +10,7 @@
 #include "binding/operation.h"
 #include "binding/request.h"
 #include "core/operators/callback.h"
+#include "core/profiler/stage.h"
 #include "core/runtime/device.h"
 #include "core/runtime/error.h"
 #include "core/runtime/executor.h"
@@ -31,6 +32,8 @@ class Pending {
   /// Looks at the stop token now and then: JavaScript may never settle.
   at::Tensor wait(const StopToken& stop) {
     const Executor::Waiting cores;  // JavaScript may need them for the product
+    const profiling::Stage stage(profiling::kJavaScript);
+    stage.waits();
     std::unique_lock lock(mutex_);
     while (!settled_.wait_for(lock, std::chrono::milliseconds(20), [&] { return done_; }))
       stop.poll();

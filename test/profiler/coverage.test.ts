@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
+  customOperator,
   type FloatArray,
   Generator,
+  gaussNewton,
   linearizeSync,
   lossAndGradient,
   Model,
@@ -197,4 +199,56 @@ it('names what memory is for: J and F of a dense product, tiles of one on the fl
   ]);
   const tiles = (await rowsOf(onTheFly)).find(({ name }) => name === 'torch_curvature::tile_buffers')!;
   expect(tiles.cpuMemoryUsage).toBeGreaterThan(BATCH);
+});
+
+describe('products of functions in JavaScript', () => {
+  const generator = new Generator(3);
+  const params = model.init({ generator });
+  const batches = [0, 1].map(() => ({
+    x: generator.randn([BATCH, 8]),
+    target: generator.randn([BATCH, OUTPUTS]),
+  }));
+  const v = generator.randn([P]).data as Float32Array;
+  const stream = { model, params, batches: () => batches, loss: 'mse' } as const;
+
+  it('are counted once: those of a stream, of an operator in an operator, and what they do by themselves', async () => {
+    const streamed = await gaussNewton(stream);
+    const inner = await gaussNewton({ model, params, ...batches[0]!, loss: 'mse' });
+    const outer = customOperator({ shape: [P, P], symmetric: true, matmat: async (u) => inner.matvec(u) });
+    const busy = customOperator({
+      shape: [P, P],
+      symmetric: true,
+      matmat: (u) => {
+        const end = performance.now() + 30;
+        while (performance.now() < end);
+        return u;
+      },
+    });
+    for (const op of [streamed, outer, busy]) {
+      await op.matvec(v);
+      let wall = 0;
+      const { profile: recorded } = await profile(async () => {
+        const start = performance.now();
+        await op.matvec(v);
+        wall = performance.now() - start;
+      });
+      const share = recorded.selfCpuTimeTotal / 1000 / wall;
+      expect(share).toBeLessThan(1.15);
+      expect(share).toBeGreaterThan(0.8);
+    }
+  });
+});
+
+it('attention and Kronecker factors have their operations', async () => {
+  const [rows, length, width] = [4, 32, 16];
+  const layer = Model.sequential([nn.multiheadAttention(width, 2)]);
+  const params = layer.init();
+  const { profile: recorded } = await profile(
+    () =>
+      layer.forward(params, { data: new Float32Array(rows * length * width), shape: [rows, length, width] }),
+    { withFlops: true },
+  );
+  const counted = recorded.keyAverages().reduce((sum, { flops }) => sum + flops, 0);
+  const linear = 2 * rows * length * width * 4 * width;
+  expect(counted / (linear + 2 * 2 * rows * length * length * width)).toBeCloseTo(1, 2);
 });

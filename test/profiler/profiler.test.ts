@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
@@ -143,6 +144,29 @@ describe('regions', () => {
     const names = traceEvents.map(({ name }: { name: string }) => name);
     expect(names).toContain('inner');
     expect(names).toContain('awaited');
+  });
+
+  it('that overlap lie in lanes of their own in the trace', async () => {
+    const { profile: recorded } = await profile(() =>
+      Promise.all([
+        recordFunction('first', () => sleep(30)),
+        sleep(10).then(() => recordFunction('second', () => sleep(40))),
+        recordFunction('third', () => sleep(5)),
+      ]),
+    );
+    interface Region {
+      name: string;
+      ph: string;
+      tid: number;
+    }
+    const { traceEvents } = await traceOf(recorded);
+    const regions: Region[] = traceEvents.filter(({ name }: Region) => /^(first|second|third)$/.test(name));
+    expect(regions.map(({ ph }) => ph)).toEqual(['X', 'X', 'X']);
+    const laneOf = (name: string) => regions.find((each) => each.name === name)!.tid;
+    expect(new Set(['first', 'second'].map(laneOf)).size).toBe(2);
+    expect(laneOf('third')).toBe(laneOf('second')); // which begins after it
+    expect(laneOf('first')).not.toBe(process.pid);
+    expect(JSON.stringify(traceEvents)).toContain('asynchronous regions');
   });
 
   it('cost nothing and change nothing outside a profile', async () => {

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "core/profiler/nesting.h"
+#include "core/profiler/stage.h"
 
 namespace tc::profiling {
 namespace {
@@ -71,43 +72,53 @@ void add(const Allocation& allocation, ProfileRow& row) {
   }
 }
 
-/// Time in which an operation was handed to another thread, or back, and nothing ran meanwhile.
-/// Promises wait for it, so that it is a part of the wall time.
+/// Time in which no call ran that is counted itself, in nanoseconds.
 struct Waiting {
-  int64_t count = 0;
-  int64_t time = 0;
+  int64_t delivered = 0;   ///< operations
+  int64_t handedOver = 0;  ///< to another thread, or back; promises wait for it
+  int64_t javaScript = 0;  ///< functions of JavaScript's that products wait for
 };
 
 Waiting waiting(const Nesting& nesting) {
   struct Mark {
     int64_t time;
-    int running;   ///< change of the number of outermost calls
-    int onTheWay;  ///< change of the number of operations submitted and not yet delivered
+    int running;     ///< change of the number of outermost calls
+    int onTheWay;    ///< change of the number of operations submitted and not yet delivered
+    int javaScript;  ///< change of the number of products that wait for JavaScript
   };
   std::vector<Mark> marks;
   Waiting result;
   for (const Node& node : nesting.nodes) {
     const Event& event = *node.event;
+    if (event.stage && event.name == kJavaScript && node.parent != nullptr) {
+      marks.push_back({event.start, -1, 0, 1});
+      marks.push_back({event.end, 1, 0, -1});
+    }
     if (event.onDevice || event.async || event.helper()) continue;
     if (node.parent == nullptr) {
-      marks.push_back({event.start, 1, 0});
-      marks.push_back({event.end, -1, 0});
+      marks.push_back({event.start, 1, 0, 0});
+      marks.push_back({event.end, -1, 0, 0});
     }
     if (!event.stage) continue;
-    if (event.name == kSubmit) marks.push_back({event.end, 0, 1});
+    if (event.name == kSubmit) marks.push_back({event.end, 0, 1, 0});
     if (event.name == kDeliver) {
-      marks.push_back({event.start, 0, -1});
-      ++result.count;
+      marks.push_back({event.start, 0, -1, 0});
+      ++result.delivered;
     }
   }
   std::stable_sort(marks.begin(), marks.end(),
                    [](const Mark& a, const Mark& b) { return a.time < b.time; });
   int running = 0;
   int onTheWay = 0;
+  int javaScript = 0;
   for (size_t i = 0; i < marks.size(); ++i) {
-    if (i > 0 && running == 0 && onTheWay > 0) result.time += marks[i].time - marks[i - 1].time;
+    if (i > 0 && running == 0 && (javaScript > 0 || onTheWay > 0)) {
+      const int64_t time = marks[i].time - marks[i - 1].time;
+      (javaScript > 0 ? result.javaScript : result.handedOver) += time;
+    }
     running += marks[i].running;
     onTheWay = std::max(0, onTheWay + marks[i].onTheWay);
+    javaScript += marks[i].javaScript;
   }
   return result;
 }
@@ -167,12 +178,18 @@ Profile aggregate(const Recording& recording, const ProfilerOptions& options) {
     if (event.onDevice && !event.annotation)
       profile.selfDeviceTimeTotal += microseconds(node.selfDeviceTime);
   }
-  if (const Waiting waited = waiting(nesting); waited.time > 0) {
-    ProfileRow& row = rows.of("torch_curvature::waiting", false, false, noShapes);
-    row.count = std::max<int64_t>(1, waited.count);
-    row.selfCpuTimeTotal = row.cpuTimeTotal = microseconds(waited.time);
+  const Waiting waited = waiting(nesting);
+  const auto addWaiting = [&](const char* name, int64_t time) -> ProfileRow& {
+    ProfileRow& row = rows.of(name, false, false, noShapes);
+    row.selfCpuTimeTotal = row.cpuTimeTotal = microseconds(time);
     profile.selfCpuTimeTotal += row.cpuTimeTotal;
+    return row;
+  };
+  if (waited.handedOver > 0) {
+    addWaiting("torch_curvature::waiting", waited.handedOver).count =
+        std::max<int64_t>(1, waited.delivered);
   }
+  if (waited.javaScript > 0) addWaiting(kJavaScript, waited.javaScript);
   if (options.profileMemory) {
     for (const Allocation* allocation : nesting.outsideCalls)
       add(*allocation, rows.of("[memory]", false, false, noShapes));

@@ -3,6 +3,7 @@
 #include <ATen/core/ivalue.h>
 #include <torch/csrc/autograd/profiler_kineto.h>
 
+#include <algorithm>
 #include <functional>
 #include <numeric>
 #include <optional>
@@ -94,6 +95,34 @@ uint64_t backwardConvolution(const Inputs& inputs) {
   return twice(wanted * convolution(image[0], numel(image, 2), weight));
 }
 
+/// (…, left [b, m, k], right [b, k, n]) from place `first` on.
+template <size_t first>
+uint64_t batchedProduct(const Inputs& inputs) {
+  const Shape& right = inputs.shape(first + 1);
+  return right.empty() ? 0 : twice(numel(inputs.shape(first)) * right.back());
+}
+
+/// Scores of queries [.., l, e] and keys [.., s, e], and their products with values [.., s, d],
+/// from place `first` on; masked ones, too.
+template <size_t first>
+uint64_t attention(const Inputs& inputs) {
+  const Shape& query = inputs.shape(first);
+  const Shape& key = inputs.shape(first + 1);
+  const Shape& value = inputs.shape(first + 2);
+  if (query.size() < 3 || key.size() != query.size() || value.size() != query.size()) return 0;
+  const int64_t scores = numel(query) / std::max<int64_t>(1, query.back()) * key[key.size() - 2];
+  return twice(scores * (query.back() + value.back()));
+}
+/// The gradient, then as above: the gradients of scores, values, queries and keys.
+uint64_t attentionBackward(const Inputs& inputs) { return 2 * attention<1>(inputs); }
+
+/// (input [t, n, …], weights of inputs and of states, …)
+uint64_t recurrentLayer(const Inputs& inputs) {
+  const Shape& input = inputs.shape(0);
+  if (input.size() != 3) return 0;
+  return twice(input[0] * input[1] * (numel(inputs.shape(1)) + numel(inputs.shape(2))));
+}
+
 using Count = uint64_t (*)(const Inputs&);
 
 /// A new operator is a row here.
@@ -103,6 +132,21 @@ const std::unordered_map<std::string, Count> kCounts = {
     {"aten::addmv_", [](const Inputs& inputs) { return twice(numel(inputs.shape(1))); }},
     {"aten::dot", [](const Inputs& inputs) { return twice(numel(inputs.shape(0))); }},
     {"aten::vdot", [](const Inputs& inputs) { return twice(numel(inputs.shape(0))); }},
+    {"aten::addmm_", batchedProduct<1>},
+    {"aten::addbmm", batchedProduct<1>},
+    {"aten::addbmm_", batchedProduct<1>},
+    {"aten::baddbmm_", batchedProduct<1>},
+    {"aten::_scaled_dot_product_flash_attention_for_cpu", attention<0>},
+    {"aten::_scaled_dot_product_flash_attention_for_cpu_backward", attentionBackward},
+    {"aten::_scaled_dot_product_flash_attention", attention<0>},
+    {"aten::_scaled_dot_product_flash_attention_backward", attentionBackward},
+    {"aten::_scaled_dot_product_efficient_attention", attention<0>},
+    {"aten::_scaled_dot_product_efficient_attention_backward", attentionBackward},
+    {"aten::_scaled_dot_product_cudnn_attention", attention<0>},
+    {"aten::_scaled_dot_product_cudnn_attention_backward", attentionBackward},
+    {"aten::mkldnn_rnn_layer", recurrentLayer},
+    {"aten::mkldnn_rnn_layer_backward",
+     [](const Inputs& inputs) { return 2 * recurrentLayer(inputs); }},
     {"aten::convolution", forwardConvolution},
     {"aten::convolution_backward", backwardConvolution},
 };

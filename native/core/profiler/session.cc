@@ -105,6 +105,24 @@ std::unordered_map<uint64_t, std::string> notes(const std::vector<profiling::Eve
   return notes;
 }
 
+/// Asynchronous regions by their correlation, each in the first lane where none before it goes on.
+std::unordered_map<uint64_t, int64_t> lanes(const std::vector<profiling::Event>& events) {
+  std::unordered_map<uint64_t, int64_t> lanes;
+  std::vector<int64_t> ends;
+  for (const profiling::Event& event : events) {
+    if (!event.region || !event.async || event.onDevice) continue;
+    const auto free =
+        std::find_if(ends.begin(), ends.end(), [&](int64_t end) { return end <= event.start; });
+    lanes.emplace(event.correlation, free - ends.begin());
+    if (free == ends.end()) {
+      ends.push_back(event.end);
+    } else {
+      *free = event.end;
+    }
+  }
+  return lanes;
+}
+
 }  // namespace
 
 ProfilerSession::Slot::Slot() {
@@ -150,8 +168,8 @@ Profile ProfilerSession::stop() {
   profiling::Recording recording = profiling::read(*result, *stages_, options_.withFlops);
   describeRegions(regions_, recording.events);
   Profile profile = profiling::aggregate(recording, options_);
-  const auto trace = std::make_shared<profiling::Trace>(std::move(result), notes(recording.events),
-                                                        stages_->threads());
+  const auto trace = std::make_shared<profiling::Trace>(
+      std::move(result), notes(recording.events), stages_->threads(), lanes(recording.events));
   profile.save = [trace](const std::string& path) { trace->save(path); };
   return profile;
 }

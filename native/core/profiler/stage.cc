@@ -117,6 +117,11 @@ void Stage::describes(int64_t parameters, int64_t batch, const char* engine) con
   });
 }
 
+void Stage::waits() const {
+  if (span_ == nullptr || !span_->log) return;
+  span_->log->change(span_->sequence, [](StageDetails& details) { details.helper = true; });
+}
+
 struct Helpers::Caller {
   uint64_t thread = at::RecordFunction::currentThreadId();
   at::ThreadLocalState state;

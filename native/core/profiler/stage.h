@@ -9,6 +9,9 @@ class Tensor;
 
 namespace tc::profiling {
 
+/// The stage in which a product waits for a function of JavaScript's.
+inline constexpr const char* kJavaScript = "torch_curvature::javascript";
+
 /// A part of the package's own work in the profile being recorded: an ordinary row of its table, as
 /// libtorch's operators are, from construction to destruction on the calling thread. Where nothing
 /// is recorded it costs a look at a thread-local variable.
@@ -35,6 +38,8 @@ class Stage {
   void counts(int64_t flops) const { counts(flops, flops); }
   /// Of the product that begins here: P, rows of the batch, and which engine runs it.
   void describes(int64_t parameters, int64_t batch, const char* engine) const;
+  /// Its time passes while another thread works, so that it is not added up again.
+  void waits() const;
 
  private:
   struct Span;

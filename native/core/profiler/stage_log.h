@@ -17,7 +17,7 @@ struct StageDetails {
   int64_t parameters = -1;  ///< −1: not a product
   int64_t batch = -1;
   const char* engine = nullptr;
-  bool helper = false;  ///< on a thread whose time is another's
+  bool helper = false;  ///< on a thread whose time is another's, or waiting for one
 };
 
 /// The details of the stages of one recording. libtorch keeps a sequence number with each operator,

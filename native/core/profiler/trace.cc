@@ -52,9 +52,27 @@ class TemporaryFolder {
               "the trace could not be written to '" + path + "': " + std::strerror(reason));
 }
 
+/// Above the numbers of threads.
+constexpr int64_t kFirstLane = 1'000'000'000;
+
+/// Puts the last event of `text` that the CPU ran into a lane of its own process.
+void moveToLane(std::string& text, int64_t lane) {
+  constexpr std::string_view kThread = "\"tid\": ";
+  const size_t begin = text.rfind("\"ph\": \"X\"");
+  const size_t at = text.rfind(kThread);
+  if (begin == std::string::npos || at == std::string::npos || at < begin) return;
+  const std::string own = "\"pid\": " + std::to_string(getpid()) + ",";
+  if (text.find(own, begin) == std::string::npos) return;
+  const size_t first = at + kThread.size();
+  size_t last = first;
+  while (last < text.size() && text[last] >= '0' && text[last] <= '9') ++last;
+  text.replace(first, last - first, std::to_string(kFirstLane + lane));
+}
+
 /// libtorch writes `"External id": 17` among the arguments of the event whose correlation is 17.
 std::string annotated(const std::string& text,
-                      const std::unordered_map<uint64_t, std::string>& notes) {
+                      const std::unordered_map<uint64_t, std::string>& notes,
+                      const std::unordered_map<uint64_t, int64_t>& lanes) {
   constexpr std::string_view kId = "\"External id\": ";
   std::string result;
   size_t copied = 0;
@@ -66,6 +84,7 @@ std::string annotated(const std::string& text,
     result.append(text, copied, end - copied);
     copied = end;
     if (const auto note = notes.find(id); note != notes.end()) result += note->second;
+    if (const auto lane = lanes.find(id); lane != lanes.end()) moveToLane(result, lane->second);
   }
   return result.append(text, copied);
 }
@@ -88,8 +107,14 @@ std::string named(std::string text, const std::unordered_map<int64_t, std::strin
 
 Trace::Trace(std::unique_ptr<torch::autograd::profiler::ProfilerResult> result,
              std::unordered_map<uint64_t, std::string> notes,
-             std::unordered_map<int64_t, std::string> threads)
-    : result_(std::move(result)), notes_(std::move(notes)), threads_(std::move(threads)) {}
+             std::unordered_map<int64_t, std::string> threads,
+             std::unordered_map<uint64_t, int64_t> lanes)
+    : result_(std::move(result)),
+      notes_(std::move(notes)),
+      threads_(std::move(threads)),
+      lanes_(std::move(lanes)) {
+  for (const auto& [id, lane] : lanes_) threads_[kFirstLane + lane] = "asynchronous regions";
+}
 
 Trace::~Trace() = default;
 
@@ -100,7 +125,7 @@ void Trace::render() {
   std::ostringstream text;
   std::ifstream file(path, std::ios::binary);
   if (!file || !(text << file.rdbuf())) refuse(path, errno);
-  text_ = named(annotated(std::move(text).str(), notes_), threads_);
+  text_ = named(annotated(std::move(text).str(), notes_, lanes_), threads_);
   result_.reset();
 }
 
