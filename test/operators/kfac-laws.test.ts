@@ -441,3 +441,39 @@ it('of a weight that an embedding and a linear layer share takes the diagonal fo
   const shared = gaussNewtonSync(problem).submatrix(['shared']).diagonalSync();
   expect(relativeError(op.submatrix(['shared']).diagonalSync(), shared)).toBeLessThan(1e-12);
 });
+
+describe('the corrected eigenvalues', () => {
+  /** Of the first layer A has a null space, as there are more inputs than rows. */
+  const layers = [nn.conv2d(2, 3, 3), nn.tanh(), nn.flatten(), nn.linear(27, 3)];
+  const problem = squared(layers, randn(9, 2, 5, 5), [3]);
+  const narrow = {
+    ...problem,
+    params: Float32Array.from(problem.params),
+    x: { ...problem.x, data: Float32Array.from(problem.x.data as Float64Array) },
+    target: { ...problem.target, data: Float32Array.from(problem.target.data as Float64Array) },
+  };
+
+  it.each(['expand', 'reduce'] as const)('of %s are those of any basis of a null space', (approximation) => {
+    const how = { approximation, fisher: 'empirical' } as const;
+    const whole = ekfacSync(problem, how);
+    expect(distance(ekfacSync(problem, { ...how, chunkSize: 4 }), whole)).toBeLessThan(1e-9);
+    expect(distance(ekfacSync(narrow, how), whole)).toBeLessThan(1e-4);
+    const trace = (op: LinearOperator) => Array.from(op.diagonalSync()).reduce((sum, each) => sum + each, 0);
+    expect(trace(whole) / trace(empiricalFisherSync(problem))).toBeCloseTo(1, 10);
+  });
+
+  it.each(['diagonal', 'block'] as const)('without any layer are those of kfac, others: %s', (others) => {
+    const norms = squared([nn.layerNorm(3), nn.tanh()], randn(6, 3), [3]);
+    expect(distance(ekfacSync(norms, { others }), kfacSync(norms, { others }))).toBeLessThan(1e-12);
+  });
+});
+
+it('lets NaN through', () => {
+  const problem = squared([nn.linear(3, 4), nn.tanh(), nn.linear(4, 2)], randn(6, 3), [2]);
+  (problem.x.data as Float64Array)[4] = Number.NaN;
+  for (const made of [kfacSync(problem), ekfacSync(problem)]) {
+    const product = made.inverseSync({ damping: 1 }).matvecSync(new Float64Array(made.shape[0]).fill(1));
+    expect(product.some(Number.isNaN)).toBe(true);
+    expect(made.eighSync().eigenvalues.some(Number.isNaN)).toBe(true);
+  }
+});

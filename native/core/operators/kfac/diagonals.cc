@@ -118,6 +118,7 @@ std::vector<at::Tensor> diagonalsIn(const std::vector<Basis>& bases, const Point
                                     int64_t chunkSize, const StopToken& stop) {
   const profiling::Stage stage("torch_curvature::kronecker_diagonals");
   const StopScope scope(stop);
+  if (plan.layers.layers.empty()) return {};
   const std::vector<bool> single = atOnePosition(point, plan);
   RowGraph::Sources sources;
   std::vector<Diagonal> diagonals;

@@ -3,8 +3,10 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/diag_embed.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 
 #include <limits>
 #include <utility>
@@ -35,7 +37,18 @@ at::Tensor Factor::squaredNorms() const {
 
 Factor::Eigen Factor::eigen() const {
   if (isDiagonal()) return {values_, {}};
-  auto [values, vectors] = at::linalg_eigh(values_);
+  // LAPACK does not end at NaN and infinity, which reach all that is made of their group.
+  const at::Tensor isFinite = values_.isfinite().all(2).all(1);
+  const bool finite = isFinite.all().item<bool>();
+  const at::Tensor given =
+      finite ? values_
+             : at::where(isFinite.view({-1, 1, 1}), values_, at::zeros({}, values_.options()));
+  auto [values, vectors] = at::linalg_eigh(given);
+  if (!finite) {
+    const at::Tensor nan = at::full({}, std::numeric_limits<double>::quiet_NaN(), values.options());
+    values = at::where(isFinite.view({-1, 1}), values, nan);
+    vectors = at::where(isFinite.view({-1, 1, 1}), vectors, nan);
+  }
   return {withoutRounding(values, {1}, size()), vectors};
 }
 

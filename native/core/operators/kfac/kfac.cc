@@ -1,7 +1,9 @@
 #include "core/operators/kfac/kfac.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -50,6 +52,26 @@ KroneckerBlock factored(const Point& point, const Plan& plan, const FactorSums& 
           factorOf(sums.output, block.groups, out, options), inputFirst, sums.weight};
 }
 
+/// Of eigenvalues [g, r, c] in a basis that is arbitrary where `isNull` [g, r] of their rows: there
+/// the mean, which is that of every basis.
+at::Tensor meanOverRows(const at::Tensor& values, const at::Tensor& isNull) {
+  const at::Tensor weights = isNull.to(values.scalar_type()).unsqueeze(1);
+  const at::Tensor counts = weights.sum(2, /*keepdim=*/true).clamp_min(1);
+  return at::where(isNull.unsqueeze(2), at::bmm(weights, values) / counts, values);
+}
+
+/// The diagonal of QᵀFQ where Q are eigenvectors of factors with the eigenvalues `ofFactors`: as
+/// those of a null space may be any, each value is the mean over it.
+at::Tensor corrected(const EigenBlock& each, const at::Tensor& ofFactors,
+                     const at::Tensor& diagonal) {
+  at::Tensor values = diagonal;
+  const at::Tensor isZero = ofFactors == 0;
+  if (each.left.defined()) values = meanOverRows(values, isZero.all(2));
+  if (each.right.defined())
+    values = meanOverRows(values.transpose(1, 2), isZero.all(1)).transpose(1, 2);
+  return values.contiguous();
+}
+
 }  // namespace
 
 KroneckerPtr kfac(const Point& point, const Plan& plan, const std::vector<FactorSums>& sums,
@@ -73,7 +95,7 @@ KroneckerPtr ekfac(const KroneckerOperator& basis, bool layersOnly, const Point&
   for (size_t i = 0; i < blocks.size(); ++i) {
     if (i < diagonals.size()) {
       blocks[i].singular = blocks[i].values == 0;
-      blocks[i].values = diagonals[i];
+      blocks[i].values = corrected(blocks[i], blocks[i].values, diagonals[i]);
     } else if (layersOnly) {
       blocks[i].values = at::zeros_like(blocks[i].values);
     }
