@@ -129,6 +129,9 @@ async function parseNpy(bytes: Uint8Array, reading: Reading): Promise<ReadTensor
   if (bytes.length >= MAGIC.length && !MAGIC.every((each, i) => bytes[i] === each))
     throw damaged('it is not an .npy file');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const [major, minor] = bytes.subarray(MAGIC.length);
+  if (minor !== undefined && (major! < 1 || major! > 3 || minor !== 0))
+    throw unsupported(`version ${major}.${minor} of the format is not supported; expected 1.0, 2.0 or 3.0`);
   // Version 1 has a length of two bytes, versions 2 and 3 of four.
   const [at, start] = bytes[MAGIC.length] === 1 ? [8, 10] : [8, 12];
   if (bytes.length < start) throw damaged('it is truncated: it ends before its header');
@@ -164,23 +167,63 @@ async function parseNpy(bytes: Uint8Array, reading: Reading): Promise<ReadTensor
 /** Elements that are read in a fraction of a slice. */
 const PIECE = 2 ** 15;
 
-/** The fields of the dict. */
+/** A string, a name, a whole number (of Python 2, with an L), a sign, or what is none of these. */
+const TOKENS = /'([^'\\]*)'|"([^"\\]*)"|(True|False)|(\d+)L?(?!\w)|([{}():,[\]])|\S/g;
+
+type Value = string | boolean | number[];
+
+/** The fields of the dict, a literal of Python's. */
 function readHeader(text: string): { type: string; shape: number[]; columnMajor: boolean } {
-  const field = (name: string, value: string) => new RegExp(`['"]${name}['"] *: *${value}`).exec(text)?.[1];
-  const type = field('descr', `['"]([^'"]+)['"]`);
-  const order = field('fortran_order', '(True|False)');
-  const sizes = field('shape', '\\(([0-9, ]*)\\)');
-  if (type === undefined && /['"]descr['"] *: *\[/.test(text))
-    throw unsupported('structured elements are not supported; save each field by itself');
-  if (type === undefined || order === undefined || sizes === undefined)
-    throw damaged('its header is damaged');
-  const shape = sizes
-    .split(',')
-    .map((size) => size.trim())
-    .filter((size) => size !== '')
-    .map(Number);
-  if (shape.length > MOST_AXES || !shape.every(Number.isSafeInteger)) throw damaged('its shape is damaged');
-  return { type, shape, columnMajor: order === 'True' };
+  const tokens = [...text.matchAll(TOKENS)];
+  let next = 0;
+  const isNext = (sign: string) => tokens[next]?.[5] === sign;
+  const take = (sign: string) => {
+    if (!isNext(sign)) throw damaged('its header is damaged');
+    next += 1;
+  };
+  const string = () => {
+    const [, single, double] = tokens[next++] ?? [];
+    const found = single ?? double;
+    if (found === undefined) throw damaged('its header is damaged');
+    return found;
+  };
+  const sizes = () => {
+    const shape: number[] = [];
+    take('(');
+    while (!isNext(')')) {
+      const size = Number(tokens[next++]?.[4] ?? Number.NaN);
+      if (!Number.isSafeInteger(size) || shape.length === MOST_AXES) throw damaged('its shape is damaged');
+      shape.push(size);
+      if (!isNext(')')) take(',');
+      else if (shape.length === 1 && tokens[next - 1]?.[5] !== ',') throw damaged('its shape is damaged');
+    }
+    take(')');
+    return shape;
+  };
+  const value = (name: string): Value => {
+    if (isNext('[') && name === 'descr')
+      throw unsupported('structured elements are not supported; save each field by itself');
+    if (isNext('(')) return sizes();
+    const truth = tokens[next]?.[3];
+    if (truth === undefined) return string();
+    next += 1;
+    return truth === 'True';
+  };
+
+  const fields = new Map<string, Value>();
+  take('{');
+  while (!isNext('}')) {
+    const name = string();
+    take(':');
+    if (fields.has(name)) throw damaged(`its header has ${name} twice`);
+    fields.set(name, value(name));
+    if (!isNext('}')) take(',');
+  }
+  take('}');
+  const [type, columnMajor, shape] = ['descr', 'fortran_order', 'shape'].map((name) => fields.get(name));
+  const known = typeof type === 'string' && typeof columnMajor === 'boolean' && Array.isArray(shape);
+  if (!known || fields.size !== 3 || next !== tokens.length) throw damaged('its header is damaged');
+  return { type: /^[a-z]/.test(type) ? `=${type}` : type, shape, columnMajor };
 }
 
 /** Where the elements of a row-major array lie in a column-major one, one after the other. */

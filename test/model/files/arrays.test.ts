@@ -82,9 +82,32 @@ describe('.npy', () => {
     ['objects', changed('<f8', '|O8'), 'ERR_UNSUPPORTED_OP', /O8/],
     ['structures', changed("'<f8'", '[a,b]'), 'ERR_UNSUPPORTED_OP', /structured/],
     ['another dict', changed('shape', 'shade'), 'ERR_MODEL_LOAD', /header/],
+    ['a field twice', changed("'shape'", "'descr': '<f4', 'shape'"), 'ERR_MODEL_LOAD', /descr twice/],
+    ['another field', changed("'shape'", "'shade': 'x', 'shape'"), 'ERR_MODEL_LOAD', /header/],
+    ['a field within a word', changed("'descr'", "\"'descr': '<i4'\""), 'ERR_MODEL_LOAD', /header/],
+    ['a lost comma', changed('(2, 2)', '(2 2)'), 'ERR_MODEL_LOAD', /header/],
+    ['a comma too many', changed('(2, 2)', '(2,,2)'), 'ERR_MODEL_LOAD', /shape/],
+    ['a number for a shape', changed('(2, 2)', '(4)'), 'ERR_MODEL_LOAD', /shape/],
+    ['another version', changed('\x01\x00', '\x09\x00'), 'ERR_UNSUPPORTED_OP', /version 9\.0/],
     ['a shape beyond all numbers', changed('(2, 2)', `(${'9'.repeat(20)})`), 'ERR_MODEL_LOAD', /shape|needs/],
   ] as const)('%s is refused', async (_, bytes, code, message) => {
     await expect(loadNpy(bytes)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  it.each([
+    ['the order of the machine', changed("'<f8'", "'f8'")],
+    ["Python 2's integers", changed('(2, 2)', '(2L, 2L)')],
+    ['a new line', changed(', 2)', ',\n2)')],
+  ])('%s is read', async (_, bytes) => {
+    const { length } = good;
+    // The header keeps its length: what it gained or lost is blanks at its end.
+    const more = length - bytes.length;
+    const at = Buffer.from(bytes).indexOf('\n', 11 + (more > 0 ? 0 : 40));
+    const padded =
+      more >= 0
+        ? Buffer.concat([bytes.subarray(0, at), Buffer.alloc(more, ' '), bytes.subarray(at)])
+        : Buffer.concat([bytes.subarray(0, at + more), bytes.subarray(at)]);
+    expect(await loadNpy(padded)).toEqual(await loadNpy(good));
   });
 
   it('takes no more than the limits', async () => {
