@@ -16,6 +16,7 @@ import { checkInside, guard, INSIDE, type Inside } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
 import { type Inputs, isNamed } from '../model/inputs.ts';
 import { OptionNames, record } from '../options.ts';
+import { bound } from './bound.ts';
 import { checkProblem } from './check.ts';
 import { HeldTensor } from './held-tensor.ts';
 import type { Problem } from './problem.ts';
@@ -50,6 +51,7 @@ export class BoundProblem<P extends Unparametrized = Unparametrized> implements 
     this.device = device;
     this.#problem = problem;
     this.#held = held;
+    bound.add(this);
   }
 
   /** The problem at these parameters, for every function that takes one: only the parameters are sent. */

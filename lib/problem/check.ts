@@ -2,6 +2,7 @@
 import { wrongType } from '../errors.ts';
 import { Model } from '../model/model.ts';
 import { Names } from '../options.ts';
+import { bound } from './bound.ts';
 import type { GivenLossProblem } from './loss.ts';
 import { marksOf } from './part.ts';
 import type { Problem } from './problem.ts';
@@ -23,6 +24,7 @@ export function checkProblem(problem: Problem): GivenLossProblem {
   if (isStreamed(problem)) {
     throw wrongType('problem.batches is not taken here: give all rows at once, as problem.x');
   }
+  refuseBound(problem);
   const given = PROBLEM.read(problem);
   checkModel(given.model);
   return marksOf(problem, given);
@@ -42,6 +44,11 @@ export function readStreamed(problem: GivenStreamedProblem): GivenStreamedProble
   const given = STREAMED.read(problem);
   checkModel(given.model);
   return given;
+}
+
+function refuseBound(problem: object): void {
+  if (bound.has(problem))
+    throw wrongType('problem is what bind gave, which has no parameters: give bound.at(params)');
 }
 
 export function checkModel(model: unknown): asserts model is Model {

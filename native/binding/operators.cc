@@ -88,7 +88,7 @@ Prepared count(const Napi::CallbackInfo& info, Memory memory) {
   Request request = takeRequest(info, memory);
   std::optional<LossMatrix> matrix;
   if (request.fields.has("kind")) matrix = operatorKinds().at(request.fields.text("kind")).matrix;
-  request.prepared.compute = [point = std::move(request.point), device = request.device, matrix,
+  request.prepared.compute = [point = request.point, device = request.device, matrix,
                               problem = problemOf(request.fields)](const StopToken&) {
     const Point here = placed(point, device);
     const at::Tensor y = outputLike(here);
@@ -104,7 +104,7 @@ Prepared count(const Napi::CallbackInfo& info, Memory memory) {
     record.Set("weight", counts.weight);
     return record;
   };
-  return std::move(request.prepared);
+  return explained(std::move(request));
 }
 
 Prepared gradient(const Napi::CallbackInfo& info, Memory memory) {
