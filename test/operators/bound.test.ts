@@ -27,6 +27,12 @@ const v = randn(model.parameterCount).data;
 const code = (code: string) => expect.objectContaining({ code });
 
 describe('bind', () => {
+  it('gives no problem before it has parameters, which is said', async () => {
+    using bound = await bind(problem);
+    await expect(gaussNewton(bound as never)).rejects.toThrow(/give bound\.at\(params\)/);
+    expect(() => lossAndGradientSync(bound as never)).toThrow(/give bound\.at\(params\)/);
+  });
+
   it('gives at each point what the problem gives', async () => {
     using bound = await bind(problem);
     for (const params of points) {

@@ -5,12 +5,14 @@ import {
   type Batch,
   cg,
   customOperator,
+  ekfac,
   empiricalFisher,
   fisher,
   gaussNewton,
   gramian,
   hessian,
   jacobian,
+  kfac,
   type LinearOperator,
   lossAndGradient,
   matvecDense,
@@ -320,6 +322,19 @@ it('stops when its signal is aborted', async () => {
     },
   });
   await expect(endless).rejects.toThrow(/enough/);
+});
+
+const OF_LOSSES = { gaussNewton, hessian, fisher, empiricalFisher, kfac, ekfac, lossAndGradient };
+it.each(Object.entries(OF_LOSSES))('%s says that a batch does not fit the model', async (_, make) => {
+  const unfit = {
+    x: tensorOf({ shape: [2, 97], data: new Array(2 * 97).fill(0) }),
+    target: tensorOf({ shape: [2, 3], data: new Array(6).fill(0) }),
+  };
+  const made = make({ model, params, batches: () => [unfit], loss: 'mse' } as never);
+  await expect(made).rejects.toMatchObject({
+    code: 'ERR_SHAPE_MISMATCH',
+    message: expect.stringContaining('x does not fit the model'),
+  });
 });
 
 describe('refuses', () => {
