@@ -636,6 +636,8 @@ REFUSED = {
     "scripted-lstm": (lambda: Recurrent(nn.LSTM), floats(4, 3), ("script",), True, torch.float64),
     "scripted-gru": (lambda: Recurrent(nn.GRU), floats(4, 3), ("script",), True, torch.float64),
     "scripted-rnn": (lambda: Recurrent(nn.RNN), floats(4, 3), ("script",), True, torch.float64),
+    "scripted-cells": (Cells, floats(2, 3), ("script",), True, torch.float64),
+    "scripted-bags": (Bags, tokens(3, 7), ("script",), True, torch.float64),
 }
 
 

@@ -41,6 +41,9 @@ const MODULES: Readonly<Record<string, string>> = {
   'dropout-eval': '`Dropout` in `eval()`',
   loop: 'a loop of a constant number of steps, `ModuleList`',
   overwritten: 'assignments to parts of tensors, through views',
+  complex: 'complex buffers and literals',
+  cells: '`LSTMCell`, `GRUCell` without biases',
+  bags: '`EmbeddingBag`',
 };
 
 /** What each model of the same script that is refused does. */
@@ -60,6 +63,8 @@ const REFUSED: Readonly<Record<string, string>> = {
   'scripted-lstm': 'scripted `LSTM`',
   'scripted-gru': 'scripted `GRU`',
   'scripted-rnn': 'scripted `RNN`',
+  'scripted-cells': 'scripted `LSTMCell`',
+  'scripted-bags': 'scripted `EmbeddingBag`',
 };
 
 const FORMATS = { '.pt2': '`.pt2`', '.pt': '`jit.trace`', '.script.pt': '`jit.script`' } as const;
