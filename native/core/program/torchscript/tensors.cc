@@ -46,10 +46,6 @@ at::Tensor asPairs(const at::Tensor& tensor) {
   return plain.is_complex() ? at::view_as_real(plain.resolve_conj()) : plain;
 }
 
-}  // namespace
-
-namespace {
-
 const void* memoryOf(const at::Tensor& tensor) {
   return tensor.numel() > 0 ? tensor.storage().data()
                             : static_cast<const void*>(tensor.unsafeGetTensorImpl());
