@@ -45,8 +45,8 @@ export interface FisherOptions extends EmpiricalFisherOptions {
 export interface KfacOptions extends LinearizeOptions, WeightOptions {
   /**
    * Whose blocks are approximated: those of `gaussNewton` (`'type2'`, the default), of `fisher` (`'mc'`, for many outputs) or
-   * of `empiricalFisher` (`'empirical'`), without the problem's `l2` term, which is `damping` of the inverse. The first takes a backward pass for each output of a row, the others for each
-   * sample and datum.
+   * of `empiricalFisher` (`'empirical'`), without the problem's `l2` term, which is `damping` of the inverse. The first takes
+   * a backward pass for each output of a row, the others for each sample and datum.
    */
   fisher?: 'type2' | 'mc' | 'empirical';
   /**

@@ -7,7 +7,6 @@ Run with PyTorch 2.13: python scripts/reference/signatures.py
 import json
 import pathlib
 import sys
-import warnings
 
 import torch
 from torch import nn
@@ -16,6 +15,7 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(SCRIPTS), str(SCRIPTS / "zoo")]
 
 from export import encoded, values  # noqa: E402
+from reference import families  # noqa: E402
 from reference.models import shrink, traced  # noqa: E402
 
 FOLDER = SCRIPTS.parent / "test" / "fixtures" / "signatures"
@@ -155,11 +155,7 @@ REFUSED = {
 
 
 def main():
-    warnings.filterwarnings("ignore")
-    torch.set_default_dtype(torch.float64)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for old in FOLDER.iterdir():
-        old.unlink()
+    families.begin(FOLDER)
     for seed, (name, (build, inputs, shapes, results, independent)) in enumerate(MODELS.items()):
         torch.manual_seed(seed)
         module = build().eval()

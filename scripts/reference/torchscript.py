@@ -7,15 +7,14 @@ with `refused-` and `unfit-` have no values: the first are refused when they are
 
 import enum
 import json
-import warnings
 from typing import List, Tuple
 
+import families
 import torch
-from models import FOLDER as MODELS
-from models import shrink
+from reference.models import shrink  # after families, which knows the folders
 from torch import nn
 
-FOLDER = MODELS.parent / "torchscript"
+FOLDER = families.FIXTURES / "torchscript"
 
 
 class Linear(nn.Module):
@@ -232,11 +231,7 @@ CASES = {
 
 
 def main():
-    warnings.filterwarnings("ignore")
-    torch.set_default_dtype(torch.float64)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for old in FOLDER.iterdir():
-        old.unlink()
+    families.begin(FOLDER)
     for seed, (name, (build, formats, example, shape)) in enumerate(CASES.items()):
         torch.manual_seed(seed)
         module, x = build().eval(), torch.randn(shape)

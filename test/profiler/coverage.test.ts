@@ -239,7 +239,7 @@ describe('products of functions in JavaScript', () => {
   });
 });
 
-it('attention and Kronecker factors have their operations', async () => {
+it('attention has its operations', async () => {
   const [rows, length, width] = [4, 32, 16];
   const layer = Model.sequential([nn.multiheadAttention(width, 2)]);
   const params = layer.init();

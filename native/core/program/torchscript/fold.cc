@@ -259,7 +259,7 @@ std::optional<Item> Interpreter::foldSize(const std::string& name,
   if (found == sizeFunctions().end()) return std::nullopt;
   std::string_view function = found->second;
   bool towardZero = false;
-  if (name == "aten::div" && inputs.size() == 3) {  // with a rounding mode; sizes are positive
+  if (name == "aten::div" && inputs.size() == 3) {  // with a rounding mode
     const auto* mode = constant(inputs[2]);
     if (mode == nullptr || !mode->isString()) return std::nullopt;
     const std::string& rounding = mode->toStringRef();
