@@ -66,13 +66,13 @@ export interface Operations extends OperatorOperations, GroupOperations {
   createProgram: { request: { draft: DraftHandle }; result: ProgramRecord };
   /**
    * Reads a TorchScript archive: its program, and its parameters, flat. `bytes` are read in place: nobody may change or
-   * transfer them. Of several results, `output` is the number of the one taken; `inputs` says what inputs are of. Throws `ERR_MODEL_LOAD`,
+   * transfer them. Of several results, `output` is the number or name of the one taken; `inputs` says what inputs are of. Throws `ERR_MODEL_LOAD`,
    * `ERR_UNSUPPORTED_OP`, `ERR_INVALID_ARGUMENT`.
    */
   loadTorchScript: {
     request: {
       bytes: Uint8Array;
-      output?: number | undefined;
+      output?: string | number | undefined;
       inputs?: Readonly<Record<string, 'bool' | 'uint8'>> | undefined;
     };
     result: ProgramRecord & { nodes: number; values: ValuesHandle; float64: boolean; frozen: string[] };

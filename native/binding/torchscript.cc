@@ -3,7 +3,6 @@
 
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,8 +54,14 @@ Prepared load(const Napi::CallbackInfo& info, Memory) {
   if (!given.IsTypedArray())
     throw Error("ERR_INVALID_ARGUMENT", "a model file should be a Uint8Array");
   const auto bytes = given.As<Napi::Uint8Array>();
-  std::optional<int64_t> output;
-  if (Fields(info[0]).has("output")) output = Fields(info[0]).integer("output");
+  WantedResult output;
+  if (const Fields request(info[0]); request.has("output")) {
+    if (request.get("output").IsString()) {
+      output = request.text("output");
+    } else {
+      output = request.integer("output");
+    }
+  }
   Prepared prepared;
   prepared.threads = 1;
   prepared.kept = bytes;

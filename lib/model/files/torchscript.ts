@@ -3,7 +3,7 @@
 import { addon } from '../../addon/addon.ts';
 import type { RawPort } from '../../addon/program.ts';
 import { run } from '../../addon/run.ts';
-import { describe, elementCount, floatArray } from '../../arrays.ts';
+import { elementCount, floatArray } from '../../arrays.ts';
 import { outOfRange } from '../../errors.ts';
 import { damaged, requireFewNodes, unsupported } from './failure.ts';
 import type { LoadedModel } from './loaded-model.ts';
@@ -43,11 +43,6 @@ export async function readTorchScript(
   if (options.dtype !== undefined) {
     throw unsupported(
       'the option dtype is for exported programs: export the model with torch.export, as a .pt2',
-    );
-  }
-  if (typeof output === 'string') {
-    throw outOfRange(
-      `output should be a number, as TorchScript has no names for results, got ${describe(output)}`,
     );
   }
   for (const name of archive.names) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/program/torchscript/tensors.h"
 #include "core/runtime/error.h"
 
 namespace tc::torchscript {
@@ -57,6 +58,20 @@ ProgramSpec::Argument toDtype(int64_t number, const std::string& op, const Preci
     return ProgramSpec::ComplexPrecision{};
   throw unsupported(op, std::string("converts to ") + at::toString(type) +
                             "; a model in one precision, float32 or float64, is needed");
+}
+
+/// Whether the numbers of a tensor of the model may be read while loading: they are constants, and
+/// lie inside its memory.
+bool isReadable(const at::Tensor& tensor) {
+  constexpr int64_t kMost = 100'000;
+  const auto type = tensor.scalar_type();
+  const bool plain =
+      type == at::kFloat || type == at::kDouble || at::isIntegralType(type, /*includeBool=*/true);
+  if (!plain || tensor.requires_grad() || tensor.layout() != at::kStrided ||
+      !tensor.device().is_cpu() || tensor.numel() > kMost) {
+    return false;
+  }
+  return liesInside(tensor);
 }
 
 ProgramSpec::Argument toConstant(const c10::IValue& value, const std::string& op) {
@@ -131,20 +146,34 @@ std::vector<Item> elements(const Item& item, const std::string& op) {
   throw unsupported(op, "takes a list whose length is known only when the model runs");
 }
 
+std::optional<c10::IValue> numberOf(const at::Tensor& tensor) {
+  if (tensor.numel() != 1 || !isReadable(tensor)) return std::nullopt;
+  const at::Scalar number = tensor.item();
+  if (number.isBoolean()) return c10::IValue(number.toBool());
+  if (number.isIntegral(/*includeBool=*/false)) return c10::IValue(number.toLong());
+  return c10::IValue(number.toDouble());
+}
+
+std::optional<Item> listOfNumbers(const at::Tensor& tensor) {
+  if (!isReadable(tensor)) return std::nullopt;
+  if (tensor.dim() == 0) return numberOf(tensor);
+  List list;
+  for (const at::Tensor& part : tensor.unbind()) {
+    auto numbers = listOfNumbers(part);
+    if (!numbers) return std::nullopt;
+    list.items.push_back(std::move(*numbers));
+  }
+  return std::make_shared<List>(std::move(list));
+}
+
 std::optional<int64_t> wholeNumber(const Item& item) {
   const auto* value = std::get_if<c10::IValue>(&item);
   if (value == nullptr) return std::nullopt;
   if (value->isInt()) return value->toInt();
   if (!value->isTensor() || !value->toTensor().defined() || value->toTensor().dim() != 0)
     return std::nullopt;
-  const at::Tensor& tensor = value->toTensor();
-  if (!at::isIntegralType(tensor.scalar_type(), /*includeBool=*/false) ||
-      !tensor.device().is_cpu() ||
-      tensor.storage().nbytes() < static_cast<size_t>(tensor.storage_offset() + 1) *
-                                      static_cast<size_t>(tensor.dtype().itemsize())) {
-    return std::nullopt;
-  }
-  return tensor.item().toLong();
+  const auto number = numberOf(value->toTensor());
+  return number && number->isInt() ? std::optional(number->toInt()) : std::nullopt;
 }
 
 Size toSize(const Item& item, const std::string& op) {

@@ -21,6 +21,13 @@ ProgramSpec::Size toSize(const Item& item, const std::string& op);
 /// The whole number that the item is, if it is one; in traced models these are tensors of no axes.
 std::optional<int64_t> wholeNumber(const Item& item);
 
+/// The number that a tensor of the model with one element holds; none of a parameter's, along which
+/// there are derivatives.
+std::optional<c10::IValue> numberOf(const at::Tensor& tensor);
+
+/// The numbers of a tensor of the model, in lists as its axes are; as `numberOf`.
+std::optional<Item> listOfNumbers(const at::Tensor& tensor);
+
 /// What the dtypes written into a model are compared with.
 struct Precisions {
   at::ScalarType model;                ///< of the parameters

@@ -1,12 +1,11 @@
 #include <ATen/core/List.h>
 #include <ATen/core/jit_type.h>
 #include <ATen/core/stack.h>
-#include <ATen/ops/tensor.h>
 #include <torch/csrc/jit/ir/constants.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
-#include <numeric>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -58,13 +57,6 @@ int64_t termsOf(const Size& size) {
   return terms;
 }
 
-size_t position(int64_t index, size_t length, const std::string& op) {
-  if (index < 0) index += static_cast<int64_t>(length);
-  if (index < 0 || index >= static_cast<int64_t>(length))
-    throw Error("ERR_MODEL_LOAD", op + " reads past the end of a list");
-  return static_cast<size_t>(index);
-}
-
 /// Operators on constants that may be run while loading: arithmetic and comparisons, nothing that
 /// reads or writes anything else.
 constexpr std::string_view kArithmetic =
@@ -72,7 +64,8 @@ constexpr std::string_view kArithmetic =
     " aten::sqrt aten::floor aten::ceil aten::abs aten::eq aten::ne aten::lt aten::gt aten::le"
     " aten::ge aten::__not__ aten::__and__ aten::__or__ aten::__xor__ aten::Int aten::Float"
     " aten::Bool aten::IntImplicit aten::FloatImplicit aten::ScalarImplicit aten::__contains__"
-    " aten::format aten::tensor aten::exp aten::log aten::sin aten::cos aten::tan aten::sinh"
+    " aten::format aten::__derive_index aten::__range_length aten::exp aten::log aten::sin "
+    "aten::cos aten::tan aten::sinh"
     " aten::cosh aten::tanh aten::asin aten::acos aten::atan prim::min prim::max prim::isinstance ";
 
 bool isArithmetic(const std::string& name) {
@@ -103,12 +96,6 @@ const std::unordered_map<std::string_view, std::string_view>& sizeFunctions() {
       {"aten::atan", "atan"},
   };
   return table;
-}
-
-/// The numbers of a number or of lists of them, in order.
-void collect(const c10::IValue& value, std::vector<double>& numbers) {
-  if (!value.isList()) return numbers.push_back(value.toScalar().toDouble());
-  for (const c10::IValue& each : value.toListRef()) collect(each, numbers);
 }
 
 /// Whether a division of whole numbers is by zero or has a quotient beyond 64 bits, at which the
@@ -153,50 +140,14 @@ std::optional<std::vector<Item>> Interpreter::fold(const jit::Node& node,
     throw Error("ERR_UNSUPPORTED_OP", name + " changes the model while it runs");
   if (name == "prim::RaiseException")
     throw Error("ERR_UNSUPPORTED_OP", name + " is all that the model's forward comes to");
-  if (isOneOf(name, {"prim::ListConstruct", "prim::TupleConstruct"}))
-    return one(std::make_shared<List>(List{inputs}));
-  if (isOneOf(name, {"prim::ListUnpack", "prim::TupleUnpack"})) {
-    if (const auto* sizes = std::get_if<SizesItem>(&inputs[0])) {
-      // An error where there are more axes, or fewer.
-      std::vector<double> order(node.outputs().size());
-      std::iota(order.begin(), order.end(), 0);
-      ProgramSpec::Node check{"aten::permute", {ProgramSpec::Ref{sizes->id}, order}, {}, 1};
-      check.required = true;
-      nodes_.push_back(std::move(check));
-      ++next_;
-      std::vector<Item> axes;
-      for (size_t i = 0; i < node.outputs().size(); ++i)
-        axes.emplace_back(Size{Size::Kind::kAxis, sizes->id, static_cast<int64_t>(i), {}});
-      return axes;
-    }
-    auto items = elements(inputs[0], name);
-    if (items.size() != node.outputs().size()) {
-      throw Error("ERR_MODEL_LOAD", "the model takes " + std::to_string(node.outputs().size()) +
-                                        " values from a list of " + std::to_string(items.size()));
-    }
-    return items;
+  if (auto result = foldContainer(node, inputs)) return result;
+  if (const auto* value = inputs.empty() ? nullptr : constant(inputs[0]);
+      value != nullptr && value->isTensor() && value->toTensor().defined()) {
+    if (auto known = foldKnown(name, value->toTensor(), inputs)) return one(std::move(*known));
   }
-  if (isOneOf(name, {"prim::TupleIndex", "aten::__getitem__"})) {
-    const auto index = wholeNumber(inputs[1]);
-    if (!index) throw Error("ERR_UNSUPPORTED_OP", name + " takes an index of its data");
-    if (const auto* sizes = std::get_if<SizesItem>(&inputs[0]))
-      return one(Size{Size::Kind::kAxis, sizes->id, *index, {}});
-    const auto items = elements(inputs[0], name);
-    return one(items[position(*index, items.size(), name)]);
-  }
-  if (name == "aten::append") {
-    const auto* list = std::get_if<std::shared_ptr<List>>(&inputs[0]);
-    if (list == nullptr)
-      throw Error("ERR_UNSUPPORTED_OP", name + " changes a list of the model itself");
-    (*list)->items.push_back(inputs[1]);
-    return one(inputs[0]);
-  }
-  if (name == "aten::len") {
-    if (const auto* tensor = std::get_if<TensorItem>(&inputs[0]))
-      return one(Size{Size::Kind::kAxis, tensor->id, 0, {}});
-    if (std::holds_alternative<SizesItem>(inputs[0])) return unknown();
-    return one(c10::IValue(static_cast<int64_t>(elements(inputs[0], name).size())));
-  }
+  if (name == "aten::len" && std::holds_alternative<TensorItem>(inputs[0]))
+    return one(Size{Size::Kind::kAxis, std::get<TensorItem>(inputs[0]).id, 0, {}});
+  if (auto result = foldConversion(node, inputs)) return one(std::move(*result));
   if (name == "aten::size" && isTensor(inputs[0])) {
     const int64_t id = valueOf(inputs[0]);
     if (inputs.size() == 1) return one(SizesItem{id});
@@ -242,6 +193,35 @@ std::optional<std::vector<Item>> Interpreter::fold(const jit::Node& node,
       kind == c10::TypeKind::TensorType || std::any_of(inputs.begin(), inputs.end(), isTensor);
   if (onTensors) return std::nullopt;
   return unknown();
+}
+
+std::optional<Item> Interpreter::foldKnown(const std::string& name, const at::Tensor& tensor,
+                                           const std::vector<Item>& inputs) {
+  if (name == "aten::dim") return c10::IValue(tensor.dim());
+  if (name == "aten::numel") return c10::IValue(tensor.numel());
+  if (name == "aten::len" && tensor.dim() > 0) return c10::IValue(tensor.size(0));
+  if (name == "aten::is_floating_point") return c10::IValue(tensor.is_floating_point());
+  if (name == "aten::size" && inputs.size() == 1) return c10::IValue(tensor.sizes().vec());
+  if (name == "aten::size") {
+    const auto axis = wholeNumber(inputs[1]);
+    if (axis && *axis < tensor.dim() && *axis >= -tensor.dim())
+      return c10::IValue(tensor.size(*axis));
+    return std::nullopt;
+  }
+  if (name == "prim::tolist") return listOfNumbers(tensor);
+  const auto number = numberOf(tensor);
+  if (!number) return std::nullopt;
+  if (isOneOf(name, {"aten::item", "aten::ScalarImplicit"})) return *number;
+  if (isOneOf(name, {"aten::Int", "aten::IntImplicit"})) {
+    if (!number->isDouble()) return c10::IValue(number->toScalar().toLong());
+    const double real = std::trunc(number->toDouble());
+    if (!(std::abs(real) < 0x1p63)) return std::nullopt;
+    return c10::IValue(static_cast<int64_t>(real));
+  }
+  if (isOneOf(name, {"aten::Float", "aten::FloatImplicit"}))
+    return c10::IValue(number->toScalar().toDouble());
+  if (name == "aten::Bool") return c10::IValue(number->toScalar().toDouble() != 0);
+  return std::nullopt;
 }
 
 std::optional<Item> Interpreter::foldSize(const std::string& name,
@@ -294,12 +274,7 @@ std::optional<Item> Interpreter::foldConstant(const jit::Node& node,
   for (size_t i = 0; i < inputs.size(); ++i) {
     const auto value = constantOf(inputs[i], node.input(i)->type());
     if (!value) return std::nullopt;
-    if (value->isTensor()) {
-      const auto number = wholeNumber(inputs[i]);
-      if (!number || !isOneOf(node.kind().toQualString(), {"aten::Int", "aten::IntImplicit"}))
-        return std::nullopt;
-      return c10::IValue(*number);
-    }
+    if (value->isTensor()) return std::nullopt;
     stack.push_back(*value);
   }
   if (traps(node.kind().toQualString(), stack))
@@ -307,22 +282,11 @@ std::optional<Item> Interpreter::foldConstant(const jit::Node& node,
   const auto* op = node.maybeOperator();
   if (op == nullptr || node.outputs().size() != 1) return std::nullopt;
   if (node.schema().is_vararg()) jit::push(stack, static_cast<int64_t>(inputs.size()));
-  const jit::Stack given = stack;
   node.getOperation()(stack);
   if (stack.empty()) return std::nullopt;
   if (isTooLong(stack.back()))
     throw Error("ERR_UNSUPPORTED_OP", std::string(node.kind().toQualString()) +
                                           " makes a list or a word that is too long");
-  // Numbers become a tensor of libtorch's default precision, float32: those of a model in float64
-  // would lose digits, also when a dtype is given. Constants take the precision of the parameters
-  // later.
-  const auto type = node.schema().argumentIndexWithName("dtype");
-  if (node.kind() == c10::aten::tensor && type && given[*type].isNone() &&
-      stack.back().isTensor() && stack.back().toTensor().is_floating_point()) {
-    std::vector<double> numbers;
-    collect(given.front(), numbers);
-    return c10::IValue(at::tensor(numbers, at::kDouble).view(stack.back().toTensor().sizes()));
-  }
   return stack.back();
 }
 

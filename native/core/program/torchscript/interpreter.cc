@@ -1,5 +1,6 @@
 #include "core/program/torchscript/interpreter.h"
 
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/ir/constants.h>
 
@@ -46,6 +47,12 @@ const jit::Graph& graphOf(jit::Function& function, const std::string& name) {
   return *graphFunction->graph();
 }
 
+/// Whether an operator is one of libtorch's on tensors, not of TorchScript's own on lists and
+/// words.
+bool isOfTensors(const c10::FunctionSchema& schema) {
+  return c10::Dispatcher::singleton().findSchema(schema.operator_name()).has_value();
+}
+
 /// How many tensors of a list-valued result are used, as far as its users or the operator tell.
 int64_t listLength(const jit::Node& node, const std::vector<Item>& inputs) {
   const std::string name = node.kind().toQualString();
@@ -90,9 +97,14 @@ std::vector<Item> Interpreter::call(const jit::Graph& graph, const std::vector<I
 
 void Interpreter::run(const jit::Block& block, Environment& environment) {
   for (const jit::Node* node : block.nodes()) {
-    if (++steps_ > kSteps) throw unsupported("prim::Loop", "repeats too often to be unrolled");
+    spend(1);
     step(*node, environment);
   }
+}
+
+void Interpreter::spend(size_t steps) {
+  steps_ += static_cast<int64_t>(steps);
+  if (steps_ > kSteps) throw unsupported("prim::Loop", "repeats too often to be unrolled");
 }
 
 void Interpreter::step(const jit::Node& node, Environment& environment) {
@@ -121,9 +133,12 @@ void Interpreter::branch(const jit::Node& node, Environment& environment) {
   } else if (raises(*node.blocks()[1])) {
     taken = node.blocks()[0];
   } else {
+    const auto* unknown = std::get_if<UnknownItem>(&condition);
     throw unsupported("prim::If",
-                      "branches on something that is known only when the model runs; "
-                      "trace or export the model for one of its branches");
+                      "branches on " + (unknown == nullptr ? "something" : unknown->origin) +
+                          ", which is known only when the model runs; trace the model, which takes "
+                          "the branch of its example, or export it with torch.export: "
+                          "torch.jit.trace(model, x).save('model.pt')");
   }
   run(*taken, environment);
   for (size_t i = 0; i < node.outputs().size(); ++i)
@@ -146,7 +161,7 @@ void Interpreter::loop(const jit::Node& node, Environment& environment) {
     carried.push_back(lookUp(environment, node.input(i)));
   bool more = repeats(lookUp(environment, node.input(1)));
   for (int64_t trip = 0; more && trip < *trips; ++trip) {
-    if (++steps_ > kSteps) throw unsupported("prim::Loop", "repeats too often to be unrolled");
+    spend(1);
     environment[body.inputs()[0]] = c10::IValue(trip);
     for (size_t i = 0; i < carried.size(); ++i) environment[body.inputs()[i + 1]] = carried[i];
     run(body, environment);
@@ -203,7 +218,12 @@ void Interpreter::follow(const ProgramSpec::Node& call) {
 std::vector<Item> Interpreter::emit(const jit::Node& node, const std::vector<Item>& inputs) {
   const c10::FunctionSchema* schema = node.maybeSchema();
   std::string op = node.kind().toQualString();
-  if (schema == nullptr) throw unsupported(op, "has no place in a straight-line program");
+  if (schema == nullptr || !isOfTensors(*schema)) {
+    throw unsupported(op,
+                      "has no place in a straight-line program; trace the model, or export it with "
+                      "torch.export: torch.jit.trace(model, x).save('model.pt')");
+  }
+  if (auto alike = likeAnother(node, inputs)) return {std::move(*alike)};
   if (!schema->overload_name().empty()) op += "." + schema->overload_name();
   if (inputs.size() != schema->arguments().size())
     throw Error("ERR_MODEL_LOAD", op + " is given a wrong number of arguments");
@@ -228,17 +248,6 @@ std::vector<Item> Interpreter::emit(const jit::Node& node, const std::vector<Ite
     const auto kept = first == nullptr ? std::nullopt : tensors_.constantPrecision(first->value);
     call.args.push_back(
         toArgument(item, schema->arguments()[i], op, {tensors_.precision(), kept, makes}));
-  }
-  // TorchScript's own `tensor` of one number, whose dtype is that of another tensor.
-  if (node.kind() == c10::aten::tensor &&
-      node.input(0)->type()->kind() != c10::TypeKind::ListType) {
-    call.target = "aten::scalar_tensor";
-    call.args = {call.args[0], call.args[1], std::monostate{}, call.args[2]};
-    // Without a dtype that of the number; scalar_tensor's is always the default precision.
-    const auto kind = schema->arguments()[0].type()->kind();
-    const bool none = std::holds_alternative<std::monostate>(call.args[1]);
-    if (none && kind == c10::TypeKind::IntType) call.args[1] = static_cast<double>(at::kLong);
-    if (none && kind == c10::TypeKind::BoolType) call.args[1] = static_cast<double>(at::kBool);
   }
   std::vector<Item> results;
   results.reserve(static_cast<size_t>(call.outputs));

@@ -38,6 +38,9 @@ class Interpreter {
   void loop(const torch::jit::Node& node, Environment& environment);
   /// Calls of functions and methods. False when the node is none.
   bool callFunction(const torch::jit::Node& node, Environment& environment);
+  /// Counts what reading the model takes. Throws Error ERR_UNSUPPORTED_OP where it has no end.
+  void spend(size_t steps);
+
   /// The result of a node that makes, takes apart or asks about values without computing on
   /// tensors.
   std::optional<std::vector<Item>> fold(const torch::jit::Node& node,
@@ -46,6 +49,28 @@ class Interpreter {
   std::optional<Item> foldSize(const std::string& name, const std::vector<Item>& inputs);
   /// The result of an operator whose arguments are all constants.
   std::optional<Item> foldConstant(const torch::jit::Node& node, const std::vector<Item>& inputs);
+  /// What lists, dictionaries and sizes as a whole are asked and how they are changed.
+  std::optional<std::vector<Item>> foldContainer(const torch::jit::Node& node,
+                                                 const std::vector<Item>& inputs);
+  std::optional<std::vector<Item>> foldList(const torch::jit::Node& node,
+                                            const std::vector<Item>& inputs);
+  std::optional<std::vector<Item>> foldDict(const torch::jit::Node& node, Dict& dict,
+                                            const std::vector<Item>& inputs);
+  std::optional<std::vector<Item>> foldSizes(const torch::jit::Node& node, const SizesItem& sizes,
+                                             const std::vector<Item>& inputs);
+  /// What is asked of a tensor that the model brings.
+  std::optional<Item> foldKnown(const std::string& name, const at::Tensor& tensor,
+                                const std::vector<Item>& inputs);
+  /// Conversions by names that TorchScript alone has.
+  std::optional<Item> foldConversion(const torch::jit::Node& node, const std::vector<Item>& inputs);
+  /// `torch.tensor` and `torch.as_tensor`.
+  std::optional<Item> makeTensor(const torch::jit::Node& node, const std::vector<Item>& inputs);
+  /// An operator that takes all sizes of another tensor, by its sibling that takes the tensor.
+  std::optional<Item> likeAnother(const torch::jit::Node& node, const std::vector<Item>& inputs);
+  /// The tensor in another dtype, an argument of the node; as it is where that is None.
+  Item converted(const Item& tensor, const Item& dtype, const torch::jit::Node& node);
+  /// Writes down an operator of one result.
+  Item write(ProgramSpec::Node call);
   /// Writes down an operator on tensors.
   std::vector<Item> emit(const torch::jit::Node& node, const std::vector<Item>& inputs);
   /// Tensors among constants as values of the program.

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -12,6 +13,7 @@
 namespace tc::torchscript {
 
 struct List;
+struct Dict;
 
 /// A tensor, by its value number (before constants have theirs; see `Tensors`).
 struct TensorItem {
@@ -29,13 +31,20 @@ struct UnknownItem {
 };
 
 /// What is known of a value of a TorchScript graph without running it: a constant or a module, a
-/// tensor of the program, a size or dtype that the program will know, or a list of such things.
-using Item = std::variant<c10::IValue, TensorItem, std::shared_ptr<List>, ProgramSpec::Size,
-                          SizesItem, ProgramSpec::DtypeOf, DeviceItem, UnknownItem>;
+/// tensor of the program, a size or dtype that the program will know, or a list or dictionary of
+/// such things.
+using Item =
+    std::variant<c10::IValue, TensorItem, std::shared_ptr<List>, std::shared_ptr<Dict>,
+                 ProgramSpec::Size, SizesItem, ProgramSpec::DtypeOf, DeviceItem, UnknownItem>;
 
 /// Lists are shared, because `append` changes them; tuples are lists too.
 struct List {
   std::vector<Item> items;
+};
+
+/// A dictionary, in the order of its keys' first use.
+struct Dict {
+  std::vector<std::pair<c10::IValue, Item>> entries;
 };
 
 }  // namespace tc::torchscript

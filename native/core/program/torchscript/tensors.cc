@@ -15,8 +15,7 @@
 namespace tc::torchscript {
 namespace {
 
-/// Throws unless the tensor is plain and lies inside its storage: a damaged file may say otherwise,
-/// and libtorch does not look.
+/// Throws unless the tensor is plain and lies inside its storage.
 void check(const at::Tensor& tensor, const std::string& name) {
   if (tensor.layout() != at::kStrided || tensor.is_quantized() || !tensor.device().is_cpu())
     throw Error("ERR_UNSUPPORTED_OP", name + " is a sparse or quantized tensor");
@@ -27,17 +26,8 @@ void check(const at::Tensor& tensor, const std::string& name) {
                                           at::toString(tensor.scalar_type()) +
                                           "; only float32 and float64 are supported");
   }
-  int64_t last = tensor.storage_offset();
-  bool outside = last < 0;
-  for (int64_t i = 0; i < tensor.dim() && tensor.numel() > 0; ++i) {
-    int64_t extent = 0;
-    outside = outside || tensor.size(i) < 0 || tensor.stride(i) < 0 ||
-              __builtin_mul_overflow(tensor.size(i) - 1, tensor.stride(i), &extent) ||
-              __builtin_add_overflow(last, extent, &last);
-  }
-  const auto available = tensor.storage().nbytes() / static_cast<size_t>(tensor.dtype().itemsize());
-  outside = outside || (tensor.numel() > 0 && static_cast<size_t>(last) >= available);
-  if (outside) throw Error("ERR_MODEL_LOAD", name + " lies outside the data of the file");
+  if (!liesInside(tensor))
+    throw Error("ERR_MODEL_LOAD", name + " lies outside the data of the file");
 }
 
 /// Complex numbers as pairs of their parts along one more axis, the last; others as they are.
@@ -52,6 +42,19 @@ const void* memoryOf(const at::Tensor& tensor) {
 }
 
 }  // namespace
+
+bool liesInside(const at::Tensor& tensor) {
+  int64_t last = tensor.storage_offset();
+  bool outside = last < 0;
+  for (int64_t i = 0; i < tensor.dim() && tensor.numel() > 0; ++i) {
+    int64_t extent = 0;
+    outside = outside || tensor.size(i) < 0 || tensor.stride(i) < 0 ||
+              __builtin_mul_overflow(tensor.size(i) - 1, tensor.stride(i), &extent) ||
+              __builtin_add_overflow(last, extent, &last);
+  }
+  const auto available = tensor.storage().nbytes() / static_cast<size_t>(tensor.dtype().itemsize());
+  return !outside && (tensor.numel() == 0 || static_cast<size_t>(last) < available);
+}
 
 Tensors::Identity Tensors::identityOf(const at::Tensor& tensor) {
   const int marks =

@@ -16,6 +16,10 @@ struct Module;
 
 namespace tc::torchscript {
 
+/// Whether the tensor lies inside its storage: a damaged file may say otherwise, and libtorch does
+/// not look.
+bool liesInside(const at::Tensor& tensor);
+
 /// The tensors of a program while it is being made. Value numbers are those of the program except
 /// that constants, whose number is not known before the end, are counted from `kConstants`.
 class Tensors {
