@@ -330,9 +330,8 @@ class Functionalization {
     for (int64_t i = 0; i < node.outputs; ++i) {
       define(value + i);
       if (sharing == Sharing::kFresh) continue;
-      Node read = node;
       const size_t memory = memories_.size() - 1;
-      renumber(read, [&](const int64_t& each) {
+      forEachTensor(node, [&](int64_t each) {
         if (const View* of = viewAt(each)) doubtful_.join(memory, of->memory);
       });
     }

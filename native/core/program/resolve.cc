@@ -160,6 +160,13 @@ bool makesFloating(const c10::FunctionSchema& schema, const std::vector<Program:
   });
 }
 
+bool takesComplex(const std::vector<Program::Slot>& slots) {
+  return std::ranges::any_of(slots, [](const Program::Slot& slot) {
+    const auto* constant = std::get_if<c10::IValue>(&slot);
+    return constant != nullptr && constant->isComplexDouble();
+  });
+}
+
 void checkSize(const ProgramSpec::Size& size, const std::string& target) {
   const bool isCall = size.kind == ProgramSpec::Size::Kind::kCall;
   if (isCall != (size.function != nullptr) ||
@@ -223,7 +230,9 @@ Program::Node Program::resolve(const ProgramSpec::Node& node, int64_t known) con
                           ? argument.default_value() && argument.default_value()->isNone()
                           : std::holds_alternative<std::monostate>(*given);
     if (none && argument.name() == "dtype" && makesTensor(schema)) {
-      if (makesFloating(schema, result.slots)) {
+      if (takesComplex(result.slots)) {
+        result.slots.emplace_back(ProgramSpec::ComplexPrecision{});
+      } else if (makesFloating(schema, result.slots)) {
         result.slots.emplace_back(ProgramSpec::Precision{});
       } else {
         result.slots.emplace_back(c10::IValue());

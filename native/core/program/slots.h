@@ -45,6 +45,22 @@ void renumber(ProgramSpec::Node& node, Function&& function) {
   for (auto& [name, argument] : node.kwargs) renumber(argument, function);
 }
 
+/// Calls `function` with every value number that the node takes as a tensor: not with those whose
+/// sizes or dtype it asks for.
+template <typename Function>
+void forEachTensor(const ProgramSpec::Node& node, Function&& function) {
+  const auto visit = [&](const ProgramSpec::Argument& argument) {
+    if (const auto* ref = std::get_if<ProgramSpec::Ref>(&argument)) function(ref->value);
+    if (const auto* refs = std::get_if<ProgramSpec::Refs>(&argument)) {
+      for (const auto& value : refs->values) {
+        if (value) function(*value);
+      }
+    }
+  };
+  for (const ProgramSpec::Argument& argument : node.args) visit(argument);
+  for (const auto& [name, argument] : node.kwargs) visit(argument);
+}
+
 /// Calls `function` with every value number that the slot reads.
 template <typename Function>
 void forEachValue(const Program::Slot& slot, Function&& function) {

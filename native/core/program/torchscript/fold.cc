@@ -192,7 +192,10 @@ std::optional<std::vector<Item>> Interpreter::fold(const jit::Node& node,
   const bool onTensors =
       kind == c10::TypeKind::TensorType || std::any_of(inputs.begin(), inputs.end(), isTensor);
   if (onTensors) return std::nullopt;
-  return unknown();
+  for (const Item& input : inputs) {
+    if (std::holds_alternative<UnknownItem>(input)) return one(input);
+  }
+  return one(UnknownItem{"the sizes of a tensor"});
 }
 
 std::optional<Item> Interpreter::foldKnown(const std::string& name, const at::Tensor& tensor,

@@ -154,7 +154,10 @@ void Interpreter::loop(const jit::Node& node, Environment& environment) {
   };
   const auto trips = wholeNumber(lookUp(environment, node.input(0)));
   if (!trips)
-    throw unsupported("prim::Loop", "repeats as often as is known only when the model runs");
+    throw unsupported("prim::Loop",
+                      "repeats as often as is known only when the model runs; trace the model, "
+                      "which repeats as often as its example needs, or export it with "
+                      "torch.export: torch.jit.trace(model, x).save('model.pt')");
   const jit::Block& body = *node.blocks()[0];
   std::vector<Item> carried;
   for (size_t i = 2; i < node.inputs().size(); ++i)
@@ -209,8 +212,7 @@ void Interpreter::follow(const ProgramSpec::Node& call) {
       tensors_.change(first->value);
   }
   if (!changes && returnsFreshMemory(op)) return;
-  ProgramSpec::Node read = call;
-  renumber(read, [&](const int64_t& value) {
+  forEachTensor(call, [&](int64_t value) {
     for (int64_t i = 0; i < call.outputs; ++i) tensors_.alias(next_ + i, value);
   });
 }
