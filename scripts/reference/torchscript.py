@@ -1,5 +1,5 @@
 """Writes test/fixtures/torchscript: what TorchScript holds beside operators on tensors, one small model for each, and one JSON file for each that
-is right with an input, the output and the gradient of its sum by the parameters, as torch.jit.load computes them in float64. Names that begin
+is right with an input, the output (`y` of several) and the gradient of its sum by the parameters, as torch.jit.load computes them in float64. Names that begin
 with `refused-` and `unfit-` have no values: the first are refused when they are loaded, the second with the input in their JSON file.
 
     python scripts/reference/torchscript.py     with PyTorch 2.13
@@ -7,7 +7,7 @@ with `refused-` and `unfit-` have no values: the first are refused when they are
 
 import enum
 import json
-from typing import List, Tuple
+from typing import Dict, List, NamedTuple, Tuple
 
 import families
 import torch
@@ -138,6 +138,159 @@ class Axes(Linear):
         return self.fc(x[:, :3].reshape(rows, 3)) * columns
 
 
+class Lists(Linear):
+    """Lists as Python has them."""
+
+    def forward(self, x):
+        h = self.fc(x)
+        hs: List[torch.Tensor] = [h, h * 2]
+        hs[1] = h * 3
+        hs[-2] *= 1.5
+        hs.extend([h * 4, h.sin()])
+        hs.insert(1, h * 5)
+        hs.insert(-20, h * 6)
+        last = hs.pop()
+        first = hs.pop(0)
+        hs += [last.cos(), h * 7]
+        hs = hs + [first]
+        del hs[2]
+        hs.reverse()
+        same = hs
+        others = hs.copy()
+        same.append(h * 8)
+        y = h * len(others) + len(hs)
+        for i, each in enumerate(hs[1:] + hs[::-2] + hs[-3:-1] + hs[4:0:-3] + hs[7:2]):
+            y = y + each * (0.1 * i)
+        for each in others * 2:
+            y = y * 0.5 + each
+        for a, (b, c) in zip([2, 3], [(h, h * 2), (h.tanh(), h.exp())]):
+            y = y + a * b - c
+        others.clear()
+        for i in range(3, 0, -1):
+            y = y + i * h
+        return y + len(others)
+
+
+class Dicts(Linear):
+    """Dictionaries as Python has them, a result among others."""
+
+    def set_up(self):
+        self.factors = {"a": 2.0, "b": 3.5}
+        self.places = {3: 1, 5: 2}
+
+    def forward(self, x) -> Dict[str, torch.Tensor]:
+        h = self.fc(x)
+        d: Dict[str, torch.Tensor] = {"y": h, "z": h.tanh()}
+        d["w"] = d["y"] * self.factors["a"]
+        d["y"] = d["w"] + self.factors.get("c", 0.25) + self.places[5]
+        d.update({"v": h.sin(), "z": h.cos()})
+        y = d.pop("v") + d.setdefault("u", h * 2) + d.setdefault("u", h * 3)
+        del d["w"]
+        if "w" in d:
+            return d
+        for key in d.keys():
+            y = y * 0.5 + d[key]
+        for key, value in d.items():
+            y = y * 1.5 + value * len(key)
+        for value in d.values():
+            y = y - value
+        same = d.copy()
+        d.clear()
+        found = same.get("none")
+        if found is not None:
+            y = found
+        return {"x": x, "y": y + len(d) + len(same)}
+
+
+class Results(NamedTuple):
+    x: torch.Tensor
+    y: torch.Tensor
+
+
+class Named(Linear):
+    def forward(self, x):
+        results = Results(x, self.fc(x))
+        return Results(results.y, results.y * results.x.sum(1, keepdim=True))
+
+
+class Made(Linear):
+    """Tensors made of numbers and sizes, and in the shape of another."""
+
+    def forward(self, x):
+        h = self.fc(x)
+        rows, columns = x.shape
+        y = h * torch.tensor([0.1, 2.5, 3.1, 0.7], dtype=x.dtype) + torch.tensor([1.1, 2.0, 3.0, 0.3], dtype=torch.float64)
+        y = y @ torch.tensor([[0.1, 2.0, 1.0, 0.5], [1.5, 1.0, 0.0, 2.0], [0.2, 0.3, 0.4, 0.5], [1.0, 2.0, 3.0, 4.0]], dtype=x.dtype)
+        y = y * torch.tensor([rows, columns, 2, 3], dtype=x.dtype) + torch.tensor([[rows, 2], [3, columns]]).flatten() // 2
+        y = y + torch.tensor([0.5 * columns, 0.1, 0.2, 0.3]) + torch.tensor(columns, dtype=x.dtype)
+        y = y * torch.as_tensor(0.1) + torch.as_tensor([0.1, 1.0, 2.0, 3.0], dtype=x.dtype, device=x.device) + torch.as_tensor(h)
+        y = y * torch.tensor([True, False, True, True]) + torch.tensor(2.0).to(x.device) * torch.tensor(3).to(x) * torch.tensor(0.1).type_as(x)
+        y = y + h.view(y.size()) * h.reshape(y.shape) + self.fc.bias.expand(y.size())
+        y = y + torch.zeros(y.size()) + torch.ones(y.size(), dtype=x.dtype) * 0.1 + torch.full(y.size(), 0.1) + torch.full(y.size(), 7) // 2
+        y = y + y.new_full(y.size(), 0.1) + x.new_ones(y.size()) + x.new_zeros(y.size())
+        mask = torch.zeros(4, dtype=torch.bool)
+        mask.fill_(True)
+        mask[1] = False
+        out = torch.zeros(rows, 4, dtype=x.dtype)
+        out[:, 0] = y[:, 1]
+        out[:, 1:] = y[:, 1:] * 2
+        return out.masked_fill(mask, 0.1) * y + torch.view_as_real(torch.full((4,), 0.1 + 0.2j) * h).sum(-1)
+
+
+class Known(Linear):
+    """What is asked of tensors that the model brings, which are the same in each run."""
+
+    def set_up(self):
+        self.register_buffer("scale", torch.tensor(2.5))
+        self.register_buffer("count", torch.tensor(3))
+        self.register_buffer("on", torch.tensor(True))
+        self.register_buffer("lengths", torch.tensor([[2, 3], [1, 2]]))
+        self.register_buffer("reals", torch.tensor([0.1, 0.2, 0.3]))
+
+    def forward(self, x):
+        h = self.fc(x) * self.scale.item() + int(self.count) + float(self.scale)
+        lengths: List[List[int]] = self.lengths.tolist()
+        reals: List[float] = self.reals.tolist()
+        if bool(self.on) and self.reals.dim() == 1 and self.fc.weight.shape[0] == 4:
+            h = h * lengths[0][1] + reals[0]
+        for i in range(len(self.reals)):
+            h = h + i * reals[i] * self.reals[i]
+        for i in range(self.fc.weight.size(1)):
+            h = h + self.fc.weight[:, i] * self.fc.weight.numel()
+        first, second = self.lengths.shape
+        return torch.tanh(h / 100) * first + second * self.fc.weight.data[0, 0]
+
+
+class Together(Linear):
+    def forward(self, xs: List[torch.Tensor]):
+        return self.fc(xs[0] + xs[1])
+
+
+class Parts(Linear):
+    def forward(self, x):
+        return self.fc(x).view(x.shape[:-1] + [2, 2]).sum(-1)
+
+
+class Branches(Linear):
+    def forward(self, x):
+        if x.dim() == 2:
+            return self.fc(x) * 2
+        return self.fc(x)
+
+
+class Learned(Linear):
+    """A number taken from a parameter, along which there would be no derivatives."""
+
+    def forward(self, x):
+        return self.fc(x) * self.fc.weight[0, 0].item()
+
+
+class LearnedList(Linear):
+    def forward(self, x):
+        bias: List[float] = self.fc.bias.tolist()
+        return self.fc(x) * bias[0]
+
+
 class Counted(Linear):
     """A number that is taken from a buffer after it was changed."""
 
@@ -225,6 +378,16 @@ CASES = {
     "refused-largest": (Largest, BOTH, (2, 3), (2, 3)),
     "refused-divided": (Divided, SCRIPT, (2, 3), (2, 3)),
     "refused-doubled": (Doubled, SCRIPT, (2, 3), (2, 3)),
+    "lists": (Lists, SCRIPT, (5, 3), (5, 3)),
+    "dicts": (Dicts, SCRIPT, (5, 3), (5, 3)),
+    "named": (Named, SCRIPT, (5, 3), (5, 3)),
+    "made": (Made, SCRIPT, (5, 3), (5, 3)),
+    "known": (Known, SCRIPT, (5, 3), (5, 3)),
+    "refused-together": (Together, SCRIPT, (2, 3), (2, 3)),
+    "refused-parts": (Parts, SCRIPT, (2, 3), (2, 3)),
+    "refused-branches": (Branches, SCRIPT, (2, 3), (2, 3)),
+    "refused-learned": (Learned, SCRIPT, (2, 3), (2, 3)),
+    "refused-learned-list": (LearnedList, SCRIPT, (2, 3), (2, 3)),
     # A trace keeps the number in a tensor.
     "large": (Large, TRACE, (2, 3), (5, 3)),
 }
@@ -247,6 +410,7 @@ def main():
                 loaded = torch.jit.load(path)
                 params = {key: p for key, p in loaded.named_parameters() if p.requires_grad}
                 y = loaded(x)
+                y = y["y"] if isinstance(y, dict) else y[1] if isinstance(y, tuple) else y
                 gradients = torch.autograd.grad(y.sum(), list(params.values()))
                 expected |= {"y": array(y), "params": {key: array(p) for key, p in params.items()}, "gradient": torch.cat([g.flatten() for g in gradients]).tolist()}
             path.with_suffix(".json").write_text(json.dumps(expected, separators=(",", ":")))

@@ -29,7 +29,10 @@ interface Expected {
   gradient: number[];
 }
 
-const load = (file: string) => Model.load(join(FOLDER, file), { trusted: true });
+const load = (file: string, output?: string | number) =>
+  Model.load(join(FOLDER, file), { trusted: true, ...(output !== undefined && { output }) });
+/** Of several results the one that is looked at. */
+const SEVERAL: Readonly<Record<string, string>> = { 'dicts.script.pt': 'y', 'named.script.pt': 'y' };
 const expectedOf = (file: string): Expected =>
   JSON.parse(readFileSync(join(FOLDER, file.replace(/pt$/, 'json')), 'utf8'));
 const tensorOf = ({ shape, data }: Stored): Tensor<Float64Array> => ({
@@ -42,7 +45,7 @@ const RIGHT = FILES.filter((file) => !/^(refused|unfit)-/.test(file));
 test.each(RIGHT)('%s is what PyTorch computes, in every row and each time it is loaded', async (file) => {
   const expected = expectedOf(file);
   for (let i = 0; i < 3; i++) {
-    const model = await load(file);
+    const model = await load(file, SEVERAL[file]);
     expect(model.parameters.map(({ name }) => name)).toEqual(Object.keys(expected.params));
     const params = model.init() as Float64Array;
     expect([...params]).toEqual(Object.values(expected.params).flatMap(({ data }) => data));
@@ -58,6 +61,18 @@ test.each(RIGHT)('%s is what PyTorch computes, in every row and each time it is 
       1e-12,
     );
   }
+});
+
+test.each(Object.keys(SEVERAL))('%s has names for its results', async (file) => {
+  expect((await load(file, 1)).outputs.map(({ name }) => name)).toEqual(['x', 'y']);
+  await expect(load(file)).rejects.toMatchObject({
+    code: 'ERR_UNSUPPORTED_OP',
+    message: expect.stringContaining("returns 2 values: 'x', 'y'; choose one by its name or number"),
+  });
+  await expect(load(file, 'z')).rejects.toMatchObject({
+    code: 'ERR_INVALID_ARGUMENT',
+    message: expect.stringContaining("output should be one of those that the model returns: 'x', 'y', got 'z'"),
+  });
 });
 
 const UNFIT = FILES.filter((file) => file.startsWith('unfit-') && !file.includes('waves'));
@@ -98,6 +113,11 @@ const REASONS: Readonly<Record<string, RegExp>> = {
   largest: /9223372036854775807, beyond ±2\^53/,
   divided: /divides a whole number by 0/,
   doubled: /that is too long/,
+  together: /takes xs, which holds several tensors; .*`def forward\(self, a, b\): return self\.model\(\[a, b\]\)`/,
+  parts: /a part of the sizes of a tensor.*rows, columns = x\.shape/,
+  branches: /branches on aten::dim, .*torch\.jit\.trace\(model, x\)\.save\('model\.pt'\)/,
+  learned: /aten::item takes a value out of the data/,
+  'learned-list': /prim::tolist has no place in a straight-line program/,
 };
 
 test.each(Object.entries(REASONS))('%s is refused when it is loaded', async (name, message) => {
