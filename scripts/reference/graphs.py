@@ -199,6 +199,13 @@ def written(model, x):
     return ((y * state) @ mask.exp()).flatten(1)
 
 
+def filled(model, x):
+    """Complex numbers without a dtype, which are of the default precision."""
+    h = x @ model.w
+    turned = torch.full((h.shape[1],), 0.1 + 0.2j) * h.exp() + torch.full_like(h, 0.7) * 0.3j
+    return torch.view_as_real(turned).flatten(1)
+
+
 class Rrelu(nn.Module):
     def __init__(self):
         super().__init__()
@@ -250,6 +257,8 @@ GRAPHS = {
     "weight-norms": lambda: (weight_norms(), images(3), False),
     "weight-norms-decomposed": lambda: (weight_norms(), images(3), True),
     "chosen": lambda: (Function((3, 4), chosen), images(3), False),
+    "filled": lambda: (Function((3, 4), filled), images(3), False),
+    "filled-decomposed": lambda: (Function((3, 4), filled), images(3), True),
 }
 
 

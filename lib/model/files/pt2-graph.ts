@@ -167,7 +167,8 @@ export class GraphReader {
     }
     if (kwargs.dtype == null && !CHOICES.test(name)) this.#widenIntegers(inputs, args, results);
     if (FACTORIES.test(name) && kwargs.dtype == null && this.#isFloating(results[0])) {
-      kwargs.dtype = { precision: true };
+      const isComplex = this.#typeOf(results[0]).startsWith('complex');
+      kwargs.dtype = isComplex ? { complexPrecision: true } : { precision: true };
     }
     if (EMPTY.test(name) && kwargs.dtype == null && this.#typeOf(results[0]) !== 'unknown')
       kwargs.dtype = this.#dtype(this.#typeOf(results[0]), name, inputs);

@@ -71,7 +71,9 @@ test.each(Object.keys(SEVERAL))('%s has names for its results', async (file) => 
   });
   await expect(load(file, 'z')).rejects.toMatchObject({
     code: 'ERR_INVALID_ARGUMENT',
-    message: expect.stringContaining("output should be one of those that the model returns: 'x', 'y', got 'z'"),
+    message: expect.stringContaining(
+      "output should be one of those that the model returns: 'x', 'y', got 'z'",
+    ),
   });
 });
 
@@ -113,7 +115,8 @@ const REASONS: Readonly<Record<string, RegExp>> = {
   largest: /9223372036854775807, beyond ±2\^53/,
   divided: /divides a whole number by 0/,
   doubled: /that is too long/,
-  together: /takes xs, which holds several tensors; .*`def forward\(self, a, b\): return self\.model\(\[a, b\]\)`/,
+  together:
+    /takes xs, which holds several tensors; .*`def forward\(self, a, b\): return self\.model\(\[a, b\]\)`/,
   parts: /a part of the sizes of a tensor.*rows, columns = x\.shape/,
   branches: /branches on aten::dim, .*torch\.jit\.trace\(model, x\)\.save\('model\.pt'\)/,
   learned: /aten::item takes a value out of the data/,

@@ -195,7 +195,7 @@ std::optional<std::vector<Item>> Interpreter::fold(const jit::Node& node,
   for (const Item& input : inputs) {
     if (std::holds_alternative<UnknownItem>(input)) return one(input);
   }
-  return one(UnknownItem{"the sizes of a tensor"});
+  return one(UnknownItem{"the sizes or the dtype of a tensor"});
 }
 
 std::optional<Item> Interpreter::foldKnown(const std::string& name, const at::Tensor& tensor,

@@ -77,7 +77,10 @@ int64_t listLength(const jit::Node& node, const std::vector<Item>& inputs) {
   if (name == "aten::chunk") {
     if (const auto chunks = wholeNumber(inputs.at(1))) return *chunks;
   }
-  throw unsupported(name, "gives a list whose length is known only when the model runs");
+  throw unsupported(name,
+                    "gives a list whose length is known only when the model runs; take its "
+                    "parts by number, or trace the model: "
+                    "torch.jit.trace(model, x).save('model.pt')");
 }
 
 }  // namespace
