@@ -1,6 +1,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/nan_to_num.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
@@ -8,8 +10,11 @@
 #include <c10/util/Exception.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/linearization/autograd/differentiable_kernels.h"
@@ -34,6 +39,7 @@ constexpr int64_t kMostBits = 6;
 /// kernels on the same numbers, rows in another number of rows by other kernels.
 constexpr double kSameKernels = 1e-9;
 constexpr double kOtherKernels = 1e-6;
+constexpr double kOtherGradients = 1e-4;
 
 Error dependent(const std::string& how) {
   return Error("ERR_UNSUPPORTED_OP",
@@ -45,19 +51,17 @@ Error dependent(const std::string& how) {
 
 bool isFixed(const Point& point) { return fixedBatch(point) > 0; }
 
-/// The rows that are tried, in float64.
-Point tried(const Point& point) {
-  const int64_t batch = isFixed(point) ? fixedBatch(point) : point.batch();
+/// The numbers in float64.
+at::Tensor wide(const at::Tensor& tensor) {
+  return tensor.is_floating_point() ? tensor.detach().to(at::kDouble) : tensor;
+}
+
+/// Some rows of the point, in float64; those of a fixed batch, or all of them, where none are told.
+Point rowsOf(const Point& point, const std::vector<int64_t>& chosen) {
   Point some = point;
-  const auto wide = [](const at::Tensor& tensor) {
-    return tensor.is_floating_point() ? tensor.detach().to(at::kDouble) : tensor;
-  };
   some.params = wide(point.params);
   for (at::Tensor& constant : some.constants) constant = wide(constant);
-  std::vector<int64_t> chosen;
-  if (!isFixed(point) && batch > kSmallBatch) {
-    for (int64_t i = 0; i < kTriedRows; ++i) chosen.push_back(i * (batch - 1) / (kTriedRows - 1));
-  }
+  const int64_t batch = isFixed(point) ? fixedBatch(point) : point.batch();
   for (size_t i = 0; i < some.inputs.size(); ++i) {
     at::Tensor& input = some.inputs[i];
     if (some.hasRows(i)) {
@@ -68,6 +72,32 @@ Point tried(const Point& point) {
     input = wide(input).contiguous();
   }
   return some;
+}
+
+/// The numbers of `count` rows of so many, the first and the last among them.
+std::vector<int64_t> spread(int64_t count, int64_t rows) {
+  std::vector<int64_t> chosen;
+  for (int64_t i = 0; i < count; ++i) chosen.push_back(i * (rows - 1) / (count - 1));
+  return chosen;
+}
+
+/// The rows that are tried: nothing for all of them. Those that are largest in some input are among
+/// them, as what depends on the largest or on a norm may be of them alone.
+std::vector<int64_t> triedRows(const Point& point) {
+  if (isFixed(point) || point.batch() <= kSmallBatch) return {};
+  std::set<int64_t> chosen{0, point.batch() - 1};
+  for (size_t i = 0; i < point.inputs.size() && chosen.size() < kSmallBatch / 2; ++i) {
+    const at::Tensor& input = point.inputs[i];
+    if (!point.hasRows(i) || !input.is_floating_point() || input.numel() == 0) continue;
+    const at::Tensor sizes = at::nan_to_num(input.detach(), 0, 0, 0).abs();
+    chosen.insert(sizes.reshape({input.size(0), -1}).amax(1).argmax().item<int64_t>());
+  }
+  // Evenly spaced ones, and whatever is missing then: there are some that are both.
+  for (const int64_t row : spread(kTriedRows, point.batch())) {
+    if (chosen.size() < kTriedRows) chosen.insert(row);
+  }
+  for (int64_t row = 1; chosen.size() < kTriedRows; ++row) chosen.insert(row);
+  return {chosen.begin(), chosen.end()};
 }
 
 /// What the model makes of some rows: one line of numbers for each.
@@ -92,9 +122,10 @@ bool same(const at::Tensor& expected, const at::Tensor& actual, double tolerance
   return alike.all().item<bool>();
 }
 
-/// ∂⟨y, u⟩/∂θ, flat, for some u that is zero but at the rows `kept`; nothing where the model has no
-/// such derivative.
-std::optional<at::Tensor> gradient(const Point& point, const at::Tensor& kept) {
+/// ∂⟨y, u⟩/∂θ, flat, for some u that is zero but at the rows `kept`, if they are told; nothing
+/// where the model has no such derivative. `first` is the number of the first row in u.
+std::optional<at::Tensor> gradient(const Point& point, const std::optional<at::Tensor>& kept,
+                                   int64_t first = 0) {
   try {
     const at::AutoGradMode recorded(true);
     const DifferentiableKernels kernels(*point.program);
@@ -103,9 +134,15 @@ std::optional<at::Tensor> gradient(const Point& point, const at::Tensor& kept) {
     const at::Tensor y = point.program->run(leaves, point.inputs, point.constants);
     if (!y.requires_grad() || y.numel() == 0) return {};
     makeInterruptible({edgeOf(y)});
-    const at::Tensor some = at::arange(y.numel(), y.options().requires_grad(false)) * 1.7;
-    at::Tensor u = at::zeros_like(y.detach(), at::MemoryFormat::Contiguous);
-    u.index_copy_(0, kept, some.cos().view(y.sizes()).index_select(0, kept));
+    const int64_t begin = first * (y.numel() / point.batch());
+    const at::Tensor some =
+        at::arange(begin, begin + y.numel(), y.options().requires_grad(false)) * 1.7;
+    const at::Tensor wave = some.cos().view(y.sizes());
+    at::Tensor u = wave;
+    if (kept) {
+      u = at::zeros_like(y.detach(), at::MemoryFormat::Contiguous);
+      u.index_copy_(0, *kept, wave.index_select(0, *kept));
+    }
     return flattened(torch::autograd::grad({y}, leaves, {u}, /*retain_graph=*/false,
                                            /*create_graph=*/false, /*allow_unused=*/true),
                      leaves, point.params.numel(), point.params.options());
@@ -119,11 +156,11 @@ std::optional<at::Tensor> gradient(const Point& point, const at::Tensor& kept) {
 
 /// Numbers that are not finite in either say nothing: a zero cotangent meets an infinite
 /// derivative.
-bool sameGradient(const at::Tensor& expected, const at::Tensor& actual) {
+bool sameGradient(const at::Tensor& expected, const at::Tensor& actual, double tolerance) {
   const at::Tensor known = expected.isfinite().logical_and(actual.isfinite());
   const at::Tensor zeros = at::zeros_like(expected);
   return same(at::where(known, expected, zeros).unsqueeze(0),
-              at::where(known, actual, zeros).unsqueeze(0), kSameKernels);
+              at::where(known, actual, zeros).unsqueeze(0), tolerance);
 }
 
 /// Other numbers in some rows.
@@ -196,21 +233,96 @@ at::Tensor outputsOfPart(const Point& part) {
   }
 }
 
-/// Computes the rows in two parts; and all but the first, whose number and places change from even
-/// to odd or back.
+/// Ways to cut rows: in two parts; all but the first, whose number and places change from even to
+/// odd or back; the first and the last by itself.
+std::vector<std::pair<int64_t, int64_t>> partsOf(int64_t rows) {
+  return {{0, rows / 2}, {rows / 2, rows}, {1, rows}, {0, 1}, {rows - 1, rows}};
+}
+
+/// Computes the rows in parts.
 void compareParts(const Point& some, const at::Tensor& together) {
-  const int64_t rows = some.batch();
-  for (const auto& [begin, end] :
-       {std::pair{int64_t{0}, rows / 2}, {rows / 2, rows}, {int64_t{1}, rows}}) {
+  for (const auto& [begin, end] : partsOf(some.batch())) {
     Point part = some;
     part.inputs = tc::rows(some, begin, end);
-    const at::Tensor y = outputsOfPart(part);
+    at::Tensor y;
+    try {
+      y = outputsOfPart(part);
+    } catch (const Error&) {
+      // A single row may be none of the model's: where it is needed it says so itself.
+      if (end - begin > 1) throw;
+      continue;
+    }
     const at::Tensor expected = together.narrow(0, begin, end - begin);
     // A single row may have lost its axis.
     if (y.numel() != expected.numel() ||
         !same(expected, y.to(at::kDouble).reshape(expected.sizes()), kOtherKernels))
       throw dependent("they change with the number of rows beside them");
   }
+}
+
+/// Parameters a little off, where nothing is 0, 1 or a tie by accident: of a parameter for each row
+/// that begins as zeros, values do not tell that rows are told apart.
+Point nearby(const Point& some) {
+  constexpr double kStep = 1e-3;
+  Point other = some;
+  const at::Tensor largest = some.params.numel() > 0 ? some.params.abs().max() : some.params.sum();
+  const double scale = largest.item<double>() > 0 ? largest.item<double>() : 1;
+  std::vector<at::Tensor> moved;
+  double phase = 0;
+  for (const at::Tensor& parameter : some.program->unflatten(some.params)) {
+    const double size = parameter.numel() > 0 ? parameter.abs().max().item<double>() : 0;
+    const at::Tensor wave = at::arange(parameter.numel(), some.params.options());
+    moved.push_back(parameter.reshape({-1}) +
+                    (wave * 2.3 + phase++).sin() * (kStep * (size > 0 ? size : scale)));
+  }
+  if (!moved.empty()) other.params = at::cat(moved);
+  return other;
+}
+
+/// The rows in parts at other parameters, where their gradients are compared, too: rounding may
+/// break a tie otherwise in another number of rows, but not there.
+void compareNearby(const Point& some) {
+  const Point other = nearby(some);
+  at::Tensor together;
+  try {
+    together = outputs(other);
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const std::exception&) {
+    StopScope::poll();
+    return;  // no legal parameters of the model
+  }
+  compareParts(other, together);
+  for (const auto& [begin, end] : partsOf(other.batch())) {
+    Point part = other;
+    part.inputs = tc::rows(other, begin, end);
+    const auto alone = gradient(part, std::nullopt, begin);
+    if (!alone) continue;
+    const auto beside =
+        gradient(other, at::arange(begin, end, other.params.options().dtype(at::kLong)));
+    if (beside && !sameGradient(*beside, *alone, kOtherGradients))
+      throw dependent("the gradients of some change with the number of rows beside them");
+  }
+}
+
+/// The tried rows among all rows, or among as many as are computed at once.
+void compareAmongAll(const Point& point, const std::vector<int64_t>& chosen,
+                     const at::Tensor& together) {
+  if (chosen.empty()) return;
+  const int64_t most = std::clamp<int64_t>(rowsWithinWork(point), kSmallBatch, point.batch());
+  std::vector<int64_t> all = spread(most, point.batch());
+  all.insert(all.end(), chosen.begin(), chosen.end());
+  std::ranges::sort(all);
+  const auto repeated = std::ranges::unique(all);
+  all.erase(repeated.begin(), repeated.end());
+  const at::Tensor among = outputs(rowsOf(point, all));
+  std::vector<int64_t> places;
+  for (const int64_t row : chosen)
+    places.push_back(std::ranges::lower_bound(all, row) - all.begin());
+  const at::Tensor some =
+      among.index_select(0, at::tensor(places, among.options().dtype(at::kLong)));
+  if (!same(together, some, kOtherKernels))
+    throw dependent("they change with the rows beside them");
 }
 
 void compareBesideOthers(const Point& some, const at::Tensor& together, const StopToken& stop) {
@@ -238,7 +350,7 @@ void compareBesideOthers(const Point& some, const at::Tensor& together, const St
       const auto before = gradient(some, kept);
       if (!before) continue;
       const auto after = gradient(other, kept);
-      if (after && !sameGradient(*before, *after))
+      if (after && !sameGradient(*before, *after, kSameKernels))
         throw dependent("the gradients of some change when others are replaced");
     }
   }
@@ -263,7 +375,8 @@ void requireIndependentRows(const Point& point, const StopToken& stop) {
 
 void tryIndependentRows(const Point& point, const StopToken& stop) {
   const StopScope scope(stop);
-  const Point some = tried(point);
+  const std::vector<int64_t> chosen = triedRows(point);
+  const Point some = rowsOf(point, chosen);
   at::Tensor together;
   try {
     together = outputs(some);
@@ -276,7 +389,11 @@ void tryIndependentRows(const Point& point, const StopToken& stop) {
     throw notOnSome(error);
   }
   try {
-    if (!isFixed(point)) compareParts(some, together);
+    if (!isFixed(point)) {
+      compareParts(some, together);
+      compareAmongAll(point, chosen, together);
+      compareNearby(some);
+    }
     compareBesideOthers(some, together, stop);
   } catch (const Error&) {
     StopScope::poll();

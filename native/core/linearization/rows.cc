@@ -126,10 +126,12 @@ void requireWholeUnits(const Point& point) {
 
 void requireBatchFirst(const at::Tensor& y, int64_t rows) {
   if (y.dim() > 0 && y.size(0) == rows) return;
-  throw Error("ERR_SHAPE_MISMATCH",
-              "the first axis of the model's output should be the batch: for " +
-                  std::to_string(rows) + (rows == 1 ? " row" : " rows") +
-                  " the output has the shape " + describeShape(y.sizes()));
+  throw Error(
+      "ERR_SHAPE_MISMATCH",
+      "the first axis of the model's output should be the batch: for " + std::to_string(rows) +
+          (rows == 1 ? " row" : " rows") + " the output has the shape " + describeShape(y.sizes()) +
+          (rows == 1 ? "; squeeze() without an axis drops that of one row, write squeeze(-1)"
+                     : ""));
 }
 
 int64_t rowsAtOnce(const Point& point, int64_t chunkSize, const StopToken& stop) {

@@ -48,8 +48,9 @@ int64_t rowsAtOnce(const Point& point, int64_t chunkSize, const StopToken& stop)
 /// A program that is known to be a map of single rows (row_work.h) is not tried. Others are, in
 /// float64, on up to a dozen rows of the batch: other rows in place of some must leave the rest as
 /// they are, bit for bit but for what threads do to sums, and so must their gradient; and the rows
-/// computed in two parts must agree with the rows computed together. That costs some twenty
-/// forward passes of those rows, however large the batch is.
+/// computed in parts and one by itself must agree with the rows computed together, at other
+/// parameters with their gradients, too, and with the same rows among all rows that are computed at
+/// once. That costs some thirty forward passes of those rows, and one of the batch.
 void requireIndependentRows(const Point& point, const StopToken& stop);
 
 /// The same by trying them, whatever is known of the program.

@@ -75,6 +75,52 @@ const std::vector<std::pair<const char*, Mix>> kDependent = {
     {"sorted", [](Builder& b, auto h) { return b.call("aten::sort", {h, 0.0}, 2); }},
 };
 
+/// The places of the rows, [n].
+ProgramSpec::Ref placesOf(Builder& b, ProgramSpec::Ref h) {
+  return b.call("aten::arange",
+                {ProgramSpec::Size{ProgramSpec::Size::Kind::kAxis, h.value, 0, {}}});
+}
+
+/// Of many rows alone, or of rows that none of the usual numbers shows.
+const std::vector<std::pair<const char*, Mix>> kSeldomDependent = {
+    {"places beyond 16",
+     [](Builder& b, auto h) {
+       const auto below = b.call("aten::lt.Scalar", {placesOf(b, h), 16.0});
+       return b.call("aten::mul.Tensor", {h, b.call("aten::unsqueeze", {below, 1.0})});
+     }},
+    {"places beyond 20",
+     [](Builder& b, auto h) {
+       const auto places = placesOf(b, h);
+       const auto far = b.call("aten::ge.Scalar", {places, 20.0});
+       const auto near = b.call("aten::masked_fill.Scalar", {places, far, 0.0});
+       return b.call("aten::index_select", {h, 0.0, near});
+     }},
+    {"more than three rows",
+     [](Builder& b, auto h) {
+       const auto many = b.call("aten::amax", {placesOf(b, h), kBatchAxis});
+       return b.call("aten::mul.Tensor", {h, b.call("aten::gt.Scalar", {many, 2.0})});
+     }},
+    {"the largest, where it is large",
+     [](Builder& b, auto h) {
+       const auto x = b.call("aten::abs", {b.input()});
+       const auto largest = b.call("aten::amax", {x, std::vector<double>{0, 1}});
+       return b.call("aten::div.Tensor", {h, b.call("aten::clamp", {largest, 50.0})});
+     }},
+    {"the derivatives of the first",
+     [](Builder& b, auto h) {
+       const auto first =
+           b.call("aten::detach", {b.call("aten::slice.Tensor", {h, 0.0, 0.0, 1.0})});
+       const auto others = b.call("aten::slice.Tensor", {h, 0.0, 1.0});
+       return b.call("aten::cat", {ProgramSpec::Refs{{first.value, others.value}}, 0.0});
+     }},
+    {"a parameter for each row, which is 0",
+     [](Builder& b, auto h) {
+       const ProgramSpec::Size rows{ProgramSpec::Size::Kind::kAxis, h.value, 0, {}};
+       const auto mine = b.call("aten::slice.Tensor", {b.parameter({40, 1}), 0.0, 0.0, rows});
+       return b.call("aten::add.Tensor", {h, mine});
+     }},
+};
+
 }  // namespace
 
 TEST_CASE("rows of layers are independent") {
@@ -124,5 +170,25 @@ TEST_CASE("rows that depend on one another are refused where they are cut apart,
       for (const auto& cut : cuts) CHECK(codeOf(cut) == "ERR_UNSUPPORTED_OP");
     }
     CHECK_NOTHROW(requireIndependentRows(mixed(mix, 1), kNever));
+  }
+}
+
+TEST_CASE("rows that seldom show that they depend on one another are refused") {
+  for (const auto& [name, mix] : kSeldomDependent) {
+    CAPTURE(name);
+    Point point = mixed(mix, 40);
+    point.inputs[0][5].mul_(100);
+    const auto& last = point.program->parameters().back();
+    if (last.shape == std::vector<int64_t>{40, 1}) point.params.narrow(0, last.offset, 40).zero_();
+    const at::Tensor v = randomLike(point.params, 3);
+    const at::Tensor j = jacobianByRows(point);
+    CHECK(difference(matvecOnTheFly(point, v, Engine::kAuto, 0, kNever), j.t().mv(j.mv(v))) <
+          1e-12);
+    const std::function<void()> cuts[] = {
+        [&] { tryIndependentRows(point, kNever); },
+        [&] { matvecDense(point, v, DenseStrategy::kGram, Engine::kAuto, 0, kNever); },
+        [&] { matvecOnTheFly(point, v, Engine::kAuto, 8, kNever); },
+    };
+    for (const auto& cut : cuts) CHECK(codeOf(cut) == "ERR_UNSUPPORTED_OP");
   }
 }
