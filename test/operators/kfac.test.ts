@@ -6,6 +6,7 @@ import {
   cgSync,
   ekfac,
   ekfacSync,
+  type FloatArray,
   gaussNewtonSync,
   type KfacOptions,
   type KroneckerOperator,
@@ -13,6 +14,7 @@ import {
   kfacSync,
   type LossProblem,
   Model,
+  nn,
   type Tensor,
 } from '../../lib/index.ts';
 import { someOf } from '../support/counts.ts';
@@ -219,5 +221,60 @@ describe.each(CASES.map((each) => [each.name, each] as const))('%s', (_, each) =
     const { converged, x } = cgSync(matrix, b, { preconditioner, tolerance: 1e-10 });
     expect(converged).toBe(true);
     expect(relativeError(matrix.matvecSync(x), b)).toBeLessThan(1e-9);
+  });
+});
+
+describe('one linear layer, of which the factors make the Gauss–Newton matrix', () => {
+  const layer = (outputs: number) => Model.sequential([nn.linear(1, outputs)]);
+  const diagonals = (problem: LossProblem<FloatArray>, options: object = {}) =>
+    [gaussNewtonSync(problem, options), kfacSync(problem, options), ekfacSync(problem, options)].map((op) => [
+      ...op.diagonalSync(),
+    ]);
+  const losses = (F: Float32ArrayConstructor | Float64ArrayConstructor) => [
+    { name: 'gaussian_nll', variance: F.of(1e-4, 1e4) } as const,
+    { name: 'bce_with_logits', weight: F.of(1e5, 1e-4) } as const,
+  ];
+
+  it.each([Float32Array, Float64Array])('keeps small terms of the loss beside large ones, %o', (F) => {
+    for (const loss of losses(F)) {
+      const x = { data: F.of(1, 2, 3), shape: [3, 1] };
+      const target = { data: new F(6), shape: [3, 2] };
+      const problem = {
+        model: layer(2),
+        params: new F(4),
+        x,
+        target,
+        loss,
+        reduction: 'sum' as const,
+      };
+      const [expected, ...factored] = diagonals(problem);
+      for (const diagonal of factored)
+        for (const [i, value] of diagonal.entries())
+          expect(Math.abs(value / expected![i]! - 1)).toBeLessThan(1e-5);
+    }
+  });
+
+  it('does not depend on the rows beside a row', () => {
+    const model = Model.sequential([nn.linear(1, 1), nn.softplus()]);
+    const x = { data: Float64Array.of(0, 36), shape: [2, 1] };
+    const target = { data: Float64Array.of(1, 1), shape: [2, 1] };
+    const loss = { name: 'poisson_nll', logInput: false, eps: 0 } as const;
+    const problem = { model, params: Float64Array.of(-1, 0), x, target, loss };
+    const trace = (diagonal: number[]) => diagonal.reduce((sum, each) => sum + each, 0);
+    const [exact, factors, eigen] = diagonals(problem);
+    const apart = diagonals(problem, { chunkSize: 1 });
+    expect(relativeError(apart[1]!, factors!)).toBeLessThan(1e-12);
+    for (const each of [eigen!, apart[2]!])
+      expect(Math.abs(trace(each) / trace(exact!) - 1)).toBeLessThan(1e-12);
+  });
+
+  it('adds up many rows in float32', () => {
+    const rows = 200_000;
+    const data = Float32Array.from({ length: rows }, (_, i) => 1 + 0.01 * Math.sin(i));
+    const x = { data, shape: [rows, 1] };
+    const target = { data: new Float32Array(rows), shape: [rows, 1] };
+    const problem = { model: layer(1), params: Float32Array.of(1, 0.1), x, target, loss: 'mse' as const };
+    const exact = (2 / rows) * data.reduce((sum, each) => sum + each * each, 0);
+    for (const [first] of diagonals(problem)) expect(Math.abs(first! / exact - 1)).toBeLessThan(1e-5);
   });
 });

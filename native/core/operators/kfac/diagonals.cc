@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -26,8 +27,9 @@ class Diagonal {
         block_(block),
         basis_(basis),
         atOnePosition_(atOnePosition),
-        sum_(at::zeros({block.groups, block.rows, block.cols}, options)) {}
+        sum_(at::zeros({block.groups, block.rows, block.cols}, options.dtype(at::kDouble))) {}
 
+  /// In float64.
   const at::Tensor& sum() const { return sum_; }
 
   /// Adds what gradients are taken by, and remembers where it stands there.
@@ -82,7 +84,7 @@ class Diagonal {
     const at::Tensor g =
         squared(outputPositions(use, gradient), use.inputFirst ? basis_.right : basis_.left);
     const auto& [rows, cols] = use.inputFirst ? std::pair(a, g) : std::pair(g, a);
-    sum_.select(0, 0).addmm_((rows * q.unsqueeze(1)).t(), cols);
+    sum_.select(0, 0).add_(at::mm((rows * q.unsqueeze(1)).t(), cols));
   }
 
   const KroneckerLayer& layer_;
@@ -148,7 +150,7 @@ std::vector<at::Tensor> diagonalsIn(const std::vector<Basis>& bases, const Point
                });
   std::vector<at::Tensor> sums;
   sums.reserve(diagonals.size());
-  for (const Diagonal& each : diagonals) sums.push_back(each.sum());
+  for (const Diagonal& each : diagonals) sums.push_back(each.sum().to(point.params.scalar_type()));
   return sums;
 }
 

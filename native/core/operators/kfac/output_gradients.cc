@@ -1,8 +1,10 @@
 #include "core/operators/kfac/output_gradients.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/diag_embed.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -101,16 +103,21 @@ void OutputGradients::forEachRoot(const at::Tensor& y, const Objective& part,
   if (columns.empty() || data == 0 || n == 0) return;
   const at::Tensor hessian = at::stack(columns, 3);  // [n, data, outputs, outputs]
   columns.clear();
-  const auto [values, vectors] = at::linalg_eigh((hessian + hessian.transpose(2, 3)) / 2);
+  const at::Tensor symmetric = (hessian + hessian.transpose(2, 3)) / 2;
+  const auto [all, vectors] = at::linalg_eigh(symmetric);
   const double epsilon = y.scalar_type() == at::kDouble ? std::numeric_limits<double>::epsilon()
                                                         : std::numeric_limits<float>::epsilon();
-  const double noise =
-      epsilon * static_cast<double>(layout.outputs) * values.abs().max().item<double>();
+  // What rounding leaves of an eigenvalue 0 (of a softmax) is of the size of what is off the
+  // diagonal; the eigenvalues of a diagonal Hessian are exact, however small.
+  const at::Tensor off = symmetric - at::diag_embed(symmetric.diagonal(0, 2, 3));
+  const at::Tensor noise =
+      off.abs().amax({2, 3}).unsqueeze(2) * (epsilon * static_cast<double>(layout.outputs));
+  const at::Tensor values = at::where(all.abs() <= noise, at::zeros_like(all), all);
   for (int64_t datum = 0; datum < data; ++datum) {
     for (int64_t root = 0; root < layout.outputs; ++root) {
       stop.poll();
       const at::Tensor value = values.select(1, datum).select(1, root);
-      if (value.abs().max().item<double>() <= noise) continue;
+      if (value.abs().max().item<double>() == 0) continue;
       const at::Tensor u = at::zeros({n, layout.before, layout.outputs, layout.after}, y.options());
       u.select(1, datum / layout.after)
           .select(2, datum % layout.after)

@@ -1,8 +1,7 @@
 #include "core/operators/kfac/sums.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/baddbmm.h>
-#include <ATen/ops/empty.h>
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -21,24 +20,30 @@ namespace {
 /// Elements of inputs at positions that are made at once.
 constexpr int64_t kPositionElements = int64_t{1} << 23;
 
-/// Adds Σ_m weights_m x_m x_mᵀ for x of [m, g, d] to a sum, [g, d, d], by some rows of it at a
-/// time.
+/// Terms that are added in the precision of the data: sums of more lose digits in float32, where
+/// terms are alike and each is rounded the same way.
+constexpr int64_t kTerms = 4096;
+
+/// Adds Σ_m weights_m x_m x_mᵀ for x of [m, g, d] to a sum in float64, [g, d, d], by some rows of
+/// it at a time.
 void addOuter(at::Tensor& sum, const at::Tensor& x, const at::Tensor& weights,
               const StopToken& stop) {
   const int64_t groups = x.size(1);
   const int64_t size = x.size(2);
-  const bool first = !sum.defined();
-  if (first) sum = at::empty({groups, size, size}, x.options());
+  if (!sum.defined()) sum = at::zeros({groups, size, size}, x.options().dtype(at::kDouble));
   const at::Tensor right = x.transpose(0, 1) * weights.view({1, -1, 1});  // [g, m, d]
   const at::Tensor left = x.permute({1, 2, 0});
-  // To write a row costs as much as some products with it.
-  const int64_t rowWork = std::max<int64_t>(1, groups * std::max<int64_t>(16, x.size(0)) * size);
-  forEachChunk(size, std::max<int64_t>(1, kUninterrupted / rowWork), stop,
-               [&](int64_t begin, int64_t end) {
-                 const int64_t count = end - begin;
-                 sum.narrow(1, begin, count)
-                     .baddbmm_(left.narrow(1, begin, count), right, /*beta=*/first ? 0 : 1);
-               });
+  forEachChunk(x.size(0), kTerms, stop, [&](int64_t from, int64_t to) {
+    const int64_t terms = to - from;
+    // To write a row costs as much as some products with it.
+    const int64_t rowWork = std::max<int64_t>(1, groups * std::max<int64_t>(16, terms) * size);
+    forEachChunk(size, std::max<int64_t>(1, kUninterrupted / rowWork), stop,
+                 [&](int64_t begin, int64_t end) {
+                   sum.narrow(1, begin, end - begin)
+                       .add_(at::bmm(left.narrow(1, begin, end - begin).narrow(2, from, terms),
+                                     right.narrow(1, from, terms)));
+                 });
+  });
 }
 
 /// Adds, taking the first term for the sum so far.
@@ -132,8 +137,9 @@ class LayerSums {
     const at::Tensor places = indices(i);
     const at::Tensor weights =
         countedPositions(layer_.uses[i], places, weights_.options()) * weights_.unsqueeze(1);
-    if (!sums_.input.defined()) sums_.input = at::zeros({1, inputs()}, weights_.options());
-    sums_.input.select(0, 0).index_add_(0, places.flatten(), weights.flatten());
+    const auto wide = weights_.options().dtype(at::kDouble);
+    if (!sums_.input.defined()) sums_.input = at::zeros({1, inputs()}, wide);
+    sums_.input.select(0, 0).index_add_(0, places.flatten(), weights.flatten().to(wide));
     sums_.weight += weights.sum().item<double>();
   }
 
@@ -164,7 +170,11 @@ void addOther(const at::Tensor& gradient, const at::Tensor& q, Others others, Fa
               const StopToken& stop) {
   const at::Tensor g = gradient.flatten(1);  // [n, p]
   if (others == Others::kDiagonal) {
-    add(sums.output, at::matmul(q, g * g).unsqueeze(1));
+    forEachChunk(g.size(0), kTerms, stop, [&](int64_t begin, int64_t end) {
+      const at::Tensor some = g.narrow(0, begin, end - begin);
+      const at::Tensor term = at::matmul(q.narrow(0, begin, end - begin), some * some);
+      add(sums.output, term.unsqueeze(1).to(at::kDouble));
+    });
   } else {
     addOuter(sums.output, g.unsqueeze(1), q, stop);
   }
@@ -182,7 +192,7 @@ void requireFactors(const Point& point, const Plan& plan) {
     count(block.groups, block.rows, !(embeds && plan.sharing == Sharing::kExpand));
     count(block.groups, block.cols, true);
   }
-  requireMemory(point.params.device(), countOf(elements, point.params.element_size()),
+  requireMemory(point.params.device(), countOf(elements, at::elementSize(at::kDouble)),
                 "the Kronecker factors");
 }
 
@@ -230,6 +240,11 @@ std::vector<FactorSums> factorSums(const Point& point, const Plan& plan,
                      },
                      stop);
                });
+  for (FactorSums& each : sums) {
+    for (at::Tensor* sum : {&each.input, &each.output}) {
+      if (sum->defined()) *sum = sum->to(point.params.scalar_type());
+    }
+  }
   return sums;
 }
 
