@@ -301,3 +301,71 @@ describe('instruction sets', () => {
     return JSON.parse(await text(child.stdout)) as { errors: Record<string, number>[]; digest: string };
   }
 });
+
+describe('at the ends of the range', () => {
+  // Numbers below the smallest normal one are 0 in own kernels.
+  const FAR = [120, 1e3, 1e4, 1.76e12, 1e18].flatMap((z) => [z, -z]);
+  const product = (
+    layers: LayerList,
+    x: number[],
+    params: number[],
+    v: number[],
+    engine: 'auto' | 'autograd',
+  ) => {
+    const data = Float32Array.from(x);
+    const model = Model.sequential(layersOf(layers));
+    const width = layers[0]![1] as number;
+    const tensor = { data, shape: [data.length / width, width] };
+    const problem = { model, params: Float32Array.from(params), x: tensor };
+    using lin = linearizeSync(problem, { engine });
+    const direction = Float32Array.from(v);
+    return {
+      engine: lin.engine,
+      values: [
+        ...model.forwardSync(problem.params, tensor).data,
+        ...lin.output.data,
+        ...lin.jvpSync(direction).data,
+        ...lin.matvecSync(direction),
+        ...matvecOnTheFlySync(problem, direction, { engine }),
+        ...matvecDenseSync(problem, direction, { engine }),
+      ],
+    };
+  };
+
+  it.each(ACTIVATIONS)('%s is what libtorch has, and what is behind it', (...activation) => {
+    for (const z of FAR) {
+      for (const last of [['linear', 1, 1], ['relu']] as const) {
+        const layers = [['linear', 1, 1], activation, ['linear', 1, 1], last] as unknown as LayerList;
+        const params = last[0] === 'relu' ? [1, 0, 1, 0] : [1, 0, 1, 0, 1, 0];
+        const v = params.map((_, i) => (i % 2 === 0 ? 0 : 1));
+        const [own, libtorch] = (['auto', 'autograd'] as const).map((engine) =>
+          product(layers, [z], params, v, engine),
+        );
+        expect(own!.engine).toBe('fused');
+        expect(relativeError(own!.values, libtorch!.values), `${z}, ${last[0]}`).toBeLessThan(1e-5);
+      }
+    }
+  });
+
+  const NETWORK: LayerList = [['linear', 2, 3], ['relu'], ['linear', 3, 1]];
+  const PARAMS = [1, 0, -1, 0.5, 0, 1, 0, -9, 0, 1, 1, 1, 0];
+  it.each([
+    ['a direction that overflows in a unit that is off', [1, 2, 3, 4, 5, 6], PARAMS, 3e38],
+    ['an infinite last row', [1, 2, 3, 4, 5, Infinity], PARAMS, 1],
+    ['an infinite first row', [-Infinity, 2, 3, 4, 5, 6], PARAMS, 1],
+    ['a row of NaN', [1, 2, NaN, 4, 5, 6], PARAMS, 1],
+    ['infinite parameters', [1, 2, 3, 4, 5, 6], PARAMS.with(2, -Infinity), 1],
+  ] as const)('%s gives what libtorch gives', (_, x, params, size) => {
+    const v = params.map((__, i) => (i === 2 || i === 3 ? size : 0.1 * i));
+    const [own, libtorch] = (['auto', 'autograd'] as const).map((engine) =>
+      product(NETWORK, [...x], [...params], v, engine),
+    );
+    expect(own!.engine).toBe('fused');
+    own!.values.forEach((value, i) => {
+      const expected = libtorch!.values[i]!;
+      if (Number.isFinite(expected))
+        expect(Math.abs(value - expected)).toBeLessThan(1e-5 * Math.abs(expected) + 1e-30);
+      else expect(value).toBe(expected);
+    });
+  });
+});

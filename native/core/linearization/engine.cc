@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/linearization/autograd/autograd.h"
+#include "core/linearization/finite.h"
 #include "core/linearization/fused/engine.h"
 #include "core/linearization/recording/cuda_graph.h"
 #include "core/runtime/error.h"
@@ -55,15 +56,17 @@ at::Tensor Linearization::matmat(const at::Tensor& vectors, const StopToken& sto
 
 std::unique_ptr<Linearization> linearize(const Point& point, Engine engine, int64_t products,
                                          const StopToken& stop) {
-  if (chooseEngine(point, engine) == Engine::kFused) return linearizeFused(point, products, stop);
+  if (chooseEngine(point, engine) == Engine::kFused)
+    return whereFinite(point, linearizeFused(point, products, stop));
   if (auto recorder = cudaGraphs(point.params.device(), products))
     return recorded(std::move(recorder), [&] { return linearizeAutograd(point, stop); });
   return linearizeAutograd(point, stop);
 }
 
 std::unique_ptr<Linearization> linearizeOnce(const Point& point, Engine engine, int64_t chunkSize) {
-  return chooseEngine(point, engine) == Engine::kFused ? linearizeFusedOnce(point)
-                                                       : linearizeAutogradOnce(point, chunkSize);
+  return chooseEngine(point, engine) == Engine::kFused
+             ? whereFinite(point, linearizeFusedOnce(point))
+             : linearizeAutogradOnce(point, chunkSize);
 }
 
 }  // namespace tc

@@ -40,7 +40,7 @@ class Linearization {
   virtual at::Tensor jvp(const at::Tensor& v, const StopToken& stop) = 0;
   /// Jᵀu for a cotangent u of the shape of y; result [P].
   virtual at::Tensor vjp(const at::Tensor& u, const StopToken& stop) = 0;
-  /// Jᵀu of the cotangent of y that is asked for once; result [P].
+  /// Jᵀu of the cotangent of y that is asked for, once or again; result [P].
   virtual at::Tensor pullback(const CotangentOf& cotangent, const StopToken& stop) {
     return vjp(cotangent(output()), stop);
   }

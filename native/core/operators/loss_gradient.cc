@@ -28,12 +28,14 @@ LossGradient lossGradient(const Point& point, const ChunkOptions& options,
     some.inputs = rows(point, begin, end);
     const auto linearization = linearizeOnce(some, engine, /*chunkSize=*/0);
     const Objective part = objective.rows(begin, end);
+    at::Tensor value;
     const auto cotangent = [&](const at::Tensor& y) {
       const at::Tensor values = part.loss->rowValues(y, part.target);
-      result.loss.add_(weights.times(values, begin, end).sum() * part.valueScale);
+      value = weights.times(values, begin, end).sum() * part.valueScale;
       return weights.times(part.loss->gradient(y, part.target) * part.scale, begin, end);
     };
     result.gradient.add_(linearization->pullback(cotangent, stop));
+    result.loss.add_(value);
   });
   return result;
 }
