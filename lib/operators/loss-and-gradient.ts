@@ -118,7 +118,7 @@ async function wholeSum(problem: GivenLossProblem, options: OperatorOptions): Pr
 function finished({ loss, gradient: sum, divisor, mean, params, l2 }: Sum) {
   // The mean of no terms is NaN, and its derivatives are 0.
   const share = mean ? (divisor > 0 ? 1 / divisor : 0) : 1;
-  let value = mean ? loss / divisor : loss;
+  let value = !mean ? loss : divisor > 0 ? loss / divisor : Number.NaN;
   const gradient = floatArray(dtypeOf(params), sum.length);
   for (let i = 0; i < sum.length; i++) gradient[i] = sum[i]! * share;
   if (l2 !== undefined) {

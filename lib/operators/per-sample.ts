@@ -56,7 +56,7 @@ export async function perSampleLosses(
   for await (const batch of stream.pass(checkOptions(read).signal)) {
     if (batch.rows > 0) losses.set(await LOSSES.promised(batch.problem, batch.options), batch.firstRow);
   }
-  return scaled(losses, stream.share);
+  return scaled(losses, stream.shareOfTerms);
 }
 /** `perSampleLosses` on the calling thread. */
 export function perSampleLossesSync<F extends FloatArray, Given extends string = never>(
@@ -108,7 +108,7 @@ export async function* perSample(
   for await (const batch of stream.pass(checkOptions(read).signal)) {
     if (batch.rows === 0) continue;
     for await (const { firstRow, losses, gradients } of samplesOf(batch.problem, batch.options, most)) {
-      scaled(losses, stream.share);
+      scaled(losses, stream.shareOfTerms);
       scaled(gradients.data, stream.share);
       yield { firstRow: batch.firstRow + firstRow, losses, gradients };
     }

@@ -101,6 +101,11 @@ export class Stream {
     return this.divisor > 0 ? 1 / this.divisor : 0;
   }
 
+  /** The same for the terms themselves: the mean of none is NaN. */
+  get shareOfTerms(): number {
+    return this.#ofLoss && this.reduction === 'mean' && !(this.divisor > 0) ? Number.NaN : this.share;
+  }
+
   /** Of the loss over all rows. */
   get reduction(): 'mean' | 'sum' {
     return this.#problem.reduction === 'sum' ? 'sum' : 'mean';

@@ -112,7 +112,8 @@ export function levenbergMarquardt(problem: GivenLossProblem, options?: DampedOp
 export interface NaturalGradientOptions extends DampedOptions {
   /**
    * Which Fisher matrix: by the Hessian of the loss (`'type2'`, the default: `gaussNewton`), by drawn targets (`'mc'`) or by the
-   * targets themselves (`'empirical'`).
+   * targets themselves (`'empirical'`). Where the Hessian of the loss need not be positive, as that of `gaussian_nll` with
+   * predicted variances, steps may be rejected again and again: take `'mc'`.
    */
   fisher?: 'type2' | 'mc' | 'empirical';
   /** Of `'mc'`: targets drawn for each datum; 1 by default. */

@@ -6,6 +6,7 @@ import { outOfRange, wrongType } from '../errors.ts';
 import { lengthOf } from '../foreign.ts';
 import { Model } from '../model/model.ts';
 import { Names, record } from '../options.ts';
+import { nearestName } from '../spelling.ts';
 
 /** A loss is a row: what its options may be, each a function that checks it. What they default to, native code knows. */
 export const LOSSES = {
@@ -158,6 +159,30 @@ function readLossModel(given: unknown, dtype: DType) {
   };
 }
 
+/** PyTorch's names for what is called otherwise here, in small letters and without `loss`. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  bce: "'bce_with_logits', of a model without its last sigmoid",
+  binary_cross_entropy: "'bce_with_logits', of a model without its last sigmoid",
+  binary_cross_entropy_with_logits: "'bce_with_logits'",
+  nll: "'cross_entropy', of a model without its last log_softmax",
+};
+
+function named(given: unknown, name: string): Loss {
+  const found = KNOWN.find((each) => each === given);
+  if (found !== undefined || typeof given !== 'string') return checkOneOf(given, KNOWN, name);
+  const bare = given.toLowerCase().replace(/_?loss$/, '');
+  const synonym = Object.hasOwn(SYNONYMS, bare) ? SYNONYMS[bare] : undefined;
+  const same = KNOWN.find((each) => each.replaceAll('_', '') === bare.replaceAll('_', ''));
+  const near = same ?? (synonym === undefined ? nearestName(given, KNOWN) : undefined);
+  const hint = near === undefined ? synonym && `write ${synonym}` : `did you mean '${near}'?`;
+  throw outOfRange(
+    `${name} should be one of ${KNOWN.map((each) => `'${each}'`).join(', ')}, got ${describe(given)}` +
+      (hint === undefined
+        ? '; any other loss is a model of (y, target) that gives one number for each row: loss: lossModel'
+        : `; ${hint}`),
+  );
+}
+
 /** A checked copy of the target: of a loss that is a model, in a kind of array that this takes. */
 export function checkTarget(target: unknown, loss: unknown, dtype: DType): Tensor {
   const name = 'problem.target';
@@ -168,10 +193,15 @@ export function checkTarget(target: unknown, loss: unknown, dtype: DType): Tenso
 /** The part of the addon's request that says which loss, from its name, a record with its options, or a model. */
 export function readLoss(given: unknown, dtype: DType) {
   if (Model.is(given)) return readLossModel({ model: given }, dtype);
-  if (typeof given !== 'object' || given === null) return { loss: checkOneOf(given, KNOWN, 'problem.loss') };
-  const { name } = record(given, 'problem.loss') as { name?: unknown };
+  if (typeof given !== 'object' || given === null) return { loss: named(given, 'problem.loss') };
+  const { name, reduction } = record(given, 'problem.loss') as { name?: unknown; reduction?: unknown };
   if (name === undefined && 'model' in given) return readLossModel(given, dtype);
-  const loss = checkOneOf(name, KNOWN, 'problem.loss.name');
+  const loss = named(name, 'problem.loss.name');
+  if (reduction !== undefined) {
+    throw wrongType(
+      `reduction is an option of the problem, beside the loss: { loss: '${loss}', reduction: ${describe(reduction)} }`,
+    );
+  }
   const { name: _, ...options } = OPTIONS.get(loss)!.read(given);
   const checks = LOSSES[loss] as Record<string, Check>;
   const lossOptions = Object.fromEntries(

@@ -183,6 +183,13 @@ describe('options that do not fit', () => {
     ['no name', { weight: f64(1) }, /problem.loss.name should be one of 'mse'/],
     ['another name', { name: 'hinge' }, /problem.loss.name should be one of .*'kl_div', .*got 'hinge'/],
     ['a list', ['mse'], /problem.loss should be an object/],
+    ['a name of PyTorch', 'CrossEntropyLoss', /got 'CrossEntropyLoss'; did you mean 'cross_entropy'\?/],
+    ['a function of PyTorch', 'kl_div_loss', /did you mean 'kl_div'\?/],
+    ['a loss of probabilities', 'bce', /write 'bce_with_logits', of a model without its last sigmoid/],
+    ['a loss of logarithms', 'NLLLoss', /write 'cross_entropy', of a model without its last log_softmax/],
+    ['a misspelling', 'cross_entrpy', /did you mean 'cross_entropy'\?/],
+    ['another loss', 'cosine_similarity', /any other loss is a model of \(y, target\).*loss: lossModel/],
+    ['the reduction', { name: 'mse', reduction: 'sum' }, /\{ loss: 'mse', reduction: 'sum' \}/],
     ['a number for weights', { name: 'cross_entropy', weight: 2 }, /weight should be a Float32Array or/],
     ['a fraction for a class', { name: 'cross_entropy', ignoreIndex: 0.5 }, /ignoreIndex should be a whole/],
     [

@@ -15,9 +15,13 @@ import {
   kfac,
   type LinearOperator,
   lossAndGradient,
+  Model,
   matvecDense,
   matvecOnTheFly,
+  nn,
   ntk,
+  perSample,
+  perSampleLosses,
   type Tensor,
 } from '../../lib/index.ts';
 import { someOf } from '../support/counts.ts';
@@ -215,6 +219,29 @@ it('has a loss of NaN and derivatives of 0 where no target counts', async () => 
       using op = await make(problem, { ...(center && { center }) });
       expect((await op.matvec(v)).every((value) => value === 0)).toBe(true);
     }
+  }
+});
+
+it.each([
+  ['no target counts', { name: 'cross_entropy' }, -100],
+  ['weights are 0', { name: 'cross_entropy', weight: Float64Array.of(0, 1) }, 0],
+  [
+    'weights are 0, smoothed',
+    { name: 'cross_entropy', weight: Float64Array.of(0, 1), labelSmoothing: 0.5 },
+    0,
+  ],
+] as const)('has the losses of data in memory where %s', async (_, loss, target) => {
+  const layer = Model.sequential([nn.linear(1, 2)]);
+  const whole = { data: Float64Array.of(1, 2, 3, 4, 5), shape: [5, 1] };
+  const targets = { data: new Int32Array(5).fill(target), shape: [5] };
+  const shared = { model: layer, params: Float64Array.of(1, -1, 0, 0), loss };
+  const memory = { ...shared, x: whole, target: targets };
+  const streamed = { ...shared, batches: cut(whole, targets) };
+  expect((await lossAndGradient(memory)).loss).toBeNaN();
+  expect((await lossAndGradient(streamed)).loss).toBeNaN();
+  for (const problem of [memory, streamed]) {
+    expect([...(await perSampleLosses(problem))]).toEqual(Array(5).fill(NaN));
+    for await (const { losses } of perSample(problem)) expect(losses.every(Number.isNaN)).toBe(true);
   }
 });
 

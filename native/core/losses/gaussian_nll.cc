@@ -1,6 +1,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/log.h>
+#include <ATen/ops/where.h>
 
 #include <cmath>
 #include <numbers>
@@ -33,6 +34,16 @@ class GaussianOfKnownVariance : public ElementwiseLoss {
 
   void check(const at::Tensor& y, const at::Tensor& target) const override {
     ElementwiseLoss::check(y, target);
+    // PyTorch takes [N] for a variance of each row, broadcasting for one of each column.
+    const at::IntArrayRef shape = variance_.values().sizes();
+    if (y.dim() > 1 && shape == y.sizes().slice(0, static_cast<size_t>(y.dim() - 1))) {
+      throw Error(
+          "ERR_SHAPE_MISMATCH",
+          "variance of shape " + describeShape(shape) + " for outputs of shape " +
+              describeShape(y.sizes()) +
+              " does not tell rows from columns; give it a last axis of 1, as in [N, 1], for "
+              "one of each row, or a first one, as in [1, C], for one of each column");
+    }
     variance_.check(y);
   }
   LossPtr rows(int64_t begin, int64_t end, int64_t dims) const override {
@@ -134,7 +145,7 @@ class GaussianOfPredictedVariance : public Loss {
                   "gaussian_nll takes the second half of the outputs for variances, some of which "
                   "are negative: let the model end in softplus or exp there");
     }
-    return given + (given.clamp_min(eps_) - given).detach();
+    return at::where(given >= eps_, given, given + (eps_ - given).detach());
   }
 
   double eps_;

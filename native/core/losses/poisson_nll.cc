@@ -33,7 +33,7 @@ class PoissonLikelihood : public ElementwiseLoss {
     return logInput_ ? y.exp() - target : 1 - target / (y + eps_);
   }
   at::Tensor curvature(const at::Tensor& y, const at::Tensor& target) const override {
-    return logInput_ ? y.exp() : target / (y + eps_).square();
+    return logInput_ ? y.exp() : target / (y + eps_) / (y + eps_);
   }
 
  private:
