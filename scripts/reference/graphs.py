@@ -200,8 +200,8 @@ def written(model, x):
 
 
 def filled(model, x):
-    """Complex numbers without a dtype, which are of the default precision."""
-    h = x @ model.w
+    """Complex numbers without a dtype, which are of the default precision; truth values in arithmetic."""
+    h = (x @ model.w).mul(True) + True
     turned = torch.full((h.shape[1],), 0.1 + 0.2j) * h.exp() + torch.full_like(h, 0.7) * 0.3j
     return torch.view_as_real(turned).flatten(1)
 

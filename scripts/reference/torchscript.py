@@ -221,7 +221,8 @@ class Made(Linear):
         rows, columns = x.shape
         y = h * torch.tensor([0.1, 2.5, 3.1, 0.7], dtype=x.dtype) + torch.tensor([1.1, 2.0, 3.0, 0.3], dtype=torch.float64)
         y = y @ torch.tensor([[0.1, 2.0, 1.0, 0.5], [1.5, 1.0, 0.0, 2.0], [0.2, 0.3, 0.4, 0.5], [1.0, 2.0, 3.0, 4.0]], dtype=x.dtype)
-        y = y * torch.tensor([rows, columns, 2, 3], dtype=x.dtype) + torch.tensor([[rows, 2], [3, columns]]).flatten() // 2
+        y = y * torch.tensor([rows, columns, 2, 3], dtype=x.dtype) / torch.tensor([rows, 1, 1, 1])
+        y = y + torch.tensor([[rows - rows, 2], [3, columns]]).flatten() // 2
         y = y + torch.tensor([0.5 * columns, 0.1, 0.2, 0.3]) + torch.tensor(columns, dtype=x.dtype)
         y = y * torch.as_tensor(0.1) + torch.as_tensor([0.1, 1.0, 2.0, 3.0], dtype=x.dtype, device=x.device) + torch.as_tensor(h)
         y = y * torch.tensor([True, False, True, True]) + torch.tensor(2.0).to(x.device) * torch.tensor(3).to(x) * torch.tensor(0.1).type_as(x)

@@ -45,6 +45,7 @@ c10::IValue toConstant(const Argument& value, const c10::TypePtr& type, const st
   if (const auto* flag = std::get_if<bool>(&value)) {
     if (type->kind() == c10::TypeKind::BoolType || type->kind() == c10::TypeKind::NumberType)
       return *flag;
+    if (type->kind() == c10::TypeKind::TensorType) return at::native::wrapped_scalar_tensor(*flag);
   }
   if (const auto* text = std::get_if<std::string>(&value)) {
     if (type->kind() == c10::TypeKind::StringType) return *text;

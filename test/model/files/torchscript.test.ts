@@ -114,7 +114,7 @@ const REASONS: Readonly<Record<string, RegExp>> = {
   large: /9007199254740993, beyond ±2\^53/,
   largest: /9223372036854775807, beyond ±2\^53/,
   divided: /divides a whole number by 0/,
-  doubled: /that is too long/,
+  doubled: /that is too long|repeats too often/,
   together:
     /takes xs, which holds several tensors; .*`def forward\(self, a, b\): return self\.model\(\[a, b\]\)`/,
   parts: /a part of the sizes of a tensor.*rows, columns = x\.shape/,

@@ -237,11 +237,10 @@ std::optional<Items> Interpreter::foldList(const jit::Node& node, const Items& i
   }
   if (name == "aten::insert") {
     Items& items = change();
+    const auto length = static_cast<int64_t>(items.size());
     int64_t index = indexOf(inputs[1], name);
-    if (index < 0) index += static_cast<int64_t>(items.size());
-    // As TorchScript has it: also before the first is behind the last.
-    const bool inside = index >= 0 && index < static_cast<int64_t>(items.size());
-    items.insert(inside ? items.begin() + index : items.end(), inputs[2]);
+    if (index < 0) index += length;
+    items.insert(items.begin() + std::clamp<int64_t>(index, 0, length), inputs[2]);
     return Items{};
   }
   if (isNamed(name, {"aten::pop", "aten::Delete"})) {

@@ -147,6 +147,9 @@ std::optional<std::vector<Item>> Interpreter::fold(const jit::Node& node,
   }
   if (name == "aten::len" && std::holds_alternative<TensorItem>(inputs[0]))
     return one(Size{Size::Kind::kAxis, std::get<TensorItem>(inputs[0]).id, 0, {}});
+  if (const auto* word = name == "aten::len" ? constant(inputs[0]) : nullptr;
+      word != nullptr && word->isString())
+    return one(c10::IValue(static_cast<int64_t>(word->toStringRef().size())));
   if (auto result = foldConversion(node, inputs)) return one(std::move(*result));
   if (name == "aten::size" && isTensor(inputs[0])) {
     const int64_t id = valueOf(inputs[0]);

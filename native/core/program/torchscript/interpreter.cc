@@ -53,6 +53,14 @@ bool isOfTensors(const c10::FunctionSchema& schema) {
   return c10::Dispatcher::singleton().findSchema(schema.operator_name()).has_value();
 }
 
+/// Whether an operator takes a tensor and gives something else.
+bool asksTensor(const c10::FunctionSchema& schema) {
+  return !schema.returns().empty() && !makesTensor(schema) && !returnsList(schema) &&
+         std::ranges::any_of(schema.returns(), [](const c10::Argument& result) {
+           return result.type()->kind() != c10::TypeKind::TensorType;
+         });
+}
+
 /// How many tensors of a list-valued result are used, as far as its users or the operator tell.
 int64_t listLength(const jit::Node& node, const std::vector<Item>& inputs) {
   const std::string name = node.kind().toQualString();
@@ -223,6 +231,8 @@ void Interpreter::follow(const ProgramSpec::Node& call) {
 std::vector<Item> Interpreter::emit(const jit::Node& node, const std::vector<Item>& inputs) {
   const c10::FunctionSchema* schema = node.maybeSchema();
   std::string op = node.kind().toQualString();
+  if (schema != nullptr && asksTensor(*schema))
+    throw unsupported(op, "takes a value out of the data, where derivatives end");
   if (schema == nullptr || !isOfTensors(*schema)) {
     throw unsupported(op,
                       "has no place in a straight-line program; trace the model, or export it with "
@@ -241,10 +251,6 @@ std::vector<Item> Interpreter::emit(const jit::Node& node, const std::vector<Ite
   call.required = isList && std::ranges::any_of(node.output()->uses(), [](const jit::Use& use) {
                     return use.user->kind() == c10::prim::ListUnpack;
                   });
-  for (const auto& result : schema->returns()) {
-    if (!isList && result.type()->kind() != c10::TypeKind::TensorType)
-      throw unsupported(op, "takes a value out of the data, where derivatives end");
-  }
   // A dtype decides that of new data only where there is no data yet, or data of that dtype.
   const bool makes = makesTensor(*schema);
   for (size_t i = 0; i < inputs.size(); ++i) {
