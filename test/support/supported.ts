@@ -18,7 +18,8 @@ import {
 } from '../../lib/index.ts';
 import { type Expected, FOLDER, inputTensors, modelFiles, relativeError } from '../model/files/fixtures.ts';
 import { decode, LAYER_CASES, layerProblem } from './layers.ts';
-import { MODEL_CASES, type ModelCase, problemOf, tensorOf } from './models.ts';
+import { lossProblemOf } from './loss-cases.ts';
+import { LOSS_CASES, MODEL_CASES, type ModelCase, problemOf, tensorOf } from './models.ts';
 
 /** The parts of PyTorch that each model of scripts/reference/models.py is there for. */
 const MODULES: Readonly<Record<string, string>> = {
@@ -163,34 +164,42 @@ const LOSSES = {
   mse: '`MSELoss`',
   cross_entropy: '`CrossEntropyLoss`',
   bce_with_logits: '`BCEWithLogitsLoss`',
+  huber: '`HuberLoss`',
+  smooth_l1: '`SmoothL1Loss`',
+  l1: '`L1Loss`',
+  poisson_nll: '`PoissonNLLLoss`',
+  gaussian_nll: '`GaussianNLLLoss`',
+  kl_div: '`KLDivLoss`',
 };
 
 async function lossTable(): Promise<string> {
-  const cases = MODEL_CASES.flatMap((each) =>
-    each.losses.map((loss) => ({
-      ...loss,
+  const ofModels = MODEL_CASES.flatMap((each) =>
+    each.losses.map(({ loss, reduction, target, gradient, hessianV, gaussNewtonV, empiricalFisherV }) => ({
+      loss,
       v: Float64Array.from(each.v),
-      problem: {
-        ...problemOf(each),
-        loss: loss.loss,
-        reduction: loss.reduction,
-        target: tensorOf(loss.target),
-      } satisfies LossProblem,
+      expected: [gradient, hessianV, gaussNewtonV, empiricalFisherV],
+      problem: { ...problemOf(each), loss, reduction, target: tensorOf(target) } satisfies LossProblem,
     })),
   );
+  const ofOptions = LOSS_CASES.map((each) => ({
+    loss: each.loss.name,
+    v: Float64Array.from(each.v),
+    expected: [each.mean.gradient, each.mean.hessian, each.mean.gaussNewton, each.mean.empiricalFisher],
+    problem: lossProblemOf(each),
+  }));
   const product = async (make: typeof hessian, problem: LossProblem, v: FloatArray) => {
     using operator = await make(problem);
     return operator.matvec(v);
   };
   const rows = Object.entries(LOSSES).map(async ([loss, name]) => {
     const tried = await Promise.all(
-      cases
+      [...ofModels, ...ofOptions]
         .filter((each) => each.loss === loss)
-        .map(async ({ problem, v, gradient, hessianV, gaussNewtonV, empiricalFisherV }) => [
-          await attempt(async () => (await lossAndGradient(problem)).gradient, gradient),
-          await attempt(() => product(hessian, problem, v), hessianV),
-          await attempt(() => product(gaussNewton, problem, v), gaussNewtonV),
-          await attempt(() => product(empiricalFisher, problem, v), empiricalFisherV),
+        .map(async ({ problem, v, expected: [gradient, ...products] }) => [
+          await attempt(async () => (await lossAndGradient(problem)).gradient, gradient!),
+          await attempt(() => product(hessian, problem, v), products[0]!),
+          await attempt(() => product(gaussNewton, problem, v), products[1]!),
+          await attempt(() => product(empiricalFisher, problem, v), products[2]!),
         ]),
     );
     const columns = [0, 1, 2, 3].map((column) => merged(tried.map((ways) => ways[column]!)));
