@@ -95,7 +95,10 @@ async function tryWays(problem: Problem, { output, v, product }: Values): Promis
 
 async function attempt(compute: () => Promise<FloatArray>, expected: ArrayLike<number>): Promise<string> {
   try {
-    const error = relativeError(await compute(), Array.from(expected));
+    const found = await compute();
+    const values = Array.from(expected);
+    const zeros = values.every((value) => value === 0);
+    const error = zeros ? Math.hypot(...found) : relativeError(found, values);
     return error < TOLERANCE ? 'works' : `wrong by ${error}`;
   } catch (error) {
     return refusal(error);
@@ -178,6 +181,7 @@ async function lossTable(): Promise<string> {
       loss,
       v: Float64Array.from(each.v),
       expected: [gradient, hessianV, gaussNewtonV, empiricalFisherV],
+      per: 'datum' as const,
       problem: { ...problemOf(each), loss, reduction, target: tensorOf(target) } satisfies LossProblem,
     })),
   );
@@ -185,21 +189,22 @@ async function lossTable(): Promise<string> {
     loss: each.loss.name,
     v: Float64Array.from(each.v),
     expected: [each.mean.gradient, each.mean.hessian, each.mean.gaussNewton, each.mean.empiricalFisher],
+    per: 'row' as const,
     problem: lossProblemOf(each),
   }));
-  const product = async (make: typeof hessian, problem: LossProblem, v: FloatArray) => {
-    using operator = await make(problem);
+  const product = async (make: typeof empiricalFisher, problem: LossProblem, v: FloatArray, options = {}) => {
+    using operator = await make(problem, options);
     return operator.matvec(v);
   };
   const rows = Object.entries(LOSSES).map(async ([loss, name]) => {
     const tried = await Promise.all(
       [...ofModels, ...ofOptions]
         .filter((each) => each.loss === loss)
-        .map(async ({ problem, v, expected: [gradient, ...products] }) => [
+        .map(async ({ problem, v, per, expected: [gradient, ...products] }) => [
           await attempt(async () => (await lossAndGradient(problem)).gradient, gradient!),
           await attempt(() => product(hessian, problem, v), products[0]!),
           await attempt(() => product(gaussNewton, problem, v), products[1]!),
-          await attempt(() => product(empiricalFisher, problem, v), products[2]!),
+          await attempt(() => product(empiricalFisher, problem, v, { per }), products[2]!),
         ]),
     );
     const columns = [0, 1, 2, 3].map((column) => merged(tried.map((ways) => ways[column]!)));
