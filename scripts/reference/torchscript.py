@@ -262,6 +262,70 @@ class Known(Linear):
         return torch.tanh(h / 100) * first + second * self.fc.weight.data[0, 0]
 
 
+class Weights(Linear):
+    """Sizes of parameters and buffers, which a trace computes with as with tensors."""
+
+    def set_up(self):
+        self.register_buffer("spare", torch.randn(4, 3))
+
+    def forward(self, x):
+        w, b = self.fc.weight, self.fc.bias
+        h = self.fc(x).view(x.size(0), w.size(0)) / w.shape[1] ** 0.5
+        h = h + torch.zeros(x.size(0), w.shape[0]) + b.unsqueeze(0).expand(x.size(0), b.size(0)) * (w.shape[1] * 0.1)
+        h = h.reshape(-1, b.numel()) * (w.shape[0] // 2) - (x[:, : w.size(0) - 1].sum(1, keepdim=True) + w.size(0) % x.size(1))
+        return h * (1 / self.spare.shape[1]) + torch.full((4,), self.spare.shape[0] / 7) + self.spare.mean() * len(self.spare)
+
+
+class Kinds(Linear):
+    """Integers of a few bits, which are not sizes."""
+
+    def set_up(self):
+        self.register_buffer("small", torch.tensor(200, dtype=torch.uint8))
+        self.register_buffer("long", torch.tensor(200))
+
+    def forward(self, x):
+        return self.fc(x) * (self.small * x.size(1)) + (self.long * x.size(1)) + torch.full((4,), x.size(1) / 7)
+
+
+class Accumulated(Linear):
+    """Tensors that are made anew in each run may change."""
+
+    def forward(self, x):
+        h = self.fc(x)
+        total = torch.tensor(0.0)
+        flags = torch.tensor([True, False, True, True])
+        places = torch.tensor([0, 1, 2, 3])
+        for i in range(3):
+            total += i * h.sum()
+            places[i] += 2
+            flags[i] = i == 1
+        total *= 0.5
+        return h.masked_fill(flags, 0.1) * total + places + torch.tensor(2.0, dtype=x.dtype).mul_(3)
+
+
+class Reshaped(Linear):
+    """A size that is asked before a change of shape in place."""
+
+    def forward(self, x):
+        h = self.fc(x)
+        columns = h.size(1)
+        h.unsqueeze_(1)
+        return h.squeeze(1) * columns
+
+
+class Equal(Linear):
+    """A branch on the equality of tensors, in lists."""
+
+    def set_up(self):
+        self.one, self.two = nn.Parameter(torch.tensor(2.0)), nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x):
+        h = self.fc(x)
+        if [self.one] == [self.two]:
+            h = h * 2
+        return h * self.one * self.two
+
+
 class Together(Linear):
     def forward(self, xs: List[torch.Tensor]):
         return self.fc(xs[0] + xs[1])
@@ -379,18 +443,23 @@ CASES = {
     "refused-largest": (Largest, BOTH, (2, 3), (2, 3)),
     "refused-divided": (Divided, SCRIPT, (2, 3), (2, 3)),
     "refused-doubled": (Doubled, SCRIPT, (2, 3), (2, 3)),
+    # A trace keeps the number in a tensor.
+    "large": (Large, TRACE, (2, 3), (5, 3)),
     "lists": (Lists, SCRIPT, (5, 3), (5, 3)),
     "dicts": (Dicts, SCRIPT, (5, 3), (5, 3)),
     "named": (Named, SCRIPT, (5, 3), (5, 3)),
     "made": (Made, SCRIPT, (5, 3), (5, 3)),
     "known": (Known, SCRIPT, (5, 3), (5, 3)),
+    "weights": (Weights, BOTH, (2, 3), (5, 3)),
+    "kinds": (Kinds, SCRIPT, (2, 3), (5, 3)),
+    "accumulated": (Accumulated, SCRIPT, (2, 3), (5, 3)),
+    "refused-reshaped": (Reshaped, BOTH, (2, 3), (2, 3)),
+    "refused-equal": (Equal, SCRIPT, (2, 3), (2, 3)),
     "refused-together": (Together, SCRIPT, (2, 3), (2, 3)),
     "refused-parts": (Parts, SCRIPT, (2, 3), (2, 3)),
     "refused-branches": (Branches, SCRIPT, (2, 3), (2, 3)),
     "refused-learned": (Learned, SCRIPT, (2, 3), (2, 3)),
     "refused-learned-list": (LearnedList, SCRIPT, (2, 3), (2, 3)),
-    # A trace keeps the number in a tensor.
-    "large": (Large, TRACE, (2, 3), (5, 3)),
 }
 
 

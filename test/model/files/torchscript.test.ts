@@ -119,6 +119,8 @@ const REASONS: Readonly<Record<string, RegExp>> = {
     /takes xs, which holds several tensors; .*`def forward\(self, a, b\): return self\.model\(\[a, b\]\)`/,
   parts: /a part of the sizes of a tensor.*rows, columns = x\.shape/,
   branches: /branches on aten::dim, .*torch\.jit\.trace\(model, x\)\.save\('model\.pt'\)/,
+  reshaped: /changes the shape of a tensor in place, whose sizes were asked for before/,
+  equal: /branches on/,
   learned: /aten::item takes a value out of the data/,
   'learned-list': /prim::tolist has no place in a straight-line program/,
 };

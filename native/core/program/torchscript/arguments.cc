@@ -4,8 +4,11 @@
 #include <ATen/core/jit_type.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
+#include <string_view>
 
+#include "core/program/sizes.h"
 #include "core/program/torchscript/tensors.h"
 #include "core/runtime/error.h"
 
@@ -166,7 +169,19 @@ std::optional<Item> listOfNumbers(const at::Tensor& tensor) {
   return std::make_shared<List>(std::move(list));
 }
 
+bool isWhole(const Size& size) {
+  if (size.kind != Size::Kind::kCall) return size.kind != Size::Kind::kReal;
+  const std::string_view name = size.function->name;
+  if (name == "floor" || name == "ceil" || name == "truncate") return true;
+  constexpr std::string_view kKeeping[] = {"+", "-",        "*",       "//",
+                                           "%", "negative", "minimum", "maximum"};
+  return std::ranges::find(kKeeping, name) != std::end(kKeeping) &&
+         std::ranges::all_of(size.operands, isWhole);
+}
+
 std::optional<int64_t> wholeNumber(const Item& item) {
+  const auto* size = std::get_if<Size>(&item);
+  if (size != nullptr && size->kind == Size::Kind::kConstant) return size->number;
   const auto* value = std::get_if<c10::IValue>(&item);
   if (value == nullptr) return std::nullopt;
   if (value->isInt()) return value->toInt();

@@ -18,6 +18,9 @@ std::vector<Item> elements(const Item& item, const std::string& op);
 /// A size, from one or from a whole number. Throws Error ERR_UNSUPPORTED_OP.
 ProgramSpec::Size toSize(const Item& item, const std::string& op);
 
+/// Whether a size is a whole number, whatever the sizes are that it depends on.
+bool isWhole(const ProgramSpec::Size& size);
+
 /// The whole number that the item is, if it is one; in traced models these are tensors of no axes.
 std::optional<int64_t> wholeNumber(const Item& item);
 

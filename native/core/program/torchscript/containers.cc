@@ -17,7 +17,6 @@ namespace tc::torchscript {
 namespace {
 
 namespace jit = torch::jit;
-using Size = ProgramSpec::Size;
 using Items = std::vector<Item>;
 
 /// Elements of a list that a model makes.
@@ -35,6 +34,13 @@ bool isList(const Item& item) {
   const auto* value = std::get_if<c10::IValue>(&item);
   return std::holds_alternative<std::shared_ptr<List>>(item) ||
          (value != nullptr && (value->isList() || value->isTuple()));
+}
+
+/// The elements of a list that is the model's own, as they are.
+std::optional<c10::ArrayRef<c10::IValue>> ownElements(const Item& item) {
+  const auto* value = std::get_if<c10::IValue>(&item);
+  if (value == nullptr || !value->isList()) return std::nullopt;
+  return value->toListRef();
 }
 
 /// A dictionary: the model's own as a copy, others as they are; nullptr for anything else.
@@ -146,11 +152,10 @@ std::optional<Items> Interpreter::foldSizes(const jit::Node& node, const SizesIt
     ++next_;
     Items axes;
     for (size_t i = 0; i < node.outputs().size(); ++i)
-      axes.emplace_back(Size{Size::Kind::kAxis, sizes.id, static_cast<int64_t>(i), {}});
+      axes.emplace_back(axisOf(sizes.id, static_cast<int64_t>(i)));
     return axes;
   }
-  if (name == "aten::__getitem__")
-    return one(Size{Size::Kind::kAxis, sizes.id, indexOf(inputs[1], name), {}});
+  if (name == "aten::__getitem__") return one(axisOf(sizes.id, indexOf(inputs[1], name)));
   if (isNamed(name, {"aten::len", "aten::eq", "aten::ne"})) return one(UnknownItem{name});
   if (isNamed(name, {"aten::slice", "aten::add", "aten::copy", "aten::list"})) {
     throw Error(
@@ -195,11 +200,15 @@ std::optional<Items> Interpreter::foldList(const jit::Node& node, const Items& i
     const int64_t index = indexOf(inputs[1], name);
     if (const auto* list = std::get_if<std::shared_ptr<List>>(&inputs[0]))
       return one((*list)->items[position(index, (*list)->items.size(), name)]);
+    if (const auto own = ownElements(inputs[0]))
+      return one((*own)[position(index, own->size(), name)]);
     const Items items = read(inputs[0]);
     return one(items[position(index, items.size(), name)]);
   }
-  if (name == "aten::len")
-    return one(c10::IValue(static_cast<int64_t>(elements(inputs[0], name).size())));
+  if (name == "aten::len") {
+    const auto own = ownElements(inputs[0]);
+    return one(c10::IValue(static_cast<int64_t>(own ? own->size() : read(inputs[0]).size())));
+  }
   if (name == "prim::TupleSlice") {
     const Items items = read(inputs[0]);
     const auto begin = items.begin() + node.i(c10::attr::beg);

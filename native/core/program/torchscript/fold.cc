@@ -39,6 +39,11 @@ bool isTensor(const Item& item) {
 /// The constant that an item is, also a list made of constants.
 std::optional<c10::IValue> constantOf(const Item& item, const c10::TypePtr& type) {
   if (const auto* value = constant(item)) return *value;
+  if (const auto* size = std::get_if<Size>(&item)) {
+    if (size->kind == Size::Kind::kConstant) return c10::IValue(size->number);
+    if (size->kind == Size::Kind::kReal) return c10::IValue(size->real);
+    return std::nullopt;
+  }
   const auto* list = std::get_if<std::shared_ptr<List>>(&item);
   const auto listType = type->cast<c10::ListType>();
   if (list == nullptr || !listType) return std::nullopt;
@@ -49,6 +54,23 @@ std::optional<c10::IValue> constantOf(const Item& item, const c10::TypePtr& type
     result.push_back(std::move(*value));
   }
   return result;
+}
+
+/// Whether a constant is a tensor, or holds one: its numbers may change, and derivatives end there.
+bool holdsTensor(const c10::IValue& value) {
+  if (value.isTensor()) return true;
+  if (value.isList()) return std::ranges::any_of(value.toListRef(), holdsTensor);
+  return value.isTuple() && std::ranges::any_of(value.toTupleRef().elements(), holdsTensor);
+}
+
+Item numberItem(const Number& number) {
+  return std::visit([](auto value) { return Item(c10::IValue(value)); }, number);
+}
+
+Size constantSize(int64_t number) { return {Size::Kind::kConstant, number, 0, {}}; }
+
+bool isKnown(const Size& size) {
+  return size.kind == Size::Kind::kConstant || size.kind == Size::Kind::kReal;
 }
 
 int64_t termsOf(const Size& size) {
@@ -66,19 +88,14 @@ constexpr std::string_view kArithmetic =
     " aten::Bool aten::IntImplicit aten::FloatImplicit aten::ScalarImplicit aten::__contains__"
     " aten::format aten::__derive_index aten::__range_length aten::exp aten::log aten::sin "
     "aten::cos aten::tan aten::sinh"
-    " aten::cosh aten::tanh aten::asin aten::acos aten::atan prim::min prim::max prim::isinstance ";
+    " aten::cosh aten::tanh aten::asin aten::acos aten::atan prim::min prim::max prim::isinstance"
+    " aten::sum aten::any aten::all aten::sorted aten::index aten::count aten::round aten::fabs"
+    " aten::fmod aten::log10 aten::log1p aten::log2 aten::atan2 aten::gcd aten::split aten::join"
+    " aten::percentFormat aten::lower aten::upper aten::startswith aten::endswith aten::strip"
+    " aten::replace prim::abs ";
 
 bool isArithmetic(const std::string& name) {
   return kArithmetic.find(" " + name + " ") != std::string_view::npos;
-}
-
-/// Whether a size is a whole number, whatever the sizes are that it depends on.
-bool isWhole(const Size& size) {
-  if (size.kind != Size::Kind::kCall) return size.kind != Size::Kind::kReal;
-  const std::string_view name = size.function->name;
-  if (isOneOf(name, {"floor", "ceil", "truncate"})) return true;
-  return isOneOf(name, {"+", "-", "*", "//", "%", "negative", "minimum", "maximum"}) &&
-         std::all_of(size.operands.begin(), size.operands.end(), isWhole);
 }
 
 /// The functions of sizes that TorchScript's operators are; of whole numbers `Int` is none.
@@ -146,16 +163,18 @@ std::optional<std::vector<Item>> Interpreter::fold(const jit::Node& node,
     if (auto known = foldKnown(name, value->toTensor(), inputs)) return one(std::move(*known));
   }
   if (name == "aten::len" && std::holds_alternative<TensorItem>(inputs[0]))
-    return one(Size{Size::Kind::kAxis, std::get<TensorItem>(inputs[0]).id, 0, {}});
+    return one(axisOf(std::get<TensorItem>(inputs[0]).id, 0));
   if (const auto* word = name == "aten::len" ? constant(inputs[0]) : nullptr;
       word != nullptr && word->isString())
     return one(c10::IValue(static_cast<int64_t>(word->toStringRef().size())));
   if (auto result = foldConversion(node, inputs)) return one(std::move(*result));
   if (name == "aten::size" && isTensor(inputs[0])) {
     const int64_t id = valueOf(inputs[0]);
-    if (inputs.size() == 1) return one(SizesItem{id});
-    if (const auto axis = wholeNumber(inputs[1]))
-      return one(Size{Size::Kind::kAxis, id, *axis, {}});
+    if (inputs.size() == 1) {
+      asked_.insert(rootOf(id));
+      return one(SizesItem{id});
+    }
+    if (const auto axis = wholeNumber(inputs[1])) return one(axisOf(id, *axis));
     return unknown();
   }
   if (name == "aten::numel" && isTensor(inputs[0])) {  // the length of all in one row
@@ -203,15 +222,20 @@ std::optional<std::vector<Item>> Interpreter::fold(const jit::Node& node,
 
 std::optional<Item> Interpreter::foldKnown(const std::string& name, const at::Tensor& tensor,
                                            const std::vector<Item>& inputs) {
-  if (name == "aten::dim") return c10::IValue(tensor.dim());
-  if (name == "aten::numel") return c10::IValue(tensor.numel());
-  if (name == "aten::len" && tensor.dim() > 0) return c10::IValue(tensor.size(0));
+  // Sizes, as those of other tensors: traces compute with them as with tensors.
+  if (name == "aten::dim") return constantSize(tensor.dim());
+  if (name == "aten::numel") return constantSize(tensor.numel());
+  if (name == "aten::len" && tensor.dim() > 0) return constantSize(tensor.size(0));
   if (name == "aten::is_floating_point") return c10::IValue(tensor.is_floating_point());
-  if (name == "aten::size" && inputs.size() == 1) return c10::IValue(tensor.sizes().vec());
+  if (name == "aten::size" && inputs.size() == 1) {
+    List sizes;
+    for (const int64_t size : tensor.sizes()) sizes.items.emplace_back(constantSize(size));
+    return std::make_shared<List>(std::move(sizes));
+  }
   if (name == "aten::size") {
     const auto axis = wholeNumber(inputs[1]);
     if (axis && *axis < tensor.dim() && *axis >= -tensor.dim())
-      return c10::IValue(tensor.size(*axis));
+      return constantSize(tensor.size(*axis));
     return std::nullopt;
   }
   if (name == "prim::tolist") return listOfNumbers(tensor);
@@ -260,18 +284,22 @@ std::optional<Item> Interpreter::foldSize(const std::string& name,
     const auto* value = constant(inputs[i]);
     const bool number = std::holds_alternative<Size>(inputs[i]) || wholeNumber(inputs[i]) ||
                         (value != nullptr && value->isDouble());
-    if (!number) return std::nullopt;
+    // Smaller integers than int64 stay of their type.
+    const bool small =
+        value != nullptr && value->isTensor() && value->toTensor().scalar_type() != at::kLong;
+    if (!number || small) return std::nullopt;
     operands.push_back(toSize(inputs[i], name));
   }
   // Traced sizes are tensors, whose `add` and `sub` have a third argument: a factor.
   const bool scaled = name == "aten::add" || name == "aten::sub" || name == "aten::rsub";
   if (inputs.size() == 3 && scaled && wholeNumber(inputs[2]) != 1) return std::nullopt;
   if (name == "aten::rsub") std::swap(operands[0], operands[1]);
+  const bool known = std::ranges::all_of(operands, isKnown);
   Size result = sizeOf(function, std::move(operands));
   if (towardZero) result = sizeOf("truncate", {std::move(result)});
   if (termsOf(result) > kTerms)
     throw Error("ERR_UNSUPPORTED_OP", name + " makes a size by too long a computation");
-  return result;
+  return known ? toSize(numberItem(evaluate(result, {})), name) : result;
 }
 
 std::optional<Item> Interpreter::foldConstant(const jit::Node& node,
@@ -280,7 +308,7 @@ std::optional<Item> Interpreter::foldConstant(const jit::Node& node,
   for (size_t i = 0; i < inputs.size(); ++i) {
     const auto value = constantOf(inputs[i], node.input(i)->type());
     if (!value) return std::nullopt;
-    if (value->isTensor()) return std::nullopt;
+    if (holdsTensor(*value)) return std::nullopt;
     stack.push_back(*value);
   }
   if (traps(node.kind().toQualString(), stack))

@@ -113,6 +113,16 @@ void Interpreter::run(const jit::Block& block, Environment& environment) {
   }
 }
 
+int64_t Interpreter::rootOf(int64_t id) const {
+  const auto found = roots_.find(id);
+  return found == roots_.end() ? id : found->second;
+}
+
+ProgramSpec::Size Interpreter::axisOf(int64_t id, int64_t axis) {
+  asked_.insert(rootOf(id));
+  return {ProgramSpec::Size::Kind::kAxis, id, axis, {}};
+}
+
 void Interpreter::spend(size_t steps) {
   steps_ += static_cast<int64_t>(steps);
   if (steps_ > kSteps) throw unsupported("prim::Loop", "repeats too often to be unrolled");
@@ -219,8 +229,16 @@ void Interpreter::follow(const ProgramSpec::Node& call) {
   const auto op = findOperator(call.target);
   const bool changes = op.schema().is_mutable();
   if (changes && !call.args.empty()) {
-    if (const auto* first = std::get_if<ProgramSpec::Ref>(&call.args.front()))
+    if (const auto* first = std::get_if<ProgramSpec::Ref>(&call.args.front())) {
       tensors_.change(first->value);
+      const int64_t root = rootOf(first->value);
+      roots_[next_] = root;
+      if (op.hasTag(at::Tag::inplace_view) && asked_.contains(root)) {
+        throw unsupported(call.target,
+                          "changes the shape of a tensor in place, whose sizes were asked for "
+                          "before; write it without that, as in h = h.unsqueeze(1)");
+      }
+    }
   }
   if (!changes && returnsFreshMemory(op)) return;
   forEachTensor(call, [&](int64_t value) {
@@ -259,6 +277,16 @@ std::vector<Item> Interpreter::emit(const jit::Node& node, const std::vector<Ite
     const auto kept = first == nullptr ? std::nullopt : tensors_.constantPrecision(first->value);
     call.args.push_back(
         toArgument(item, schema->arguments()[i], op, {tensors_.precision(), kept, makes}));
+  }
+  // Without a dtype, what is filled with a fraction is floating, and with the digits of the model.
+  const auto dtype = schema->argumentIndexWithName("dtype");
+  const bool fraction = std::ranges::any_of(call.args, [](const ProgramSpec::Argument& argument) {
+    const auto* size = std::get_if<ProgramSpec::Size>(&argument);
+    return size != nullptr && !isWhole(*size);
+  });
+  if (makes && dtype && fraction) {
+    auto& written = call.args[static_cast<size_t>(*dtype)];
+    if (std::holds_alternative<std::monostate>(written)) written = ProgramSpec::Precision{};
   }
   std::vector<Item> results;
   results.reserve(static_cast<size_t>(call.outputs));

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "core/program/torchscript/items.h"
@@ -38,6 +39,11 @@ class Interpreter {
   void loop(const torch::jit::Node& node, Environment& environment);
   /// Calls of functions and methods. False when the node is none.
   bool callFunction(const torch::jit::Node& node, Environment& environment);
+  /// A size of a tensor, which is read when the program runs: its shape may not change in place.
+  ProgramSpec::Size axisOf(int64_t id, int64_t axis);
+  /// The first value of the tensor that this is: what is changed in place gives the same tensor.
+  int64_t rootOf(int64_t id) const;
+
   /// Counts what reading the model takes. Throws Error ERR_UNSUPPORTED_OP where it has no end.
   void spend(size_t steps);
 
@@ -83,6 +89,8 @@ class Interpreter {
   Tensors& tensors_;
   int64_t next_;
   std::vector<ProgramSpec::Node> nodes_;
+  std::unordered_map<int64_t, int64_t> roots_;  ///< of what was changed in place
+  std::unordered_set<int64_t> asked_;           ///< roots of tensors whose sizes were asked for
   int64_t steps_ = 0;
   int depth_ = 0;
 };

@@ -50,6 +50,12 @@ std::optional<at::Tensor> constantTensor(const Items& flat, c10::TypeKind kind) 
   std::vector<int64_t> wholes;
   for (const Item& item : flat) {
     const auto* value = std::get_if<c10::IValue>(&item);
+    const auto number = wholeNumber(item);
+    if (value == nullptr && number) {
+      if (kind == c10::TypeKind::FloatType) return std::nullopt;
+      wholes.push_back(*number);
+      continue;
+    }
     if (value == nullptr || !(value->isInt() || value->isBool() || value->isDouble()))
       return std::nullopt;
     if (value->isDouble()) {
@@ -88,7 +94,8 @@ const std::unordered_map<std::string_view, std::string_view>& siblings() {
       {"aten::expand", "aten::expand_as"},     {"aten::zeros", "aten::zeros_like"},
       {"aten::ones", "aten::ones_like"},       {"aten::full", "aten::full_like"},
       {"aten::new_zeros", "aten::zeros_like"}, {"aten::new_ones", "aten::ones_like"},
-      {"aten::new_full", "aten::full_like"},
+      {"aten::new_full", "aten::full_like"},   {"aten::empty", "aten::empty_like"},
+      {"aten::new_empty", "aten::empty_like"}, {"aten::broadcast_to", "aten::expand_as"},
   };
   return table;
 }
@@ -126,8 +133,13 @@ std::optional<Item> Interpreter::makeTensor(const jit::Node& node, const Items& 
   flatten(inputs[0], type, 0, flat, shape);
   const auto kind = elementKind(type);
   if (const auto made = constantTensor(flat, kind)) {
-    const at::Tensor shaped = made->view(shape);
-    if (const auto real = realType(dtype)) return c10::IValue(shaped.to(*real));
+    at::Tensor shaped = made->view(shape);
+    if (const auto real = realType(dtype)) {
+      shaped = shaped.to(*real);
+      tensors_.make(shaped);
+      return c10::IValue(shaped);
+    }
+    tensors_.make(shaped);
     return converted(c10::IValue(shaped), dtype, node);
   }
   // With sizes among them: of each a tensor of its own. Without a dtype that of the number;
@@ -196,6 +208,9 @@ std::optional<Item> Interpreter::likeAnother(const jit::Node& node, const Items&
   } else if (const auto* fill = std::get_if<c10::IValue>(&inputs[fills ? 1 : 0]);
              fills && fill != nullptr && (fill->isInt() || fill->isBool())) {
     call.args.emplace_back(static_cast<double>(fill->isInt() ? at::kLong : at::kBool));
+  } else if (const auto* size = std::get_if<ProgramSpec::Size>(&inputs[fills ? 1 : 0]);
+             fills && size != nullptr && isWhole(*size)) {
+    call.args.emplace_back(static_cast<double>(at::kLong));
   } else {
     call.args.emplace_back(ProgramSpec::Precision{});
   }

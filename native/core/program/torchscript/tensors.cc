@@ -70,6 +70,8 @@ void Tensors::alias(int64_t value, int64_t with) {
   memories_[value].insert(memories.begin(), memories.end());
 }
 
+void Tensors::make(const at::Tensor& tensor) { made_.insert(memoryOf(tensor)); }
+
 void Tensors::change(int64_t value) {
   if (const auto found = memories_.find(value); found != memories_.end())
     changed_.insert(found->second.begin(), found->second.end());
@@ -132,12 +134,19 @@ int64_t Tensors::valueOf(const at::Tensor& tensor, std::vector<ProgramSpec::Node
     return found(next);
   }
   if (!isNew) return found(known->second);
+  const bool copied = made_.contains(memoryOf(tensor));
   const bool direct = tensor.is_floating_point() || type == at::kInt || type == at::kLong;
   constants_.push_back(tensor.detach().to(direct ? type : at::kInt).contiguous());
-  if (direct) return found(known->second);
-  nodes.push_back(
-      {"aten::to.dtype", {ProgramSpec::Ref{known->second}, static_cast<double>(type)}, {}, 1});
-  return found(known->second = next);
+  if (!direct) {
+    nodes.push_back(
+        {"aten::to.dtype", {ProgramSpec::Ref{known->second}, static_cast<double>(type)}, {}, 1});
+    known->second = next++;
+  }
+  if (copied) {
+    nodes.push_back({"aten::clone", {ProgramSpec::Ref{known->second}}, {}, 1});
+    known->second = next++;
+  }
+  return found(known->second);
 }
 
 std::optional<at::ScalarType> Tensors::constantPrecision(int64_t value) const {

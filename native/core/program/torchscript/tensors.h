@@ -35,6 +35,9 @@ class Tensors {
   /// as pairs of their parts.
   int64_t valueOf(const at::Tensor& tensor, std::vector<ProgramSpec::Node>& nodes, int64_t next);
 
+  /// A tensor that the model makes in each run anew: its value is a copy, which may be changed.
+  void make(const at::Tensor& tensor);
+
   /// The value number of the first node's output.
   int64_t firstOutput() const;
 
@@ -75,6 +78,7 @@ class Tensors {
   std::vector<at::Tensor> kept_;  ///< what `known_` knows by its memory, which nobody else gets
   std::map<int64_t, std::set<const void*>> memories_;  ///< that values may lie in
   std::set<const void*> changed_;
+  std::set<const void*> made_;
 };
 
 }  // namespace tc::torchscript
