@@ -296,7 +296,7 @@ class Accumulated(Linear):
         flags = torch.tensor([True, False, True, True])
         places = torch.tensor([0, 1, 2, 3])
         for i in range(3):
-            total += i * h.sum()
+            total += i * self.fc.weight.sum()
             places[i] += 2
             flags[i] = i == 1
         total *= 0.5

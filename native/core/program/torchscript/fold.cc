@@ -265,6 +265,8 @@ std::optional<Item> Interpreter::foldSize(const std::string& name,
       (name == "aten::Int" && size != nullptr && isWhole(*size))) {
     return inputs[0];
   }
+  if (name == "aten::reciprocal" && size != nullptr)
+    return foldSize("aten::div", {Item(c10::IValue(1.0)), inputs[0]});
   const auto found = sizeFunctions().find(name);
   if (found == sizeFunctions().end()) return std::nullopt;
   std::string_view function = found->second;

@@ -53,6 +53,14 @@ bool isOfTensors(const c10::FunctionSchema& schema) {
   return c10::Dispatcher::singleton().findSchema(schema.operator_name()).has_value();
 }
 
+/// Whether an item is one integer of fewer bits than sizes have, as a tensor.
+bool isSmallInteger(const Item& item) {
+  const auto* value = std::get_if<c10::IValue>(&item);
+  if (value == nullptr || !value->isTensor() || value->toTensor().dim() > 0) return false;
+  const auto type = value->toTensor().scalar_type();
+  return at::isIntegralType(type, /*includeBool=*/true) && type != at::kLong;
+}
+
 /// Whether an operator takes a tensor and gives something else.
 bool asksTensor(const c10::FunctionSchema& schema) {
   return !schema.returns().empty() && !makesTensor(schema) && !returnsList(schema) &&
@@ -272,7 +280,13 @@ std::vector<Item> Interpreter::emit(const jit::Node& node, const std::vector<Ite
   // A dtype decides that of new data only where there is no data yet, or data of that dtype.
   const bool makes = makesTensor(*schema);
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const Item item = withTensors(inputs[i]);
+    Item item = withTensors(inputs[i]);
+    // A traced size is a tensor, which makes integers of a few bits to int64 as no number does.
+    const auto* size = std::get_if<ProgramSpec::Size>(&item);
+    if (size != nullptr && schema->arguments()[i].type()->kind() == c10::TypeKind::TensorType &&
+        std::ranges::any_of(inputs, isSmallInteger)) {
+      item = write({"aten::scalar_tensor", {*size, static_cast<double>(at::kLong)}, {}, 1});
+    }
     const auto* first = call.args.empty() ? nullptr : std::get_if<ProgramSpec::Ref>(&call.args[0]);
     const auto kept = first == nullptr ? std::nullopt : tensors_.constantPrecision(first->value);
     call.args.push_back(
