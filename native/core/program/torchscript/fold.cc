@@ -82,17 +82,17 @@ int64_t termsOf(const Size& size) {
 /// Operators on constants that may be run while loading: arithmetic and comparisons, nothing that
 /// reads or writes anything else.
 constexpr std::string_view kArithmetic =
-    " aten::add aten::sub aten::mul aten::div aten::floordiv aten::remainder aten::neg aten::pow"
-    " aten::sqrt aten::floor aten::ceil aten::abs aten::eq aten::ne aten::lt aten::gt aten::le"
-    " aten::ge aten::__not__ aten::__and__ aten::__or__ aten::__xor__ aten::Int aten::Float"
-    " aten::Bool aten::IntImplicit aten::FloatImplicit aten::ScalarImplicit aten::__contains__"
-    " aten::format aten::__derive_index aten::__range_length aten::exp aten::log aten::sin "
-    "aten::cos aten::tan aten::sinh"
-    " aten::cosh aten::tanh aten::asin aten::acos aten::atan prim::min prim::max prim::isinstance"
-    " aten::sum aten::any aten::all aten::sorted aten::index aten::count aten::round aten::fabs"
-    " aten::fmod aten::log10 aten::log1p aten::log2 aten::atan2 aten::gcd aten::split aten::join"
-    " aten::percentFormat aten::lower aten::upper aten::startswith aten::endswith aten::strip"
-    " aten::replace prim::abs ";
+    " aten::add aten::sub aten::mul aten::div aten::floordiv aten::remainder aten::neg"
+    " aten::pow aten::sqrt aten::floor aten::ceil aten::abs aten::eq aten::ne aten::lt"
+    " aten::gt aten::le aten::ge aten::__not__ aten::__and__ aten::__or__ aten::__xor__"
+    " aten::Int aten::Float aten::Bool aten::IntImplicit aten::FloatImplicit"
+    " aten::ScalarImplicit aten::__contains__ aten::format aten::__derive_index"
+    " aten::__range_length aten::exp aten::log aten::sin aten::cos aten::tan aten::sinh"
+    " aten::cosh aten::tanh aten::asin aten::acos aten::atan aten::sum aten::any aten::all"
+    " aten::sorted aten::index aten::count aten::round aten::fabs aten::fmod aten::log10"
+    " aten::log1p aten::log2 aten::atan2 aten::gcd aten::split aten::percentFormat"
+    " aten::lower aten::upper aten::startswith aten::endswith aten::strip prim::min prim::max"
+    " prim::abs prim::isinstance ";
 
 bool isArithmetic(const std::string& name) {
   return kArithmetic.find(" " + name + " ") != std::string_view::npos;
