@@ -693,3 +693,52 @@ it.each([
     }
   }
 });
+
+describe('gaussian_nll', () => {
+  const model = Model.sequential([nn.linear(1, 3)]);
+  const given = {
+    model,
+    params: Float64Array.of(1, 2, 3, 0, 0, 0),
+    x: { data: Float64Array.of(1, 2, 3), shape: [3, 1] },
+    target: { data: new Float64Array(9), shape: [3, 3] },
+  };
+  const lossOf = (variance: FloatArray | Tensor) =>
+    lossAndGradientSync({ ...given, loss: { name: 'gaussian_nll', variance } }).loss;
+
+  it('tells variances of rows from those of columns', () => {
+    const data = Float64Array.of(1, 10, 100);
+    expect(() => lossOf(data)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_SHAPE_MISMATCH',
+        message: expect.stringMatching(/as in \[N, 1\]/),
+      }),
+    );
+    const mean = (v: (row: number, column: number) => number) => {
+      let sum = 0;
+      for (let i = 0; i < 3; i++)
+        for (let j = 0; j < 3; j++) sum += (Math.log(v(i, j)) + ((i + 1) * (j + 1)) ** 2 / v(i, j)) / 2;
+      return sum / 9;
+    };
+    expect(lossOf({ data, shape: [3, 1] })).toBeCloseTo(
+      mean((i) => data[i]!),
+      12,
+    );
+    expect(lossOf({ data, shape: [1, 3] })).toBeCloseTo(
+      mean((_, j) => data[j]!),
+      12,
+    );
+  });
+
+  it('has no derivatives where a predicted variance is infinite', () => {
+    const problem = {
+      model: Model.sequential([nn.linear(1, 2)]),
+      params: Float64Array.of(1, 1, 0, Infinity),
+      x: { data: Float64Array.of(2), shape: [1, 1] },
+      target: { data: Float64Array.of(1), shape: [1, 1] },
+      loss: 'gaussian_nll' as const,
+    };
+    const { loss, gradient } = lossAndGradientSync(problem);
+    expect(loss).toBe(Infinity);
+    expect([...gradient]).toEqual([0, 0, 0, 0]);
+  });
+});
