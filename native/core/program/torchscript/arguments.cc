@@ -4,9 +4,7 @@
 #include <ATen/core/jit_type.h>
 
 #include <algorithm>
-#include <iterator>
 #include <limits>
-#include <string_view>
 
 #include "core/program/sizes.h"
 #include "core/program/torchscript/tensors.h"
@@ -133,6 +131,10 @@ ProgramSpec::Argument toList(const std::vector<Item>& items, const c10::Argument
 
 }  // namespace
 
+bool isOneOf(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::ranges::find(names, name) != names.end();
+}
+
 std::vector<Item> elements(const Item& item, const std::string& op) {
   if (const auto* list = std::get_if<std::shared_ptr<List>>(&item)) return (*list)->items;
   std::vector<Item> items;
@@ -172,10 +174,8 @@ std::optional<Item> listOfNumbers(const at::Tensor& tensor) {
 bool isWhole(const Size& size) {
   if (size.kind != Size::Kind::kCall) return size.kind != Size::Kind::kReal;
   const std::string_view name = size.function->name;
-  if (name == "floor" || name == "ceil" || name == "truncate") return true;
-  constexpr std::string_view kKeeping[] = {"+", "-",        "*",       "//",
-                                           "%", "negative", "minimum", "maximum"};
-  return std::ranges::find(kKeeping, name) != std::end(kKeeping) &&
+  if (isOneOf(name, {"floor", "ceil", "truncate"})) return true;
+  return isOneOf(name, {"+", "-", "*", "//", "%", "negative", "minimum", "maximum"}) &&
          std::ranges::all_of(size.operands, isWhole);
 }
 

@@ -2,14 +2,22 @@
 
 #include <ATen/core/function_schema.h>
 
+#include <cstddef>
+#include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/program/program.h"
 #include "core/program/torchscript/items.h"
 
 namespace tc::torchscript {
+
+/// Elements of lists and letters of words that a model makes while it is read.
+constexpr size_t kLongest = 1'000'000;
+
+bool isOneOf(std::string_view name, std::initializer_list<std::string_view> names);
 
 /// The elements of a list, also of a constant one. Throws Error ERR_UNSUPPORTED_OP when `item` is
 /// no list whose length is known.

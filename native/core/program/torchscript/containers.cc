@@ -19,16 +19,9 @@ namespace {
 namespace jit = torch::jit;
 using Items = std::vector<Item>;
 
-/// Elements of a list that a model makes.
-constexpr size_t kLongest = 1'000'000;
-
 Items one(Item item) { return {std::move(item)}; }
 
 Items listOf(Items items) { return one(std::make_shared<List>(List{std::move(items)})); }
-
-bool isNamed(std::string_view name, std::initializer_list<std::string_view> names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
 
 bool isList(const Item& item) {
   const auto* value = std::get_if<c10::IValue>(&item);
@@ -122,7 +115,7 @@ Items sliceOf(const Items& items, const Items& inputs, const std::string& op) {
 
 std::optional<Items> Interpreter::foldContainer(const jit::Node& node, const Items& inputs) {
   const std::string name = node.kind().toQualString();
-  if (isNamed(name, {"prim::ListConstruct", "prim::TupleConstruct"})) return listOf(inputs);
+  if (isOneOf(name, {"prim::ListConstruct", "prim::TupleConstruct"})) return listOf(inputs);
   if (name == "prim::DictConstruct") {
     auto dict = std::make_shared<Dict>();
     for (size_t i = 0; i + 1 < inputs.size(); i += 2)
@@ -156,8 +149,8 @@ std::optional<Items> Interpreter::foldSizes(const jit::Node& node, const SizesIt
     return axes;
   }
   if (name == "aten::__getitem__") return one(axisOf(sizes.id, indexOf(inputs[1], name)));
-  if (isNamed(name, {"aten::len", "aten::eq", "aten::ne"})) return one(UnknownItem{name});
-  if (isNamed(name, {"aten::slice", "aten::add", "aten::copy", "aten::list"})) {
+  if (isOneOf(name, {"aten::len", "aten::eq", "aten::ne"})) return one(UnknownItem{name});
+  if (isOneOf(name, {"aten::slice", "aten::add", "aten::copy", "aten::list"})) {
     throw Error(
         "ERR_UNSUPPORTED_OP",
         name +
@@ -188,7 +181,7 @@ std::optional<Items> Interpreter::foldList(const jit::Node& node, const Items& i
     return (*list)->items;
   };
 
-  if (isNamed(name, {"prim::ListUnpack", "prim::TupleUnpack"})) {
+  if (isOneOf(name, {"prim::ListUnpack", "prim::TupleUnpack"})) {
     Items items = read(inputs[0]);
     if (items.size() != node.outputs().size()) {
       throw Error("ERR_MODEL_LOAD", "the model takes " + std::to_string(node.outputs().size()) +
@@ -196,7 +189,7 @@ std::optional<Items> Interpreter::foldList(const jit::Node& node, const Items& i
     }
     return items;
   }
-  if (isNamed(name, {"prim::TupleIndex", "aten::__getitem__"})) {
+  if (isOneOf(name, {"prim::TupleIndex", "aten::__getitem__"})) {
     const int64_t index = indexOf(inputs[1], name);
     if (const auto* list = std::get_if<std::shared_ptr<List>>(&inputs[0]))
       return one((*list)->items[position(index, (*list)->items.size(), name)]);
@@ -214,7 +207,7 @@ std::optional<Items> Interpreter::foldList(const jit::Node& node, const Items& i
     const auto begin = items.begin() + node.i(c10::attr::beg);
     return listOf(Items(begin, begin + (node.i(c10::attr::end) - node.i(c10::attr::beg))));
   }
-  if (isNamed(name, {"aten::copy", "aten::list"})) return listOf(read(inputs[0]));
+  if (isOneOf(name, {"aten::copy", "aten::list"})) return listOf(read(inputs[0]));
   if (name == "aten::slice") return listOf(sliceOf(read(inputs[0]), inputs, name));
   if (name == "aten::add" && inputs.size() == 2 && isList(inputs[1])) {
     Items all = read(inputs[0]);
@@ -237,7 +230,7 @@ std::optional<Items> Interpreter::foldList(const jit::Node& node, const Items& i
     change().push_back(inputs[1]);
     return one(inputs[0]);
   }
-  if (isNamed(name, {"aten::extend", "aten::add_"}) && isList(inputs[1])) {
+  if (isOneOf(name, {"aten::extend", "aten::add_"}) && isList(inputs[1])) {
     const Items more = read(inputs[1]);
     Items& items = change();
     require(items.size() + more.size());
@@ -252,7 +245,7 @@ std::optional<Items> Interpreter::foldList(const jit::Node& node, const Items& i
     items.insert(items.begin() + std::clamp<int64_t>(index, 0, length), inputs[2]);
     return Items{};
   }
-  if (isNamed(name, {"aten::pop", "aten::Delete"})) {
+  if (isOneOf(name, {"aten::pop", "aten::Delete"})) {
     Items& items = change();
     const auto place = position(indexOf(inputs[1], name), items.size(), name);
     const Item taken = items[place];
@@ -307,7 +300,7 @@ std::optional<Items> Interpreter::foldDict(const jit::Node& node, Dict& dict, co
       return Item(std::make_shared<List>(List{{entry.first, entry.second}}));
     });
   }
-  if (isNamed(name, {"aten::copy", "aten::dict"})) return one(std::make_shared<Dict>(dict));
+  if (isOneOf(name, {"aten::copy", "aten::dict"})) return one(std::make_shared<Dict>(dict));
   if (name == "aten::get") {
     const auto found = find(dict, keyOf(inputs[1], name));
     if (found != dict.entries.end()) return one(found->second);
@@ -325,7 +318,7 @@ std::optional<Items> Interpreter::foldDict(const jit::Node& node, Dict& dict, co
     if (find(dict, key) == dict.entries.end()) assign(dict, key, inputs[2]);
     return one(find(dict, key)->second);
   }
-  if (isNamed(name, {"aten::pop", "aten::Delete"})) {
+  if (isOneOf(name, {"aten::pop", "aten::Delete"})) {
     requireOwn();
     const auto& key = keyOf(inputs[1], name);
     if (inputs.size() > 2 && find(dict, key) == dict.entries.end()) return one(inputs[2]);

@@ -25,10 +25,6 @@ using Size = ProgramSpec::Size;
 /// Terms of a size: each use of a size copies it, so a few lines could make it grow without end.
 constexpr int64_t kTerms = 256;
 
-bool isOneOf(std::string_view name, std::initializer_list<std::string_view> names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 const c10::IValue* constant(const Item& item) { return std::get_if<c10::IValue>(&item); }
 
 bool isTensor(const Item& item) {
@@ -124,9 +120,6 @@ bool traps(const std::string& name, const jit::Stack& operands) {
   const bool divides = isOneOf(name, {"aten::remainder", "aten::floordiv"});
   return (divides && divisor == 0) || (operands[0].toInt() == kLeast && divisor == -1);
 }
-
-/// Elements of lists and letters of words that the model computes.
-constexpr size_t kLongest = 1'000'000;
 
 bool isTooLong(const c10::IValue& value) {
   if (value.isString()) return value.toStringRef().size() > kLongest;

@@ -87,6 +87,13 @@ const c10::Argument* dtypeOf(const c10::FunctionSchema& schema) {
   return place ? &schema.arguments()[static_cast<size_t>(*place)] : nullptr;
 }
 
+/// What the node is given for an argument; nullptr where its operator has none of that name.
+const Item* given(const char* name, const jit::Node& node, const Items& inputs) {
+  const auto place = node.schema().argumentIndexWithName(name);
+  return place && static_cast<size_t>(*place) < inputs.size() ? &inputs[static_cast<size_t>(*place)]
+                                                              : nullptr;
+}
+
 /// Operators that take the sizes of another tensor as a whole have siblings that take the tensor.
 const std::unordered_map<std::string_view, std::string_view>& siblings() {
   static const std::unordered_map<std::string_view, std::string_view> table = {
@@ -121,10 +128,9 @@ Item Interpreter::converted(const Item& tensor, const Item& dtype, const jit::No
 }
 
 std::optional<Item> Interpreter::makeTensor(const jit::Node& node, const Items& inputs) {
-  const auto formal = dtypeOf(node.schema());
-  const auto place = node.schema().argumentIndexWithName("dtype");
-  if (formal == nullptr || inputs.size() <= static_cast<size_t>(*place)) return std::nullopt;
-  const Item& dtype = inputs[static_cast<size_t>(*place)];
+  const Item* const asked = given("dtype", node, inputs);
+  if (asked == nullptr) return std::nullopt;
+  const Item& dtype = *asked;
   const c10::TypePtr type = node.input(0)->type();
   if (type->kind() == c10::TypeKind::TensorType) return converted(inputs[0], dtype, node);
 
@@ -144,15 +150,15 @@ std::optional<Item> Interpreter::makeTensor(const jit::Node& node, const Items& 
   }
   // With sizes among them: of each a tensor of its own. Without a dtype that of the number;
   // `scalar_tensor` alone would take the default precision.
-  ProgramSpec::Argument written = toArgument(
-      dtype, *formal, "aten::tensor", {tensors_.precision(), std::nullopt, /*makesTensor=*/true});
+  const Precisions precisions{tensors_.precision(), std::nullopt, /*makesTensor=*/true};
+  ProgramSpec::Argument written =
+      toArgument(dtype, *dtypeOf(node.schema()), "aten::tensor", precisions);
   if (isNone(dtype) && kind == c10::TypeKind::IntType) written = static_cast<double>(at::kLong);
   if (isNone(dtype) && kind == c10::TypeKind::BoolType) written = static_cast<double>(at::kBool);
   ProgramSpec::Refs all;
   for (const Item& item : flat) {
     const Item number = withTensors(item);
-    const auto value = toArgument(number, node.schema().arguments()[0], "aten::tensor",
-                                  {tensors_.precision(), std::nullopt, /*makesTensor=*/true});
+    const auto value = toArgument(number, node.schema().arguments()[0], "aten::tensor", precisions);
     const Item made = write(
         {"aten::scalar_tensor", {value, written, std::monostate{}, std::string("cpu")}, {}, 1});
     if (shape.empty()) return made;
@@ -170,12 +176,9 @@ std::optional<Item> Interpreter::foldConversion(const jit::Node& node, const Ite
   if (name == "aten::tensor" || name == "aten::as_tensor") return makeTensor(node, inputs);
   if (name != "aten::to" || !node.schema().overload_name().starts_with("prim_"))
     return std::nullopt;
-  const auto place = node.schema().argumentIndexWithName("dtype");
-  const Item result =
-      place ? converted(inputs[0], inputs[static_cast<size_t>(*place)], node) : inputs[0];
-  const auto copy = node.schema().argumentIndexWithName("copy");
-  const auto* copies =
-      copy ? std::get_if<c10::IValue>(&inputs[static_cast<size_t>(*copy)]) : nullptr;
+  const Item* const dtype = given("dtype", node, inputs);
+  const Item result = dtype == nullptr ? inputs[0] : converted(inputs[0], *dtype, node);
+  const auto* copies = std::get_if<c10::IValue>(given("copy", node, inputs));
   if (copies == nullptr || !copies->isBool() || !copies->toBool()) return result;
   return write({"aten::clone", {Ref{valueOf(result)}}, {}, 1});
 }
@@ -200,7 +203,7 @@ std::optional<Item> Interpreter::likeAnother(const jit::Node& node, const Items&
   if (fills)
     call.args.push_back(toArgument(withTensors(inputs[place + 1]),
                                    node.schema().arguments()[place + 1], name, precisions));
-  const Item& dtype = inputs[static_cast<size_t>(*node.schema().argumentIndexWithName("dtype"))];
+  const Item& dtype = *given("dtype", node, inputs);
   if (!isNone(dtype)) {
     call.args.push_back(toArgument(dtype, *formal, name, precisions));
   } else if (!makes) {
