@@ -149,23 +149,20 @@ bool takesDevice(const c10::TypePtr& type) {
   return (optional ? optional->getElementType() : type)->kind() == c10::TypeKind::DeviceObjType;
 }
 
+bool hasConstant(const std::vector<Program::Slot>& slots, bool (c10::IValue::*is)() const) {
+  return std::ranges::any_of(slots, [&](const Program::Slot& slot) {
+    const auto* constant = std::get_if<c10::IValue>(&slot);
+    return constant != nullptr && (constant->*is)();
+  });
+}
+
 /// Whether a tensor made of these arguments without a dtype is floating: then it has libtorch's
 /// default precision, for which that of the parameters stands. `arange(5)` and `full(…, 1)` are
 /// whole numbers.
 bool makesFloating(const c10::FunctionSchema& schema, const std::vector<Program::Slot>& slots) {
   const std::string& name = schema.name();
   if (name != "aten::arange" && name != "aten::full") return true;
-  return std::any_of(slots.begin(), slots.end(), [](const Program::Slot& slot) {
-    const auto* constant = std::get_if<c10::IValue>(&slot);
-    return constant != nullptr && constant->isDouble();
-  });
-}
-
-bool takesComplex(const std::vector<Program::Slot>& slots) {
-  return std::ranges::any_of(slots, [](const Program::Slot& slot) {
-    const auto* constant = std::get_if<c10::IValue>(&slot);
-    return constant != nullptr && constant->isComplexDouble();
-  });
+  return hasConstant(slots, &c10::IValue::isDouble);
 }
 
 void checkSize(const ProgramSpec::Size& size, const std::string& target) {
@@ -231,7 +228,7 @@ Program::Node Program::resolve(const ProgramSpec::Node& node, int64_t known) con
                           ? argument.default_value() && argument.default_value()->isNone()
                           : std::holds_alternative<std::monostate>(*given);
     if (none && argument.name() == "dtype" && makesTensor(schema)) {
-      if (takesComplex(result.slots)) {
+      if (hasConstant(result.slots, &c10::IValue::isComplexDouble)) {
         result.slots.emplace_back(ProgramSpec::ComplexPrecision{});
       } else if (makesFloating(schema, result.slots)) {
         result.slots.emplace_back(ProgramSpec::Precision{});
