@@ -11,6 +11,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <string>
@@ -56,21 +57,29 @@ at::Tensor wide(const at::Tensor& tensor) {
   return tensor.is_floating_point() ? tensor.detach().to(at::kDouble) : tensor;
 }
 
-/// Some rows of the point, in float64; those of a fixed batch, or all of them, where none are told.
-Point rowsOf(const Point& point, const std::vector<int64_t>& chosen) {
-  Point some = point;
-  some.params = wide(point.params);
-  for (at::Tensor& constant : some.constants) constant = wide(constant);
+/// The inputs for some rows of the point, in float64: those of a fixed batch, or all of them, where
+/// none are told.
+std::vector<at::Tensor> inputsOf(const Point& point, const std::vector<int64_t>& chosen) {
   const int64_t batch = isFixed(point) ? fixedBatch(point) : point.batch();
-  for (size_t i = 0; i < some.inputs.size(); ++i) {
-    at::Tensor& input = some.inputs[i];
-    if (some.hasRows(i)) {
+  std::vector<at::Tensor> some = point.inputs;
+  for (size_t i = 0; i < some.size(); ++i) {
+    at::Tensor& input = some[i];
+    if (point.hasRows(i)) {
       input = chosen.empty()
                   ? input.narrow(0, 0, batch)
                   : input.index_select(0, at::tensor(chosen, input.options().dtype(at::kLong)));
     }
     input = wide(input).contiguous();
   }
+  return some;
+}
+
+/// The point with those rows alone, in float64.
+Point rowsOf(const Point& point, const std::vector<int64_t>& chosen) {
+  Point some = point;
+  some.params = wide(point.params);
+  for (at::Tensor& constant : some.constants) constant = wide(constant);
+  some.inputs = inputsOf(point, chosen);
   return some;
 }
 
@@ -305,23 +314,22 @@ void compareNearby(const Point& some) {
   }
 }
 
-/// The tried rows among all rows, or among as many as are computed at once.
-void compareAmongAll(const Point& point, const std::vector<int64_t>& chosen,
+/// The tried rows of `some` among all rows of `point`, or among as many as are computed at once.
+void compareAmongAll(const Point& point, const Point& some, const std::vector<int64_t>& chosen,
                      const at::Tensor& together) {
   if (chosen.empty()) return;
   const int64_t most = std::clamp<int64_t>(rowsWithinWork(point), kSmallBatch, point.batch());
-  std::vector<int64_t> all = spread(most, point.batch());
-  all.insert(all.end(), chosen.begin(), chosen.end());
-  std::ranges::sort(all);
-  const auto repeated = std::ranges::unique(all);
-  all.erase(repeated.begin(), repeated.end());
-  const at::Tensor among = outputs(rowsOf(point, all));
+  const std::vector<int64_t> others = spread(most, point.batch());
+  std::set<int64_t> all(chosen.begin(), chosen.end());
+  all.insert(others.begin(), others.end());
+  Point whole = some;
+  whole.inputs = inputsOf(point, {all.begin(), all.end()});
   std::vector<int64_t> places;
-  for (const int64_t row : chosen)
-    places.push_back(std::ranges::lower_bound(all, row) - all.begin());
-  const at::Tensor some =
+  for (const int64_t row : chosen) places.push_back(std::distance(all.begin(), all.find(row)));
+  const at::Tensor among = outputs(whole);
+  const at::Tensor rowsAmong =
       among.index_select(0, at::tensor(places, among.options().dtype(at::kLong)));
-  if (!same(together, some, kOtherKernels))
+  if (!same(together, rowsAmong, kOtherKernels))
     throw dependent("they change with the rows beside them");
 }
 
@@ -391,7 +399,7 @@ void tryIndependentRows(const Point& point, const StopToken& stop) {
   try {
     if (!isFixed(point)) {
       compareParts(some, together);
-      compareAmongAll(point, chosen, together);
+      compareAmongAll(point, some, chosen, together);
       compareNearby(some);
     }
     compareBesideOthers(some, together, stop);
