@@ -115,11 +115,19 @@ export function checkDType(dtype: unknown): DType {
   return checkOneOf(dtype ?? 'float32', ['float32', 'float64'] as const, 'dtype');
 }
 
-export function checkOneOf<T extends string>(value: unknown, known: readonly T[], name: string): T {
+/** `hint` may say of another word what to write instead. */
+export function checkOneOf<T extends string>(
+  value: unknown,
+  known: readonly T[],
+  name: string,
+  hint?: (given: string) => string | undefined,
+): T {
   const found = known.find((each) => each === value);
   if (found !== undefined) return found;
   const expected = `${name} should be one of ${known.map((each) => `'${each}'`).join(', ')}, got ${describe(value)}`;
-  throw typeof value === 'string' ? outOfRange(expected) : wrongType(expected);
+  if (typeof value !== 'string') throw wrongType(expected);
+  const instead = hint?.(value);
+  throw outOfRange(instead === undefined ? expected : `${expected}; ${instead}`);
 }
 
 export function positive(value: unknown, name: string, most?: number): number {

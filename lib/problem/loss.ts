@@ -1,7 +1,7 @@
 /** What curvature operators are made of: a problem with a loss, and weights of its rows. */
 import type { DType, FloatArray, Tensor } from '../arrays.ts';
 import { checkOneOf, checkVector } from '../check.ts';
-import { outOfRange, wrongType } from '../errors.ts';
+import { wrongType } from '../errors.ts';
 import type { Model } from '../model/model.ts';
 import { type L2Term, l2Vector } from './l2.ts';
 import { checkTarget, type Loss, type LossModel, type LossWithOptions, readLoss } from './losses.ts';
@@ -64,19 +64,14 @@ const REDUCTIONS: Readonly<Record<string, string>> = {
   batchmean: "it is 'sum' by the number of rows: op.scale(1 / rows)",
 };
 
-function checkReduction(reduction: unknown): 'mean' | 'sum' {
-  const other =
-    typeof reduction === 'string' && Object.hasOwn(REDUCTIONS, reduction) ? REDUCTIONS[reduction] : undefined;
-  if (other !== undefined)
-    throw outOfRange(`problem.reduction should be 'mean' or 'sum', got '${reduction}': ${other}`);
-  return checkOneOf(reduction, ['mean', 'sum'] as const, 'problem.reduction');
-}
+const insteadOf = (reduction: string) =>
+  Object.hasOwn(REDUCTIONS, reduction) ? REDUCTIONS[reduction] : undefined;
 
 /** What of the loss is known before there are targets. */
 export function lossItself({ loss, reduction = 'mean', l2, model }: GivenLossProblem, dtype: DType) {
   return {
     ...readLoss(loss, dtype),
-    reduction: checkReduction(reduction),
+    reduction: checkOneOf(reduction, ['mean', 'sum'] as const, 'problem.reduction', insteadOf),
     ...(l2 === undefined ? {} : { l2: l2Vector(l2, model, dtype) }),
   };
 }

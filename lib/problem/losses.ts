@@ -168,19 +168,15 @@ const SYNONYMS: Readonly<Record<string, string>> = {
 };
 
 function named(given: unknown, name: string): Loss {
-  const found = KNOWN.find((each) => each === given);
-  if (found !== undefined || typeof given !== 'string') return checkOneOf(given, KNOWN, name);
-  const bare = given.toLowerCase().replace(/_?loss$/, '');
-  const synonym = Object.hasOwn(SYNONYMS, bare) ? SYNONYMS[bare] : undefined;
-  const same = KNOWN.find((each) => each.replaceAll('_', '') === bare.replaceAll('_', ''));
-  const near = same ?? (synonym === undefined ? nearestName(given, KNOWN) : undefined);
-  const hint = near === undefined ? synonym && `write ${synonym}` : `did you mean '${near}'?`;
-  throw outOfRange(
-    `${name} should be one of ${KNOWN.map((each) => `'${each}'`).join(', ')}, got ${describe(given)}` +
-      (hint === undefined
-        ? '; any other loss is a model of (y, target) that gives one number for each row: loss: lossModel'
-        : `; ${hint}`),
-  );
+  return checkOneOf(given, KNOWN, name, (other) => {
+    const bare = other.toLowerCase().replace(/_?loss$/, '');
+    const synonym = Object.hasOwn(SYNONYMS, bare) ? SYNONYMS[bare] : undefined;
+    const same = KNOWN.find((each) => each.replaceAll('_', '') === bare.replaceAll('_', ''));
+    const near = same ?? (synonym === undefined ? nearestName(other, KNOWN) : undefined);
+    if (near !== undefined) return `did you mean '${near}'?`;
+    if (synonym !== undefined) return `write ${synonym}`;
+    return 'any other loss is a model of (y, target) that gives one number for each row: loss: lossModel';
+  });
 }
 
 /** A checked copy of the target: of a loss that is a model, in a kind of array that this takes. */
