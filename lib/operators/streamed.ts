@@ -103,7 +103,7 @@ export class Stream {
 
   /** The same for the terms themselves: the mean of none is NaN. */
   get shareOfTerms(): number {
-    return this.#ofLoss && this.reduction === 'mean' && !(this.divisor > 0) ? Number.NaN : this.share;
+    return this.share === 0 ? Number.NaN : this.share;
   }
 
   /** Of the loss over all rows. */
