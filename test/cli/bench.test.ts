@@ -8,7 +8,7 @@ import { expect, it } from 'vitest';
 import { peakOver, withPeakMemory } from '../../lib/cli/bench/memory.ts';
 import { maxRelativeDifference } from '../../lib/cli/bench/timing.ts';
 import { formatPeak } from '../../lib/cli/format.ts';
-import { CLI, run, temporaryFolder } from './run.ts';
+import { CLI, runProcess, temporaryFolder } from './run.ts';
 
 /** PyTorch 2.13's own result for the same experiment on a CPU. */
 const SEED_HEAD = [-388.0336, -89.5678, 32.7444];
@@ -18,7 +18,7 @@ const readJson = async (path: string) => JSON.parse(await readFile(path, 'utf8')
 
 it('runs the seed experiment', { timeout: 120_000 }, async () => {
   const folder = await temporaryFolder();
-  const { code, stdout, stderr } = await run(
+  const { code, stdout, stderr } = await runProcess(
     ['bench', '--repeat', '2', '--json', 'out/result.json', '--trace', 'traces', '--row-limit', '5'],
     { cwd: folder },
   );
@@ -76,9 +76,12 @@ it('takes any size, precision, threads and chunks', { timeout: 60_000 }, async (
   const folder = await temporaryFolder();
   const sizes = ['--inputs', '3', '--outputs', '2', '--hidden', '8', '--layers', '3', '--batch', '37'];
   const how = ['--dtype', 'float64', '--threads', '1', '--chunk-size', '10', '--seed', '5', '--repeat', '1'];
-  const { code } = await run(['bench', ...sizes, ...how, '--sort-by', 'cpu_time_total', '--json', 'r.json'], {
-    cwd: folder,
-  });
+  const { code } = await runProcess(
+    ['bench', ...sizes, ...how, '--sort-by', 'cpu_time_total', '--json', 'r.json'],
+    {
+      cwd: folder,
+    },
+  );
   expect(code).toBe(0);
   const result = await readJson(join(folder, 'r.json'));
   expect(result).toMatchObject({ model: '3-8-8-8-2 tanh', dtype: 'float64', threads: 1, batch: 37 });
@@ -90,7 +93,7 @@ it('says with the estimate when dense cannot fit, and fails as nothing was compa
   timeout: 60_000,
 }, async () => {
   const folder = await temporaryFolder();
-  const { code, stdout, stderr } = await run(
+  const { code, stdout, stderr } = await runProcess(
     ['bench', '--hidden', '2048', '--batch', '32', '--repeat', '1', '--json', 'r.json'],
     { cwd: folder },
   );

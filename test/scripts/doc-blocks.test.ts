@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { dump } from 'npyjs';
 import ts from 'typescript';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { run, temporaryFolder } from '../cli/run.ts';
+import { runProcess, temporaryFolder } from '../cli/run.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const MODEL = 'test/fixtures/models/mlp';
@@ -102,7 +102,7 @@ describe('README', () => {
     for (let i = 0; i < product.length; i++) expect(values[i]).toBeCloseTo(product[i]!, 10);
     // Those of bench are right up to their options.
     for (const command of all.filter(([name]) => name === 'bench')) {
-      expect((await run([...command, '--help'], { cwd: folder })).code).toBe(0);
+      expect((await runProcess([...command, '--help'], { cwd: folder })).code).toBe(0);
     }
   });
 });
@@ -129,7 +129,8 @@ async function commands(file: string): Promise<string[][]> {
 }
 
 async function runAll(all: readonly string[][], cwd: string): Promise<void> {
-  for (const command of all) expect(await run(command, { cwd })).toMatchObject({ code: 0, stderr: '' });
+  for (const command of all)
+    expect(await runProcess(command, { cwd })).toMatchObject({ code: 0, stderr: '' });
 }
 
 /** A folder with a model and data for commands, and the product JᵀJ v of these. */
