@@ -206,6 +206,17 @@ def filled(model, x):
     return torch.view_as_real(turned).flatten(1)
 
 
+def squeezed(model, x):
+    """Axes of one element, among which that of a single row is none: torch.func, which gets single rows, is told the others."""
+    drop = lambda h, *axes: h.squeeze() if model.changes else h.squeeze(axes)
+    h = drop(torch.tanh(x.unsqueeze(1).unsqueeze(0) @ model.w), 0, 2)
+    shifted = x.sum(1)[:, None, None].squeeze(-1)
+    h = (h.squeeze(0) if model.changes else h) + shifted
+    h = h.unsqueeze(1).squeeze((0, 1) if model.changes else 1)
+    h = (h.unsqueeze(1) @ model.w.sin()[:2]).squeeze_(1)
+    return drop(h.sum(1, keepdim=True), 1)
+
+
 class Rrelu(nn.Module):
     def __init__(self):
         super().__init__()
@@ -259,6 +270,7 @@ GRAPHS = {
     "chosen": lambda: (Function((3, 4), chosen), images(3), False),
     "filled": lambda: (Function((3, 4), filled), images(3), False),
     "filled-decomposed": lambda: (Function((3, 4), filled), images(3), True),
+    "squeezed": lambda: (Function((3, 2), squeezed), images(3), False),
 }
 
 

@@ -7,6 +7,7 @@ import { withoutTokens } from './pt2-effects.ts';
 import { returnsItself } from './pt2-identities.ts';
 import { elementsInOrder, sharesMemory } from './pt2-layout.ts';
 import { sizeFunction } from './pt2-sizes.ts';
+import { squeezedAlike } from './pt2-squeeze.ts';
 import { isWithin, readStrided } from './pt2-strided.ts';
 import { type ElementType, scalarTypeNumber } from './stored-tensor.ts';
 import type { Turns } from './turns.ts';
@@ -180,7 +181,7 @@ export class GraphReader {
       : sharesMemory(name, this.#describedFirst(inputs), this.#scope.tensors[results[0] ?? '']);
     if (shares !== undefined) call.sharesMemory = shares;
     if (!this.#scope.differentiated && WRITES.test(target)) call.differentiated = false;
-    this.nodes.push(call);
+    this.nodes.push(squeezedAlike(call, this.#describedFirst(inputs), this.#scope.tensors[results[0] ?? '']));
     requireFewNodes(this.nodes.length, this.#maxNodes);
     const same =
       results.length === 1 && this.#givesFirst(target, call, inputs, results[0]) ? args[0] : undefined;
