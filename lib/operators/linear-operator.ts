@@ -42,6 +42,7 @@ import {
   isPatterns,
   type NamedRange,
   type Ranges,
+  type ReadSelection,
   rangesOf,
   readSelection,
   within,
@@ -51,7 +52,7 @@ import {
 export type OperatorVector<F extends FloatArray = FloatArray> = ParameterVector<F> | Tensor<F | IntegerArray>;
 
 /** Rows or columns of a submatrix: patterns of parameter names, or numbers of rows or columns from 0. */
-export type Selection = readonly string[] | readonly number[];
+export type Selection = readonly string[] | readonly number[] | Int32Array | BigInt64Array;
 
 /** What the rows or columns of an operator stand for; `part` is some of the elements of parameters. */
 export type Space =
@@ -431,7 +432,7 @@ function hasNames(space: Space): boolean {
   return namesOf(space) !== undefined;
 }
 
-function selected(selection: Selection, space: Space, length: number, name: string): Ranges {
+function selected(selection: ReadSelection, space: Space, length: number, name: string): Ranges {
   return rangesOf(selection, namesOf(space), length, name);
 }
 

@@ -1,13 +1,21 @@
 /** Which rows or columns a submatrix has. */
-import { describe } from '../arrays.ts';
+import { types } from 'node:util';
+import { checkTypedArray, describe } from '../arrays.ts';
 import { outOfRange, wrongType } from '../errors.ts';
-import { listOf } from '../foreign.ts';
+import { lengthOf, listOf } from '../foreign.ts';
 import { matchingRanges, type NamedRange, type Ranges } from '../model/patterns.ts';
 
 export type { NamedRange, Ranges };
 
+/** A selection that no caller can change any more. */
+export type ReadSelection = readonly string[] | readonly number[];
+
 /** A copy of a list, of which each element was read once. */
-export function readSelection(selection: unknown): readonly string[] | readonly number[] {
+export function readSelection(selection: unknown): ReadSelection {
+  if (types.isInt32Array(selection) || types.isBigInt64Array(selection)) {
+    checkTypedArray(selection, 'a selection');
+    return Array.from({ length: lengthOf(selection) }, (_, index) => Number(selection[index]));
+  }
   return listOf(selection, 'a selection') as string[] | number[];
 }
 
@@ -27,7 +35,7 @@ export function everything(length: number): Ranges {
  * @throws TypeError, RangeError
  */
 export function rangesOf(
-  selection: readonly string[] | readonly number[],
+  selection: ReadSelection,
   parameters: readonly NamedRange[] | undefined,
   length: number,
   name: string,

@@ -160,11 +160,14 @@ describe('submatrix', () => {
 
   it.each([[[3, 0, 7]], [[2, 3, 4]], [[5]], [[1, 1, 0]]])('by numbers %j', (list) => {
     expectSame(gram.submatrix(list), pick(square, list, list));
+    expectSame(gram.submatrix(Int32Array.from(list)), pick(square, list, list));
     expectSame(J.submatrix(list, [2, 9]), pick(dense, list, [2, 9]));
   });
 
   it('by numbers and patterns', () => {
-    expectSame(J.submatrix([1, 6], ['*.bias']), pick(dense, [1, 6], indicesOf('0.bias', '2.bias')));
+    const biases = indicesOf('0.bias', '2.bias');
+    expectSame(J.submatrix([1, 6], ['*.bias']), pick(dense, [1, 6], biases));
+    expectSame(J.submatrix(BigInt64Array.of(6n, 1n), ['*.bias']), pick(dense, [6, 1], biases));
     expectSame(gram.submatrix(['0.*'], [0]), pick(square, indicesOf('0.weight', '0.bias'), [0]));
     expectSame(J.T.submatrix(['2.bias'], [4]), transposed(pick(dense, [4], indicesOf('2.bias'))));
   });
@@ -213,7 +216,12 @@ describe('submatrix', () => {
     ],
     ['one list of a rectangle', () => J.submatrix([0]), RangeError, 'two lists'],
     ['patterns where nothing has a name', () => J.submatrix(['*'], [0]), RangeError, 'give their numbers'],
-    ['no list', () => gram.submatrix(new Int32Array(2) as never), TypeError, 'a selection should be a list'],
+    [
+      'no list',
+      () => gram.submatrix(new Float32Array(2) as never),
+      TypeError,
+      'a selection should be a list',
+    ],
     ['no list of columns', () => gram.submatrix([0], 1 as never), TypeError, 'a selection should be a list'],
   ] as const)('refuses %s', (_, call, kind, message) => {
     expect(call).toThrow(kind);
