@@ -20,9 +20,10 @@ import { plural } from './words.ts';
 
 export const ENGINES = ['auto', 'fused', 'autograd'] as const;
 /**
- * Which implementation computes: `'autograd'` takes any model, `'fused'` chains of linear layers and element-wise functions
- * on the CPU, `'auto'` the faster one that can. What `'fused'` cannot compute is refused (`ERR_UNSUPPORTED_OP`). Without
- * derivatives (`forward`, `perSampleLosses`) there is one implementation.
+ * Which implementation computes: `'autograd'` takes any model, `'fused'` chains of linear layers and some element-wise
+ * functions (those under "The fused engine" in the page of the mathematics) on the CPU, `'auto'` the faster one that can. What
+ * `'fused'` cannot compute is refused (`ERR_UNSUPPORTED_OP`). Without derivatives (`forward`, `perSampleLosses`) there is one
+ * implementation.
  */
 export type Engine = (typeof ENGINES)[number];
 
