@@ -14,6 +14,7 @@ import {
   kfacSync,
   type LinearOperator,
   type LossProblem,
+  logdetSync,
   Model,
   nn,
   profile,
@@ -466,6 +467,37 @@ describe('the corrected eigenvalues', () => {
     const norms = squared([nn.layerNorm(3), nn.tanh()], randn(6, 3), [3]);
     expect(distance(ekfacSync(norms, { others }), kfacSync(norms, { others }))).toBeLessThan(1e-12);
   });
+});
+
+describe('a layer alone', () => {
+  const rows = new Generator(6).randn([7, 4], { dtype: 'float64' });
+  const problem = classes([nn.linear(4, 6), nn.tanh(), nn.linear(6, 3)], rows, 3);
+
+  it.each([
+    ['kfac', kfacSync(problem)],
+    ['ekfac', ekfacSync(problem)],
+  ])('of %s has the determinant of its matrix, and its part of the inverse', (_, made) => {
+    const block = made.submatrix(['2.*']).damp(0.3);
+    const { estimate } = logdetSync(block, { method: 'exact' });
+    expect(estimate).toBeCloseTo(logDeterminant(dense(block), 21), 10);
+    const product = block.multiply(made.inverseSync({ damping: 0.3 }).submatrix(['2.*']));
+    const identity = Float64Array.from({ length: 21 * 21 }, (_, i) => (i % 22 === 0 ? 1 : 0));
+    expect(relativeError(dense(product), identity)).toBeLessThan(1e-12);
+  });
+
+  /** ln det of a positive definite matrix, by elimination. */
+  function logDeterminant(matrix: ArrayLike<number>, n: number): number {
+    const a = Float64Array.from(matrix);
+    let sum = 0;
+    for (let k = 0; k < n; k++) {
+      sum += Math.log(a[k * n + k]!);
+      for (let i = k + 1; i < n; i++) {
+        const factor = a[i * n + k]! / a[k * n + k]!;
+        for (let j = k; j < n; j++) a[i * n + j]! -= factor * a[k * n + j]!;
+      }
+    }
+    return sum;
+  }
 });
 
 it('lets NaN through', () => {
