@@ -163,7 +163,7 @@ describe('guide', () => {
         const V = new Generator(4).randn([params.length, k]).data;`,
       3: 'const gradient = v;',
       4: 'const t = new Generator(5).randn([N, 1]);',
-      5: `const t = { data: new Int32Array(N), shape: [N] };
+      7: `const t = { data: new Int32Array(N), shape: [N] };
         const xNew = new Generator(6).randn([3, 4]);`,
     };
     await expectRuns(folder, code, given);
