@@ -1,4 +1,7 @@
-/** Optimizers that use curvature: each a few lines on the operators and solvers of this package. */
+/**
+ * Optimizers that use curvature: each a few lines on the operators and solvers of this package. Their types are here, too:
+ * `optim.Optimizer`, `optim.StepRecord`.
+ */
 
 export { levenbergMarquardt, type NaturalGradientOptions, naturalGradient } from './damped.ts';
 export { type NewtonCGOptions, newtonCG } from './newton-cg.ts';
