@@ -143,7 +143,9 @@ export function cgSync<F extends FloatArray>(
 const MINRES = linearSolver('minres', LINEAR_SOLVER_OPTIONS);
 
 /**
- * The minimum-residual method, for a symmetric A, which may be indefinite or singular.
+ * The minimum-residual method, for a symmetric A, which may be indefinite or singular. From a condition number
+ * of some 1/√ε on (3e3 in float32, 7e7 in float64) it may take A for singular and end with the reason `'stagnation'` above the
+ * tolerance; where A is positive definite, use `cg`.
  *
  * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when A is not square or b does not fit, `ERR_DTYPE_MISMATCH`
  * @throws RangeError when A is seen not to be symmetric
