@@ -10,7 +10,7 @@ import sys
 
 import torch
 from torch import nn
-from torch.func import functional_call, grad
+from torch.func import functional_call, grad, jvp
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
@@ -51,14 +51,46 @@ class Gradient(nn.Module):
         return grad(lambda x: torch.sin(self.stack(x)).sum())(x).flatten(1)
 
 
+class Laplacian(Gradient):
+    """Δ of a function of each row."""
+
+    def forward(self, x):
+        u = lambda x: torch.sin(self.stack(x)).sum()
+        slopes = lambda x, axis: grad(u)(x)[:, axis].sum()
+        return sum(grad(slopes)(x, axis)[:, axis] for axis in range(x.shape[1])).unsqueeze(1)
+
+
+class Along(Gradient):
+    """A function of each row and its derivative along a vector, in forward mode."""
+
+    def forward(self, x):
+        y, slope = jvp(self.stack, (x,), (torch.linspace(0.5, 1.0, x.shape[1]).expand_as(x),))
+        return torch.cat([y, slope], 1)
+
+
+class PlainLayerNorm(nn.Module):
+    """As nn.LayerNorm is defined: derivatives of its kernel's backward pass take means and deviations for constants."""
+
+    def __init__(self, kernel):
+        super().__init__()
+        self.axes, self.eps = [-1 - i for i in range(len(kernel.normalized_shape))], kernel.eps
+        self.weight, self.bias = kernel.weight, kernel.bias
+
+    def forward(self, x):
+        centered = x - x.mean(self.axes, keepdim=True)
+        normal = centered / torch.sqrt((centered**2).mean(self.axes, keepdim=True) + self.eps)
+        normal = normal if self.weight is None else normal * self.weight
+        return normal if self.bias is None else normal + self.bias
+
+
 class Traced(nn.Module):
     """A model as a graph without derivatives (scripts/docs/export.md)."""
 
-    def __init__(self, model, x):
+    def __init__(self, model, x, tracing_mode="symbolic"):
         super().__init__()
         self.model = model
         call = lambda values, x: functional_call(model, values, (x,))
-        self.graph = make_fx(call, tracing_mode="symbolic")(self.values(), x)
+        self.graph = make_fx(call, tracing_mode=tracing_mode)(self.values(), x)
         for node in self.graph.graph.nodes:
             if node.target is torch.ops.aten.detach.default:
                 node.replace_all_uses_with(node.args[0])
@@ -240,6 +272,25 @@ def weight_norms():
     )
 
 
+def plain(module):
+    """A copy with layer norms by their definition."""
+    module = copy.deepcopy(module)
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.LayerNorm):
+                setattr(parent, name, PlainLayerNorm(child))
+    return module
+
+
+def normalized():
+    """Layer norms of every kind: with and without weights and shifts, of one and of two axes."""
+    unscaled, unshifted = nn.LayerNorm(6, elementwise_affine=False), nn.LayerNorm(6, bias=False)
+    return nn.Sequential(
+        nn.Linear(3, 6), nn.Tanh(), nn.LayerNorm(6), nn.Linear(6, 6), nn.Tanh(), unscaled, nn.Linear(6, 6), nn.Tanh(), unshifted, nn.Linear(6, 8),
+        nn.Unflatten(1, (2, 4)), nn.LayerNorm((2, 4), eps=0.1), nn.Flatten(), nn.Linear(8, 2),
+    )
+
+
 # By name: the module, its rows, and whether its graph is decomposed.
 GRAPHS = {
     "inner-step-images": lambda: (InnerStep(convolutional(), torch.randn(3, 2, 6, 6), [0, 3, 2]), images(2, 6, 6), False),
@@ -271,6 +322,9 @@ GRAPHS = {
     "filled": lambda: (Function((3, 4), filled), images(3), False),
     "filled-decomposed": lambda: (Function((3, 4), filled), images(3), True),
     "squeezed": lambda: (Function((3, 2), squeezed), images(3), False),
+    "gradient-normalized": lambda: (Gradient(normalized()), images(3), False),
+    "laplacian-normalized": lambda: (Laplacian(nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.LayerNorm(5), nn.Linear(5, 2))), images(2), False),
+    "along": lambda: (Along(nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 4), nn.GELU(), nn.Linear(4, 2))), images(2), False),
 }
 
 
@@ -288,11 +342,14 @@ def main():
         module, inputs, decomposed = make()
         example = inputs(ROWS)
         if isinstance(module, (InnerStep, Gradient)):
-            module, oracle = Traced(module.eval(), example), Named(module)
+            mode = "real" if isinstance(module, Along) else "symbolic"
+            module, oracle = Traced(module.eval(), example, mode), Named(plain(module))
         else:
             oracle = copy.deepcopy(module.eval())
             oracle.changes = False
-        families.write(FOLDER, name, module, (example,), (inputs(BATCH),), ({0: rows},), oracle=oracle, decomposed=decomposed)
+        # A graph of forward mode has the rows of its example.
+        shapes, batch = (None, 2 * ROWS) if isinstance(oracle, Named) and isinstance(oracle.model, Along) else (({0: rows},), BATCH)
+        families.write(FOLDER, name, module, (example,), (inputs(batch),), shapes, oracle=oracle, decomposed=decomposed)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,13 @@ bool rrelu(Rewriting& r, Node&, const NamedArguments& given) {
   return true;
 }
 
+/// The tangent of a constant, as graphs of `torch.func.jvp` have it.
+bool noTangent(Rewriting& r, Node&, const NamedArguments& given) {
+  if (!given.isTensor("other") || given.number("self_num_batch_dims", 0) != 0) return false;
+  r.is(0, r.add("aten::zeros_like", {given["other"]}));
+  return true;
+}
+
 /// The value, where the program runs.
 bool itself(Rewriting& r, Node&, const NamedArguments& given) {
   if (!given.isTensor("self")) return false;
@@ -49,6 +56,7 @@ const Rows<RewriteRule> kRows(rewriteRules(),
                                   {"aten::_scaled_dot_product_fused_attention_overrideable",
                                    attention},
                                   {"aten::rrelu_with_noise_functional", rrelu},
+                                  {"aten::_new_zeros_with_same_feature_meta", noTangent},
                                   {"aten::cpu", itself},
                                   {"aten::cuda", itself},
                               });

@@ -7,6 +7,12 @@
 //   another, and each product sees that as of other operators.
 // - `group_norm` with a shift and no scale: has no backward pass.
 // - weights by their norms, w = g v / ‖v‖: the kernel's second derivative is wrong.
+// - the mean and the deviation that `native_layer_norm` gives beside its result, and its backward
+//   pass, which graphs of derivatives have: taken for constants, so that their derivatives (of a
+//   Laplacian or a force) are wrong.
+
+#include <cstddef>
+#include <optional>
 
 #include "core/program/rewriting/rewriting.h"
 
@@ -138,6 +144,60 @@ bool weightNorm(Rewriting& r, Node&, const NamedArguments& given) {
   return true;
 }
 
+/// The last axes of a value, as many as there are sizes; none where these are something else.
+std::optional<List> lastAxes(const Argument& sizes) {
+  size_t count = 0;
+  if (const auto* plain = std::get_if<List>(&sizes)) count = plain->size();
+  if (const auto* some = std::get_if<Sizes>(&sizes)) count = some->size();
+  if (count == 0) return {};
+  List axes;
+  for (size_t i = count; i > 0; --i) axes.push_back(-static_cast<double>(i));
+  return axes;
+}
+
+/// With statistics that depend on the input.
+bool layerNorm(Rewriting& r, Node& node, const NamedArguments& given) {
+  const auto axes = lastAxes(given["normalized_shape"]);
+  const auto eps = given.number("eps", std::nullopt);
+  if (!r.usesOthers() || !given.isTensor("input") || !axes || !eps) return false;
+  const Argument& x = given["input"];
+  const Argument mean = r.add("aten::mean.dim", {x, *axes, true});
+  const Argument centered = r.add("aten::sub.Tensor", {x, mean});
+  const Argument squares = r.add("aten::mul.Tensor", {centered, centered});
+  const Argument variance = r.add("aten::mean.dim", {squares, *axes, true});
+  r.is(1, mean);
+  r.is(2, r.add("aten::rsqrt", {r.add("aten::add.Scalar", {variance, Float{*eps}})}));
+  r.is(0, r.keep(node));
+  return true;
+}
+
+/// x̂ = (x − m) s, ∂x = s (g − mean(g) − x̂ mean(g x̂)) with g = ∂y w, ∂w = Σ ∂y x̂, ∂b = Σ ∂y (Ba et
+/// al., 2016).
+bool layerNormBackward(Rewriting& r, Node&, const NamedArguments& given) {
+  const Argument& shape = given["normalized_shape"];
+  const auto axes = lastAxes(shape);
+  for (const char* name : {"grad_out", "input", "mean", "rstd"}) {
+    if (!given.isTensor(name)) return false;
+  }
+  if (!axes) return false;
+  const auto product = [&](const Argument& left, const Argument& right) {
+    return r.add("aten::mul.Tensor", {left, right});
+  };
+  const auto mean = [&](const Argument& x) { return r.add("aten::mean.dim", {x, *axes, true}); };
+  const auto sum = [&](const Argument& x) { return r.add("aten::sum_to_size", {x, shape}); };
+  const Argument& dy = given["grad_out"];
+  const Argument normal =
+      product(r.add("aten::sub.Tensor", {given["input"], given["mean"]}), given["rstd"]);
+  const Argument g = given.isTensor("weight") ? product(dy, given["weight"]) : dy;
+  const Argument along = product(normal, mean(product(g, normal)));
+  const Argument across =
+      r.add("aten::sub.Tensor", {r.add("aten::sub.Tensor", {g, mean(g)}), along});
+  r.is(0, product(across, given["rstd"]));
+  if (r.isUsed(1)) r.is(1, sum(product(dy, normal)));
+  if (r.isUsed(2)) r.is(2, sum(dy));
+  return true;
+}
+
 const Rows<RewriteRule> kRows(rewriteRules(),
                               {
                                   {"aten::batch_norm", batchNorm},
@@ -152,6 +212,8 @@ const Rows<RewriteRule> kRows(rewriteRules(),
                                   {"aten::instance_norm", instanceNorm},
                                   {"aten::group_norm", groupNorm},
                                   {"aten::native_group_norm", groupNorm},
+                                  {"aten::native_layer_norm", layerNorm},
+                                  {"aten::native_layer_norm_backward", layerNormBackward},
                                   {"aten::_weight_norm", weightNorm},
                                   {"aten::_weight_norm_interface", weightNorm},
                               });
