@@ -500,6 +500,24 @@ describe('a layer alone', () => {
   }
 });
 
+it('lets NaN of the Hessian of a loss through, and infinity', () => {
+  const model = Model.sequential([nn.linear(3, 4), nn.tanh(), nn.linear(4, 3)]);
+  for (const odd of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    const params = model.init({ dtype: 'float64' });
+    params[params.length - 1] = odd;
+    const problem = {
+      model,
+      params,
+      x: new Generator(5).randn([5, 3], { dtype: 'float64' }),
+      target: { data: new Int32Array(5), shape: [5] },
+    };
+    for (const make of [kfacSync, ekfacSync]) {
+      const diagonal = make({ ...problem, loss: 'cross_entropy' }).diagonalSync();
+      expect(Array.from(diagonal).every(Number.isNaN)).toBe(true);
+    }
+  }
+});
+
 it('lets NaN through', () => {
   const problem = squared([nn.linear(3, 4), nn.tanh(), nn.linear(4, 2)], randn(6, 3), [2]);
   (problem.x.data as Float64Array)[4] = Number.NaN;

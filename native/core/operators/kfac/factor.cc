@@ -37,19 +37,21 @@ at::Tensor Factor::squaredNorms() const {
 
 Factor::Eigen Factor::eigen() const {
   if (isDiagonal()) return {values_, {}};
-  // LAPACK does not end at NaN and infinity, which reach all that is made of their group.
-  const at::Tensor isFinite = values_.isfinite().all(2).all(1);
-  const bool finite = isFinite.all().item<bool>();
-  const at::Tensor given =
-      finite ? values_
-             : at::where(isFinite.view({-1, 1, 1}), values_, at::zeros({}, values_.options()));
-  auto [values, vectors] = at::linalg_eigh(given);
-  if (!finite) {
-    const at::Tensor nan = at::full({}, std::numeric_limits<double>::quiet_NaN(), values.options());
-    values = at::where(isFinite.view({-1, 1}), values, nan);
-    vectors = at::where(isFinite.view({-1, 1, 1}), vectors, nan);
-  }
+  const auto [values, vectors] = eighOrNaN(values_);
   return {withoutRounding(values, {1}, size()), vectors};
+}
+
+std::pair<at::Tensor, at::Tensor> eighOrNaN(const at::Tensor& matrices) {
+  const at::Tensor isFinite = matrices.isfinite().all(-1).all(-1);
+  if (isFinite.all().item<bool>()) {
+    auto [values, vectors] = at::linalg_eigh(matrices);
+    return {values, vectors};
+  }
+  const at::Tensor ofMatrix = isFinite.unsqueeze(-1).unsqueeze(-1);
+  const auto [values, vectors] =
+      at::linalg_eigh(at::where(ofMatrix, matrices, at::zeros({}, matrices.options())));
+  const at::Tensor nan = at::full({}, std::numeric_limits<double>::quiet_NaN(), values.options());
+  return {at::where(isFinite.unsqueeze(-1), values, nan), at::where(ofMatrix, vectors, nan)};
 }
 
 at::Tensor withoutRounding(const at::Tensor& eigenvalues, at::IntArrayRef axes, int64_t d) {

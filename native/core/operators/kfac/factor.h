@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <utility>
+
 namespace tc {
 
 /// Some symmetric matrices of one size, full ones, [g, d, d], or diagonal ones, [g, d]: one side of
@@ -45,6 +47,10 @@ class Factor {
 
   at::Tensor values_;
 };
+
+/// The eigenvalues, in ascending order, and the eigenvectors of symmetric matrices, [..., d, d];
+/// NaN of those with NaN or infinity, at which LAPACK does not end.
+std::pair<at::Tensor, at::Tensor> eighOrNaN(const at::Tensor& matrices);
 
 /// The eigenvalues of matrices of d rows, along `axes`, with those within rounding of 0 as 0: below
 /// d times the precision relative to the largest.

@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/diag_embed.h>
-#include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
@@ -13,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/operators/kfac/factor.h"
 #include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
 #include "core/runtime/error.h"
@@ -104,7 +104,7 @@ void OutputGradients::forEachRoot(const at::Tensor& y, const Objective& part,
   const at::Tensor hessian = at::stack(columns, 3);  // [n, data, outputs, outputs]
   columns.clear();
   const at::Tensor symmetric = (hessian + hessian.transpose(2, 3)) / 2;
-  const auto [all, vectors] = at::linalg_eigh(symmetric);
+  const auto [all, vectors] = eighOrNaN(symmetric);
   const double epsilon = y.scalar_type() == at::kDouble ? std::numeric_limits<double>::epsilon()
                                                         : std::numeric_limits<float>::epsilon();
   // What rounding leaves of an eigenvalue 0 (of a softmax) is of the size of what is off the
