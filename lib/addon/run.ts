@@ -11,8 +11,9 @@ type Name = keyof Operations;
  * Every product, and the making of a model from a file, is announced on the tracing channel `torch-curvature:product` of `node:diagnostics_channel` (`start`
  * and `end` around work on the calling thread, `asyncStart` and `asyncEnd` around the settling of a promise, `error`).
  * One message goes through all of them. It holds `operation`, `device`, `dtype`, and what is known of
- * `parameterCount`, `batch` and `shape` (of models: `nodes` or `bytes`); once the work is done also `kind`, `queueTime` and `runTime` in milliseconds,
- * which `engine` ran it, and the `flops` of the fused engine; with `error`, the error. Results are not in it: who meters
+ * `parameterCount`, `batch` and `shape` (of models: `nodes` or `bytes`), and `of`, the kind of operator (`gaussNewton`) that a
+ * product or a solver is of; once the work is done also `kind`, `queueTime` and `runTime` in milliseconds, which `engine` ran
+ * it, and on the CPU its `flops`, as a profile counts them; with `error`, the error. Results are not in it: who meters
  * requests should not see or hold their data.
  */
 const channel = tracingChannel('torch-curvature:product');

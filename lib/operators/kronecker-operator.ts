@@ -174,10 +174,14 @@ function madeOf({ space }: KroneckerOperator, handle: OperatorHandle, kind: Oper
 }
 
 function asked<Given extends { signal: AbortSignal | undefined }>(
-  { handle, device, dtype, shape }: KroneckerOperator,
+  { handle, kind, device, dtype, shape }: KroneckerOperator,
   { signal, ...rest }: Given,
 ) {
-  return { request: { operator: handle, ...rest }, signal, describe: () => ({ device, dtype, shape }) };
+  return {
+    request: { operator: handle, ...rest },
+    signal,
+    describe: () => ({ of: kind, device, dtype, shape }),
+  };
 }
 
 /** Used inside the package, as are `together` and `basisOf`: of the rows of both together. */

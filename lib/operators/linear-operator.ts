@@ -350,12 +350,12 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   }
 
   #asked<Given extends { signal: AbortSignal | undefined; threads: number }>({ signal, ...rest }: Given) {
-    const { device, dtype, shape } = this;
+    const { kind, device, dtype, shape } = this;
     return {
       request: { operator: this.handle, ...rest },
       signal,
       together: this.together,
-      describe: () => ({ device, dtype, shape }),
+      describe: () => ({ of: kind, device, dtype, shape }),
       result: (found: FloatArray) => found,
     };
   }

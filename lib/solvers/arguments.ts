@@ -47,7 +47,7 @@ export function solver<Options extends SolverOptions, Rest extends unknown[], Re
     if (rectangular) checkOperator(op, 'op');
     else checkSquare(op, name);
     const { threads, signal } = read;
-    const { device, dtype, shape } = op;
+    const { kind, device, dtype, shape } = op;
     const common = {
       operator: op.handle,
       threads: threads === undefined ? 0 : positive(threads, 'threads', 1024),
@@ -60,7 +60,7 @@ export function solver<Options extends SolverOptions, Rest extends unknown[], Re
       announced: row,
       request: { ...own, ...common, solver: row },
       signal: checked,
-      describe: () => ({ device, dtype, shape }),
+      describe: () => ({ of: kind, device, dtype, shape }),
       ...how,
     };
   }, togetherOf);

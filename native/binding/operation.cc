@@ -7,7 +7,6 @@
 #include <memory>
 #include <mutex>
 #include <set>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,6 +34,7 @@ class Metering {
   template <typename Compute>
   auto run(Compute&& compute) {
     const profiling::Meter::Scope scope(meter_.get());
+    const profiling::OperatorFlops counted;
     started_ = Clock::now();
     const Ending ending(*this);
     return compute();
@@ -54,10 +54,10 @@ class Metering {
     milliseconds("queueTime", asked_, started_);
     milliseconds("runTime", started_, ended_);
     const char* const engine = meter_->engine();
-    if (engine == nullptr) return;
-    record.Set("engine", engine);
-    if (std::string_view(engine) == "fused")
-      record.Set("flops", Napi::Number::New(env, static_cast<double>(meter_->flops())));
+    if (engine != nullptr) record.Set("engine", engine);
+    const auto flops = meter_->flops();
+    if (flops && (engine != nullptr || *flops > 0))
+      record.Set("flops", Napi::Number::New(env, static_cast<double>(*flops)));
   }
 
  private:

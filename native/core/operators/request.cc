@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/operators/l2.h"
+#include "core/profiler/meter.h"
 #include "core/runtime/error.h"
 #include "core/runtime/transfer.h"
 
@@ -42,6 +43,9 @@ OperatorPtr makeOperator(const std::string& name, const OperatorRequest& request
   if (kind.regularized && request.problem.l2.defined())
     op = regularized(std::move(op), request.problem.l2);
   op->setLabel(kind.label);
+  if (profiling::Meter* const meter = profiling::Meter::current();
+      meter != nullptr && op->engine() != nullptr)
+    meter->setEngine(op->engine());
   return op;
 }
 

@@ -4,11 +4,14 @@
 #include <c10/core/GradMode.h>
 
 #include "core/linearization/rows.h"
+#include "core/profiler/stage.h"
 #include "core/program/program.h"
 
 namespace tc {
 
 at::Tensor forwardPass(const Point& point, int64_t chunkSize, const StopToken& stop) {
+  const profiling::Stage stage("torch_curvature::forward", {point.params, point.x()});
+  stage.describes(point.params.numel(), point.batch(), "autograd");
   const c10::NoGradGuard noGradients;
   const StopScope scope(stop);
   const int64_t batch = point.batch();

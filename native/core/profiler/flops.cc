@@ -1,7 +1,9 @@
 #include "core/profiler/flops.h"
 
 #include <ATen/core/ivalue.h>
+#include <ATen/record_function.h>
 #include <torch/csrc/autograd/profiler_kineto.h>
+#include <torch/csrc/profiler/util.h>
 
 #include <algorithm>
 #include <functional>
@@ -20,8 +22,8 @@ using Shape = std::vector<int64_t>;
 /// The inputs of a call: shapes of tensors, values of everything else as far as they were kept.
 class Inputs {
  public:
-  explicit Inputs(const KinetoEvent& recorded)
-      : shapes_(recorded.shapes()), values_(recorded.concreteInputs()) {}
+  Inputs(c10::ArrayRef<Shape> shapes, c10::ArrayRef<c10::IValue> values)
+      : shapes_(shapes), values_(values) {}
 
   const Shape& shape(size_t i) const {
     static const Shape none;
@@ -156,7 +158,25 @@ const std::unordered_map<std::string, Count> kCounts = {
 uint64_t flopsOf(const KinetoEvent& recorded) {
   if (recorded.flops() > 0 || !recorded.hasShapes()) return recorded.flops();
   const auto found = kCounts.find(recorded.name());
-  return found == kCounts.end() ? 0 : found->second(Inputs(recorded));
+  if (found == kCounts.end()) return 0;
+  return found->second(Inputs(recorded.shapes(), recorded.concreteInputs()));
+}
+
+uint64_t flopsOf(const at::RecordFunction& call) {
+  const std::string name = call.name();
+  const auto inputs = call.inputs();
+  const auto found = kCounts.find(name);
+  const auto arguments = inputs.empty() ? std::unordered_map<std::string, c10::IValue>()
+                                        : torch::profiler::impl::saveExtraArgs(call);
+  const uint64_t flops =
+      arguments.empty() ? 0 : torch::profiler::impl::computeFlops(name, arguments);
+  if (flops > 0 || found == kCounts.end()) return flops;
+  std::vector<Shape> shapes;
+  for (const c10::IValue& input : inputs) {
+    const bool known = input.isTensor() && input.toTensor().defined();
+    shapes.push_back(known ? input.toTensor().sizes().vec() : Shape());
+  }
+  return found->second(Inputs(shapes, inputs));
 }
 
 }  // namespace tc::profiling

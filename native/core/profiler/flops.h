@@ -2,6 +2,9 @@
 
 #include <cstdint>
 
+namespace at {
+struct RecordFunction;
+}
 namespace torch::autograd::profiler {
 struct KinetoEvent;
 }
@@ -13,5 +16,8 @@ namespace tc::profiling {
 /// same rule, a multiply-add being two, matrix times vector, dot products, and convolutions of any
 /// dimension with their backward passes.
 uint64_t flopsOf(const torch::autograd::profiler::KinetoEvent& recorded);
+
+/// The same of a call that begins, with its inputs.
+uint64_t flopsOf(const at::RecordFunction& call);
 
 }  // namespace tc::profiling

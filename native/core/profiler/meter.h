@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 namespace tc::profiling {
 
@@ -11,8 +12,11 @@ class Meter {
  public:
   /// Null before a product has said which.
   const char* engine() const { return engine_; }
-  /// As stages count them; what libtorch's operators do is not among it.
-  int64_t flops() const { return flops_; }
+  /// As a profile counts them: of stages and of libtorch's operators. None where some ran elsewhere
+  /// than on the CPU, as not all of those are seen.
+  std::optional<int64_t> flops() const {
+    return elsewhere_ ? std::nullopt : std::optional<int64_t>(flops_);
+  }
 
   class Scope {
    public:
@@ -30,10 +34,26 @@ class Meter {
   static Meter* current();
   void setEngine(const char* engine) { engine_ = engine; }
   void count(int64_t flops) { flops_ += flops; }
+  void ranElsewhere() { elsewhere_ = true; }
 
  private:
   std::atomic<const char*> engine_ = nullptr;
   std::atomic<int64_t> flops_ = 0;
+  std::atomic<bool> elsewhere_ = false;
+};
+
+/// While one exists, the meter of the calling thread, and of threads that help it, counts what
+/// libtorch's operators do, too. Each of them costs a microsecond or two more.
+class OperatorFlops {
+ public:
+  /// Does nothing where nobody asks.
+  OperatorFlops();
+  ~OperatorFlops();
+  OperatorFlops(const OperatorFlops&) = delete;
+  OperatorFlops& operator=(const OperatorFlops&) = delete;
+
+ private:
+  uint64_t handle_ = 0;
 };
 
 }  // namespace tc::profiling

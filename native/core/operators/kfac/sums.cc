@@ -202,6 +202,7 @@ std::vector<FactorSums> factorSums(const Point& point, const Plan& plan,
                                    const OutputGradients& gradients, int64_t chunkSize,
                                    const StopToken& stop) {
   const profiling::Stage stage("torch_curvature::kronecker_factors");
+  stage.describes(point.params.numel(), point.batch(), "autograd");
   requireFactors(point, plan);
   RowGraph::Sources sources;
   std::vector<size_t> firstTap;
