@@ -253,6 +253,10 @@ describe.each<[string, () => Promise<Dependent>]>([
     close(await lin.matvec(v), expected);
     close(await lin.vjp((await lin.jvp(v)).data), expected);
     close(await (await gramian(problem)).matvec(v), expected);
+    using kernel = await ntk(problem);
+    const u = Float64Array.from(output.data, (_, i) => Math.sin(i));
+    close(await kernel.matvec(u), apply(j, apply(transpose(j), u)));
+    close((await kernel.toDense()).data, times(j, transpose(j)).data);
     const lossy = { ...problem, ...squares(output) };
     close(
       await (await gaussNewton(lossy)).matvec(v),
@@ -294,7 +298,6 @@ describe.each<[string, () => Promise<Dependent>]>([
       async () => (await gaussNewton(lossy)).diagonal(),
       () => empiricalFisher(lossy),
       () => fisher(lossy),
-      () => ntk(problem),
     ];
     if (model.batchSize === undefined) {
       for (const chunkSize of [1, half]) {

@@ -47,7 +47,8 @@ Error dependent(const std::string& how) {
                "the rows of the model's output depend on one another (" + how +
                    "), as from a mean or a softmax over the batch, so they cannot be computed "
                    "apart; take a product of the whole batch at once: matvecOnTheFly, linearize, "
-                   "gaussNewton or hessian, without chunkSize");
+                   "jacobian, ntk, gaussNewton or hessian, without chunkSize (toDense() of these "
+                   "has their diagonals)");
 }
 
 bool isFixed(const Point& point) { return fixedBatch(point) > 0; }

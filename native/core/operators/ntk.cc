@@ -98,7 +98,6 @@ OperatorPtr make(const OperatorRequest& request, const StopToken& stop) {
                 "jacobian(a).multiply(jacobian(b).T), each with its own");
   }
   const auto jacobianOf = [&](LinearizationPtr linearization) {
-    linearization->requireIndependentRows(stop);  // it compares the gradients of rows
     return jacobian(std::move(linearization), weights);
   };
   const OperatorPtr a = jacobianOf(request.linearization(stop));
