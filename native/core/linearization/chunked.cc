@@ -85,7 +85,7 @@ ChunkedLinearization::ChunkedLinearization(Point point, const ChunkOptions& opti
       batch, chunk, memoryBudget(point_, options), make, stop,
       [&](Linearization& part, int64_t begin, int64_t end) {
         const at::Tensor& y = part.output();
-        requireBatchFirst(y, end - begin);
+        requireDifferentiable(y, end - begin);
         if (end - begin == batch) {
           output_ = y;
           return;

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
+#include <c10/core/ScalarType.h>
 #include <c10/util/Exception.h>
 
 #include <map>
@@ -132,6 +133,19 @@ void requireBatchFirst(const at::Tensor& y, int64_t rows) {
           (rows == 1 ? " row" : " rows") + " the output has the shape " + describeShape(y.sizes()) +
           (rows == 1 ? "; squeeze() without an axis drops that of one row, write squeeze(-1)"
                      : ""));
+}
+
+void requireDerivatives(const at::Tensor& y) {
+  if (y.is_floating_point()) return;
+  throw Error("ERR_DTYPE_MISMATCH",
+              std::string("the model's result is of the type ") + c10::toString(y.scalar_type()) +
+                  ", which has no derivatives; of several results, choose another one: "
+                  "Model.load(file, { output: 'name' })");
+}
+
+void requireDifferentiable(const at::Tensor& y, int64_t rows) {
+  requireBatchFirst(y, rows);
+  requireDerivatives(y);
 }
 
 int64_t rowsAtOnce(const Point& point, int64_t chunkSize, const StopToken& stop) {

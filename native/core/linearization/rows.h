@@ -33,6 +33,12 @@ void requireWholeUnits(const Point& point);
 /// batch.
 void requireBatchFirst(const at::Tensor& y, int64_t rows);
 
+/// Throws Error ERR_DTYPE_MISMATCH for an output of whole numbers.
+void requireDerivatives(const at::Tensor& y);
+
+/// Both, of an output that is to be differentiated.
+void requireDifferentiable(const at::Tensor& y, int64_t rows);
+
 /// Rows at a time for a product that libtorch's operators compute and that may add up parts of the
 /// batch: `chunkSize`, or those that the program was exported for, whatever `chunkSize` says. For a
 /// `chunkSize` of 0 as many as keep the operators short and their values small (row_work.h), where

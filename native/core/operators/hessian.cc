@@ -24,7 +24,7 @@ at::Tensor runModel(const Point& point, const std::vector<at::Tensor>& leaves, i
                     int64_t end) {
   const DifferentiableKernels kernels(*point.program);
   const at::Tensor y = point.program->run(leaves, rows(point, begin, end), point.constants);
-  requireBatchFirst(y, end - begin);
+  requireDifferentiable(y, end - begin);
   return y;
 }
 

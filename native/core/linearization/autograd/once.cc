@@ -42,7 +42,7 @@ void accumulate(const Point& point, std::vector<at::Tensor> tangents,
           return linearizer.call(node, stack);
         });
   }
-  requireBatchFirst(y, point.batch());
+  requireDifferentiable(y, point.batch());
   const profiling::Stage stage("torch_curvature::transposed");
   const auto output = static_cast<size_t>(point.program->output());
   if (!y.requires_grad() || output >= tangents.size() || !tangents[output].defined())
@@ -79,7 +79,7 @@ class AutogradOnce final : public Once {
         }
       }
       const auto linearization = linearizeAutograd(part, stop);
-      requireBatchFirst(linearization->output(), end - begin);
+      requireDifferentiable(linearization->output(), end - begin);
       result.add_(linearization->matvec(v, stop));
     });
     return result;
@@ -103,7 +103,7 @@ class AutogradOnce final : public Once {
       }
       return point().program->run(leaves, point().inputs, point().constants, {}, caller);
     }();
-    requireBatchFirst(y, point().batch());
+    requireDifferentiable(y, point().batch());
     const at::Tensor u = cotangent(y.detach());
     if (!y.requires_grad()) return at::zeros_like(point().params);
     const profiling::Stage stage("torch_curvature::transposed");

@@ -60,7 +60,7 @@ RowGraph::RowGraph(const Point& point, int64_t begin, int64_t end, const Sources
                                   values[values.size() - static_cast<size_t>(node.outputs)];
                             }
                           });
-  requireBatchFirst(y_, 1);
+  requireDifferentiable(y_, 1);
   for (const size_t parameter : sources.parameters) sources_.push_back(leaves[parameter]);
   makeInterruptible({edgeOf(y_)});
   outside_.emplace(kLevels);

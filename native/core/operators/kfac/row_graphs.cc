@@ -77,7 +77,7 @@ void forEachGraph(const Point& point, const RowGraph::Sources& sources,
       const c10::NoGradGuard noGradients;
       y = point.program->run(point.program->unflatten(point.params), tc::rows(point, begin, end),
                              point.constants);
-      requireBatchFirst(y, end - begin);
+      requireDifferentiable(y, end - begin);
     }
     graphs.forEach(y, begin, stop, body);
   });
