@@ -28,8 +28,9 @@ struct VmapLimits {
   int64_t rows;
   int64_t bytes;
 };
-/// Enough to fill the cores, few enough to stay in cache.
-constexpr VmapLimits kOnCores{512, int64_t{64} << 20};
+/// Enough to fill the cores. glibc maps what is larger than 32 MiB anew for each use, and each page
+/// of it is then cleared: gradients of twice as many rows took ten times as long.
+constexpr VmapLimits kOnCores{512, int64_t{16} << 20};
 /// Other devices have no such cache, and each vmap costs the launches of all its kernels.
 constexpr VmapLimits kElsewhere{int64_t{1} << 20, int64_t{512} << 20};
 /// Of what is free there: beside the gradients lie the values that they are made from.
@@ -91,7 +92,9 @@ void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::T
   std::vector<at::Tensor> y;
   {
     const DifferentiableKernels kernels(*point.program);
-    y = point.program->run(leaves, samples, point.constants).reshape({-1}).unbind();
+    const at::Tensor whole = point.program->run(leaves, samples, point.constants);
+    requireDerivatives(whole);
+    y = whole.reshape({-1}).unbind();
   }
   requireOutputs(y.size(), outputs);
   std::vector<torch::autograd::Edge> roots;
@@ -126,9 +129,10 @@ void jacobianByRows(const Point& point, int64_t begin, int64_t end, const at::Te
   const std::vector<at::Tensor> leaves = leavesAt(point);
   for (int64_t row = begin; row < end; row += unit) {
     const at::AutoGradMode recorded(true);
-    const auto y = point.program->run(leaves, rows(point, row, row + unit), point.constants)
-                       .reshape({-1})
-                       .unbind();
+    const at::Tensor whole =
+        point.program->run(leaves, rows(point, row, row + unit), point.constants);
+    requireDerivatives(whole);
+    const auto y = whole.reshape({-1}).unbind();
     requireOutputs(y.size(), outputs);
     for (int64_t output = 0; output < outputs; ++output) {
       StopScope::poll();
