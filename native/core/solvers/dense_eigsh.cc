@@ -28,6 +28,7 @@ EigshResult denseEigsh(const LinearOperator& a, const EigshOptions& options, int
   const int exponent = exponentOf(matrix.flatten());
   const at::Tensor wide = scaledBy(matrix, -exponent).to(at::kCPU, at::kDouble);
   const auto [values, vectors] = at::linalg_eigh((wide + wide.t()) / 2);
+  stop.poll();
   const at::Tensor order =
       options.sigma ? wantedNearFirst(values, std::ldexp(*options.sigma, -exponent), options.which)
                     : wantedFirst(values, options.which);
