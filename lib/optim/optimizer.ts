@@ -1,7 +1,8 @@
 /** What steps of all methods have in common: a direction, a look at the loss there, and what follows from that. */
 import { acceptedBy } from '../addon/operation.ts';
 import { copyOf, type FloatArray, floatArray, type ResultArray, type Tensor } from '../arrays.ts';
-import { checkSignal } from '../check.ts';
+import { checkOptions, checkSignal } from '../check.ts';
+import { theGroup } from '../distributed/process-group.ts';
 import { checkInside, guard, type Inside } from '../guard.ts';
 import type { Inputs } from '../model/inputs.ts';
 import { lossAndGradient } from '../operators/loss-and-gradient.ts';
@@ -9,6 +10,7 @@ import { OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
 import { copyOfBatch } from '../problem/copies.ts';
 import { type GivenLossProblem, lossItself } from '../problem/loss.ts';
+import { planFields } from '../products/linearize.ts';
 import type { How, StepHow } from './options.ts';
 import { dot, norm } from './vectors.ts';
 
@@ -83,10 +85,15 @@ export class Optimizer<F extends FloatArray = FloatArray> {
   /** @internal Used by the methods. */
   constructor(key: Inside, problem: GivenLossProblem, method: Method, how: How) {
     checkInside(key, 'an Optimizer comes from levenbergMarquardt or another function of optim');
+    const group = how.group === undefined ? undefined : theGroup(how.group, 'group');
     const given = checkProblem(problem);
     this.#problem = { ...given, ...copyOfBatch(given) };
     this.#params = copyOf(this.#problem.model.toFlat(this.#problem.params, 'params'));
-    acceptedBy(how.group, () => lossItself(given, this.#dtype));
+    acceptedBy(group, () => {
+      checkOptions(how);
+      planFields(how);
+      lossItself(given, this.#dtype);
+    });
     this.#method = method;
     this.#how = how;
   }

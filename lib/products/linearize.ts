@@ -243,18 +243,20 @@ export function linearizeRequest(problem: Problem, options: LinearizeOptions) {
   const { model, params, x } = problem;
   const { signal, ...how } = checkOptions(options);
   const { request, batch, describe } = model.request(params, x, how);
-  const { memoryBudget, products } = options;
   return {
-    request: {
-      ...request,
-      ...(isCut(problem) ? { cut: true } : {}),
-      ...(memoryBudget === undefined ? {} : { memoryBudget: positive(memoryBudget, 'memoryBudget') }),
-      ...(products === undefined ? {} : { products: positive(products, 'products') }),
-    },
+    request: { ...request, ...(isCut(problem) ? { cut: true } : {}), ...planFields(options) },
     dtype: dtypeOf(request.params),
     batch,
     signal,
     describe,
     model,
+  };
+}
+
+/** Used inside the package: what a linearization is planned by, checked. */
+export function planFields({ memoryBudget, products }: LinearizeOptions) {
+  return {
+    ...(memoryBudget === undefined ? {} : { memoryBudget: positive(memoryBudget, 'memoryBudget') }),
+    ...(products === undefined ? {} : { products: positive(products, 'products') }),
   };
 }

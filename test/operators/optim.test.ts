@@ -214,6 +214,28 @@ describe('all of them', () => {
     expect(() => make(later)).not.toThrow();
   });
 
+  it.each(
+    Object.entries(MAKERS).flatMap(([name, make]) =>
+      [
+        { group: {} },
+        { group: null },
+        { group: Number.NaN },
+        { threads: 0 },
+        { chunkSize: 1.5 },
+        { engine: 'warp' },
+        { memoryBudget: -1 },
+        { products: '2' },
+      ].map((options) => [name, options, make] as const),
+    ),
+  )('%s refuses %o when it is made', (_, options, make) => {
+    const [name] = Object.keys(options);
+    const refused = {
+      code: 'ERR_INVALID_ARGUMENT',
+      message: expect.stringMatching(new RegExp(`^${name} should be`)),
+    };
+    expect(() => make(problem, options as never)).toThrow(expect.objectContaining(refused));
+  });
+
   it('read data when they are made, and when a step is asked for', async () => {
     const copyOf = ({ data, shape }: Tensor<Float64Array>) => ({ data: data.slice(), shape: [...shape] });
     const others = { x: randn(6, 2), target: randn(6, 1) };
