@@ -23,7 +23,7 @@ export const SECTIONS: readonly (readonly [said: RegExp, section: string])[] = [
     /is TorchScript|zip archive|neither an exported program|torch\.save|state dict|pickle/,
     'files-of-other-kinds',
   ],
-  [/this libtorch has no operator|schema version/, 'files-of-other-kinds'],
+  [/this libtorch has no operator|of the export format|schema version/, 'files-of-other-kinds'],
   [
     /for a batch of no rows|axis for the batch|has the batch in its axis|return the batch first/,
     'dynamic-batch',

@@ -68,12 +68,13 @@ async function readExported(
   reading: Reading,
   { maxNodes, output, dtype }: Pt2Options,
 ): Promise<LoadedModel> {
-  const version = asObject(exported.json.schema_version, 'schema_version');
-  if (version.major !== SCHEMA_MAJOR) {
-    throw damaged(
-      `it has version ${version.major} of the export format, expected ${SCHEMA_MAJOR}: ` +
-        'export the model again with PyTorch 2.5 or later',
-    );
+  const { major } = asObject(exported.json.schema_version, 'schema_version');
+  if (major !== SCHEMA_MAJOR) {
+    const instead =
+      Number(major) > SCHEMA_MAJOR
+        ? 'export the model again with an older PyTorch, or use a newer torch-curvature'
+        : 'export the model again with PyTorch 2.5 or later';
+    throw damaged(`it has version ${major} of the export format, expected ${SCHEMA_MAJOR}: ${instead}`);
   }
   const graphModule = asObject(exported.json.graph_module, 'graph_module');
   const graph = asObject(graphModule.graph, 'graph');

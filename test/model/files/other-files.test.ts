@@ -105,10 +105,19 @@ test('a file of a newer PyTorch says which, and which operator is missing', asyn
       /no operator aten::of_the_future.*written by PyTorch 2\.99\.1\+cpu, and libtorch \d+\.\d+\.\d+.* is in use/,
     ),
   });
-  const format = pt2([], 'x', [], { torch_version: '2.99.1', schema_version: { major: 9, minor: 0 } });
-  await expect(Model.load(format)).rejects.toThrow(
-    /version 9 of the export format.*written by PyTorch 2\.99\.1/,
+});
+
+test.each([
+  [9, /with an older PyTorch, or use a newer torch-curvature; the file was written by PyTorch 2\.99\.1/],
+  [7, /with PyTorch 2\.5 or later/],
+])('version %i of the export format is told with the way out', async (major, instead) => {
+  const format = pt2([], 'x', [], { torch_version: '2.99.1', schema_version: { major, minor: 0 } });
+  const message = expect.stringMatching(
+    new RegExp(
+      `version ${major} of the export format, expected 8: .*${instead.source}.*export\\.md#files-of-other-kinds`,
+    ),
   );
+  await expect(Model.load(format)).rejects.toMatchObject({ code: 'ERR_MODEL_LOAD', message });
 });
 
 test('a transform of torch.func that export leaves in is told with the line that takes it out', async () => {
