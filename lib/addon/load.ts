@@ -55,7 +55,8 @@ export function loadAddon(folder?: string): { addon: Addon; libtorch: BuildRecor
     checkVersion(libtorch, addon.info().libtorchVersion, mend);
     return { addon, libtorch };
   } catch (error) {
-    throw isRefusal(error) ? accessDenied(error) : error;
+    // What is an error of ours has named its flag or file already.
+    throw isRefusal(error) && !(error instanceof TorchCurvatureError) ? accessDenied(error) : error;
   }
 }
 
