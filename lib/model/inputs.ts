@@ -198,7 +198,7 @@ export function rowsOf(x: Inputs, { inputs }: InputSpecs): number {
   return Number(isList(shape) ? shape[0] : 0) || 0;
 }
 
-/** The inputs for the first rows; what is no valid input, or has no more rows, as it is. */
+/** The inputs for the first rows, in the form in which they are given; what is no valid input, or has no more rows, as it is. */
 export function firstRows(x: Inputs, { inputs }: InputSpecs, rows: number): Inputs {
   const given = inOrder(x, inputs);
   if (given === undefined) return x;
@@ -211,5 +211,7 @@ export function firstRows(x: Inputs, { inputs }: InputSpecs, rows: number): Inpu
       return input as Tensor;
     return { data: data.subarray(0, (lengthOf(data) / batch) * rows), shape: [rows, ...row] };
   };
-  return given.map(first);
+  const few = given.map(first);
+  if (isList(x)) return few;
+  return isNamed(x) ? Object.fromEntries(inputs.map(({ name }, index) => [name, few[index]!])) : few[0]!;
 }

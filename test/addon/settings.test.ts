@@ -211,6 +211,9 @@ it('warms up with a few rows of a problem', async () => {
     code: 'ERR_SHAPE_MISMATCH',
   });
   await expect(warmUp(heavy, { engine: 'fast' as never })).rejects.toThrow(RangeError);
+  const { x: _x, ...lacking } = heavy;
+  await expect(warmUp(lacking as never)).rejects.toThrow(/^x should be an object, got undefined/);
+  await expect(warmUp({ ...heavy, x: [null] } as never)).rejects.toThrow(/^x\[0\] should be an object/);
   const reason = new Error('no');
   await expect(warmUp(heavy, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
 });
