@@ -67,7 +67,8 @@ export function npyOf(bytes: Uint8Array, name: string): Promise<ReadTensor> {
 }
 
 /**
- * Writes a `.npy` file: a tensor, or a flat vector as [n]. It is there as a whole or not at all: whoever reads it meanwhile
+ * Writes a `.npy` file: a tensor, or a flat vector as [n]. A `Uint8Array` is written as bytes, which are read back as an
+ * `Int32Array`, as those of other files are. The file is there as a whole or not at all: whoever reads it meanwhile
  * finds what was there before.
  *
  * @throws TypeError, TorchCurvatureError `ERR_SHAPE_MISMATCH`, `ERR_DTYPE_MISMATCH`, `ERR_DETACHED_BUFFER`
@@ -93,7 +94,7 @@ export function npyParts({ data, shape }: Tensor): Uint8Array[] {
 function tensorOf(array: Tensor | Float32Array | Float64Array): Tensor {
   if (!ArrayBuffer.isView(array)) {
     const { data, shape } = record(array, 'array') as Tensor;
-    checkTypedArray(data, 'array.data');
+    checkTypedArray(data, 'array.data', true);
     return tensor(data, shape);
   }
   const data = checkFloats(array, 'array');
@@ -105,6 +106,7 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   Float32Array: '<f4',
   BigInt64Array: '<i8',
   Int32Array: '<i4',
+  Uint8Array: '|u1',
 };
 
 function header(data: TypedArray, shape: readonly number[]): Uint8Array {

@@ -21,15 +21,16 @@ const TYPES: Readonly<Record<string, string>> = {
   Float32Array: 'F32',
   BigInt64Array: 'I64',
   Int32Array: 'I32',
+  Uint8Array: 'U8',
 };
 
 /** Large elements first, so that all are aligned; then by name: the order, and the bytes, of Hugging Face's library. */
-const ORDER = ['I64', 'F64', 'F32', 'I32'];
+const ORDER = ['I64', 'F64', 'F32', 'I32', 'U8'];
 
 /**
  * Writes arrays by name to a safetensors file, as `loadSafetensors` and Hugging Face's library read it: tensors, or flat
- * arrays, which have the shape [n] unless `model` knows their name. The file is there as a whole or not at all: whoever
- * reads it meanwhile finds what was there before.
+ * arrays, which have the shape [n] unless `model` knows their name. A `Uint8Array` is written as bytes (`U8`), which are read
+ * back as an `Int32Array`. The file is there as a whole or not at all: whoever reads it meanwhile finds what was there before.
  *
  * @throws TypeError, RangeError for what is no tensor, or larger than the format or its readers allow, and where the file
  * cannot be written: the `cause` is then the error of Node.js
@@ -80,10 +81,10 @@ function named(name: string, value: unknown, shape: readonly number[] | undefine
   try {
     if (!ArrayBuffer.isView(value)) {
       const { data, shape } = record(value, 'it') as Tensor;
-      checkTypedArray(data, 'it.data');
+      checkTypedArray(data, 'it.data', true);
       return tensor(data, shape);
     }
-    checkTypedArray(value, 'it');
+    checkTypedArray(value, 'it', true);
     return tensor(value, shape ?? [lengthOf(value)]);
   } catch (error) {
     throw about(name, error);

@@ -44,6 +44,6 @@ export function checkPath(path: unknown): asserts path is string {
 /** A copy of the elements' bytes as files hold them: the caller may change the array while it is written. */
 export function littleEndian(array: TypedArray): Uint8Array {
   const bytes = Buffer.from(bytesOf(array));
-  if (endianness() === 'LE') return bytes;
+  if (endianness() === 'LE' || array.BYTES_PER_ELEMENT === 1) return bytes;
   return /64/.test(kindOf(array)) ? bytes.swap64() : bytes.swap32();
 }
