@@ -36,8 +36,14 @@ export interface ParameterRecord<F extends FloatArray = FloatArray> {
   readonly [name: string]: F | IntegerArray;
 }
 
-/** A vector over the parameters: flat, or one array for each parameter. */
-export type ParameterVector<F extends FloatArray = FloatArray> = F | ParameterRecord<F>;
+/**
+ * A vector over the parameters: flat, or one array for each parameter. Results are named, too, as code that is generic over
+ * the precision has to be told that they are such arrays.
+ */
+export type ParameterVector<F extends FloatArray = FloatArray> = F | ParameterRecord<F> | ResultArray<F>;
+
+/** The same type, from which it is not inferred: what an operator has decided before. */
+export type Same<F extends FloatArray> = F & {};
 
 /**
  * Makes a tensor from row-major data; `data` is not copied.

@@ -238,8 +238,8 @@ export class Model<Initial extends FloatArray = FloatArray> {
    * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH` when a parameter is missing, unknown or of another length,
    * `ERR_DTYPE_MISMATCH` when the arrays are not all of one kind
    */
-  flatten<F extends FloatArray>(arrays: ParameterRecord<F>): ResultArray<F> {
-    return this.#flatten(arrays, 'record') as ResultArray<F>;
+  flatten<F extends FloatArray>(arrays: ParameterRecord<F>): ResultArray<ArrayKind<F>> {
+    return this.#flatten(arrays, 'record') as ResultArray<ArrayKind<F>>;
   }
 
   #flatten(arrays: ParameterRecord, name: string): ResultArray<FloatArray> {
@@ -300,7 +300,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
   }
 
   /** The outputs for a batch, [batch, …]; their data are `options.out` where given. */
-  async forward<F extends FloatArray, Out extends FloatArray = ResultArray<F>>(
+  async forward<F extends FloatArray, Out extends FloatArray = ResultArray<ArrayKind<F>>>(
     params: ParameterVector<F>,
     x: Inputs,
     options?: ProductOptions<Out> & OutOption<ArrayKind<F>>,
@@ -309,7 +309,7 @@ export class Model<Initial extends FloatArray = FloatArray> {
   }
 
   /** `forward` on the calling thread. */
-  forwardSync<F extends FloatArray, Out extends FloatArray = ResultArray<F>>(
+  forwardSync<F extends FloatArray, Out extends FloatArray = ResultArray<ArrayKind<F>>>(
     params: ParameterVector<F>,
     x: Inputs,
     options?: ProductOptions<Out> & OutOption<ArrayKind<F>>,

@@ -1,7 +1,15 @@
 /** The loss of a problem and its gradient. */
 
 import { acceptedBy, operation } from '../addon/operation.ts';
-import { allocated, copyOf, dtypeOf, type FloatArray, floatArray, type ResultArray } from '../arrays.ts';
+import {
+  type ArrayKind,
+  allocated,
+  copyOf,
+  dtypeOf,
+  type FloatArray,
+  floatArray,
+  type ResultArray,
+} from '../arrays.ts';
 import { checkOptions } from '../check.ts';
 import { type ProcessGroup, readTogether, theGroup } from '../distributed/process-group.ts';
 import { OptionNames } from '../options.ts';
@@ -42,7 +50,7 @@ const ASKED = operation((problem: GivenLossProblem, options: OperatorOptions) =>
 export function lossAndGradient<F extends FloatArray, Given extends string = never>(
   problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
   options?: LossAndGradientOptions,
-): Promise<{ loss: number; gradient: ResultArray<F> }>;
+): Promise<{ loss: number; gradient: ResultArray<ArrayKind<F>> }>;
 export async function lossAndGradient(
   problem: GivenLossProblem | GivenStreamedProblem,
   options?: LossAndGradientOptions,
@@ -70,7 +78,7 @@ export async function lossAndGradient(
 export function lossAndGradientSync<F extends FloatArray, Given extends string = never>(
   problem: LossProblem<F, Given>,
   options?: OperatorOptions,
-): { loss: number; gradient: ResultArray<F> };
+): { loss: number; gradient: ResultArray<ArrayKind<F>> };
 export function lossAndGradientSync(
   problem: GivenLossProblem,
   options?: OperatorOptions,

@@ -44,7 +44,7 @@ const LOSSES = operation((problem: GivenLossProblem, options: OperatorOptions) =
 export function perSampleLosses<F extends FloatArray, Given extends string = never>(
   problem: LossProblem<F, Given> | StreamedProblem<F, Given>,
   options?: OperatorOptions,
-): Promise<ResultArray<F>>;
+): Promise<ResultArray<ArrayKind<F>>>;
 export async function perSampleLosses(
   problem: GivenLossProblem | GivenStreamedProblem,
   options?: OperatorOptions,
@@ -62,7 +62,7 @@ export async function perSampleLosses(
 export function perSampleLossesSync<F extends FloatArray, Given extends string = never>(
   problem: LossProblem<F, Given>,
   options?: OperatorOptions,
-): ResultArray<F>;
+): ResultArray<ArrayKind<F>>;
 export function perSampleLossesSync(
   problem: GivenLossProblem,
   options?: OperatorOptions,

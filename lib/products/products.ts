@@ -117,7 +117,7 @@ const ON_THE_FLY = product(PRODUCT_OPTIONS, (request) => ({ name: 'matvecOnTheFl
  * @throws TorchCurvatureError `ERR_SHAPE_MISMATCH`, `ERR_DTYPE_MISMATCH`, `ERR_DEVICE_UNAVAILABLE`,
  * `ERR_OUT_OF_MEMORY`, `ERR_UNSUPPORTED_OP`; the reason of `options.signal`
  */
-export function matvecOnTheFly<F extends FloatArray, Out extends FloatArray = ResultArray<F>>(
+export function matvecOnTheFly<F extends FloatArray, Out extends FloatArray = ResultArray<ArrayKind<F>>>(
   problem: Problem<F> | StreamedProblem<F, string>,
   v: ParameterVector<F>,
   options?: ProductOptions<Out> & OutOption<ArrayKind<F>>,
@@ -126,7 +126,7 @@ export function matvecOnTheFly<F extends FloatArray, Out extends FloatArray = Re
 }
 
 /** `matvecOnTheFly` on the calling thread. */
-export function matvecOnTheFlySync<F extends FloatArray, Out extends FloatArray = ResultArray<F>>(
+export function matvecOnTheFlySync<F extends FloatArray, Out extends FloatArray = ResultArray<ArrayKind<F>>>(
   problem: Problem<F>,
   v: ParameterVector<F>,
   options?: ProductOptions<Out> & OutOption<ArrayKind<F>>,
@@ -144,7 +144,7 @@ const DENSE = product(DENSE_OPTIONS, (request, { strategy = 'gram' }) => ({
  *
  * @throws TorchCurvatureError as `matvecOnTheFly`; `ERR_OUT_OF_MEMORY`, with the estimate, before it allocates
  */
-export function matvecDense<F extends FloatArray, Out extends FloatArray = ResultArray<F>>(
+export function matvecDense<F extends FloatArray, Out extends FloatArray = ResultArray<ArrayKind<F>>>(
   problem: Problem<F> | StreamedProblem<F, string>,
   v: ParameterVector<F>,
   options?: DenseOptions<Out> & OutOption<ArrayKind<F>>,
@@ -153,7 +153,7 @@ export function matvecDense<F extends FloatArray, Out extends FloatArray = Resul
 }
 
 /** `matvecDense` on the calling thread. */
-export function matvecDenseSync<F extends FloatArray, Out extends FloatArray = ResultArray<F>>(
+export function matvecDenseSync<F extends FloatArray, Out extends FloatArray = ResultArray<ArrayKind<F>>>(
   problem: Problem<F>,
   v: ParameterVector<F>,
   options?: DenseOptions<Out> & OutOption<ArrayKind<F>>,

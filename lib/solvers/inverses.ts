@@ -2,7 +2,7 @@
 
 import { addon } from '../addon/addon.ts';
 import type { RawSolverOption } from '../addon/operators.ts';
-import { type ArrayKind, describe, type FloatArray } from '../arrays.ts';
+import { describe, type FloatArray, type Same } from '../arrays.ts';
 import { positive } from '../check.ts';
 import { wrongType } from '../errors.ts';
 import { checkSquare, type LinearOperator } from '../operators/linear-operator.ts';
@@ -43,7 +43,7 @@ function inverse<F extends FloatArray>(
 function bySolver<F extends FloatArray>(
   name: string,
   op: LinearOperator<F>,
-  options: InverseOptions<ArrayKind<F>> | undefined,
+  options: InverseOptions<Same<F>> | undefined,
 ): LinearOperator<F> {
   const { tolerance, maxIterations, preconditioner, strict = true } = INVERSE_OPTIONS.read(options);
   checkSquare(op, name);
@@ -69,7 +69,7 @@ function bySolver<F extends FloatArray>(
  */
 export function cgInverse<F extends FloatArray>(
   op: LinearOperator<F>,
-  options?: InverseOptions<ArrayKind<F>>,
+  options?: InverseOptions<Same<F>>,
 ): LinearOperator<F> {
   return bySolver('cgInverse', op, options);
 }
@@ -77,7 +77,7 @@ export function cgInverse<F extends FloatArray>(
 /** As `cgInverse`, of a symmetric operator that may be indefinite, by `minres`. */
 export function minresInverse<F extends FloatArray>(
   op: LinearOperator<F>,
-  options?: InverseOptions<ArrayKind<F>>,
+  options?: InverseOptions<Same<F>>,
 ): LinearOperator<F> {
   return bySolver('minresInverse', op, options);
 }

@@ -1,6 +1,6 @@
 /** Solvers of least-squares problems, for operators of any shape. */
 
-import type { ArrayKind, FloatArray, ResultArray } from '../arrays.ts';
+import type { FloatArray, ResultArray, Same } from '../arrays.ts';
 import { checkFinite, checkVector } from '../check.ts';
 import type { LinearOperator, OperatorVector } from '../operators/linear-operator.ts';
 import { OptionNames } from '../options.ts';
@@ -109,16 +109,16 @@ const LSMR = leastSquaresSolver('lsmr');
  */
 export async function lsmr<F extends FloatArray>(
   op: LinearOperator<F>,
-  b: OperatorVector<ArrayKind<F>>,
-  options?: LeastSquaresOptions<ArrayKind<F>>,
+  b: OperatorVector<Same<F>> | ResultArray<F>,
+  options?: LeastSquaresOptions<Same<F>>,
 ): Promise<LeastSquaresSolution<F>> {
   return LSMR.promised(op, options, b) as Promise<LeastSquaresSolution<F>>;
 }
 /** `lsmr` on the calling thread. */
 export function lsmrSync<F extends FloatArray>(
   op: LinearOperator<F>,
-  b: OperatorVector<ArrayKind<F>>,
-  options?: LeastSquaresOptions<ArrayKind<F>>,
+  b: OperatorVector<Same<F>> | ResultArray<F>,
+  options?: LeastSquaresOptions<Same<F>>,
 ): LeastSquaresSolution<F> {
   return LSMR.sync(op, options, b) as LeastSquaresSolution<F>;
 }
@@ -133,16 +133,16 @@ const LSQR = leastSquaresSolver('lsqr');
  */
 export async function lsqr<F extends FloatArray>(
   op: LinearOperator<F>,
-  b: OperatorVector<ArrayKind<F>>,
-  options?: LeastSquaresOptions<ArrayKind<F>>,
+  b: OperatorVector<Same<F>> | ResultArray<F>,
+  options?: LeastSquaresOptions<Same<F>>,
 ): Promise<LeastSquaresSolution<F>> {
   return LSQR.promised(op, options, b) as Promise<LeastSquaresSolution<F>>;
 }
 /** `lsqr` on the calling thread. */
 export function lsqrSync<F extends FloatArray>(
   op: LinearOperator<F>,
-  b: OperatorVector<ArrayKind<F>>,
-  options?: LeastSquaresOptions<ArrayKind<F>>,
+  b: OperatorVector<Same<F>> | ResultArray<F>,
+  options?: LeastSquaresOptions<Same<F>>,
 ): LeastSquaresSolution<F> {
   return LSQR.sync(op, options, b) as LeastSquaresSolution<F>;
 }

@@ -1,6 +1,6 @@
 /** Solvers of A x = b. They run natively on the operator's device: no vector crosses into JavaScript on the way. */
 
-import { type ArrayKind, describe, type FloatArray } from '../arrays.ts';
+import { describe, type FloatArray, type ResultArray, type Same } from '../arrays.ts';
 import { checkVector, positive } from '../check.ts';
 import { TorchCurvatureError, wrongType } from '../errors.ts';
 import {
@@ -126,16 +126,16 @@ const CG = linearSolver('cg', CG_OPTIONS);
  */
 export async function cg<F extends FloatArray>(
   op: LinearOperator<F>,
-  b: OperatorVector<ArrayKind<F>>,
-  options?: CgOptions<ArrayKind<F>>,
+  b: OperatorVector<Same<F>> | ResultArray<F>,
+  options?: CgOptions<Same<F>>,
 ): Promise<LinearSolution<F>> {
   return CG.promised(op, options, b) as Promise<LinearSolution<F>>;
 }
 /** `cg` on the calling thread. */
 export function cgSync<F extends FloatArray>(
   op: LinearOperator<F>,
-  b: OperatorVector<ArrayKind<F>>,
-  options?: CgOptions<ArrayKind<F>>,
+  b: OperatorVector<Same<F>> | ResultArray<F>,
+  options?: CgOptions<Same<F>>,
 ): LinearSolution<F> {
   return CG.sync(op, options, b) as LinearSolution<F>;
 }
@@ -152,16 +152,16 @@ const MINRES = linearSolver('minres', LINEAR_SOLVER_OPTIONS);
  */
 export async function minres<F extends FloatArray>(
   op: LinearOperator<F>,
-  b: OperatorVector<ArrayKind<F>>,
-  options?: LinearSolverOptions<ArrayKind<F>>,
+  b: OperatorVector<Same<F>> | ResultArray<F>,
+  options?: LinearSolverOptions<Same<F>>,
 ): Promise<LinearSolution<F>> {
   return MINRES.promised(op, options, b) as Promise<LinearSolution<F>>;
 }
 /** `minres` on the calling thread. */
 export function minresSync<F extends FloatArray>(
   op: LinearOperator<F>,
-  b: OperatorVector<ArrayKind<F>>,
-  options?: LinearSolverOptions<ArrayKind<F>>,
+  b: OperatorVector<Same<F>> | ResultArray<F>,
+  options?: LinearSolverOptions<Same<F>>,
 ): LinearSolution<F> {
   return MINRES.sync(op, options, b) as LinearSolution<F>;
 }

@@ -124,6 +124,30 @@ async function solver(solve: Api['cg'], sync: Api['cgSync']) {
   solve(op32, f32, { preconditioner: op64 });
 }
 
+/** Code for either precision: what one function gives, others take. */
+export async function generic<F extends api.FloatArray>(
+  problem: api.LossProblem<F>,
+  v: api.ParameterVector<F>,
+) {
+  const { gradient } = await tc.lossAndGradient(problem);
+  const operator = (await tc.hessian(problem)).damp(1);
+  const preconditioner = await (await tc.kfac(problem)).inverse();
+  for (const solve of [tc.cg, tc.minres]) {
+    const { x } = await solve(operator, gradient, { preconditioner });
+    solve(operator, x);
+    operator.matvecSync(x);
+  }
+  tc.lsqrSync(operator, tc.lossAndGradientSync(problem).gradient);
+  tc.cgInverse(operator, { preconditioner }).matvec(await operator.diagonal());
+  const lin = await tc.linearize(problem);
+  const product = await tc.matvecOnTheFly(problem, v);
+  const twice: api.ResultArray<api.ArrayKind<F>> = lin.matvecSync(product);
+  operator.rmatvecSync(twice);
+  tc.lsmr(await tc.perSampleGradients(problem), await tc.perSampleLosses(problem));
+  // @ts-expect-error of one precision alone
+  operator.matvec(f32);
+}
+
 /** An entry for each value that the package exports (`default` is how Node.js sees CommonJS from an ES module). */
 export const values: { [Name in Exclude<keyof Api, 'default'>]: () => unknown } = {
   matvecOnTheFly: () => products(tc.matvecOnTheFly, tc.matvecOnTheFlySync),
