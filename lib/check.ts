@@ -149,10 +149,18 @@ export function wholeNumber(
   return value;
 }
 
-export function checkFinite(value: unknown, name: string): number {
+/** A finite number, also in the precision that it is used in: libtorch refuses others without their name. */
+export function checkFinite(value: unknown, name: string, dtype: DType = 'float64'): number {
   if (typeof value !== 'number') throw wrongType(`${name} should be a number, got ${describe(value)}`);
   if (!Number.isFinite(value)) throw outOfRange(`${name} should be finite, got ${value}`);
+  if (!isFiniteIn(dtype, value)) throw outOfRange(`${name} should be finite in ${dtype}, got ${value}`);
   return value;
+}
+
+const MOST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
+
+export function isFiniteIn(dtype: DType, value: number): boolean {
+  return Math.abs(value) <= (dtype === 'float32' ? MOST_FLOAT32 : Number.MAX_VALUE);
 }
 
 /** A typed array of floating numbers, of any length. */

@@ -1,12 +1,21 @@
 /** Everything a caller can get wrong: a clear error with a stable code, from promises and at once, and no crash. */
 import { describe, expect, it } from 'vitest';
 import {
+  denseOperator,
+  eigshSync,
+  Generator,
+  kfacSync,
+  lossAndGradientSync,
+  lsmrSync,
+  lsqrSync,
   Model,
   matvecDense,
   matvecDenseSync,
   matvecOnTheFly,
   matvecOnTheFlySync,
+  neumannInverse,
   nn,
+  optim,
   type Problem,
   TorchCurvatureError,
   tensor,
@@ -304,6 +313,53 @@ describe('layers', () => {
     const odd = Model.sequential([nn.squeeze(-1)]);
     expect(() => odd.forwardSync(params, tensor(new Float32Array(1), [1]))).toThrow(
       expect.objectContaining({ code: 'ERR_SHAPE_MISMATCH' }),
+    );
+  });
+});
+
+describe('numbers beyond the precision that they are used in', () => {
+  const single = denseOperator(tensor(Float32Array.of(2, 1, 1, 3), [2, 2]), { symmetric: true });
+  const double = denseOperator(tensor(Float64Array.of(2, 1, 1, 3), [2, 2]), { symmetric: true });
+  const b = Float32Array.of(1, 2);
+  const loss = { ...problem, target: tensor(new Float32Array(4), [4, 1]), loss: 'mse' as const };
+  const factors = kfacSync({ ...loss, params: model.init() });
+  const far = 1e300;
+  it.each<[string, () => unknown]>([
+    ['sigma', () => eigshSync(single, { k: 1, sigma: -far })],
+    ['lambda', () => single.damp(far)],
+    ['c', () => single.scale(far)],
+    ['c', () => single.multiply(-far)],
+    ['damp', () => lsmrSync(single, b, { damp: far })],
+    ['damp', () => lsqrSync(single, b, { damp: far })],
+    ['scale', () => neumannInverse(single, { scale: far })],
+    ['damping', () => factors.inverseSync({ damping: far, method: 'pi' })],
+    ['damping', () => factors.logdetSync({ damping: far })],
+    ['problem.l2', () => lossAndGradientSync({ ...loss, l2: far })],
+    ['low', () => new Generator(0).uniform([2], { low: -far })],
+    ['high', () => new Generator(0).uniform([2], { high: far })],
+    ['high - low', () => new Generator(0).uniform([2], { low: -3e38, high: 3e38 })],
+  ])('%s', (name, call) => {
+    expect(call).toThrow(RangeError);
+    const message = expect.stringMatching(new RegExp(`^${name} should be finite in float32, got`));
+    expect(call).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT', message }));
+  });
+
+  it('of promises, of what is derived from them, and of float64', async () => {
+    const refused = { code: 'ERR_INVALID_ARGUMENT', message: expect.stringMatching(/^damping .*float32/) };
+    for (const way of [optim.sr, optim.minSR])
+      await expect(way(problem, new Float32Array(4), { damping: far })).rejects.toMatchObject(refused);
+    expect(() => single.divide(1e-39)).toThrow(/1 \/ c is infinite/);
+    const apart = { low: -1.7e308, high: 1.7e308, dtype: 'float64' } as const;
+    expect(() => new Generator(0).uniform([2], apart)).toThrow(/^high - low should be finite in float64/);
+  });
+
+  it('are taken where it holds them', () => {
+    const most = (2 - 2 ** -23) * 2 ** 127;
+    expect(single.damp(most).matvecSync(Float32Array.of(1, 0))).toEqual(Float32Array.of(most, 1));
+    expect(() => single.damp(most * (1 + 2 ** -52))).toThrow(RangeError);
+    expect(double.damp(far).matvecSync(Float64Array.of(1, 0))).toEqual(Float64Array.of(far, 1));
+    expect(new Generator(0).uniform([2], { low: most, high: most }).data).toEqual(
+      Float32Array.of(most, most),
     );
   });
 });

@@ -12,7 +12,7 @@ import {
   sizesOf,
   type Tensor,
 } from '../arrays.ts';
-import { checkDType, checkFinite } from '../check.ts';
+import { checkDType, checkFinite, isFiniteIn } from '../check.ts';
 import { outOfRange, wrongType } from '../errors.ts';
 import { guard } from '../guard.ts';
 import { type InspectArguments, inspected } from '../inspect.ts';
@@ -88,10 +88,14 @@ export class Generator {
   uniform(shape: readonly number[], options?: UniformOptions): Tensor<FloatArray> {
     const { low = 0, high = 1, dtype } = UNIFORM_OPTIONS.read(options);
     const sizes = drawnShape(shape);
-    if (checkFinite(low, 'low') > checkFinite(high, 'high')) {
+    const precision = checkDType(dtype);
+    if (checkFinite(low, 'low', precision) > checkFinite(high, 'high', precision)) {
       throw outOfRange(`low and high should be in order, got ${low} and ${high}`);
     }
-    const float64 = checkDType(dtype) === 'float64';
+    if (!isFiniteIn(precision, high - low)) {
+      throw outOfRange(`high - low should be finite in ${precision}, got ${low} and ${high}`);
+    }
+    const float64 = precision === 'float64';
     return { data: addon().uniform(this.#handle, sizes, low, high, float64), shape: sizes };
   }
 

@@ -3,7 +3,7 @@
 import { operation } from '../addon/operation.ts';
 import type { RawEigh } from '../addon/operators.ts';
 import type { OperatorHandle } from '../addon/requests.ts';
-import type { FloatArray, ResultArray } from '../arrays.ts';
+import type { DType, FloatArray, ResultArray } from '../arrays.ts';
 import { checkFinite, checkOneOf, checkWholeOptions, type WholeOptions } from '../check.ts';
 import type { ProcessGroup } from '../distributed/process-group.ts';
 import { outOfRange } from '../errors.ts';
@@ -119,7 +119,7 @@ export class KroneckerOperator<F extends FloatArray = FloatArray> extends Linear
   static readonly #inverse = operation((op: KroneckerOperator, options: InverseOptions | undefined) => {
     const { damping = 0, method = 'exact', ...how } = INVERSE_OPTIONS.read(options);
     const given = {
-      damping: checkDamping(damping),
+      damping: checkDamping(damping, op.dtype),
       method: checkOneOf(method, ['exact', 'heuristic', 'pi'] as const, 'method'),
       ...checkWholeOptions(how),
     };
@@ -132,7 +132,7 @@ export class KroneckerOperator<F extends FloatArray = FloatArray> extends Linear
 
   static readonly #logdet = operation((op: KroneckerOperator, options: LogdetOptions | undefined) => {
     const { damping = 0, ...how } = LOGDET_OPTIONS.read(options);
-    const given = { damping: checkDamping(damping), ...checkWholeOptions(how) };
+    const given = { damping: checkDamping(damping, op.dtype), ...checkWholeOptions(how) };
     return {
       name: 'kroneckerLogdet',
       ...asked(op, given),
@@ -162,8 +162,8 @@ export class KroneckerOperator<F extends FloatArray = FloatArray> extends Linear
   }));
 }
 
-function checkDamping(value: unknown): number {
-  const damping = checkFinite(value, 'damping');
+function checkDamping(value: unknown, dtype: DType): number {
+  const damping = checkFinite(value, 'damping', dtype);
   if (damping < 0) throw outOfRange(`damping should be at least 0, got ${damping}`);
   return damping;
 }

@@ -27,6 +27,7 @@ import {
   checkOutputVector,
   checkVector,
   checkWholeOptions,
+  isFiniteIn,
   type OutOption,
   positive,
   type WholeOptions,
@@ -221,12 +222,16 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
 
   /** c A */
   scale(c: number): LinearOperator<F> {
-    return this.#combined('scaled', () => addon().operatorScale(this.handle, checkFinite(c, 'c')));
+    return this.#combined('scaled', () =>
+      addon().operatorScale(this.handle, checkFinite(c, 'c', this.dtype)),
+    );
   }
 
   /** A + λ I for a square A. */
   damp(lambda: number): LinearOperator<F> {
-    return this.#combined('damped', () => addon().operatorShift(this.handle, checkFinite(lambda, 'lambda')));
+    return this.#combined('damped', () =>
+      addon().operatorShift(this.handle, checkFinite(lambda, 'lambda', this.dtype)),
+    );
   }
 
   /** A + λ diag(A) for a square A: damping relative to the scale of each parameter. Computes the diagonal. */
@@ -251,7 +256,7 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   /** A / c */
   divide(c: number): LinearOperator<F> {
     const inverse = 1 / checkFinite(c, 'c');
-    if (Number.isFinite(inverse)) return this.scale(inverse);
+    if (isFiniteIn(this.dtype, inverse)) return this.scale(inverse);
     throw outOfRange(
       c === 0 ? 'c should not be 0' : `c should not be so small that 1 / c is infinite, got ${c}`,
     );

@@ -11,7 +11,7 @@ import {
   type ResultArray,
   type Tensor,
 } from '../arrays.ts';
-import { checkOptions, checkOutputVector, checkVector } from '../check.ts';
+import { checkFinite, checkOptions, checkOutputVector, checkVector } from '../check.ts';
 import { type GroupOption, type ProcessGroup, readTogether, theGroup } from '../distributed/process-group.ts';
 import { gramian, jacobian, ntk } from '../operators/factories.ts';
 import { OptionNames, record } from '../options.ts';
@@ -129,6 +129,7 @@ async function directionIn(
 ): Promise<SRDirection> {
   using linearization = await linearize(problem, how);
   const { outputShape, dtype } = linearization;
+  checkFinite(lambda, 'damping', dtype);
   const [own] = outputShape as [number];
   const waiting = signal && { signal };
   // Weights by default are those of all samples: the ranks have them all or none of them has.

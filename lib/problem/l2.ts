@@ -21,7 +21,7 @@ const NAMES = new Names<L2Term>('problem.l2', { weight: true, parameters: true }
 export function l2Vector(given: number | L2Term, model: Model, dtype: DType): FloatArray {
   const { weight, parameters = '*' }: L2Term =
     typeof given === 'number' ? { weight: given } : NAMES.read(given);
-  if (checkFinite(weight, 'problem.l2') < 0)
+  if (checkFinite(weight, 'problem.l2', dtype) < 0)
     throw outOfRange(`problem.l2 should not be negative, got ${weight}`);
   if (typeof parameters !== 'string' && !isList(parameters)) {
     throw wrongType(

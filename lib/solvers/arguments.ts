@@ -2,6 +2,7 @@
 
 import { type Operation, operation } from '../addon/operation.ts';
 import type { RawSolverOption } from '../addon/operators.ts';
+import type { DType } from '../arrays.ts';
 import { checkFinite, checkSignal, positive, wholeNumber } from '../check.ts';
 import { outOfRange, TorchCurvatureError } from '../errors.ts';
 import { toSeed } from '../model/generator.ts';
@@ -96,8 +97,8 @@ export function seedOf(value: number | bigint | undefined): bigint {
 }
 
 /** A number above 0. */
-export function checkPositive(value: unknown, name: string): number {
-  const checked = checkFinite(value, name);
+export function checkPositive(value: unknown, name: string, dtype?: DType): number {
+  const checked = checkFinite(value, name, dtype);
   if (checked <= 0) throw outOfRange(`${name} should be above 0, got ${checked}`);
   return checked;
 }

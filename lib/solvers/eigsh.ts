@@ -88,7 +88,7 @@ const EIGSH = solver(
         maxIterations: optionalCount(maxIterations, 'maxIterations'),
         basis: optionalCount(basis, 'basis'),
         block: optionalCount(block, 'block'),
-        sigma: sigma === undefined ? undefined : checkFinite(sigma, 'sigma'),
+        sigma: sigma === undefined ? undefined : checkFinite(sigma, 'sigma', op.dtype),
       },
       result: (found) => found as Eigenpairs,
     };

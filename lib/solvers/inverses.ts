@@ -111,6 +111,6 @@ export function neumannInverse<F extends FloatArray>(
   checkSquare(op, 'neumannInverse');
   return inverse('neumannInverse', op, {
     terms: positive(terms, 'terms'),
-    scale: scale === undefined ? undefined : checkPositive(scale, 'scale'),
+    scale: scale === undefined ? undefined : checkPositive(scale, 'scale', op.dtype),
   });
 }

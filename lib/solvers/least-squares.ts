@@ -84,7 +84,7 @@ const leastSquaresSolver = (name: string) =>
       return {
         options: {
           b: op.rowVector(b, 'b'),
-          damp: damp === undefined ? undefined : checkFinite(damp, 'damp'),
+          damp: damp === undefined ? undefined : checkFinite(damp, 'damp', op.dtype),
           atol: optionalAmount(atol, 'atol'),
           btol: optionalAmount(btol, 'btol'),
           conlim: optionalAmount(conlim, 'conlim'),
