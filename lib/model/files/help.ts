@@ -16,7 +16,7 @@ export const SECTIONS: readonly (readonly [said: RegExp, section: string])[] = [
   [/model returns \d+ (values|tensors)/, 'several-results'],
   [/predispatch|functorch/, 'derivatives-by-the-inputs'],
   [
-    /control flow|branches on|repeats as often|takes? a value out of|takes out of the data|in place|run_decompositions|writes to one place twice|no place in a straight-line program|number of axes is not known|whose length is known only/,
+    /control flow|branches on|repeats as often|takes? a value out of|takes out of the data|in place|run_decompositions|writes to one place twice|no place in a straight-line program|not among the operators|number of axes is not known|whose length is known only/,
     'what-a-program-cannot-hold',
   ],
   [

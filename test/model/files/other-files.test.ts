@@ -120,6 +120,16 @@ test.each([
   await expect(Model.load(format)).rejects.toMatchObject({ code: 'ERR_MODEL_LOAD', message });
 });
 
+test('an operator that no model may consist of is told with the page on these', async () => {
+  const file = pt2([['torch.ops.aten.pin_memory.default', [['self', tensorArgument('x')]], ['y']]], 'y');
+  await expect(Model.load(file)).rejects.toMatchObject({
+    code: 'ERR_UNSUPPORTED_OP',
+    message: expect.stringMatching(
+      /aten::pin_memory is not among the operators.*export\.md#what-a-program-cannot-hold/,
+    ),
+  });
+});
+
 test('a transform of torch.func that export leaves in is told with the line that takes it out', async () => {
   const node = 'torch._functorch.predispatch._add_batch_dim';
   await expect(Model.load(pt2([[node, [['self', tensorArgument('x')]], ['y']]], 'y'))).rejects.toMatchObject({
