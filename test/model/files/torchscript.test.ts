@@ -94,16 +94,16 @@ test.each(['trace', 'script'])('no product of complex results is of their real p
   const problem = { model, params: model.init(), x };
   const squares = { ...problem, loss: 'mse', target: { data: new Float64Array(20), shape: [5, 4] } } as const;
   const refused = { code: 'ERR_DTYPE_MISMATCH', message: expect.stringContaining('torch.view_as_real(y)') };
-  for (const made of [
-    matvecOnTheFly(problem, problem.params),
-    matvecDense(problem, problem.params),
-    linearize(problem),
-    ntk(problem),
-    hessian(squares),
-    gaussNewton(squares),
-    perSampleGradients(squares),
+  for (const make of [
+    () => matvecOnTheFly(problem, problem.params),
+    () => matvecDense(problem, problem.params),
+    () => linearize(problem),
+    () => ntk(problem),
+    () => hessian(squares),
+    () => gaussNewton(squares),
+    () => perSampleGradients(squares),
   ])
-    await expect(made).rejects.toMatchObject(refused);
+    await expect(make()).rejects.toMatchObject(refused);
 });
 
 /** What each is refused for. */
