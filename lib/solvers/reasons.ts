@@ -7,8 +7,8 @@
  * - `indefinite`: `cg` met a direction p with pᵀA p ≤ 0 (to rounding), so A is not positive definite; x is the iterate
  *   before it.
  * - `preconditioner`: the preconditioner is not positive definite.
- * - `stagnation`: the residual no longer falls, because of rounding or because a singular system has no solution; x is
- *   then, by `minres`, a least-squares solution.
+ * - `stagnation`: the residual no longer falls, because of rounding or because a singular system has no solution, of
+ *   which `minres` gives a least-squares one; about from a condition number of 1/√ε on it takes a system for singular.
  * - `range`: the solution is too small or too large for a number of the precision.
  * - `stopped`: `onIteration` returned `false`.
  * - `nan`: the right-hand side, the start, the operator or the preconditioner gave NaN or infinity; x is the last finite

@@ -131,8 +131,8 @@ SolverResult minres(const LinearOperator& a, const at::Tensor& b, const SolverOp
   const profiling::Stage stage("torch_curvature::minres");
   return solveBySweeps(
       a, b, options, stop,
-      "the residual no longer falls: the system has no solution (the operator is singular), or "
-      "rounding keeps the tolerance out of reach",
+      "the residual no longer falls: the operator is singular, or nearly so, and the system has no "
+      "solution, or rounding keeps the tolerance out of reach (of a definite operator, try cg)",
       sweep);
 }
 
