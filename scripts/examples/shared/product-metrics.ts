@@ -28,7 +28,7 @@ export function meterProducts(meter: Meter): () => void {
   });
   const flops = meter.createCounter('torch_curvature.operation.flops', {
     unit: '{flop}',
-    description: 'Floating-point operations of the fused engine',
+    description: 'Floating-point operations on the CPU',
   });
   const record = (message: unknown) => {
     const { kind, engine, queueTime = 0, runTime = 0, flops: work = 0, error } = message as Message;
