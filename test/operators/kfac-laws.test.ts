@@ -427,6 +427,14 @@ it('is an operator like others, and shows itself', async () => {
   expect(inverse.traceSync()).toBeGreaterThan(0);
 });
 
+it('of a weight that derivatives by the inputs read transposed says so', async () => {
+  const file = fileURLToPath(new URL('../fixtures/graphs/gradient-normalized.pt2', import.meta.url));
+  const model = await Model.load(file);
+  const params = Float64Array.from(model.initialParameters!);
+  const problem = { model, params, x: randn(4, 3), target: randn(4, 3), loss: 'mse' } as const;
+  expect(() => kfacSync(problem)).toThrow(/weight \(layers of two kinds \(as it is and transposed/);
+});
+
 it('of a weight that an embedding and a linear layer share takes the diagonal for it', async () => {
   const model = await Model.load(fileURLToPath(new URL('../fixtures/kfac/tied.pt2', import.meta.url)));
   const params = Float64Array.from(model.initialParameters!);

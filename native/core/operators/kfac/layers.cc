@@ -340,9 +340,11 @@ class Finder {
     const LayerUse& first = uses.front().use;
     for (const Found& each : uses) {
       const bool embeds = each.use.kind == LayerUse::Kind::kEmbedding;
-      if (each.use.inputFirst != first.inputFirst || each.use.groups != first.groups ||
-          embeds != (first.kind == LayerUse::Kind::kEmbedding))
+      if (embeds != (first.kind == LayerUse::Kind::kEmbedding))
         return "layers of two kinds (as an embedding and a linear layer that share it)";
+      if (each.use.inputFirst != first.inputFirst)
+        return "layers of two kinds (as it is and transposed, as in derivatives by the inputs)";
+      if (each.use.groups != first.groups) return "layers of two kinds (with other groups)";
     }
     return "";
   }
