@@ -17,10 +17,16 @@ export interface L2Term {
 
 const NAMES = new Names<L2Term>('problem.l2', { weight: true, parameters: true });
 
-/** λ of each parameter, flat. */
-export function l2Vector(given: number | L2Term, model: Model, dtype: DType): FloatArray {
-  const { weight, parameters = '*' }: L2Term =
-    typeof given === 'number' ? { weight: given } : NAMES.read(given);
+/** λ of each parameter, flat; where terms overlap, their sum. */
+export function l2Vector(given: number | L2Term | readonly L2Term[], model: Model, dtype: DType): FloatArray {
+  const terms: unknown[] = isList(given) ? listOf(given, 'problem.l2') : [given];
+  const flat = floatArray(dtype, model.parameterCount);
+  for (const term of terms) add(term, flat, model, dtype);
+  return flat;
+}
+
+function add(term: unknown, flat: FloatArray, model: Model, dtype: DType): void {
+  const { weight, parameters = '*' }: L2Term = typeof term === 'number' ? { weight: term } : NAMES.read(term);
   if (checkFinite(weight, 'problem.l2', dtype) < 0)
     throw outOfRange(`problem.l2 should not be negative, got ${weight}`);
   if (typeof parameters !== 'string' && !isList(parameters)) {
@@ -30,9 +36,7 @@ export function l2Vector(given: number | L2Term, model: Model, dtype: DType): Fl
   }
   const patterns =
     typeof parameters === 'string' ? [parameters] : listOf(parameters, 'problem.l2.parameters');
-  const flat = floatArray(dtype, model.parameterCount);
   for (const [begin, end] of matchingRanges(patterns as string[], model.parameters)) {
-    flat.fill(weight, begin, end);
+    for (let i = begin; i < end; i++) flat[i]! += weight;
   }
-  return flat;
 }

@@ -39,10 +39,10 @@ export interface LossProblem<F extends FloatArray = FloatArray, Given extends st
   target?: Tensor;
   /**
    * Adds ½ λ Σ θ² over all parameters, or over those whose names match patterns: `1e-4`, or
-   * `{ weight: 1e-4, parameters: '*.weight' }`. It is part of the loss, its gradient, `hessian` and `gaussNewton`; Fisher
+   * `{ weight: 1e-4, parameters: '*.weight' }`, or a list of such terms, which add up. It is part of the loss, its gradient, `hessian` and `gaussNewton`; Fisher
    * matrices are of the targets' distribution, which it does not change (`damp` adds λ I to them).
    */
-  l2?: number | L2Term;
+  l2?: number | L2Term | readonly L2Term[];
 }
 
 /** Used inside the package: one whose names are still to be checked. */

@@ -392,13 +392,27 @@ describe('an L2 term', () => {
     ['of none', { weight: 3, parameters: [] }, () => false],
     ['of no weight', 0, () => true],
   ] as const;
+  const groups = [
+    { weight: 0.5, parameters: '*.weight' },
+    { weight: 0.25, parameters: ['0.*'] },
+  ];
+  const inGroups = (name: string) => (name.endsWith('weight') ? 0.5 : 0) + (name.startsWith('0.') ? 0.25 : 0);
 
-  it.each(terms)('adds ½ λ Σ θ², λ θ and λ I: %s', async (_, l2, matches) => {
-    const weight = typeof l2 === 'number' ? l2 : l2.weight;
+  it.each<[string, LossProblem['l2'], (name: string) => number]>([
+    ...terms.map(
+      ([how, l2, matches]) =>
+        [how, l2, (name: string) => (matches(name) ? (typeof l2 === 'number' ? l2 : l2.weight) : 0)] as [
+          string,
+          LossProblem['l2'],
+          (name: string) => number,
+        ],
+    ),
+    ['of several terms', groups, inGroups],
+    ['of no term', [], () => 0],
+  ])('adds ½ λ Σ θ², λ θ and λ I: %s', async (_, l2, weightOf) => {
     const lambda = new Float64Array(params.length);
-    for (const { name, offset, length } of model.parameters) {
-      if (matches(name)) lambda.fill(weight, offset, offset + length);
-    }
+    for (const { name, offset, length } of model.parameters)
+      lambda.fill(weightOf(name), offset, offset + length);
     const value = params.reduce((sum, each, i) => sum + (lambda[i]! * each * each) / 2, 0);
     const close = (found: ArrayLike<number>, plain: ArrayLike<number>, added: (i: number) => number) =>
       expect(
@@ -410,8 +424,8 @@ describe('an L2 term', () => {
 
     for (const reduction of ['mean', 'sum'] as const) {
       const plain = { ...problem, reduction };
-      const whole = { ...plain, l2 };
-      const stream = { ...streamOf(plain, undefined), l2 };
+      const whole = { ...plain, l2: l2! };
+      const stream = { ...streamOf(plain, undefined), l2: l2! };
       const without = lossAndGradientSync(plain);
       const found = [
         lossAndGradientSync(whole),
@@ -456,6 +470,8 @@ describe('an L2 term', () => {
     ['1e-4', /problem.l2 should be an object/],
     [{ wieght: 1 }, /did you mean 'weight'/],
     [{ parameters: '*' }, /l2 should be a number, got undefined/],
+    [[{ weight: 1 }, { weight: -1 }], /l2 should not be negative/],
+    [[[1]], /problem.l2 should be an object/],
     [{ weight: 1, parameters: 3 }, /parameters should be a pattern or a list/],
     [{ weight: 1, parameters: '9.*' }, /no parameter matches '9.\*'; there are 0.weight/],
   ])('that makes no sense is refused: %j', async (l2, message) => {
