@@ -1,7 +1,7 @@
 /** What steps of all methods have in common: a direction, a look at the loss there, and what follows from that. */
 import { acceptedBy } from '../addon/operation.ts';
 import { copyOf, type FloatArray, floatArray, type ResultArray, type Tensor } from '../arrays.ts';
-import { checkOptions, checkSignal } from '../check.ts';
+import { checkFloats, checkOptions, checkSignal } from '../check.ts';
 import { theGroup } from '../distributed/process-group.ts';
 import { checkInside, guard, type Inside } from '../guard.ts';
 import type { Inputs } from '../model/inputs.ts';
@@ -39,6 +39,8 @@ export interface StepRecord {
 export interface StepData {
   x?: Inputs;
   target?: Tensor;
+  /** Of these rows; those of the problem's rows where `x` is the problem's. */
+  weights?: FloatArray;
 }
 
 /** Of `step`. */
@@ -46,7 +48,7 @@ export interface StepOptions extends StepData {
   /** Stops the step, which then leaves everything as it was; it rejects with the signal's reason. */
   signal?: AbortSignal;
 }
-const STEP_OPTIONS = new OptionNames<StepOptions>({ x: true, target: true, signal: true });
+const STEP_OPTIONS = new OptionNames<StepOptions>({ x: true, target: true, weights: true, signal: true });
 
 /** What a method proposes at a point. */
 export interface Proposal {
@@ -76,14 +78,15 @@ export class Optimizer<F extends FloatArray = FloatArray> {
   #running: Promise<unknown> = Promise.resolve();
   readonly #problem: GivenLossProblem;
   readonly #method: Method;
-  readonly #how: How;
+  readonly #weights: FloatArray | undefined;
+  readonly #how: Omit<How, 'weights'>;
 
   static {
     guard(Optimizer, (value) => typeof value === 'object' && value !== null && #params in value);
   }
 
   /** @internal Used by the methods. */
-  constructor(key: Inside, problem: GivenLossProblem, method: Method, how: How) {
+  constructor(key: Inside, problem: GivenLossProblem, method: Method, { weights, ...how }: How) {
     checkInside(key, 'an Optimizer comes from levenbergMarquardt or another function of optim');
     const group = how.group === undefined ? undefined : theGroup(how.group, 'group');
     const given = checkProblem(problem);
@@ -94,6 +97,7 @@ export class Optimizer<F extends FloatArray = FloatArray> {
       planFields(how);
       lossItself(given, this.#dtype);
     });
+    this.#weights = acceptedBy(group, () => copyOfWeights(weights));
     this.#method = method;
     this.#how = how;
   }
@@ -114,8 +118,9 @@ export class Optimizer<F extends FloatArray = FloatArray> {
    */
   async step(options?: StepOptions): Promise<StepRecord> {
     const [data, signal] = acceptedBy(this.#how.group, () => {
-      const { signal, ...given } = STEP_OPTIONS.read(options);
-      return [copyOfBatch(given), checkSignal(signal)] as const;
+      const { signal, weights, ...given } = STEP_OPTIONS.read(options);
+      const own = copyOfWeights(weights);
+      return [{ ...copyOfBatch(given), ...(own && { weights: own }) }, checkSignal(signal)] as const;
     });
     const before = this.#running;
     const own = before.catch(() => {}).then(() => this.#together(data, signal));
@@ -130,9 +135,11 @@ export class Optimizer<F extends FloatArray = FloatArray> {
   }
 
   async #step(data: StepData, signal: AbortSignal | undefined): Promise<StepRecord> {
-    const whole = data.x === undefined && data.target === undefined;
-    const how = { ...this.#how, ...(signal && { signal }) };
-    const problem = { ...this.#problem, ...data, params: this.#params };
+    const { weights: own, ...batch } = data;
+    const whole = batch.x === undefined && batch.target === undefined && own === undefined;
+    const weights = own ?? (batch.x === undefined ? this.#weights : undefined);
+    const how = { ...this.#how, ...(weights && { weights }), ...(signal && { signal }) };
+    const problem = { ...this.#problem, ...batch, params: this.#params };
     const known = whole ? this.#known : undefined;
     const { loss, gradient } = known ?? (await lossAndGradient(problem, how));
     if (whole) this.#known = { loss, gradient };
@@ -169,4 +176,8 @@ export class Optimizer<F extends FloatArray = FloatArray> {
   get #dtype() {
     return this.#params.BYTES_PER_ELEMENT === 8 ? 'float64' : 'float32';
   }
+}
+
+function copyOfWeights(weights: FloatArray | undefined): FloatArray | undefined {
+  return weights === undefined ? undefined : copyOf(checkFloats(weights, 'weights'));
 }

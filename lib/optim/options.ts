@@ -1,4 +1,5 @@
 /** What optimizers take. */
+import type { FloatArray } from '../arrays.ts';
 import type { ProcessGroup } from '../distributed/process-group.ts';
 import { distributed } from '../operators/distributed.ts';
 import type { LinearOperator } from '../operators/linear-operator.ts';
@@ -7,6 +8,8 @@ import { LINEARIZE_NAMES, type LinearizeOptions } from '../products/linearize.ts
 
 /** How products are computed; a signal is one of each step. */
 export interface How extends Omit<LinearizeOptions, 'signal'> {
+  /** Of the rows of the problem, at least 0, as in `lossAndGradient`. */
+  weights?: FloatArray;
   /**
    * The data of the problem, and of each step, are this rank's part of those of the group: the steps are those for all of
    * them, the same on every rank.
@@ -15,11 +18,12 @@ export interface How extends Omit<LinearizeOptions, 'signal'> {
 }
 /** How those of one step are. */
 export interface StepHow extends LinearizeOptions {
+  weights?: FloatArray;
   group?: ProcessGroup;
 }
 
 const { signal: _, ...names } = LINEARIZE_NAMES;
-export const HOW_NAMES: NamesOf<How> = { ...names, group: true };
+export const HOW_NAMES: NamesOf<How> = { ...names, weights: true, group: true };
 
 /** The curvature matrix of all data, where `make` makes that of this process's. */
 export async function curvatureOf(

@@ -236,6 +236,47 @@ describe('all of them', () => {
     expect(() => make(problem, options as never)).toThrow(expect.objectContaining(refused));
   });
 
+  it.each(Object.entries(MAKERS))('%s takes rows as often as their weights say', async (_, make) => {
+    const often = (counts: readonly number[], { data, shape }: Tensor<Float64Array>) => {
+      const width = shape[1]!;
+      const rows = counts.flatMap((count, row) =>
+        Array.from({ length: count }, () => [...data.subarray(row * width, (row + 1) * width)]),
+      );
+      return { data: Float64Array.from(rows.flat()), shape: [rows.length, width] };
+    };
+    const counts = [2, 0, 1, 1, 3, 1, 0, 1, 1, 2, 1, 1];
+    const sum = { ...problem, reduction: 'sum' } as const;
+    const weights = Float64Array.from(counts);
+    const weighted = make(sum, { weights });
+    weights.fill(Number.NaN);
+    const repeated = make({ ...sum, x: often(counts, x), target: often(counts, target) });
+    const batch = { x: randn(4, 2), target: randn(4, 1) };
+    const few = [0, 2, 1, 1];
+    const steps = [
+      [{}, {}],
+      [
+        { ...batch, weights: Float64Array.from(few) },
+        { x: often(few, batch.x), target: often(few, batch.target) },
+      ],
+      [batch, batch],
+      [{ weights: Float64Array.from(counts, (each) => 2 * each) }, { weights: new Float64Array(14).fill(2) }],
+      [{}, {}],
+    ];
+    for (const [of, ofRepeated] of steps) {
+      const [found, expected] = [await weighted.step(of), await repeated.step(ofRepeated)];
+      for (const [name, value] of Object.entries(expected)) {
+        const own = found[name as keyof typeof found];
+        if (typeof value === 'number') expect(Math.abs(Number(own) / value - 1)).toBeLessThan(1e-6);
+        else expect(own).toBe(value);
+      }
+    }
+    expect(relativeError(weighted.params, repeated.params)).toBeLessThan(1e-8);
+    expect(() => make(sum, { weights: [1] as never })).toThrow(/weights should be a Float32Array/);
+    await expect(make(sum, { weights: new Float64Array(3) }).step()).rejects.toMatchObject({
+      code: 'ERR_SHAPE_MISMATCH',
+    });
+  });
+
   it('read data when they are made, and when a step is asked for', async () => {
     const copyOf = ({ data, shape }: Tensor<Float64Array>) => ({ data: data.slice(), shape: [...shape] });
     const others = { x: randn(6, 2), target: randn(6, 1) };
