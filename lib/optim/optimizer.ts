@@ -86,8 +86,9 @@ export class Optimizer<F extends FloatArray = FloatArray> {
   }
 
   /** @internal Used by the methods. */
-  constructor(key: Inside, problem: GivenLossProblem, method: Method, { weights, ...how }: How) {
+  constructor(key: Inside, problem: GivenLossProblem, method: Method, options: How) {
     checkInside(key, 'an Optimizer comes from levenbergMarquardt or another function of optim');
+    const { weights, ...how } = options;
     const group = how.group === undefined ? undefined : theGroup(how.group, 'group');
     const given = checkProblem(problem);
     this.#problem = { ...given, ...copyOfBatch(given) };
