@@ -131,6 +131,12 @@ void repeats(const CallArguments& call) {
   call.require(sum == size->toInt(), "repeats should add up to output_size");
 }
 
+/// Zeros like a tensor beside axes of another, whose number libtorch takes on trust.
+void likeFeatures(const CallArguments& call) {
+  const c10::IValue* axes = call.find("self_num_batch_dims");
+  call.require(axes == nullptr || axes->toInt() == 0, "it takes no axes of a batch");
+}
+
 void pairwise(const CallArguments& call) {
   call.require(call.at(0).toTensor().numel() > 0, "there are no points");
 }
@@ -212,6 +218,7 @@ void embeddingBag(const CallArguments& call) {
 
 const Rows<ArgumentCheck> kRows(
     argumentChecks(), {
+                          {"aten::_new_zeros_with_same_feature_meta", checked<likeFeatures>},
                           {"aten::_fft_c2c", checked<fourier>},
                           {"aten::_fft_c2r", checked<fourier>},
                           {"aten::_fft_r2c", checked<fourier>},

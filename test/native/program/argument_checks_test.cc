@@ -38,6 +38,7 @@ std::vector<Row> rows() {
   return {
       {"aten::linalg_lu_solve", {lu, whole({1, 2, 3}), of({3, 2}), true, false}, pivots},
       {"aten::lu_unpack", {lu, whole({3, 3, 3}), true, true}, pivots},
+      {"aten::_new_zeros_with_same_feature_meta", {of({2, 3}), of({4}), 0}, {{2, 1}, {2, 63}}},
       {"aten::lu_solve", {of({3, 2}), lu, whole({2, 2, 3})}, of2},
       {"aten::_adaptive_avg_pool2d_backward",
        {of({2, 3, 2, 2}), of({2, 3, 5, 4})},
