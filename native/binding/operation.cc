@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/profiler/meter.h"
+#include "core/profiler/operator_flops.h"
 #include "core/profiler/stage.h"
 #include "core/profiler/thread_name.h"
 #include "core/runtime/error.h"

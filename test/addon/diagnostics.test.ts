@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { Model, matvecDenseSync, matvecOnTheFly } from '../../lib/index.ts';
 import { FOLDER } from '../model/files/fixtures.ts';
 import { MODEL_CASES, problemOf } from '../support/models.ts';
+import { heardOf } from './heard.ts';
 
 it('announces products to those who listen', async () => {
   const each = MODEL_CASES[0]!;
@@ -38,15 +39,7 @@ it.each([
   ['attention.pt2', { operation: 'createProgram', kind: 'create_program' }],
   ['attention.pt', { operation: 'loadTorchScript', kind: 'load_torchscript' }],
 ])('announces the loading of %s', async (file, message) => {
-  const heard: object[] = [];
-  const note = (each: unknown) => heard.push(each as object);
-  const channel = tracingChannel('torch-curvature:product');
-  channel.asyncEnd.subscribe(note);
-  try {
-    await Model.load(join(FOLDER, file), { trusted: true });
-  } finally {
-    channel.asyncEnd.unsubscribe(note);
-  }
+  const heard = await heardOf(() => Model.load(join(FOLDER, file), { trusted: true }));
   expect(heard).toHaveLength(1);
   expect(heard[0]).toMatchObject({ ...message, queueTime: expect.any(Number), runTime: expect.any(Number) });
 });

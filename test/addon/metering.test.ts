@@ -1,5 +1,4 @@
 /** What is said of an operation while nobody profiles it is what a profile says. */
-import { tracingChannel } from 'node:diagnostics_channel';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
@@ -24,6 +23,7 @@ import {
   trace,
 } from '../../lib/index.ts';
 import { FOLDER } from '../model/files/fixtures.ts';
+import { heardOf } from './heard.ts';
 
 interface Message {
   of?: string;
@@ -33,17 +33,9 @@ interface Message {
 }
 
 async function messageOf(work: () => unknown): Promise<Message> {
-  const heard: Message[] = [];
-  const note = (message: unknown) => heard.push(message as Message);
-  const channel = tracingChannel('torch-curvature:product');
-  channel.asyncEnd.subscribe(note);
-  try {
-    await work();
-  } finally {
-    channel.asyncEnd.unsubscribe(note);
-  }
+  const heard = await heardOf(work);
   expect(heard).toHaveLength(1);
-  return heard[0]!;
+  return heard[0] as Message;
 }
 
 async function flopsOfProfile(work: () => unknown): Promise<number> {

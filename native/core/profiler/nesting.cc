@@ -4,6 +4,8 @@
 #include <map>
 #include <unordered_map>
 
+#include "core/profiler/flops.h"
+
 namespace tc::profiling {
 namespace {
 
@@ -138,19 +140,18 @@ void dropFlops(Node& node) {
   for (Node* child : node.children) dropFlops(*child);
 }
 
-/// Operators that call others with the same work count once: conv2d, not the convolution in it. Of
-/// a batched transform, where the outer call sees a single sample, the calls within count.
+/// Operators that call others with the same work count once.
 void countOnce(std::vector<Node>& nodes) {
   std::unordered_map<const Node*, uint64_t> totals;
   for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
     uint64_t within = 0;
     for (const Node* child : node->children) within += totals[child];
     if (!node->event->stage && node->flops > 0) {
-      if (within > node->flops + node->flops / 2) {
-        node->flops = 0;
-      } else {
+      if (countsForAll(node->flops, within)) {
         for (Node* child : node->children) dropFlops(*child);
         within = 0;
+      } else {
+        node->flops = 0;
       }
     }
     totals[&*node] = within + node->flops;

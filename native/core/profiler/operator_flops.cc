@@ -1,3 +1,5 @@
+#include "core/profiler/operator_flops.h"
+
 #include <ATen/record_function.h>
 
 #include <memory>
@@ -5,7 +7,6 @@
 
 #include "core/profiler/flops.h"
 #include "core/profiler/meter.h"
-#include "core/profiler/operator_calls.h"
 
 namespace tc::profiling {
 namespace {
@@ -37,13 +38,12 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& function) {
   return call;
 }
 
-/// Operators that call others with the same work count once, by the rule of a profile's rows.
 void end(const at::RecordFunction&, at::ObserverContext* context) {
   if (context == nullptr) return;
   const auto& call = *static_cast<Call*>(context);
   innermost = call.outer;
-  const bool byItself = call.flops > 0 && call.within <= call.flops + call.flops / 2;
-  const uint64_t sum = byItself ? call.flops + call.stages : call.within;
+  const uint64_t sum =
+      countsForAll(call.flops, call.within) ? call.flops + call.stages : call.within;
   if (call.outer != nullptr) {
     call.outer->within += sum;
     call.outer->stages += call.stages;
@@ -54,12 +54,12 @@ void end(const at::RecordFunction&, at::ObserverContext* context) {
 
 }  // namespace
 
-void countStage(int64_t flops) {
+void countStage(Meter& meter, int64_t flops) {
   if (innermost != nullptr) {
     innermost->within += static_cast<uint64_t>(flops);
     innermost->stages += static_cast<uint64_t>(flops);
-  } else if (Meter* const meter = Meter::current(); meter != nullptr) {
-    meter->count(flops);
+  } else {
+    meter.count(flops);
   }
 }
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/profiler/meter.h"
-#include "core/profiler/operator_calls.h"
+#include "core/profiler/operator_flops.h"
 #include "core/profiler/stage_log.h"
 #include "core/profiler/thread_name.h"
 
@@ -100,7 +100,7 @@ Stage::Stage(const char* name, std::initializer_list<at::Tensor> inputs) {
 void Stage::end() { delete std::exchange(span_, nullptr); }
 
 void Stage::counts(int64_t flops, int64_t executed) const {
-  if (metering != nullptr) countStage(flops);
+  if (metering != nullptr) countStage(*metering, flops);
   if (span_ == nullptr || !span_->log) return;
   span_->log->change(span_->sequence, [&](StageDetails& details) {
     details.flops += static_cast<uint64_t>(flops);
