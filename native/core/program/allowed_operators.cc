@@ -156,10 +156,9 @@ constexpr OperatorFamily kFamilies[] = {
      " fft_irfft fft_irfft2 fft_irfftn fft_rfft fft_rfft2 fft_rfftfreq fft_rfftn imag istft"
      " polar real resolve_conj resolve_neg stft view_as_complex view_as_real"},
     {"New tensors of known values.",
-     " _new_zeros_with_same_feature_meta arange bartlett_window blackman_window empty empty_like "
-     "empty_permuted eye full"
-     " full_like hamming_window hann_window kaiser_window linspace logspace new_empty"
-     " new_full new_ones new_zeros ones ones_like scalar_tensor zero zeros zeros_like"},
+     " _new_zeros_with_same_feature_meta arange bartlett_window blackman_window empty empty_like"
+     " empty_permuted eye full full_like hamming_window hann_window kaiser_window linspace logspace"
+     " new_empty new_full new_ones new_zeros ones ones_like scalar_tensor zero zeros zeros_like"},
     {"Other types and places of the same values.",
      " _cast_Double _cast_Float _cast_Int _cast_Long _to_copy copy detach lift lift_fresh"
      " lift_fresh_copy to type_as"},

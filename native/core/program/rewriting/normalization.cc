@@ -31,6 +31,21 @@ Argument channelsBack(Rewriting& r, const Argument& x) {
 }
 Argument channelsOf(const Argument& x) { return sizeAlong(x, 1); }
 
+/// Of the input's numbers along some axes, which have one element each.
+struct Statistics {
+  Argument mean;
+  Argument centered;  ///< x − m
+  Argument scale;     ///< 1/√(variance + ε)
+};
+Statistics statisticsOf(Rewriting& r, const Argument& x, const List& axes, double eps) {
+  const Argument mean = r.add("aten::mean.dim", {x, axes, true});
+  const Argument centered = r.add("aten::sub.Tensor", {x, mean});
+  const Argument squares = r.add("aten::mul.Tensor", {centered, centered});
+  const Argument variance = r.add("aten::mean.dim", {squares, axes, true});
+  return {mean, centered,
+          r.add("aten::rsqrt", {r.add("aten::add.Scalar", {variance, Float{eps}})})};
+}
+
 /// By the statistics of the batch, where there are no others to change: rows depend on one
 /// another.
 bool byBatch(Rewriting& r, const NamedArguments& given) {
@@ -40,12 +55,8 @@ bool byBatch(Rewriting& r, const NamedArguments& given) {
   if (r.usesOthers()) return false;
   const Argument channels = r.add("aten::transpose.int", {given["input"], 0.0, 1.0});
   const Argument flat = r.add("aten::flatten.using_ints", {channels, 1.0, -1.0});
-  const Argument mean = r.add("aten::mean.dim", {flat, List{1}, true});
-  const Argument centered = r.add("aten::sub.Tensor", {flat, mean});
-  const Argument squares = r.add("aten::mul.Tensor", {centered, centered});
-  const Argument variance = r.add("aten::mean.dim", {squares, List{1}, true});
-  const Argument scale = r.add("aten::rsqrt", {r.add("aten::add.Scalar", {variance, Float{*eps}})});
-  const Argument normal = r.add("aten::mul.Tensor", {centered, scale});
+  const Statistics along = statisticsOf(r, flat, {1}, *eps);
+  const Argument normal = r.add("aten::mul.Tensor", {along.centered, along.scale});
   const Argument shaped = r.add("aten::reshape_as", {normal, channels});
   Argument y = channelsLast(r, r.add("aten::transpose.int", {shaped, 0.0, 1.0}));
   if (given.isTensor("weight")) y = r.add("aten::mul.Tensor", {y, given["weight"]});
@@ -160,14 +171,10 @@ bool layerNorm(Rewriting& r, Node& node, const NamedArguments& given) {
   const auto axes = lastAxes(given["normalized_shape"]);
   const auto eps = given.number("eps", std::nullopt);
   if (!r.usesOthers() || !given.isTensor("input") || !axes || !eps) return false;
-  const Argument& x = given["input"];
-  const Argument mean = r.add("aten::mean.dim", {x, *axes, true});
-  const Argument centered = r.add("aten::sub.Tensor", {x, mean});
-  const Argument squares = r.add("aten::mul.Tensor", {centered, centered});
-  const Argument variance = r.add("aten::mean.dim", {squares, *axes, true});
-  r.is(1, mean);
-  r.is(2, r.add("aten::rsqrt", {r.add("aten::add.Scalar", {variance, Float{*eps}})}));
+  const Statistics statistics = statisticsOf(r, given["input"], *axes, *eps);
   r.is(0, r.keep(node));
+  r.is(1, statistics.mean);
+  r.is(2, statistics.scale);
   return true;
 }
 
