@@ -10,7 +10,7 @@ import { outOfRange } from '../errors.ts';
 import { guard } from '../guard.ts';
 import { OptionNames } from '../options.ts';
 import type { OperatorKind } from './kinds.ts';
-import { LinearOperator } from './linear-operator.ts';
+import { describeOperator, LinearOperator } from './linear-operator.ts';
 
 /** Of `KroneckerOperator.inverse`. */
 export interface InverseOptions extends WholeOptions {
@@ -174,14 +174,10 @@ function madeOf({ space }: KroneckerOperator, handle: OperatorHandle, kind: Oper
 }
 
 function asked<Given extends { signal: AbortSignal | undefined }>(
-  { handle, kind, device, dtype, shape }: KroneckerOperator,
+  op: KroneckerOperator,
   { signal, ...rest }: Given,
 ) {
-  return {
-    request: { operator: handle, ...rest },
-    signal,
-    describe: () => ({ of: kind, device, dtype, shape }),
-  };
+  return { request: { operator: op.handle, ...rest }, signal, describe: () => describeOperator(op) };
 }
 
 /** Used inside the package, as are `together` and `basisOf`: of the rows of both together. */

@@ -355,12 +355,11 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
   }
 
   #asked<Given extends { signal: AbortSignal | undefined; threads: number }>({ signal, ...rest }: Given) {
-    const { kind, device, dtype, shape } = this;
     return {
       request: { operator: this.handle, ...rest },
       signal,
       together: this.together,
-      describe: () => ({ of: kind, device, dtype, shape }),
+      describe: () => describeOperator(this),
       result: (found: FloatArray) => found,
     };
   }
@@ -428,6 +427,11 @@ export class LinearOperator<F extends FloatArray = FloatArray> extends NativeObj
 }
 
 /** The parameters that rows or columns stand for. */
+/** Used inside the package: what diagnostics say of an operator that something is asked of. */
+export function describeOperator({ kind, device, dtype, shape }: LinearOperator) {
+  return { of: kind, device, dtype, shape };
+}
+
 function namesOf(space: Space): readonly NamedRange[] | undefined {
   if (space.kind === 'parameters') return space.model.parameters;
   return space.kind === 'part' ? space.parameters : undefined;

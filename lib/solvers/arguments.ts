@@ -6,7 +6,13 @@ import type { DType } from '../arrays.ts';
 import { checkFinite, checkSignal, positive, wholeNumber } from '../check.ts';
 import { outOfRange, TorchCurvatureError } from '../errors.ts';
 import { toSeed } from '../model/generator.ts';
-import { checkOperator, checkSquare, type LinearOperator, togetherOf } from '../operators/linear-operator.ts';
+import {
+  checkOperator,
+  checkSquare,
+  describeOperator,
+  type LinearOperator,
+  togetherOf,
+} from '../operators/linear-operator.ts';
 import type { OptionNames } from '../options.ts';
 
 export interface SolverOptions {
@@ -48,7 +54,6 @@ export function solver<Options extends SolverOptions, Rest extends unknown[], Re
     if (rectangular) checkOperator(op, 'op');
     else checkSquare(op, name);
     const { threads, signal } = read;
-    const { kind, device, dtype, shape } = op;
     const common = {
       operator: op.handle,
       threads: threads === undefined ? 0 : positive(threads, 'threads', 1024),
@@ -61,7 +66,7 @@ export function solver<Options extends SolverOptions, Rest extends unknown[], Re
       announced: row,
       request: { ...own, ...common, solver: row },
       signal: checked,
-      describe: () => ({ of: kind, device, dtype, shape }),
+      describe: () => describeOperator(op),
       ...how,
     };
   }, togetherOf);
