@@ -4,7 +4,7 @@ import { addon } from '../addon/addon.ts';
 import { type Asked, acceptedBy, operation } from '../addon/operation.ts';
 import type { OperatorHandle } from '../addon/requests.ts';
 import { run } from '../addon/run.ts';
-import { copyOf, numel } from '../arrays.ts';
+import { copyOf, type FloatArray, numel } from '../arrays.ts';
 import { checkFloats, checkOptions } from '../check.ts';
 import { type GroupOption, type ProcessGroup, readTogether, theGroup } from '../distributed/process-group.ts';
 import type { Model } from '../model/model.ts';
@@ -148,7 +148,7 @@ async function inGroup(
 }
 
 /** Used inside the package: the same with a copy of the weights, which are read once more when others were waited for. */
-export function withOwnWeights<Given extends Options>(options: Given): Given {
+export function withOwnWeights<Given extends { weights?: FloatArray }>(options: Given): Given {
   const { weights } = options;
   return weights === undefined ? options : { ...options, weights: copyOf(checkFloats(weights, 'weights')) };
 }

@@ -1,10 +1,11 @@
 /** What steps of all methods have in common: a direction, a look at the loss there, and what follows from that. */
 import { acceptedBy } from '../addon/operation.ts';
 import { copyOf, type FloatArray, floatArray, type ResultArray, type Tensor } from '../arrays.ts';
-import { checkFloats, checkOptions, checkSignal } from '../check.ts';
+import { checkOptions, checkSignal } from '../check.ts';
 import { theGroup } from '../distributed/process-group.ts';
 import { checkInside, guard, type Inside } from '../guard.ts';
 import type { Inputs } from '../model/inputs.ts';
+import { withOwnWeights } from '../operators/factory.ts';
 import { lossAndGradient } from '../operators/loss-and-gradient.ts';
 import { OptionNames } from '../options.ts';
 import { checkProblem } from '../problem/check.ts';
@@ -88,7 +89,7 @@ export class Optimizer<F extends FloatArray = FloatArray> {
   /** @internal Used by the methods. */
   constructor(key: Inside, problem: GivenLossProblem, method: Method, options: How) {
     checkInside(key, 'an Optimizer comes from levenbergMarquardt or another function of optim');
-    const { weights, ...how } = options;
+    const { weights: _, ...how } = options;
     const group = how.group === undefined ? undefined : theGroup(how.group, 'group');
     const given = checkProblem(problem);
     this.#problem = { ...given, ...copyOfBatch(given) };
@@ -98,7 +99,7 @@ export class Optimizer<F extends FloatArray = FloatArray> {
       planFields(how);
       lossItself(given, this.#dtype);
     });
-    this.#weights = acceptedBy(group, () => copyOfWeights(weights));
+    this.#weights = acceptedBy(group, () => withOwnWeights(options).weights);
     this.#method = method;
     this.#how = how;
   }
@@ -119,9 +120,8 @@ export class Optimizer<F extends FloatArray = FloatArray> {
    */
   async step(options?: StepOptions): Promise<StepRecord> {
     const [data, signal] = acceptedBy(this.#how.group, () => {
-      const { signal, weights, ...given } = STEP_OPTIONS.read(options);
-      const own = copyOfWeights(weights);
-      return [{ ...copyOfBatch(given), ...(own && { weights: own }) }, checkSignal(signal)] as const;
+      const { signal, ...given } = withOwnWeights(STEP_OPTIONS.read(options));
+      return [{ ...given, ...copyOfBatch(given) }, checkSignal(signal)] as const;
     });
     const before = this.#running;
     const own = before.catch(() => {}).then(() => this.#together(data, signal));
@@ -177,8 +177,4 @@ export class Optimizer<F extends FloatArray = FloatArray> {
   get #dtype() {
     return this.#params.BYTES_PER_ELEMENT === 8 ? 'float64' : 'float32';
   }
-}
-
-function copyOfWeights(weights: FloatArray | undefined): FloatArray | undefined {
-  return weights === undefined ? undefined : copyOf(checkFloats(weights, 'weights'));
 }
