@@ -174,14 +174,13 @@ export class GraphReader {
     if (EMPTY.test(name) && kwargs.dtype == null && this.#typeOf(results[0]) !== 'unknown')
       kwargs.dtype = this.#dtype(this.#typeOf(results[0]), name, inputs);
     const call: RawNode = { target: name, args, kwargs, outputs: results.length };
+    const [argument, result] = [this.#describedFirst(inputs), this.#scope.tensors[results[0] ?? '']];
     const copies =
       kwargs.copy === true || inputs.some((each, index) => each.name === 'copy' && args[index] === true);
-    const shares = copies
-      ? false
-      : sharesMemory(name, this.#describedFirst(inputs), this.#scope.tensors[results[0] ?? '']);
+    const shares = copies ? false : sharesMemory(name, argument, result);
     if (shares !== undefined) call.sharesMemory = shares;
     if (!this.#scope.differentiated && WRITES.test(target)) call.differentiated = false;
-    this.nodes.push(squeezedAlike(call, this.#describedFirst(inputs), this.#scope.tensors[results[0] ?? '']));
+    this.nodes.push(squeezedAlike(call, argument, result));
     requireFewNodes(this.nodes.length, this.#maxNodes);
     const same =
       results.length === 1 && this.#givesFirst(target, call, inputs, results[0]) ? args[0] : undefined;
