@@ -341,14 +341,14 @@ def main():
         torch.manual_seed(seed)
         module, inputs, decomposed = make()
         example = inputs(ROWS)
+        forward = isinstance(module, Along)
         if isinstance(module, (InnerStep, Gradient)):
-            mode = "real" if isinstance(module, Along) else "symbolic"
-            module, oracle = Traced(module.eval(), example, mode), Named(plain(module))
+            module, oracle = Traced(module.eval(), example, "real" if forward else "symbolic"), Named(plain(module))
         else:
             oracle = copy.deepcopy(module.eval())
             oracle.changes = False
         # A graph of forward mode has the rows of its example.
-        shapes, batch = (None, 2 * ROWS) if isinstance(oracle, Named) and isinstance(oracle.model, Along) else (({0: rows},), BATCH)
+        shapes, batch = (None, 2 * ROWS) if forward else (({0: rows},), BATCH)
         families.write(FOLDER, name, module, (example,), (inputs(batch),), shapes, oracle=oracle, decomposed=decomposed)
 
 
