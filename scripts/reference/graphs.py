@@ -238,6 +238,21 @@ def filled(model, x):
     return torch.view_as_real(turned).flatten(1)
 
 
+def changed(model, x):
+    """Operators in place whose functional form has another overload, or its arguments in another order."""
+    h = x @ model.w
+    k = torch.arange(4.0)
+    k //= 2
+    steps = torch.arange(4)
+    steps //= 2
+    scaled = h.clone().ldexp_(k)
+    slopes = h.exp().clone().polygamma_(1)
+    floors = x.sum(1, keepdim=True) + k
+    floors //= 0.3
+    whole = x.cumsum(1)[:, :1].clone().floor_divide_(torch.tensor(0.7))
+    return scaled.tanh() + slopes * k + floors * h + whole + h[:, steps]
+
+
 def squeezed(model, x):
     """Axes of one element, among which that of a single row is none: torch.func, which gets single rows, is told the others."""
     drop = lambda h, *axes: h.squeeze() if model.changes else h.squeeze(axes)
@@ -325,6 +340,7 @@ GRAPHS = {
     "gradient-normalized": lambda: (Gradient(normalized()), images(3), False),
     "laplacian-normalized": lambda: (Laplacian(nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.LayerNorm(5), nn.Linear(5, 2))), images(2), False),
     "along": lambda: (Along(nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 4), nn.GELU(), nn.Linear(4, 2))), images(2), False),
+    "changed": lambda: (Function((3, 4), changed), images(3), False),
 }
 
 

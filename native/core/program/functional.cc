@@ -397,6 +397,7 @@ class Functionalization {
     }
     const auto pure = pureForm(node.target, op.schema());
     const auto* changed = node.args.empty() ? nullptr : std::get_if<Ref>(&node.args.front());
+    if (!pure && op.hasTag(at::Tag::nondeterministic_seeded)) refuseRandom(op.schema().name());
     if (!pure || changed == nullptr || node.outputs > 1)
       refuse(node.target, "and has no form that does not");
     View* const view = viewAt(changed->value);

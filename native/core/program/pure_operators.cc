@@ -52,9 +52,13 @@ std::optional<std::string> withSameArguments(const std::string& name,
                                              const c10::FunctionSchema& written) {
   const auto dot = name.find('.');
   std::vector<std::string> candidates = {name};
-  candidates.push_back(dot == std::string::npos
-                           ? name + ".int"  // `transpose.int` of `transpose_`
-                           : name.substr(0, dot) + ".Tensor_" + name.substr(dot + 1));
+  if (dot == std::string::npos) {
+    candidates.push_back(name + ".int");     // `transpose.int` of `transpose_`
+    candidates.push_back(name + ".Tensor");  // `ldexp.Tensor` of `ldexp_`
+  } else {
+    candidates.push_back(name.substr(0, dot) + ".Tensor_" + name.substr(dot + 1));
+    candidates.push_back(name.substr(0, dot));  // `floor_divide` of `floor_divide_.Tensor`
+  }
   for (const std::string& candidate : candidates) {
     const size_t end = withoutOverload(candidate).size();
     const auto overload = end == candidate.size() ? "" : candidate.substr(end + 1);
@@ -103,8 +107,8 @@ std::optional<PureForm> pureForm(const std::string& target, const c10::FunctionS
   };
   if (const auto other = others.find(target); other != others.end())
     return PureForm{other->second, true};
-  // One of several operators, which rewriting/writes.cc puts in its place.
-  if (target == "aten::fill_diagonal_") return PureForm{target};
+  // Ones that rewriting/writes.cc puts in their place.
+  if (target == "aten::fill_diagonal_" || target == "aten::polygamma_") return PureForm{target};
   const auto name = pureName(target);
   if (!name) return std::nullopt;
   const auto found = withSameArguments(*name, written);

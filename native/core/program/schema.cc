@@ -160,6 +160,13 @@ bool returnsFreshMemory(const c10::OperatorHandle& op) {
          !op.hasTag(at::Tag::maybe_aliasing_or_mutating);
 }
 
+void refuseRandom(const std::string& name) {
+  throw Error("ERR_UNSUPPORTED_OP",
+              name +
+                  " draws random numbers, so its products would differ from call to call; export "
+                  "the model after eval(), or draw them outside and pass them as an input");
+}
+
 void refuseStochastic(const c10::OperatorHandle& op, const std::vector<Program::Slot>& slots) {
   const auto& schema = op.schema();
   const std::string& name = schema.name();
@@ -173,12 +180,8 @@ void refuseStochastic(const c10::OperatorHandle& op, const std::vector<Program::
     }
     return;
   }
-  if (op.hasTag(at::Tag::nondeterministic_seeded) && !drawsNothing(schema, slots)) {
-    throw Error("ERR_UNSUPPORTED_OP",
-                name +
-                    " draws random numbers, so its products would differ from call to call; "
-                    "export the model after eval()");
-  }
+  if (op.hasTag(at::Tag::nondeterministic_seeded) && !drawsNothing(schema, slots))
+    refuseRandom(name);
   if (isTrue(constantOf(schema, slots, "scale_grad_by_freq"))) {
     throw Error("ERR_UNSUPPORTED_OP",
                 name +

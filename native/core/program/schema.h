@@ -21,6 +21,9 @@ bool makesTensor(const c10::FunctionSchema& schema);
 /// Whether its results never share memory with its arguments.
 bool returnsFreshMemory(const c10::OperatorHandle& op);
 
+/// Throws Error ERR_UNSUPPORTED_OP for an operator that draws random numbers.
+[[noreturn]] void refuseRandom(const std::string& name);
+
 /// Throws Error ERR_UNSUPPORTED_OP for a call whose result is not a function of its arguments
 /// alone: random numbers (dropout while training), uninitialized memory, normalization by the
 /// statistics of the batch, which also changes its running averages, and gradients that libtorch

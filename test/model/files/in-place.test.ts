@@ -138,3 +138,11 @@ test('a few lines do not become a program without end', async () => {
     message: expect.stringMatching(/more often than can be followed/),
   });
 });
+
+test('what draws random numbers in place is refused for that', async () => {
+  const nodes = [h, call('normal_.default', [['self', T('h')]], 'a')];
+  await expect(Model.load(pt2(nodes, 'a'))).rejects.toMatchObject({
+    code: 'ERR_UNSUPPORTED_OP',
+    message: expect.stringMatching(/aten::normal_ draws random numbers.*pass them as an input/),
+  });
+});

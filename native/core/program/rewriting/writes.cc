@@ -1,5 +1,5 @@
 // What changes in place became: `copy`, which is not differentiable, as what is copied, in the
-// shape and precision of what it replaces; `zero`; `fill_diagonal_`.
+// shape and precision of what it replaces; `zero`; `fill_diagonal_`; `polygamma_`.
 
 #include "core/program/rewriting/rewriting.h"
 
@@ -31,10 +31,18 @@ bool fillDiagonal(Rewriting& r, Node&, const NamedArguments& given) {
   return true;
 }
 
+/// What it changes comes first, of `polygamma` it is the second argument.
+bool polygamma(Rewriting& r, Node&, const NamedArguments& given) {
+  if (!given.isTensor("self")) return false;
+  r.is(0, r.add("aten::polygamma", {given["n"], given["self"]}));
+  return true;
+}
+
 const Rows<RewriteRule> kRows(rewriteRules(), {
                                                   {"aten::copy", copy},
                                                   {"aten::zero", zero},
                                                   {"aten::fill_diagonal_", fillDiagonal},
+                                                  {"aten::polygamma_", polygamma},
                                               });
 
 }  // namespace
