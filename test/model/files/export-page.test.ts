@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { gramian, Model, type Tensor } from '../../../lib/index.ts';
+import { gramian, Model, matvecOnTheFly, nn, type Tensor } from '../../../lib/index.ts';
 import { SECTIONS } from '../../../lib/model/files/help.ts';
 import { relativeError, vector } from '../../support/models.ts';
 import { FOLDER } from './fixtures.ts';
@@ -43,6 +43,18 @@ it('the spellings of a Laplacian are one function of the same parameters', async
     }),
   );
   for (const each of products.slice(1)) expect(relativeError(each, products[0]!)).toBeLessThan(1e-12);
+});
+
+it('a value that is detached has the derivative of what it stands for', async () => {
+  const model = await Model.load(join(FILES, 'rounded.pt2'));
+  const linear = Model.sequential([nn.linear(4, 3)]);
+  const params = model.init({ dtype: 'float64' });
+  const x = double(expected['rounded.pt2']!.x);
+  const v = vector(model.parameterCount);
+  const [found, expectedProduct] = await Promise.all(
+    [model, linear].map((each) => matvecOnTheFly({ model: each, params, x }, v)),
+  );
+  expect(relativeError(found!, expectedProduct!)).toBeLessThan(1e-14);
 });
 
 describe('refusals', () => {
