@@ -101,7 +101,7 @@ at::Tensor toTensor(Napi::Value array, at::IntArrayRef shape, Memory memory, con
   }
   at::Tensor tensor = at::from_blob(view->data, shape, *type);
   if (memory == Memory::kBorrow) return tensor;
-  const at::Tensor copy = preferLargePages(at::empty(shape, *type));
+  const at::Tensor copy = at::empty(shape, *type);
   copyBytes(copy.mutable_data_ptr(), view->data, copy.nbytes());
   return copy;
 }

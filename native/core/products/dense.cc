@@ -12,7 +12,6 @@
 #include "core/program/program.h"
 #include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
-#include "core/runtime/memory.h"
 
 namespace tc {
 namespace {
@@ -95,7 +94,7 @@ at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy st
     {
       const profiling::Stage stage("torch_curvature::jacobian", {point.params});
       if (!storage.defined())
-        storage = preferLargePages(at::empty({chunk * outputs, columns}, point.params.options()));
+        storage = at::empty({chunk * outputs, columns}, point.params.options());
       jacobian = storage.narrow(0, 0, rows);
       linearization->jacobian(begin, end, jacobian, stop);
     }
@@ -104,7 +103,7 @@ at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy st
       // Elsewhere libtorch's own operators count.
       if (onCpu) stage.counts(2 * rows * columns * columns, rows * columns * (columns + 1));
       if (!gram.defined()) {
-        gram = preferLargePages(at::empty({columns, columns}, point.params.options()));
+        gram = at::empty({columns, columns}, point.params.options());
         forRows(gram, stop, [](const at::Tensor& some) { some.zero_(); });
       }
       addGram(jacobian, gram, stop);

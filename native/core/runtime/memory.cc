@@ -123,7 +123,9 @@ class Guard final : public c10::Allocator {
   /// From libtorch's allocator, which says in an exception of its own that there is none left.
   c10::DataPtr taken(size_t bytes) {
     try {
-      return inner_->allocate(bytes);
+      c10::DataPtr data = inner_->allocate(bytes);
+      preferLargePages(data.get(), bytes);
+      return data;
     } catch (const c10::Error&) {
       C10_THROW_ERROR(OutOfMemoryError, "a tensor of " + std::to_string(bytes) +
                                             " bytes was asked for, which the system refused");
@@ -177,11 +179,6 @@ void preferLargePages(void* data, size_t bytes) {
   (void)data;
   (void)bytes;
 #endif
-}
-
-at::Tensor preferLargePages(at::Tensor tensor) {
-  if (tensor.is_cpu()) preferLargePages(tensor.mutable_data_ptr(), tensor.nbytes());
-  return tensor;
 }
 
 }  // namespace tc

@@ -1,8 +1,7 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstddef>
+#include <cstdint>
 
 namespace tc {
 
@@ -14,8 +13,8 @@ void keepFreedMemory();
 
 /// Counts the memory of tensors on the CPU, and refuses allocations beyond the limit or beyond what
 /// is available, with a c10::OutOfMemoryError: the kernel promises memory that it does not have,
-/// and ends the process when it is written to. Blocks below `kSmallBlock` are not looked at. Once
-/// is enough for a process.
+/// and ends the process when it is written to. Blocks below `kSmallBlock` are not looked at, large
+/// ones get large pages. Once is enough for a process.
 void guardAllocations();
 
 constexpr size_t kSmallBlock = 64 << 10;
@@ -32,6 +31,5 @@ int64_t memoryLeft();
 /// for the first time: by small pages, vectors of ten million parameters take longer to be mapped
 /// than to be computed. Contents stay.
 void preferLargePages(void* data, size_t bytes);
-at::Tensor preferLargePages(at::Tensor tensor);
 
 }  // namespace tc

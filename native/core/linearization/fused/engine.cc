@@ -21,7 +21,6 @@
 #include "core/profiler/stage.h"
 #include "core/program/program.h"
 #include "core/runtime/error.h"
-#include "core/runtime/memory.h"
 
 namespace tc {
 namespace {
@@ -137,7 +136,7 @@ class FusedLinearization final : public Linearization {
       : point_(point),
         kernels_(fused::kernels<T>()),
         batch_(point.batch()),
-        params_(preferLargePages(at::empty_like(point.params)).copy_(point.params)),
+        params_(at::empty_like(point.params).copy_(point.params)),
         plan_(makePlan(point, chain, products)),
         program_(plan_, kernels_, params_.const_data_ptr<T>()) {
     kept_ = keptMemory();
@@ -277,7 +276,7 @@ class FusedLinearization final : public Linearization {
   }
   at::Tensor keptMemory() const {
     const profiling::Stage stage("torch_curvature::tile_buffers");
-    return preferLargePages(at::empty({plan_.tiles * plan_.kept.size}, params_.options()));
+    return at::empty({plan_.tiles * plan_.kept.size}, params_.options());
   }
   Tiles<T> tiles(const StopToken& stop) const { return {plan_, batch_, params_.options(), stop}; }
   /// Whether a tile takes all of several vectors before the next tile's turn, while what it keeps

@@ -12,7 +12,6 @@
 #include "core/kernels/kernels.h"
 #include "core/linearization/fused/parallel.h"
 #include "core/profiler/stage.h"
-#include "core/runtime/memory.h"
 
 namespace tc::fused {
 namespace {
@@ -34,7 +33,7 @@ class Panels {
       : columns_(jacobian.size(1)),
         width_(width),
         size_(rowStride<T>(std::min(jacobian.size(0), kRowsPacked) * width)),
-        memory_(preferLargePages(at::empty({count() * size_}, jacobian.options()))) {}
+        memory_(at::empty({count() * size_}, jacobian.options())) {}
 
   int64_t count() const { return (columns_ + width_ - 1) / width_; }
   /// The first column of a panel, and how many it has of J.

@@ -12,7 +12,6 @@
 #include "core/linearization/fused/parallel.h"
 #include "core/linearization/fused/tile.h"
 #include "core/profiler/stage.h"
-#include "core/runtime/memory.h"
 #include "core/runtime/stop.h"
 
 namespace tc::fused {
@@ -54,7 +53,7 @@ class Tiles {
   template <typename Body>
   at::Tensor sum(const TileProgram<T>& program, int64_t extra, int64_t parameters,
                  Body&& body) const {
-    const at::Tensor gradient = preferLargePages(at::empty({parameters}, options_));
+    const at::Tensor gradient = at::empty({parameters}, options_);
     const at::Tensor scratch = scratchMemory(extra);
     if (plan_.sharesRows()) {
       sumByRows(program, scratch, gradient, body);
@@ -126,14 +125,14 @@ class Tiles {
 
   at::Tensor scratchMemory(int64_t extra) const {
     const profiling::Stage stage("torch_curvature::tile_buffers");
-    return preferLargePages(at::empty({workers_, plan_.scratch.size + extra}, options_));
+    return at::empty({workers_, plan_.scratch.size + extra}, options_);
   }
 
   /// What the threads share, or sum in.
   at::Tensor buffer(int64_t elements) const {
     if (elements == 0) return at::empty({0}, options_);
     const profiling::Stage stage("torch_curvature::tile_buffers");
-    return preferLargePages(at::empty({elements}, options_));
+    return at::empty({elements}, options_);
   }
 
   /// The tiles [begin, end), dealt out to all threads.
