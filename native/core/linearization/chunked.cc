@@ -63,9 +63,7 @@ ChunkedLinearization::ChunkedLinearization(Point point, const ChunkOptions& opti
   const auto make = [this, probed, products = options.products](int64_t begin, int64_t end,
                                                                 const StopToken& token) {
     if (begin == 0 && end == probed->rows && probed->made) return std::move(probed->made);
-    Point part = point_;
-    if (begin > 0 || end < point_.batch()) part.inputs = rows(point_, begin, end);
-    return linearize(part, chosen_, products, token);
+    return linearize(withRows(point_, begin, end), chosen_, products, token);
   };
   const auto probe = [&](int64_t rows) {
     auto part = make(0, rows, stop);

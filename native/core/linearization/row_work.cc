@@ -32,6 +32,12 @@ constexpr double kElement = 16;
 constexpr double kChunkBytes = 1 << 30;
 /// Floating-point operations of a chunk for each parameter, below which adding up gradients counts.
 constexpr double kWorkOfParameter = 32;
+/// Floating-point operations of a core's own rows, below which waking it counts; and for each
+/// parameter, below which its own gradients and sums of them do.
+constexpr double kWorkOfCore = 1.5e6;
+constexpr double kCoreWorkOfParameter = 256;
+/// Rows of a core: `squeeze()` drops the axis of a single one.
+constexpr int64_t kRowsOfCore = 2;
 
 struct RowWork {
   double largest = 0;   ///< operations of the most expensive operator
@@ -144,6 +150,21 @@ int64_t rowsWithinWork(const Point& point) {
   const double paying = kWorkOfParameter * static_cast<double>(point.params.numel()) / work.total;
   const double rows = std::min(std::max(byWork, paying), byMemory);
   return std::clamp<int64_t>(static_cast<int64_t>(std::min(rows, 1e15)), 1, point.batch());
+}
+
+int64_t coresByRows(const Point& point) {
+  const int64_t cores = at::get_num_threads();
+  if (cores == 1 || !point.params.is_cpu() || at::in_parallel_region() ||
+      point.batch() < cores * kRowsOfCore)
+    return 1;
+  const RowWork work = workOf(point);
+  const double ofCore =
+      work.total * static_cast<double>(point.batch()) / static_cast<double>(cores);
+  const auto parameters = static_cast<double>(point.params.numel());
+  const double gradients = parameters * static_cast<double>(point.params.element_size() * cores);
+  const bool pays = work.separate && ofCore >= kWorkOfCore &&
+                    ofCore >= kCoreWorkOfParameter * parameters && gradients <= kChunkBytes;
+  return pays ? cores : 1;
 }
 
 bool hasSeparateRows(const Point& point) { return isChain(point) || workOf(point).separate; }

@@ -13,6 +13,11 @@ namespace tc {
 /// written and added up. The whole batch where nothing is known of the program.
 int64_t rowsWithinWork(const Point& point);
 
+/// Cores that should compute rows of their own, each all operators of them; 1 where they had better
+/// share the operators: where rows may depend on one another, are few, or cost little beside the
+/// gradients by the parameters, which each core then has.
+int64_t coresByRows(const Point& point);
+
 /// Whether the rows are known to be independent of one another whatever the numbers: of a chain,
 /// and where the rules of BatchAxes tell.
 bool hasSeparateRows(const Point& point);

@@ -12,6 +12,7 @@
 #include "core/linearization/autograd/kept_graph.h"
 #include "core/linearization/autograd/kept_storage.h"
 #include "core/linearization/rows.h"
+#include "core/linearization/rows_on_cores.h"
 #include "core/operators/request.h"
 #include "core/program/program.h"
 #include "core/runtime/error.h"
@@ -28,7 +29,8 @@ at::Tensor runModel(const Point& point, const std::vector<at::Tensor>& leaves, i
   return y;
 }
 
-/// Of some rows: the gradient of their part of the loss, kept with its graph.
+/// Of some rows that one core takes, or all of them: the gradient of their part of the loss, kept
+/// with its graph.
 class GradientGraph {
  public:
   GradientGraph(const Point& point, const Objective& objective, const RowWeights& weights,
@@ -62,6 +64,35 @@ class GradientGraph {
   int64_t bytes_ = 0;
 };
 
+/// The same of a chunk, of whose rows each core has its own where that pays.
+class ChunkOfGradients {
+ public:
+  ChunkOfGradients(const Point& point, const Objective& objective, const RowWeights& weights,
+                   int64_t begin, int64_t end, const StopToken& stop)
+      : cores_(withRows(point, begin, end)), graphs_(cores_.size()) {
+    cores_.each([&](size_t i) {
+      const StopScope scope(stop);
+      graphs_[i].emplace(point, objective, weights, begin + cores_.begin(i), begin + cores_.end(i));
+    });
+  }
+
+  at::Tensor matvec(const std::vector<at::Tensor>& v, int64_t length, const StopToken& stop) const {
+    return cores_.sum([&](size_t i) {
+      const StopScope scope(stop);
+      return graphs_[i]->matvec(v, length);
+    });
+  }
+  int64_t bytes() const {
+    int64_t sum = 0;
+    for (const auto& graph : graphs_) sum += graph->bytes();
+    return sum;
+  }
+
+ private:
+  RowsOnCores cores_;
+  std::vector<std::optional<GradientGraph>> graphs_;
+};
+
 class Hessian : public LinearOperator {
  public:
   Hessian(Point point, const ChunkOptions& options, Objective objective, RowWeights weights,
@@ -72,20 +103,20 @@ class Hessian : public LinearOperator {
         weights_(std::move(weights)) {
     if (point_.batch() == 0 || cols() == 0) return;
     const StopScope scope(stop);
-    const auto make = [this](int64_t begin, int64_t end, const StopToken&) {
-      return std::make_unique<GradientGraph>(point_, objective_, weights_, begin, end);
+    const auto make = [this](int64_t begin, int64_t end, const StopToken& token) {
+      return std::make_unique<ChunkOfGradients>(point_, objective_, weights_, begin, end, token);
     };
     const auto probe = [&](int64_t rows) {
       const auto part = make(0, rows, stop);
-      part->matvec(point_.program->unflatten(at::zeros_like(point_.params)), cols());
+      part->matvec(point_.program->unflatten(at::zeros_like(point_.params)), cols(), stop);
       return part->bytes();
     };
     ChunkOptions here = options;
     here.engine = Engine::kAutograd;
     const int64_t chunk = chunkRows(point_, here, probe, stop);
-    chunks_ = std::make_unique<Chunks<GradientGraph>>(
+    chunks_ = std::make_unique<Chunks<ChunkOfGradients>>(
         point_.batch(), chunk, memoryBudget(point_, options), make, stop,
-        [](const GradientGraph&, int64_t, int64_t) {});
+        [](const ChunkOfGradients&, int64_t, int64_t) {});
   }
 
   bool symmetric() const override { return true; }
@@ -101,8 +132,8 @@ class Hessian : public LinearOperator {
     at::Tensor sum;
     const auto tangents = point_.program->unflatten(v);
     if (chunks_) {
-      chunks_->forEach(stop, [&](const GradientGraph& part, int64_t, int64_t) {
-        const at::Tensor product = part.matvec(tangents, cols());
+      chunks_->forEach(stop, [&](const ChunkOfGradients& part, int64_t, int64_t) {
+        const at::Tensor product = part.matvec(tangents, cols(), stop);
         sum = sum.defined() ? sum.add_(product) : product;
       });
     }
@@ -113,7 +144,8 @@ class Hessian : public LinearOperator {
   Point point_;
   Objective objective_;
   RowWeights weights_;
-  std::unique_ptr<Chunks<GradientGraph>> chunks_;  ///< null where there are no rows or parameters
+  std::unique_ptr<Chunks<ChunkOfGradients>>
+      chunks_;  ///< null where there are no rows or parameters
 };
 
 }  // namespace

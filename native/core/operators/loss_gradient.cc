@@ -24,9 +24,7 @@ LossGradient lossGradient(const Point& point, const ChunkOptions& options,
                   engine == Engine::kFused ? "fused" : "autograd");
   const int64_t chunk = rowsAtOnce(point, options.chunkSize, stop);
   forEachChunk(point.batch(), chunk, stop, [&](int64_t begin, int64_t end) {
-    Point some = point;
-    some.inputs = rows(point, begin, end);
-    const auto linearization = linearizeOnce(some, engine, /*chunkSize=*/0);
+    const auto linearization = linearizeOnce(withRows(point, begin, end), engine, /*chunkSize=*/0);
     const Objective part = objective.rows(begin, end);
     at::Tensor value;
     const auto cotangent = [&](const at::Tensor& y) {

@@ -1,9 +1,13 @@
 #include "core/products/forward.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
 
+#include <vector>
+
 #include "core/linearization/rows.h"
+#include "core/linearization/rows_on_cores.h"
 #include "core/profiler/stage.h"
 #include "core/program/program.h"
 
@@ -19,8 +23,14 @@ at::Tensor forwardPass(const Point& point, int64_t chunkSize, const StopToken& s
   const auto parameters = point.program->unflatten(point.params);
   at::Tensor result;
   forEachChunk(batch, rowsAtOnce(point, chunkSize, stop), stop, [&](int64_t begin, int64_t end) {
-    const at::Tensor y = point.program->run(parameters, rows(point, begin, end), point.constants);
-    requireBatchFirst(y, end - begin);
+    const RowsOnCores cores(withRows(point, begin, end));
+    std::vector<at::Tensor> outputs(cores.size());
+    cores.each([&](size_t i) {
+      const StopScope scope(stop);
+      outputs[i] = point.program->run(parameters, cores.part(i).inputs, point.constants);
+      requireBatchFirst(outputs[i], cores.end(i) - cores.begin(i));
+    });
+    const at::Tensor y = outputs.size() == 1 ? outputs.front() : at::cat(outputs);
     if (end - begin == batch) {
       result = y;
       return;

@@ -48,10 +48,10 @@ class Rows {
 void add(const Node& node, bool memory, ProfileRow& row) {
   ++row.count;
   row.flops += node.flops;
-  // The thread that it helped has spent the same time.
-  if (node.event->helper()) return;
-  row.selfCpuTimeTotal += microseconds(node.selfCpuTime);
-  row.cpuTimeTotal += microseconds(node.cpuTime);
+  if (!node.helper) {
+    row.selfCpuTimeTotal += microseconds(node.selfCpuTime);
+    row.cpuTimeTotal += microseconds(node.cpuTime);
+  }
   row.selfDeviceTimeTotal += microseconds(node.selfDeviceTime);
   row.deviceTimeTotal += microseconds(node.deviceTime);
   if (!memory) return;
@@ -94,7 +94,7 @@ Waiting waiting(const Nesting& nesting) {
       marks.push_back({event.start, -1, 0, 1});
       marks.push_back({event.end, 1, 0, -1});
     }
-    if (event.onDevice || event.async || event.helper()) continue;
+    if (event.onDevice || event.async || node.helper) continue;
     if (node.parent == nullptr) {
       marks.push_back({event.start, 1, 0, 0});
       marks.push_back({event.end, -1, 0, 0});
@@ -149,8 +149,8 @@ std::vector<ProfileEvent> listEvents(const Nesting& nesting, int64_t start, bool
     to.onDevice = event.onDevice;
     to.annotation = event.annotation;
     to.async = event.async;
+    to.helper = node.helper;
     if (!event.stage) continue;
-    to.helper = event.stage->helper;
     to.executedFlops = event.stage->executed;
     to.parameters = event.stage->parameters;
     to.batch = event.stage->batch;
@@ -173,7 +173,7 @@ Profile aggregate(const Recording& recording, const ProfilerOptions& options) {
     add(node, options.profileMemory,
         rows.of(event.name, event.onDevice, event.annotation,
                 options.recordShapes ? event.shapes : noShapes));
-    if (!event.helper()) profile.selfCpuTimeTotal += microseconds(node.selfCpuTime);
+    if (!node.helper) profile.selfCpuTimeTotal += microseconds(node.selfCpuTime);
     // Annotations on the device span kernels that are counted themselves.
     if (event.onDevice && !event.annotation)
       profile.selfDeviceTimeTotal += microseconds(node.selfDeviceTime);

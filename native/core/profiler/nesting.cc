@@ -11,10 +11,12 @@ namespace {
 
 bool isCall(const Node& node) { return !node.event->onDevice && !node.event->async; }
 
-/// A call is the child of the innermost call of its thread whose interval contains its own.
+/// A call is the child of the innermost call of its thread whose interval contains its own, and
+/// helps whom that one helps.
 void setParents(std::vector<Node>& nodes) {
   std::unordered_map<uint64_t, std::vector<Node*>> open;
   for (Node& node : nodes) {
+    node.helper = node.event->helper();
     if (!isCall(node)) continue;
     auto& stack = open[node.event->thread];
     while (!stack.empty() && (node.event->start >= stack.back()->event->end ||
@@ -24,6 +26,7 @@ void setParents(std::vector<Node>& nodes) {
     if (!stack.empty()) {
       node.parent = stack.back();
       node.parent->children.push_back(&node);
+      node.helper = node.helper || node.parent->helper;
     }
     stack.push_back(&node);
   }

@@ -14,6 +14,8 @@ struct Node {
   const Event* event = nullptr;
   Node* parent = nullptr;
   std::vector<Node*> children;
+  /// Ran while the thread that it helped waited or worked, which has spent the same time.
+  bool helper = false;
   bool collapsed = false;  ///< stands for the same call as its parent, which keeps its numbers
   int64_t selfCpuTime = 0;
   int64_t cpuTime = 0;

@@ -46,6 +46,12 @@ inline std::vector<at::Tensor> rows(const Point& point, int64_t begin, int64_t e
   return part;
 }
 
+/// The point with rows [begin, end) of its batch alone.
+inline Point withRows(Point point, int64_t begin, int64_t end) {
+  if (begin > 0 || end < point.batch()) point.inputs = rows(point, begin, end);
+  return point;
+}
+
 /// Calls `body(begin, end)` for consecutive chunks of the batch, the last of which may be shorter,
 /// and looks at the stop token between them. `chunkSize` 0 means all rows at once.
 template <typename Body>

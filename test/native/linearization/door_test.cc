@@ -32,16 +32,6 @@ namespace {
 const StopToken kNever;
 constexpr Engine kEngines[] = {Engine::kAuto, Engine::kAutograd};
 
-/// The point with so many rows, its own ones over and over.
-Point repeated(Point point, int64_t times) {
-  for (at::Tensor& input : point.inputs) {
-    auto repeats = std::vector<int64_t>(static_cast<size_t>(input.dim()), 1);
-    repeats[0] = times;
-    input = input.repeat(repeats);
-  }
-  return point;
-}
-
 /// cos(W x + b), then W x + b to as many outputs: no chain.
 Point wide(int64_t batch, int64_t width) {
   Builder b;

@@ -172,6 +172,15 @@ at::Tensor runModel(const Point& point, const at::Tensor& params) {
   return point.program->run(point.program->unflatten(params), point.inputs, point.constants);
 }
 
+Point repeated(Point point, int64_t times) {
+  for (at::Tensor& input : point.inputs) {
+    auto repeats = std::vector<int64_t>(static_cast<size_t>(input.dim()), 1);
+    repeats[0] = times;
+    input = input.repeat(repeats);
+  }
+  return point;
+}
+
 at::Tensor jacobianByRows(const Point& point) {
   const at::Tensor params = point.params.detach().clone().requires_grad_();
   const auto outputs = runModel(point, params).reshape({-1}).unbind();

@@ -46,6 +46,9 @@ struct Model {
 /// Small models of every kind of layer, in float64, with data and a target for a loss that fits.
 std::vector<Model> models();
 
+/// The point with so many times its rows, over and over.
+Point repeated(Point point, int64_t times);
+
 /// J, [N·outputs, P], a row at a time by plain autograd.
 at::Tensor jacobianByRows(const Point& point);
 at::Tensor runModel(const Point& point, const at::Tensor& params);

@@ -5,6 +5,7 @@
 #include <c10/util/Exception.h>
 
 #include <optional>
+#include <utility>
 
 #include "core/linearization/autograd/diagonal.h"
 #include "core/linearization/autograd/differentiable_kernels.h"
@@ -132,6 +133,8 @@ class AutogradLinearization : public Linearization {
 }  // namespace
 
 std::unique_ptr<Linearization> linearizeAutograd(const Point& point, const StopToken& stop) {
+  RowsOnCores rows(point);
+  if (rows.size() > 1) return linearizeAutogradOnCores(std::move(rows), stop);
   return std::make_unique<AutogradLinearization>(point, stop);
 }
 

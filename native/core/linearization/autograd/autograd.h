@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "core/linearization/linearization.h"
+#include "core/linearization/rows_on_cores.h"
 
 namespace tc {
 
@@ -17,9 +18,12 @@ namespace tc {
 /// Keeps references to the point's tensors, whose contents must stay as they are.
 std::unique_ptr<Linearization> linearizeAutograd(const Point& point, const StopToken& stop);
 
+/// The same of several parts of rows, each kept and run by a core of its own.
+std::unique_ptr<Linearization> linearizeAutogradOnCores(RowsOnCores rows, const StopToken& stop);
+
 /// The same for one product: a forward pass in which each operator is linearized, applied to the
 /// tangents and forgotten, then a backward pass; in chunks of `chunkSize` rows, 0 for as many as
-/// `rowsAtOnce` says.
+/// `rowsAtOnce` says. Each core has rows of its own where that pays.
 std::unique_ptr<Linearization> linearizeAutogradOnce(const Point& point, int64_t chunkSize);
 
 }  // namespace tc

@@ -7,11 +7,13 @@
 #include <c10/util/accumulate.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "core/linearization/autograd/kept_graph.h"
 #include "core/linearization/autograd/per_sample_jacobian.h"
 #include "core/linearization/autograd/row_graph.h"
 #include "core/linearization/rows.h"
+#include "core/linearization/rows_on_cores.h"
 #include "core/program/program.h"
 
 namespace tc {
@@ -51,14 +53,21 @@ std::optional<at::Tensor> diagonalByGradients(const Point& point, const at::Tens
   if (fixedBatch(point) > 0) return std::nullopt;
   const int64_t bytes = c10::multiply_integers(y.sizes().slice(1)) * y.element_size();
   if (factors.fitting(RowFactorsOf::kMostBytes, 1, bytes) < 1) return std::nullopt;
-  const int64_t rows =
-      std::clamp<int64_t>(factors.fitting(kFactorBytes, 1, bytes), 1, rowsInVmap(point));
-  const StopScope scope(stop);
-  const at::Tensor sum = at::zeros_like(point.params);
-  bool fewer = true;
+  const RowsOnCores cores(point);
+  const int64_t fitting =
+      factors.fitting(kFactorBytes / static_cast<int64_t>(cores.size()), 1, bytes);
+  const int64_t rows = std::clamp<int64_t>(fitting, 1, rowsInVmap(point));
+  std::atomic<bool> fewer = true;
+  at::Tensor sum;
   try {
-    forEachChunk(point.batch(), rows, stop, [&](int64_t begin, int64_t end) {
-      fewer = fewer && addRows(point, y, begin, end, factors, sum);
+    sum = cores.sum([&](size_t i) {
+      const StopScope scope(stop);
+      at::Tensor own = at::zeros_like(point.params);
+      forEachChunk(cores.end(i) - cores.begin(i), rows, stop, [&](int64_t begin, int64_t end) {
+        if (fewer && !addRows(point, y, cores.begin(i) + begin, cores.begin(i) + end, factors, own))
+          fewer = false;
+      });
+      return own;
     });
   } catch (const c10::OutOfMemoryError&) {
     throw;

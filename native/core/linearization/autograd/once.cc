@@ -1,29 +1,32 @@
+#include <ATen/ops/cat.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <atomic>
 #include <utility>
 
 #include "core/kernels/processor.h"
 #include "core/linearization/autograd/autograd.h"
 #include "core/linearization/autograd/differentiable_kernels.h"
+#include "core/linearization/autograd/flat_gradient.h"
 #include "core/linearization/autograd/kept_graph.h"
 #include "core/linearization/autograd/maps/linearizer.h"
 #include "core/linearization/autograd/per_sample_jacobian.h"
 #include "core/linearization/autograd/tangent_program.h"
 #include "core/linearization/once.h"
 #include "core/linearization/rows.h"
+#include "core/linearization/rows_on_cores.h"
 #include "core/profiler/stage.h"
 
 namespace tc {
 namespace {
 
-/// Adds Jᵀ(Jv) of some rows to `sum`: one forward pass in which each operator is linearized,
-/// applied to the tangents and forgotten, and one backward pass. Throws c10::NotImplementedError,
-/// before it adds anything, for an operator without forward mode.
-void accumulate(const Point& point, std::vector<at::Tensor> tangents,
-                std::vector<at::Tensor>& sum) {
+/// Jᵀ(Jv), [P], by one forward pass in which each operator is linearized, applied to the tangents
+/// and forgotten, and one backward pass. Throws c10::NotImplementedError for an operator without
+/// forward mode.
+at::Tensor productAtOnce(const Point& point, std::vector<at::Tensor> tangents) {
   const std::vector<at::Tensor> leaves = leavesAt(point);
   const DifferentiableKernels kernels(*point.program);
   at::Tensor y;
@@ -43,72 +46,76 @@ void accumulate(const Point& point, std::vector<at::Tensor> tangents,
         });
   }
   requireDifferentiable(y, point.batch());
-  const profiling::Stage stage("torch_curvature::transposed");
   const auto output = static_cast<size_t>(point.program->output());
   if (!y.requires_grad() || output >= tangents.size() || !tangents[output].defined())
-    return;  // an output that no parameter reaches
+    return at::zeros_like(point.params);  // an output that no parameter reaches
+  const profiling::Stage stage("torch_curvature::transposed");
   makeInterruptible({edgeOf(y)});
-  const auto gradients =
-      torch::autograd::grad({y}, leaves, {tangents[output]}, /*retain_graph=*/false,
-                            /*create_graph=*/false, /*allow_unused=*/true);
-  for (size_t i = 0; i < sum.size(); ++i) {
-    if (gradients[i].defined()) sum[i].add_(gradients[i]);
-  }
+  FlatGradient gradient(leaves, point.params.numel(), point.params.options());
+  return gradient.filled(torch::autograd::grad({y}, leaves, {tangents[output]},
+                                               /*retain_graph=*/false,
+                                               /*create_graph=*/false, /*allow_unused=*/true));
 }
+
+/// A forward pass with the graph that leads back to the parameters.
+struct ForwardGraph {
+  std::vector<at::Tensor> leaves;
+  at::Tensor y;
+
+  ForwardGraph() = default;
+  ForwardGraph(const Point& point, const StopToken& stop) : leaves(leavesAt(point)) {
+    const StopScope scope(stop);
+    const profiling::Stage stage("torch_curvature::forward");
+    const at::AutoGradMode gradients(true);
+    const DifferentiableKernels kernels(*point.program);
+    // Where that is faster, matrices are multiplied, forwards and backwards, by our kernels.
+    Linearizer linearizer;
+    Program::Caller caller;
+    if (fused::isWideAmd()) {
+      caller = [&](const Program::Node& node, torch::jit::Stack& stack) {
+        return linearizer.call(node, stack);
+      };
+    }
+    y = point.program->run(leaves, point.inputs, point.constants, {}, caller);
+    requireDifferentiable(y, point.batch());
+  }
+
+  /// Jᵀu, [P], which uses the graph up.
+  at::Tensor pull(const Point& point, const at::Tensor& u, const StopToken& stop) const {
+    const StopScope scope(stop);
+    if (!y.requires_grad()) return at::zeros_like(point.params);
+    const profiling::Stage stage("torch_curvature::transposed");
+    FlatGradient gradient(leaves, point.params.numel(), point.params.options());
+    return gradient.filled(gradientOnce(y, leaves, u));
+  }
+};
 
 class AutogradOnce final : public Once {
  public:
   AutogradOnce(const Point& point, int64_t chunkSize) : Once(point), chunkSize_(chunkSize) {}
 
   at::Tensor matvec(const at::Tensor& v, const StopToken& stop) override {
-    const StopScope scope(stop);
-    at::Tensor result = at::zeros_like(point().params);
-    std::vector<at::Tensor> sum = point().program->unflatten(result);
+    at::Tensor sum;
     const std::vector<at::Tensor> tangents = point().program->unflatten(v);
-    bool forwardMode = true;
     const int64_t chunk = rowsAtOnce(point(), chunkSize_, stop);
     forEachChunk(point().batch(), chunk, stop, [&](int64_t begin, int64_t end) {
-      Point part = point();
-      part.inputs = rows(part, begin, end);
-      if (forwardMode) {
-        try {
-          accumulate(part, tangents, sum);
-          return;
-        } catch (const c10::NotImplementedError&) {  // an operator without it, found before any sum
-          forwardMode = false;
-        }
-      }
-      const auto linearization = linearizeAutograd(part, stop);
-      requireDifferentiable(linearization->output(), end - begin);
-      result.add_(linearization->matvec(v, stop));
+      const RowsOnCores cores(withRows(point(), begin, end));
+      const at::Tensor here =
+          cores.sum([&](size_t i) { return product(cores.part(i), v, tangents, stop); });
+      sum = sum.defined() ? sum.add_(here) : here;
     });
-    return result;
+    return sum.defined() ? sum : at::zeros_like(v);
   }
 
   /// By a graph of the forward pass alone, which no tangents go through.
   at::Tensor pullback(const CotangentOf& cotangent, const StopToken& stop) override {
-    const StopScope scope(stop);
-    const std::vector<at::Tensor> leaves = leavesAt(point());
-    const at::Tensor y = [&] {
-      const profiling::Stage stage("torch_curvature::forward");
-      const at::AutoGradMode gradients(true);
-      const DifferentiableKernels kernels(*point().program);
-      // Where that is faster, matrices are multiplied, forwards and backwards, by our kernels.
-      Linearizer linearizer;
-      Program::Caller caller;
-      if (fused::isWideAmd()) {
-        caller = [&](const Program::Node& node, torch::jit::Stack& stack) {
-          return linearizer.call(node, stack);
-        };
-      }
-      return point().program->run(leaves, point().inputs, point().constants, {}, caller);
-    }();
-    requireDifferentiable(y, point().batch());
-    const at::Tensor u = cotangent(y.detach());
-    if (!y.requires_grad()) return at::zeros_like(point().params);
-    const profiling::Stage stage("torch_curvature::transposed");
-    return flattened(gradientOnce(y, leaves, u), leaves, point().params.numel(),
-                     point().params.options());
+    const RowsOnCores cores(point());
+    std::vector<ForwardGraph> graphs(cores.size());
+    cores.each([&](size_t i) { graphs[i] = ForwardGraph(cores.part(i), stop); });
+    std::vector<at::Tensor> outputs;
+    for (const ForwardGraph& graph : graphs) outputs.push_back(graph.y.detach());
+    const at::Tensor u = cotangent(outputs.size() == 1 ? outputs.front() : at::cat(outputs));
+    return cores.sum([&](size_t i) { return graphs[i].pull(point(), cores.rowsOf(u, i), stop); });
   }
 
   void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) override {
@@ -121,7 +128,24 @@ class AutogradOnce final : public Once {
   }
 
  private:
+  /// Jᵀ(J v) of some rows.
+  at::Tensor product(const Point& part, const at::Tensor& v,
+                     const std::vector<at::Tensor>& tangents, const StopToken& stop) {
+    const StopScope scope(stop);
+    if (forwardMode_) {
+      try {
+        return productAtOnce(part, tangents);
+      } catch (const c10::NotImplementedError&) {  // an operator without it
+        forwardMode_ = false;
+      }
+    }
+    const auto linearization = linearizeAutograd(part, stop);
+    requireDifferentiable(linearization->output(), part.batch());
+    return linearization->matvec(v, stop);
+  }
+
   int64_t chunkSize_;
+  std::atomic<bool> forwardMode_ = true;  ///< until an operator was found without it
 };
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "core/linearization/autograd/transform_level.h"
 #include "core/linearization/row_work.h"
 #include "core/linearization/rows.h"
+#include "core/linearization/rows_on_cores.h"
 #include "core/program/program.h"
 #include "core/runtime/device.h"
 #include "core/runtime/error.h"
@@ -183,14 +184,19 @@ int64_t rowsInVmap(const Point& point) {
 
 void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out,
                        const StopToken& stop) {
-  const StopScope scope(stop);
-  const DifferentiableKernels kernels(*point.program);
   const int64_t outputs = out.size(0) / (end - begin);
-  forEachChunk(end - begin, wholeUnits(point, rowsInVmap(point)), stop,
-               [&](int64_t first, int64_t last) {
-                 jacobianOfSome(point, begin + first, begin + last,
-                                out.narrow(0, first * outputs, (last - first) * outputs));
-               });
+  const RowsOnCores cores(withRows(point, begin, end));
+  cores.each([&](size_t i) {
+    const StopScope scope(stop);
+    const DifferentiableKernels kernels(*point.program);
+    const Point part = cores.part(i);
+    const at::Tensor own = out.narrow(0, cores.begin(i) * outputs, part.batch() * outputs);
+    forEachChunk(part.batch(), wholeUnits(part, rowsInVmap(part)), stop,
+                 [&](int64_t first, int64_t last) {
+                   jacobianOfSome(part, first, last,
+                                  own.narrow(0, first * outputs, (last - first) * outputs));
+                 });
+  });
 }
 
 }  // namespace tc

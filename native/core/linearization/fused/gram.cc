@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "core/kernels/kernels.h"
-#include "core/linearization/fused/parallel.h"
 #include "core/profiler/stage.h"
+#include "core/runtime/parallel.h"
 
 namespace tc::fused {
 namespace {

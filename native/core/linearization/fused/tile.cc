@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/linearization/fused/parallel.h"
 #include "core/profiler/stage.h"
+#include "core/runtime/parallel.h"
 
 namespace tc::fused {
 namespace {

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "core/linearization/fused/layout.h"
-#include "core/linearization/fused/parallel.h"
 #include "core/linearization/fused/tile.h"
 #include "core/profiler/stage.h"
+#include "core/runtime/parallel.h"
 #include "core/runtime/stop.h"
 
 namespace tc::fused {

@@ -13,7 +13,7 @@
 #include "core/linearization/autograd/maps/linear_map.h"
 #include "core/linearization/autograd/maps/matrix.h"
 #include "core/linearization/autograd/pushforwards/pushforward.h"
-#include "core/linearization/fused/parallel.h"
+#include "core/runtime/parallel.h"
 
 namespace tc {
 namespace {
@@ -30,8 +30,8 @@ void throughSoftmax(const at::Tensor& p, const at::Tensor& scores) {
   const auto run = [&]<typename T>(T) {
     const T* const weights = p.const_data_ptr<T>();
     T* const values = scores.mutable_data_ptr<T>();
-    fused::forkJoin(workers, [&](int64_t worker) {
-      const fused::WorkRange own(rows, worker, workers);
+    forkJoin(workers, [&](int64_t worker) {
+      const WorkRange own(rows, worker, workers);
       fused::kernels<T>().pushSoftmax(own.end - own.begin, n, weights + own.begin * n,
                                       values + own.begin * n, n);
     });

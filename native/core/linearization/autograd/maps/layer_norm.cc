@@ -10,7 +10,7 @@
 
 #include "core/kernels/kernels.h"
 #include "core/linearization/autograd/maps/linear_map.h"
-#include "core/linearization/fused/parallel.h"
+#include "core/runtime/parallel.h"
 
 namespace tc {
 namespace {
@@ -98,8 +98,8 @@ class LayerNorm {
   template <typename Body>
   void onThreads(Body&& body) const {
     const int64_t count = workers();
-    fused::forkJoin(count, [&](int64_t worker) {
-      const fused::WorkRange own(rows_, worker, count);
+    forkJoin(count, [&](int64_t worker) {
+      const WorkRange own(rows_, worker, count);
       body(worker, own.begin,
            fused::NormalizedRows<T>{own.end - own.begin, length_,
                                     data(normalized_) + own.begin * length_,

@@ -7,18 +7,16 @@
 #include <utility>
 
 #include "core/kernels/kernels.h"
-#include "core/linearization/fused/parallel.h"
 #include "core/profiler/stage.h"
+#include "core/runtime/parallel.h"
 
 namespace tc {
 namespace {
 
-using fused::forkJoin;
 using fused::Kernels;
 using fused::kernels;
 using fused::Product;
 using fused::rowStride;
-using fused::WorkRange;
 
 /// Operations that are worth a thread of their own.
 constexpr int64_t kThreadWork = 1 << 20;

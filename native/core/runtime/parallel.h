@@ -3,10 +3,11 @@
 #include <cstdint>
 #include <functional>
 
-namespace tc::fused {
+namespace tc {
 
 /// Calls body(0) … body(workers − 1) on libtorch's intra-op threads and waits; on the calling
-/// thread alone inside such a region. `workers` is at most at::get_num_threads().
+/// thread alone inside such a region. `workers` is at most at::get_num_threads(), which is 1
+/// within.
 void forkJoin(int64_t workers, const std::function<void(int64_t)>& body);
 
 /// The items of `count` that worker `index` of `workers` does: neighbors, the same ones each time.
@@ -17,4 +18,4 @@ struct WorkRange {
       : begin(count * index / workers), end(count * (index + 1) / workers) {}
 };
 
-}  // namespace tc::fused
+}  // namespace tc

@@ -1,11 +1,15 @@
 // Compiled with OpenMP, on which libtorch's threads are built: ATen/Parallel.h runs everything on
 // the calling thread in a file that is not. Compilers other than GCC, whose own OpenMP is not the
 // library that libtorch brings, call that library themselves (TC_LIBGOMP).
-#include "core/linearization/fused/parallel.h"
+#include "core/runtime/parallel.h"
 
 #include <ATen/Parallel.h>
 
 #include "core/profiler/stage.h"
+
+#if defined(_OPENMP) && !defined(TC_LIBGOMP)
+#include <omp.h>
+#endif
 
 #ifdef TC_LIBGOMP
 #include <exception>
@@ -20,11 +24,20 @@ extern "C" {
 void GOMP_parallel(void (*body)(void*), void* data, unsigned threads, unsigned flags);
 int omp_get_thread_num();
 int omp_get_num_threads();
+void omp_set_num_threads(int threads);
 }
 #endif
 
-namespace tc::fused {
+namespace tc {
 namespace {
+
+/// In a region, until it ends: whoever asks finds one thread. oneDNN plans for as many threads as
+/// there may be outside, of which each then waits for the others, for ever where they are not.
+void allowNoMoreThreads() {
+#if defined(_OPENMP) || defined(TC_LIBGOMP)
+  if (at::in_parallel_region()) omp_set_num_threads(1);
+#endif
+}
 
 #ifdef TC_LIBGOMP
 
@@ -48,6 +61,7 @@ struct Region {
     takeOver(data);
     auto& region = *static_cast<Region*>(data);
     try {
+      allowNoMoreThreads();
       // There may be fewer threads than were asked for.
       const int threads = omp_get_num_threads();
       for (int64_t worker = omp_get_thread_num(); worker < region.workers; worker += threads)
@@ -74,6 +88,7 @@ void runOnThreads(int64_t workers, const std::function<void(int64_t)>& body) {
 #else
 void runOnThreads(int64_t workers, const std::function<void(int64_t)>& body) {
   at::parallel_for(0, workers, 1, [&](int64_t begin, int64_t end) {
+    allowNoMoreThreads();
     for (int64_t worker = begin; worker < end; ++worker) body(worker);
   });
 }
@@ -94,4 +109,4 @@ void forkJoin(int64_t workers, const std::function<void(int64_t)>& body) {
   runOnThreads(workers, body);
 }
 
-}  // namespace tc::fused
+}  // namespace tc
