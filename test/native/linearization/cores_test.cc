@@ -42,7 +42,10 @@ Point wide(int64_t batch) {
 }
 
 void requireSameProducts(const Point& point, int64_t parts) {
-  const auto together = linearizeAutograd(point, kNever);
+  const auto together = [&] {
+    const Threads one(1);
+    return linearizeAutograd(point, kNever);
+  }();
   const auto apart = linearizeAutogradOnCores(RowsOnCores(point, parts), kNever);
   const at::Tensor v = randomLike(point.params, 3);
   const at::Tensor u = randomLike(together->output(), 4);
@@ -78,9 +81,9 @@ TEST_CASE("and for programs drawn at random whose rows are known to be separate"
 }
 
 TEST_CASE("every product deals rows out where that pays, and is that of one core") {
-  const Point point = wide(203);
+  const Point point = wide(803);
   const at::Tensor v = randomLike(point.params, 5);
-  const at::Tensor y = at::zeros({203, 3}, at::kDouble);
+  const at::Tensor y = at::zeros({803, 3}, at::kDouble);
   const Objective objective =
       makeObjective(makeLoss("mse"), outputLike(point), y, Reduction::kMean);
   const auto products = [&](int threads) {
@@ -89,14 +92,14 @@ TEST_CASE("every product deals rows out where that pays, and is that of one core
     const auto once = linearizeOnce(point, Engine::kAutograd, 0);
     const auto kept = linearize(point, Engine::kAutograd, 8, kNever);
     const ChunkOptions options{Engine::kAutograd};
-    at::Tensor jacobian = at::empty({201 * 3, v.numel()}, v.options());
-    kept->jacobian(1, 202, jacobian, kNever);
+    at::Tensor jacobian = at::empty({801 * 3, v.numel()}, v.options());
+    kept->jacobian(1, 802, jacobian, kNever);
     const LossGradient loss = lossGradient(point, options, objective, {}, kNever);
     return std::vector<at::Tensor>{
         forwardPass(point, 0, kNever),
-        forwardPass(point, 50, kNever),
+        forwardPass(point, 650, kNever),
         once->matvec(v, kNever),
-        linearizeOnce(point, Engine::kAutograd, 50)->matvec(v, kNever),
+        linearizeOnce(point, Engine::kAutograd, 650)->matvec(v, kNever),
         kept->matvec(v, kNever),
         kept->jvp(v, kNever),
         jacobian,
@@ -128,7 +131,10 @@ TEST_CASE("convolutions in float32 on cores of their own are those of all rows")
   point.inputs = {randomLike(at::zeros({64, 3, 16, 16}), 1)};
   point.params = randomLike(at::zeros({point.program->parameterCount()}), 2) * 0.1;
   const at::Tensor v = randomLike(point.params, 3);
-  const at::Tensor expected = linearizeAutograd(point, kNever)->matvec(v, kNever);
+  const at::Tensor expected = [&] {
+    const Threads one(1);
+    return linearizeAutograd(point, kNever)->matvec(v, kNever);
+  }();
   CHECK(coresByRows(point) == 3);
   CHECK(difference(linearize(point, Engine::kAutograd, 8, kNever)->matvec(v, kNever), expected) <
         1e-4);
@@ -175,12 +181,12 @@ TEST_CASE("an error of one part, or a stop, ends them all") {
 TEST_CASE("rows stay together where parting them does not pay") {
   const Threads threads(3);
   CHECK(coresByRows(wide(5)) == 1);  // too few
-  Point small = wide(200);
-  small.inputs[0] = small.inputs[0].narrow(0, 0, 10);
-  CHECK(coresByRows(small) == 1);  // too little work for the gradients
+  Point small = wide(803);
+  small.inputs[0] = small.inputs[0].narrow(0, 0, 100);
+  CHECK(coresByRows(small) == 1);  // too little to do
   Builder b;
   const auto hidden = b.linear(b.input(), 40, 60);
-  Point mixed = wide(200);
+  Point mixed = wide(803);
   mixed.program = b.build(b.call("aten::softmax.int", {hidden, 0.0}));
   mixed.params = mixed.params.narrow(0, 0, mixed.program->parameterCount());
   CHECK(coresByRows(mixed) == 1);
