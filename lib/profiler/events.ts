@@ -34,8 +34,8 @@ export interface ProfileEvent {
   /** Begins and ends in different turns of the event loop. */
   readonly isAsync: boolean;
   /**
-   * On a thread that helped the one of the product meanwhile. Rows and totals count the operations of such calls, but
-   * not their time, which has passed on the product's own thread.
+   * On a thread that helped the one of the product meanwhile. Rows and totals count the operations and the memory of such
+   * calls, but not their time, which has passed on the product's own thread.
    */
   readonly isHelper: boolean;
   /** P, of a product. */
