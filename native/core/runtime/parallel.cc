@@ -35,7 +35,9 @@ namespace {
 /// there may be outside, of which each then waits for the others, for ever where they are not.
 void allowNoMoreThreads() {
 #if defined(_OPENMP) || defined(TC_LIBGOMP)
-  if (at::in_parallel_region()) omp_set_num_threads(1);
+  if (!at::in_parallel_region()) return;
+  at::get_num_threads();  // libtorch sets its own number when a thread first asks for it
+  omp_set_num_threads(1);
 #endif
 }
 
