@@ -213,6 +213,17 @@ int64_t permuted(const RowCall& call, const at::Tensor&, size_t) {
   return found == dims.end() ? kMixed : found - dims.begin();
 }
 
+/// One axis, by numbers, to another place; the others keep their order.
+int64_t moved(const RowCall& call, const at::Tensor&, size_t) {
+  const int64_t axis = call.onlyAxis();
+  const auto from = call.dim("source", call.rank());
+  const auto to = call.dim("destination", call.rank());
+  if (!from || !to || axis < 0) return kMixed;
+  if (axis == *from) return *to;
+  const int64_t left = axis - (*from < axis ? 1 : 0);
+  return left + (left >= *to ? 1 : 0);
+}
+
 /// A part along an axis that is not the rows', or all of the rows.
 int64_t sliced(const RowCall& call, const at::Tensor&, size_t) {
   const c10::IValue* step = call.argument("step");
@@ -311,7 +322,9 @@ constexpr Family kFamilies[] = {
      " adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d avg_pool1d"
      " avg_pool2d avg_pool3d conv1d conv2d conv3d conv_transpose1d conv_transpose2d"
      " conv_transpose3d convolution group_norm max_pool1d max_pool2d max_pool2d_with_indices"
-     " max_pool3d native_group_norm upsample_bilinear2d upsample_nearest1d upsample_nearest2d"},
+     " max_pool3d native_group_norm pixel_shuffle pixel_unshuffle prelu reflection_pad1d"
+     " reflection_pad2d replication_pad1d replication_pad2d upsample_bicubic2d upsample_bilinear2d"
+     " upsample_linear1d upsample_nearest1d upsample_nearest2d"},
     {batchNorm, " _native_batch_norm_legit batch_norm native_batch_norm"},
     {linear, " linear"},
     {layerNorm, " layer_norm native_layer_norm rms_norm"},
@@ -319,12 +332,13 @@ constexpr Family kFamilies[] = {
     {addedProduct, " addmm baddbmm"},
     {along,
      " _log_softmax _softmax all amax amin any argmax argmin cumsum flip glu linalg_vector_norm"
-     " log_softmax logsumexp max mean min prod softmax sort std sum topk var var_mean"},
+     " log_softmax logsumexp max mean min prod roll softmax sort std sum topk var var_mean"},
     {reshaped, " _unsafe_view flatten reshape squeeze unflatten unsqueeze view"},
     {reshapedAs, " reshape_as view_as"},
     {expanded, " expand"},
     {transposed, " t transpose"},
     {permuted, " permute"},
+    {moved, " movedim"},
     {sliced, " narrow slice"},
     {putBack, " select_scatter slice_scatter"},
     {withLast, " view_as_real"},
