@@ -241,6 +241,39 @@ TEST_CASE("layers are known to keep rows apart") {
   }
 }
 
+TEST_CASE("so are layers of images") {
+  using Ref = ProgramSpec::Ref;
+  using List = std::vector<double>;
+  const std::pair<const char*, std::function<Ref(Builder&, Ref)>> layers[] = {
+      {"batch norm",
+       [](Builder& b, Ref x) {
+         const Ref mean = b.constant(at::zeros({4}, at::kDouble));
+         const Ref variance = b.constant(at::ones({4}, at::kDouble));
+         return b.call("aten::batch_norm",
+                       {x, b.parameter({4}), b.parameter({4}), mean, variance, false,
+                        ProgramSpec::Float{0.1}, ProgramSpec::Float{1e-5}, false});
+       }},
+      {"pixel shuffle", [](Builder& b, Ref x) { return b.call("aten::pixel_shuffle", {x, 2.0}); }},
+      {"channels last",
+       [](Builder& b, Ref x) { return b.call("aten::movedim.int", {x, 1.0, -1.0}); }},
+      {"prelu", [](Builder& b, Ref x) { return b.call("aten::prelu", {x, b.parameter({4})}); }},
+      {"padding",
+       [](Builder& b, Ref x) { return b.call("aten::reflection_pad2d", {x, List{1, 1, 1, 1}}); }},
+      {"roll", [](Builder& b, Ref x) { return b.call("aten::roll", {x, List{1}, List{2}}); }},
+  };
+  for (const auto& [name, layer] : layers) {
+    CAPTURE(name);
+    Builder b;
+    const Ref h = b.call("aten::mul.Tensor", {b.input(), b.parameter({4, 1, 1})});
+    const Ref y = layer(b, h);
+    Point point{b.build(y), {}, {randomLike(at::zeros({40, 4, 3, 3}, at::kDouble), 2)}, {}};
+    point.params = randomLike(at::zeros({point.program->parameterCount()}, at::kDouble), 1);
+    point.constants = point.program->constants();
+    CHECK(hasSeparateRows(point));
+    CHECK_NOTHROW(tryIndependentRows(point, kNever));
+  }
+}
+
 TEST_CASE("whatever mixes rows or counts them is not taken for separate") {
   using Ref = ProgramSpec::Ref;
   using List = std::vector<double>;
