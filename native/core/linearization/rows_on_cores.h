@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/program/point.h"
+#include "core/runtime/stop.h"
 
 namespace tc {
 
@@ -31,10 +32,14 @@ class RowsOnCores {
   }
 
   /// Calls `body` with the number of each part, at once and each on a core of its own, in the
-  /// calling thread's state of libtorch (modes, profiles). Throws what one of them threw.
-  void each(const std::function<void(size_t part)>& body) const;
+  /// calling thread's state of libtorch (modes, profiles) and within a StopScope. Throws what one
+  /// of them threw.
+  void each(const StopToken& stop, const std::function<void(size_t part)>& body) const;
   /// The sum of what `body` makes for each part: tensors of one shape that it gives away.
-  at::Tensor sum(const std::function<at::Tensor(size_t part)>& body) const;
+  at::Tensor sum(const StopToken& stop, const std::function<at::Tensor(size_t part)>& body) const;
+  /// What `body` makes for each part, one row for each row of it, as the rows of one tensor.
+  at::Tensor joined(const StopToken& stop,
+                    const std::function<at::Tensor(size_t part)>& body) const;
 
  private:
   int64_t start(int64_t part) const { return point_.batch() * part / parts_; }

@@ -16,7 +16,6 @@
 #include "core/operators/request.h"
 #include "core/program/program.h"
 #include "core/runtime/error.h"
-#include "core/runtime/stop.h"
 
 namespace tc {
 namespace {
@@ -70,17 +69,13 @@ class ChunkOfGradients {
   ChunkOfGradients(const Point& point, const Objective& objective, const RowWeights& weights,
                    int64_t begin, int64_t end, const StopToken& stop)
       : cores_(withRows(point, begin, end)), graphs_(cores_.size()) {
-    cores_.each([&](size_t i) {
-      const StopScope scope(stop);
+    cores_.each(stop, [&](size_t i) {
       graphs_[i].emplace(point, objective, weights, begin + cores_.begin(i), begin + cores_.end(i));
     });
   }
 
   at::Tensor matvec(const std::vector<at::Tensor>& v, int64_t length, const StopToken& stop) const {
-    return cores_.sum([&](size_t i) {
-      const StopScope scope(stop);
-      return graphs_[i]->matvec(v, length);
-    });
+    return cores_.sum(stop, [&](size_t i) { return graphs_[i]->matvec(v, length); });
   }
   int64_t bytes() const {
     int64_t sum = 0;
@@ -102,7 +97,6 @@ class Hessian : public LinearOperator {
         objective_(std::move(objective)),
         weights_(std::move(weights)) {
     if (point_.batch() == 0 || cols() == 0) return;
-    const StopScope scope(stop);
     const auto make = [this](int64_t begin, int64_t end, const StopToken& token) {
       return std::make_unique<ChunkOfGradients>(point_, objective_, weights_, begin, end, token);
     };
@@ -128,7 +122,6 @@ class Hessian : public LinearOperator {
 
  protected:
   at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
-    const StopScope scope(stop);
     at::Tensor sum;
     const auto tangents = point_.program->unflatten(v);
     if (chunks_) {

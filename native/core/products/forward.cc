@@ -1,10 +1,7 @@
 #include "core/products/forward.h"
 
-#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
-
-#include <vector>
 
 #include "core/linearization/rows.h"
 #include "core/linearization/rows_on_cores.h"
@@ -24,13 +21,9 @@ at::Tensor forwardPass(const Point& point, int64_t chunkSize, const StopToken& s
   at::Tensor result;
   forEachChunk(batch, rowsAtOnce(point, chunkSize, stop), stop, [&](int64_t begin, int64_t end) {
     const RowsOnCores cores(withRows(point, begin, end));
-    std::vector<at::Tensor> outputs(cores.size());
-    cores.each([&](size_t i) {
-      const StopScope scope(stop);
-      outputs[i] = point.program->run(parameters, cores.part(i).inputs, point.constants);
-      requireBatchFirst(outputs[i], cores.end(i) - cores.begin(i));
+    const at::Tensor y = cores.joined(stop, [&](size_t i) {
+      return point.program->run(parameters, cores.part(i).inputs, point.constants);
     });
-    const at::Tensor y = outputs.size() == 1 ? outputs.front() : at::cat(outputs);
     if (end - begin == batch) {
       result = y;
       return;

@@ -1,5 +1,6 @@
 #include "core/program/argument_checks.h"
 
+#include <ATen/PadNd.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/diff.h>
@@ -22,10 +23,9 @@ namespace {
 void fourier(const CallArguments& call) {
   const int64_t rank = call.at(0).toTensor().dim();
   std::vector<int64_t> axes = call.at(1).toIntVector();
-  for (int64_t& axis : axes) {
-    call.require(axis >= -rank && axis < rank, "an axis is none of the tensor's");
-    if (axis < 0) axis += rank;
-  }
+  // Those from the end are not looked up there.
+  for (const int64_t axis : axes)
+    call.require(axis >= 0 && axis < rank, "an axis is none of the tensor's");
   const int64_t normalization = call.at(2).toInt();
   call.require(normalization >= 0 && normalization <= 2, "its normalization is none of three");
   std::ranges::sort(axes);
@@ -75,6 +75,35 @@ void attention(const CallArguments& call) {
   for (const at::Tensor& each : {q, k, v}) {
     call.require(each.dim() < 4 || each.size(-3) > 0, "there should be at least one head");
     call.require(each.is_floating_point() || each.is_complex(), "it takes numbers with fractions");
+  }
+}
+
+/// What wraps around should be there: libtorch leaves the rest as memory happens to be.
+void circularPad(const CallArguments& call) {
+  const c10::IValue* mode = call.find("mode");
+  if (mode != nullptr && mode->isString() && mode->toStringRef() != "circular") return;
+  constexpr auto kCircular = static_cast<int64_t>(at::padding_mode::circular);
+  if (mode != nullptr && mode->isInt() && mode->toInt() != kCircular) return;
+  const at::Tensor x = call.at(0).toTensor();
+  const std::vector<int64_t> pad = call.find("pad")->toIntVector();
+  const auto axes = static_cast<int64_t>(pad.size() / 2);
+  call.require(axes <= x.dim(), "there are more paddings than axes");
+  for (int64_t axis = 0; axis < axes; ++axis) {
+    const int64_t before = pad[static_cast<size_t>(2 * axis)];
+    const int64_t behind = pad[static_cast<size_t>(2 * axis + 1)];
+    const int64_t size = x.size(x.dim() - 1 - axis);
+    call.require(before >= -size && behind >= -size &&
+                     std::max(before, behind) <=
+                         size + std::min<int64_t>(before, 0) + std::min<int64_t>(behind, 0),
+                 "it wraps around more than there is");
+  }
+}
+
+/// Other numbers leave the result as memory happens to be.
+void sampledGrid(const CallArguments& call) {
+  for (const char* mode : {"interpolation_mode", "padding_mode"}) {
+    const int64_t number = call.find(mode)->toInt();
+    call.require(number >= 0 && number <= 2, "its modes are numbers from 0 to 2");
   }
 }
 
@@ -232,6 +261,12 @@ const Rows<ArgumentCheck> kRows(
                           {"aten::_scaled_dot_product_attention_math", checked<attention>},
                           {"aten::_scaled_dot_product_flash_attention_for_cpu", checked<attention>},
                           {"aten::scaled_dot_product_attention", checked<attention>},
+                          {"aten::_pad_circular", checked<circularPad>},
+                          {"aten::_pad_enum", checked<circularPad>},
+                          {"aten::pad", checked<circularPad>},
+                          {"aten::grid_sampler", checked<sampledGrid>},
+                          {"aten::grid_sampler_2d", checked<sampledGrid>},
+                          {"aten::grid_sampler_3d", checked<sampledGrid>},
                           {"aten::linalg_lu_solve", checked<luSolve>},
                           {"aten::lu_solve", checked<luData>},
                           {"aten::lu_unpack", checked<luData>},

@@ -4,6 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/jit_type.h>
 #include <ATen/ops/where.h>
+#include <c10/util/StringUtil.h>
 
 #include <algorithm>
 #include <cmath>
@@ -112,6 +113,16 @@ torch::jit::Stack arguments(const Program::Node& node, const at::Tensor& leading
 }
 
 /// Appends what the node's operator left on the stack.
+/// libtorch looks at some sizes too late: where another axis is empty, it takes those below zero.
+void requireSizes(const Program::Node& node, at::TensorList results) {
+  for (const at::Tensor& each : results) {
+    if (!each.defined() || std::ranges::all_of(each.sizes(), [](int64_t n) { return n >= 0; }))
+      continue;
+    throw Error("ERR_SHAPE_MISMATCH",
+                node.op.schema().name() + " gives a size below zero, " + c10::str(each.sizes()));
+  }
+}
+
 void append(const Program::Node& node, torch::jit::Stack stack, std::vector<at::Tensor>& values) {
   if (stack.size() == 1 && stack.front().isTensorList()) {
     const auto list = stack.front().toTensorVector();
@@ -121,11 +132,14 @@ void append(const Program::Node& node, torch::jit::Stack stack, std::vector<at::
                   node.op.schema().name() + " gives " + std::to_string(list.size()) +
                       " tensors, the model expects " + std::to_string(node.outputs));
     }
+    requireSizes(node, list);
     values.insert(values.end(), list.begin(), list.begin() + node.outputs);
     return;
   }
-  for (auto& result : stack)
+  for (auto& result : stack) {
     values.push_back(result.isTensor() ? std::move(result).toTensor() : at::Tensor());
+    requireSizes(node, values.back());
+  }
 }
 
 }  // namespace

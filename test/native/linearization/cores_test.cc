@@ -140,7 +140,7 @@ TEST_CASE("convolutions in float32 on cores of their own are those of all rows")
     const Threads three(3);
     CHECK(coresByRows(point) == 3);
     const RowsOnCores cores(point);
-    cores.each([](size_t) { CHECK(at::get_num_threads() == 1); });
+    cores.each(kNever, [](size_t) { CHECK(at::get_num_threads() == 1); });
     found.push_back(linearizeOnce(point, Engine::kAutograd, 0)->matvec(v, kNever));
     found.push_back(linearize(point, Engine::kAutograd, 8, kNever)->matvec(v, kNever));
   }).join();
@@ -160,7 +160,7 @@ TEST_CASE("each part runs on a thread of its own, in the caller's state") {
     CHECK(rows.part(part).batch() == rows.end(part) - rows.begin(part));
   }
   CHECK(next == 20);
-  rows.each([&](size_t) {
+  rows.each(kNever, [&](size_t) {
     const std::lock_guard lock(mutex);
     CHECK_FALSE(c10::GradMode::is_enabled());
     CHECK(at::in_parallel_region());
@@ -173,7 +173,7 @@ TEST_CASE("an error of one part, or a stop, ends them all") {
   const Threads threads(3);
   const RowsOnCores rows(wide(20), 3);
   CHECK(codeOf([&] {
-          rows.each([](size_t part) {
+          rows.each(kNever, [](size_t part) {
             if (part == 1) throw Error("ERR_SHAPE_MISMATCH", "of one part");
           });
         }) == "ERR_SHAPE_MISMATCH");

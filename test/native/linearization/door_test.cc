@@ -17,6 +17,7 @@
 #include "core/products/dense.h"
 #include "core/products/forward.h"
 #include "core/products/on_the_fly.h"
+#include "core/program/sizes.h"
 #include "core/runtime/error.h"
 #include "models.h"
 #include "random/random_programs.h"
@@ -274,6 +275,35 @@ TEST_CASE("so are layers of images") {
   }
 }
 
+TEST_CASE("so is attention that takes rows and heads for one axis") {
+  using Ref = ProgramSpec::Ref;
+  using List = std::vector<double>;
+  using Size = ProgramSpec::Size;
+  const auto number = [](int64_t n) { return Size{Size::Kind::kConstant, n, 0, {}}; };
+  const Size rows{Size::Kind::kAxis, Builder::kInput, 0, {}};
+  const Size heads = sizeOf("*", {rows, number(2)});
+  Builder b;
+  const Ref x = b.call("aten::transpose.int", {b.input(), 0.0, 1.0});  // [5, rows, 6]
+  const auto projected = [&] {
+    const Ref all = b.call("aten::reshape",
+                           {b.linear(x, 6, 6), ProgramSpec::Sizes{number(5), heads, number(3)}});
+    return b.call("aten::transpose.int", {all, 0.0, 1.0});  // [rows · 2, 5, 3]
+  };
+  const Ref q = projected();
+  const Ref k = b.call("aten::transpose.int", {projected(), -2.0, -1.0});
+  const Ref weights = b.call("aten::softmax.int", {b.call("aten::bmm", {q, k}), -1.0});
+  const Ref found = b.call("aten::bmm", {weights, projected()});
+  const Ref flat =
+      b.call("aten::reshape", {b.call("aten::transpose.int", {found, 0.0, 1.0}), List{-1, 6}});
+  const Ref y = b.call("aten::reshape",
+                       {b.linear(flat, 6, 6), ProgramSpec::Sizes{number(5), rows, number(6)}});
+  Point point{b.build(b.call("aten::transpose.int", {y, 0.0, 1.0})), {}, {}, {}};
+  point.inputs = {randomLike(at::zeros({40, 5, 6}, at::kDouble), 2)};
+  point.params = randomLike(at::zeros({point.program->parameterCount()}, at::kDouble), 1);
+  CHECK(hasSeparateRows(point));
+  CHECK_NOTHROW(tryIndependentRows(point, kNever));
+}
+
 TEST_CASE("whatever mixes rows or counts them is not taken for separate") {
   using Ref = ProgramSpec::Ref;
   using List = std::vector<double>;
@@ -294,6 +324,26 @@ TEST_CASE("whatever mixes rows or counts them is not taken for separate") {
       {"its number of rows",
        [&](Builder& b, Ref h) {
          return b.call("aten::roll", {h, ProgramSpec::Sizes{rows}, List{0}});
+       }},
+      {"as many times as there are rows",
+       [&](Builder& b, Ref h) {
+         const Size all{Size::Kind::kConstant, -1, 0, {}};
+         const Ref many = b.call("aten::expand", {b.call("aten::unsqueeze", {h, 0.0}),
+                                                  ProgramSpec::Sizes{rows, all, all}});
+         return b.call("aten::sum.dim_IntList", {many, List{0}});
+       }},
+      {"the number of rows in each of them",
+       [&](Builder& b, Ref h) {
+         const Size one{Size::Kind::kConstant, 1, 0, {}};
+         return b.call("aten::div.Tensor",
+                       {h, b.call("aten::full", {ProgramSpec::Sizes{rows, one}, rows})});
+       }},
+      {"an axis of so many beside them",
+       [&](Builder& b, Ref h) {
+         const Size more = sizeOf("*", {rows, {Size::Kind::kConstant, 2, 0, {}}});
+         const Ref ones = b.call("aten::ones", {ProgramSpec::Sizes{rows, more}});
+         return b.call("aten::mul.Tensor",
+                       {h, b.call("aten::sum.dim_IntList", {ones, List{1}, true})});
        }},
       {"an outer sum",
        [](Builder& b, Ref h) {

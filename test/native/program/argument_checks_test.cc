@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "code_of.h"
 #include "core/program/allowed_operators.h"
 #include "core/program/refused_call.h"
 #include "core/program/schema.h"
+#include "models.h"
 
 // After libtorch, whose logging macros have the same names.
 #include <doctest/doctest.h>
@@ -36,6 +38,13 @@ std::vector<Row> rows() {
   std::vector<std::pair<size_t, c10::IValue>> of2 = pivots;
   for (auto& [place, value] : of2) place = 2;
   return {
+      {"aten::_fft_r2c", {of({3, 4}), Shape{1}, 0, true}, {{1, Shape{-1}}, {1, Shape{2}}, {2, 3}}},
+      {"aten::grid_sampler_2d",
+       {of({1, 1, 3, 3}), of({1, 2, 2, 2}), 0, 0, false},
+       {{2, -3}, {3, 3}, {2, 4}}},
+      {"aten::_pad_circular",
+       {of({1, 4}), Shape{2, -1}},
+       {{1, Shape{-1, 4}}, {1, Shape{1, -4}}, {1, Shape{5, 0}}, {1, Shape{-9, 9}}}},
       {"aten::linalg_lu_solve", {lu, whole({1, 2, 3}), of({3, 2}), true, false}, pivots},
       {"aten::lu_unpack", {lu, whole({3, 3, 3}), true, true}, pivots},
       {"aten::_new_zeros_with_same_feature_meta", {of({2, 3}), of({4}), 0}, {{2, 1}, {2, 63}}},
@@ -106,4 +115,21 @@ TEST_CASE("what libtorch takes on trust is looked at, and calls that are right r
       CHECK(refusal(row, arguments).starts_with("ERR_SHAPE_MISMATCH: " + row.target));
     }
   }
+}
+
+// Where another axis is empty, libtorch makes them.
+TEST_CASE("a result has no size below zero") {
+  const auto run = [](const std::string& target, std::vector<ProgramSpec::Argument> arguments) {
+    test::Builder b;
+    const auto y = b.call(target, std::move(arguments));
+    return test::codeOf([&] {
+      Point point{b.build(y), {}, {of({2, 3, 4, 4})}, {}};
+      point.params = at::zeros({0}, at::kDouble);
+      test::runModel(point, point.params);
+    });
+  };
+  using List = std::vector<double>;
+  const auto x = test::Builder().input();
+  CHECK(run("aten::_adaptive_avg_pool2d", {x, List{0, 2}}).empty());
+  CHECK(run("aten::_adaptive_avg_pool2d", {x, List{-2, 0}}) == "ERR_SHAPE_MISMATCH");
 }

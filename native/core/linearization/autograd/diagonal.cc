@@ -60,8 +60,7 @@ std::optional<at::Tensor> diagonalByGradients(const Point& point, const at::Tens
   std::atomic<bool> fewer = true;
   at::Tensor sum;
   try {
-    sum = cores.sum([&](size_t i) {
-      const StopScope scope(stop);
+    sum = cores.sum(stop, [&](size_t i) {
       at::Tensor own = at::zeros_like(point.params);
       forEachChunk(cores.end(i) - cores.begin(i), rows, stop, [&](int64_t begin, int64_t end) {
         if (fewer && !addRows(point, y, cores.begin(i) + begin, cores.begin(i) + end, factors, own))

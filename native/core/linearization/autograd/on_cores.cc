@@ -1,4 +1,3 @@
-#include <ATen/ops/cat.h>
 #include <ATen/ops/empty_like.h>
 
 #include <utility>
@@ -7,7 +6,6 @@
 #include "core/linearization/autograd/autograd.h"
 #include "core/linearization/autograd/diagonal.h"
 #include "core/linearization/autograd/per_sample_jacobian.h"
-#include "core/linearization/rows.h"
 
 namespace tc {
 namespace {
@@ -16,29 +14,26 @@ class AutogradOnCores final : public Linearization {
  public:
   AutogradOnCores(RowsOnCores cores, const StopToken& stop)
       : cores_(std::move(cores)), parts_(cores_.size()) {
-    std::vector<at::Tensor> outputs(parts_.size());
-    cores_.each([&](size_t i) {
+    output_ = cores_.joined(stop, [&](size_t i) {
       parts_[i] = linearizeAutograd(cores_.part(i), stop);
-      outputs[i] = parts_[i]->output();
-      requireBatchFirst(outputs[i], cores_.end(i) - cores_.begin(i));
+      return parts_[i]->output();
     });
-    output_ = at::cat(outputs);
   }
 
   const at::Tensor& output() const override { return output_; }
 
   at::Tensor jvp(const at::Tensor& v, const StopToken& stop) override {
     at::Tensor result = at::empty_like(output_);
-    cores_.each([&](size_t i) { cores_.rowsOf(result, i).copy_(parts_[i]->jvp(v, stop)); });
+    cores_.each(stop, [&](size_t i) { cores_.rowsOf(result, i).copy_(parts_[i]->jvp(v, stop)); });
     return result;
   }
 
   at::Tensor vjp(const at::Tensor& u, const StopToken& stop) override {
-    return cores_.sum([&](size_t i) { return parts_[i]->vjp(cores_.rowsOf(u, i), stop); });
+    return cores_.sum(stop, [&](size_t i) { return parts_[i]->vjp(cores_.rowsOf(u, i), stop); });
   }
 
   at::Tensor matvec(const at::Tensor& v, const StopToken& stop) override {
-    return cores_.sum([&](size_t i) { return parts_[i]->matvec(v, stop); });
+    return cores_.sum(stop, [&](size_t i) { return parts_[i]->matvec(v, stop); });
   }
 
   std::optional<at::Tensor> diagonal(const RowFactorsOf& factors, const StopToken& stop) override {

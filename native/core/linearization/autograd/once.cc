@@ -1,4 +1,3 @@
-#include <ATen/ops/cat.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
@@ -63,8 +62,7 @@ struct ForwardGraph {
   at::Tensor y;
 
   ForwardGraph() = default;
-  ForwardGraph(const Point& point, const StopToken& stop) : leaves(leavesAt(point)) {
-    const StopScope scope(stop);
+  explicit ForwardGraph(const Point& point) : leaves(leavesAt(point)) {
     const profiling::Stage stage("torch_curvature::forward");
     const at::AutoGradMode gradients(true);
     const DifferentiableKernels kernels(*point.program);
@@ -81,8 +79,7 @@ struct ForwardGraph {
   }
 
   /// Jᵀu, [P], which uses the graph up.
-  at::Tensor pull(const Point& point, const at::Tensor& u, const StopToken& stop) const {
-    const StopScope scope(stop);
+  at::Tensor pull(const Point& point, const at::Tensor& u) const {
     if (!y.requires_grad()) return at::zeros_like(point.params);
     const profiling::Stage stage("torch_curvature::transposed");
     FlatGradient gradient(leaves, point.params.numel(), point.params.options());
@@ -101,7 +98,7 @@ class AutogradOnce final : public Once {
     forEachChunk(point().batch(), chunk, stop, [&](int64_t begin, int64_t end) {
       const RowsOnCores cores(withRows(point(), begin, end));
       const at::Tensor here =
-          cores.sum([&](size_t i) { return product(cores.part(i), v, tangents, stop); });
+          cores.sum(stop, [&](size_t i) { return product(cores.part(i), v, tangents, stop); });
       sum = sum.defined() ? sum.add_(here) : here;
     });
     return sum.defined() ? sum : at::zeros_like(v);
@@ -111,11 +108,11 @@ class AutogradOnce final : public Once {
   at::Tensor pullback(const CotangentOf& cotangent, const StopToken& stop) override {
     const RowsOnCores cores(point());
     std::vector<ForwardGraph> graphs(cores.size());
-    cores.each([&](size_t i) { graphs[i] = ForwardGraph(cores.part(i), stop); });
-    std::vector<at::Tensor> outputs;
-    for (const ForwardGraph& graph : graphs) outputs.push_back(graph.y.detach());
-    const at::Tensor u = cotangent(outputs.size() == 1 ? outputs.front() : at::cat(outputs));
-    return cores.sum([&](size_t i) { return graphs[i].pull(point(), cores.rowsOf(u, i), stop); });
+    const at::Tensor u = cotangent(cores.joined(stop, [&](size_t i) {
+      graphs[i] = ForwardGraph(cores.part(i));
+      return graphs[i].y.detach();
+    }));
+    return cores.sum(stop, [&](size_t i) { return graphs[i].pull(point(), cores.rowsOf(u, i)); });
   }
 
   void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) override {
@@ -131,7 +128,6 @@ class AutogradOnce final : public Once {
   /// Jᵀ(J v) of some rows.
   at::Tensor product(const Point& part, const at::Tensor& v,
                      const std::vector<at::Tensor>& tangents, const StopToken& stop) {
-    const StopScope scope(stop);
     if (forwardMode_) {
       try {
         return productAtOnce(part, tangents);

@@ -186,8 +186,7 @@ void perSampleJacobian(const Point& point, int64_t begin, int64_t end, const at:
                        const StopToken& stop) {
   const int64_t outputs = out.size(0) / (end - begin);
   const RowsOnCores cores(withRows(point, begin, end));
-  cores.each([&](size_t i) {
-    const StopScope scope(stop);
+  cores.each(stop, [&](size_t i) {
     const DifferentiableKernels kernels(*point.program);
     const Point part = cores.part(i);
     const at::Tensor own = out.narrow(0, cores.begin(i) * outputs, part.batch() * outputs);

@@ -2,11 +2,15 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/bmm.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "core/operators/kfac/positions.h"
 #include "core/operators/kfac/row_graphs.h"
@@ -24,26 +28,96 @@ constexpr int64_t kPositionElements = int64_t{1} << 23;
 /// terms are alike and each is rounded the same way.
 constexpr int64_t kTerms = 4096;
 
-/// Adds Σ_m weights_m x_m x_mᵀ for x of [m, g, d] to a sum in float64, [g, d, d], by some rows of
-/// it at a time.
+/// Products that an element costs that is written.
+constexpr int64_t kWriting = 16;
+
+/// Terms that are waited for, so that each element is written for many of them.
+constexpr int64_t kWorthWriting = 256;
+
+/// Calls `body` with ranges of the rows of square matrices, [groups, size, size], for whose
+/// elements there are so many terms.
+template <typename F>
+void forEachRows(int64_t groups, int64_t size, int64_t terms, const StopToken& stop, F&& body) {
+  const int64_t work = std::max<int64_t>(1, groups * std::max(kWriting, terms) * size);
+  forEachChunk(size, std::max<int64_t>(1, kUninterrupted / work), stop, body);
+}
+
+/// Adds Σ_m weights_m x_m x_mᵀ for x of [m, g, d] to a sum in float64, [g, d, d].
 void addOuter(at::Tensor& sum, const at::Tensor& x, const at::Tensor& weights,
               const StopToken& stop) {
   const int64_t groups = x.size(1);
   const int64_t size = x.size(2);
-  if (!sum.defined()) sum = at::zeros({groups, size, size}, x.options().dtype(at::kDouble));
+  const bool first = !sum.defined();
+  if (first) sum = at::empty({groups, size, size}, x.options().dtype(at::kDouble));
   const at::Tensor right = x.transpose(0, 1) * weights.view({1, -1, 1});  // [g, m, d]
   const at::Tensor left = x.permute({1, 2, 0});
   forEachChunk(x.size(0), kTerms, stop, [&](int64_t from, int64_t to) {
     const int64_t terms = to - from;
-    // To write a row costs as much as some products with it.
-    const int64_t rowWork = std::max<int64_t>(1, groups * std::max<int64_t>(16, terms) * size);
-    forEachChunk(size, std::max<int64_t>(1, kUninterrupted / rowWork), stop,
-                 [&](int64_t begin, int64_t end) {
-                   sum.narrow(1, begin, end - begin)
-                       .add_(at::bmm(left.narrow(1, begin, end - begin).narrow(2, from, terms),
-                                     right.narrow(1, from, terms)));
-                 });
+    forEachRows(groups, size, terms, stop, [&](int64_t begin, int64_t end) {
+      const at::Tensor product = at::bmm(left.narrow(1, begin, end - begin).narrow(2, from, terms),
+                                         right.narrow(1, from, terms));
+      const at::Tensor rows = sum.narrow(1, begin, end - begin);
+      if (first && from == 0) {
+        rows.copy_(product);
+      } else {
+        rows.add_(product);
+      }
+    });
   });
+}
+
+/// Sums of outer products whose terms come a few at a time.
+class OuterProducts {
+ public:
+  explicit OuterProducts(at::Tensor& sum) : sum_(sum) {}
+
+  /// Σ_m weights_m x_m x_mᵀ for x of [m, g, d].
+  void add(const at::Tensor& x, const at::Tensor& weights, const StopToken& stop) {
+    // A part of a larger tensor would keep all of it.
+    const bool owns = x.storage().nbytes() < 2 * x.nbytes();
+    x_.push_back(owns || x.size(0) >= kWorthWriting ? x : x.clone());
+    weights_.push_back(weights);
+    terms_ += x.size(0);
+    if (terms_ >= kWorthWriting) addAll(stop);
+  }
+
+  /// What has been waited for.
+  void addAll(const StopToken& stop) {
+    if (terms_ == 0) return;
+    const bool one = x_.size() == 1;
+    addOuter(sum_, one ? x_.front() : at::cat(x_), one ? weights_.front() : at::cat(weights_),
+             stop);
+    x_.clear();
+    weights_.clear();
+    terms_ = 0;
+  }
+
+ private:
+  at::Tensor& sum_;
+  std::vector<at::Tensor> x_;
+  std::vector<at::Tensor> weights_;
+  int64_t terms_ = 0;
+};
+
+/// Sums for one block, and what is to be added to them.
+struct BlockSums {
+  FactorSums sums;
+  OuterProducts input{sums.input};
+  OuterProducts output{sums.output};
+
+  BlockSums() = default;
+  BlockSums(const BlockSums&) = delete;
+  BlockSums& operator=(const BlockSums&) = delete;
+};
+
+/// In another precision.
+at::Tensor converted(const at::Tensor& sum, at::ScalarType precision, const StopToken& stop) {
+  if (sum.scalar_type() == precision || sum.dim() < 3) return sum.to(precision);
+  at::Tensor result = at::empty(sum.sizes(), sum.options().dtype(precision));
+  forEachRows(sum.size(0), sum.size(1), 1, stop, [&](int64_t begin, int64_t end) {
+    result.narrow(1, begin, end - begin).copy_(sum.narrow(1, begin, end - begin));
+  });
+  return result;
 }
 
 /// Adds, taking the first term for the sum so far.
@@ -61,19 +135,20 @@ at::Tensor countedPositions(const LayerUse& use, const at::Tensor& indices,
 class LayerSums {
  public:
   LayerSums(const KroneckerLayer& layer, const Block& block, Sharing sharing, size_t firstTap,
-            const RowGraph& graph, const at::Tensor& weights, FactorSums& sums)
+            const RowGraph& graph, const at::Tensor& weights, BlockSums& all)
       : layer_(layer),
         block_(block),
         sharing_(sharing),
         firstTap_(firstTap),
         graph_(graph),
         weights_(weights),
-        sums_(sums) {}
+        all_(all),
+        sums_(all.sums) {}
 
   void addInputs(const StopToken& stop) {
     if (sharing_ == Sharing::kReduce) {
       sums_.weight += weights_.sum().item<double>();
-      addOuter(sums_.input, meanInput(), weights_, stop);
+      all_.input.add(meanInput(), weights_, stop);
       return;
     }
     for (size_t i = 0; i < layer_.uses.size(); ++i) {
@@ -99,10 +174,10 @@ class LayerSums {
       if (sharing_ == Sharing::kReduce) {
         add(summed, g.sum(1));
       } else {
-        addOuter(sums_.output, g.flatten(0, 1), q.repeat_interleave(g.size(1)), stop);
+        all_.output.add(g.flatten(0, 1), q.repeat_interleave(g.size(1)), stop);
       }
     }
-    if (summed.defined()) addOuter(sums_.output, summed, q, stop);
+    if (summed.defined()) all_.output.add(summed, q, stop);
   }
 
  private:
@@ -151,7 +226,7 @@ class LayerSums {
                    const at::Tensor a = inputPositions(
                        use, argument(i).narrow(0, begin, end - begin), block_.bias.has_value());
                    const at::Tensor w = weights_.narrow(0, begin, end - begin);
-                   addOuter(sums_.input, a.flatten(0, 1), w.repeat_interleave(a.size(1)), stop);
+                   all_.input.add(a.flatten(0, 1), w.repeat_interleave(a.size(1)), stop);
                    sums_.weight += w.sum().item<double>() * static_cast<double>(a.size(1));
                  });
   }
@@ -162,21 +237,22 @@ class LayerSums {
   size_t firstTap_;
   const RowGraph& graph_;
   const at::Tensor& weights_;
+  BlockSums& all_;
   FactorSums& sums_;
 };
 
 /// Sums of a parameter that no layer covers.
-void addOther(const at::Tensor& gradient, const at::Tensor& q, Others others, FactorSums& sums,
+void addOther(const at::Tensor& gradient, const at::Tensor& q, Others others, BlockSums& all,
               const StopToken& stop) {
   const at::Tensor g = gradient.flatten(1);  // [n, p]
   if (others == Others::kDiagonal) {
     forEachChunk(g.size(0), kTerms, stop, [&](int64_t begin, int64_t end) {
       const at::Tensor some = g.narrow(0, begin, end - begin);
       const at::Tensor term = at::matmul(q.narrow(0, begin, end - begin), some * some);
-      add(sums.output, term.unsqueeze(1).to(at::kDouble));
+      add(all.sums.output, term.unsqueeze(1).to(at::kDouble));
     });
   } else {
-    addOuter(sums.output, g.unsqueeze(1), q, stop);
+    all.output.add(g.unsqueeze(1), q, stop);
   }
 }
 
@@ -215,14 +291,14 @@ std::vector<FactorSums> factorSums(const Point& point, const Plan& plan,
   const int64_t most = plan.layers.uncovered.empty()
                            ? kVmapRows
                            : kGradientBytes / static_cast<int64_t>(point.params.nbytes() + 1);
-  std::vector<FactorSums> sums(plan.blocks.size());
+  std::vector<BlockSums> all(plan.blocks.size());
   forEachGraph(point, sources, gradients, chunkSize, most, stop,
                [&](RowGraph& graph, const at::Tensor& y, int64_t begin) {
                  const at::Tensor weights = gradients.rowWeights(y, begin);
                  std::vector<LayerSums> layers;
                  for (size_t i = 0; i < plan.layers.layers.size(); ++i) {
                    layers.emplace_back(plan.layers.layers[i], plan.blocks[i], plan.sharing,
-                                       firstTap[i], graph, weights, sums[i]);
+                                       firstTap[i], graph, weights, all[i]);
                    stop.poll();
                    layers.back().addInputs(stop);
                  }
@@ -236,15 +312,19 @@ std::vector<FactorSums> factorSums(const Point& point, const Plan& plan,
                        for (size_t i = 0; i < plan.layers.uncovered.size(); ++i) {
                          const at::Tensor& gradient = found[sources.taps.size() + i];
                          if (gradient.defined())
-                           addOther(gradient, q, plan.others, sums[layers.size() + i], stop);
+                           addOther(gradient, q, plan.others, all[layers.size() + i], stop);
                        }
                      },
                      stop);
                });
-  for (FactorSums& each : sums) {
-    for (at::Tensor* sum : {&each.input, &each.output}) {
-      if (sum->defined()) *sum = sum->to(point.params.scalar_type());
+  std::vector<FactorSums> sums;
+  for (BlockSums& each : all) {
+    each.input.addAll(stop);
+    each.output.addAll(stop);
+    for (at::Tensor* sum : {&each.sums.input, &each.sums.output}) {
+      if (sum->defined()) *sum = converted(*sum, point.params.scalar_type(), stop);
     }
+    sums.push_back(std::move(each.sums));
   }
   return sums;
 }
