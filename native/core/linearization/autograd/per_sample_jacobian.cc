@@ -52,11 +52,19 @@ void copyUnbatched(const at::Tensor& gradient, const at::Tensor& out) {
 }
 
 /// A row beside none of the batch may come out as something else than the batch's part.
-void requireOutputs(size_t found, int64_t expected) {
-  if (static_cast<int64_t>(found) == expected) return;
+void requireOutputs(int64_t found, int64_t expected) {
+  if (found == expected) return;
   throw Error("ERR_SHAPE_MISMATCH", "the model gives " + std::to_string(found) +
                                         " numbers for a row of the batch, of which it has " +
                                         std::to_string(expected));
+}
+
+/// The gradient of one element of y: 1 there, 0 elsewhere. (Elements of their own, by `unbind`,
+/// would each make the zeros of all others.)
+at::Tensor unitLike(const at::Tensor& y, int64_t element, const at::TensorOptions& options) {
+  at::Tensor unit = at::zeros({y.numel()}, options);
+  unit[element] = 1.0;
+  return unit.view(y.sizes());
 }
 
 void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out) {
@@ -90,28 +98,25 @@ void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::T
     leaf.set_requires_grad(true);
   }
   for (at::Tensor& sample : samples) sample = functorch::makeTensorWrapper(sample, grad.level());
-  std::vector<at::Tensor> y;
+  at::Tensor y;
   {
     const DifferentiableKernels kernels(*point.program);
-    const at::Tensor whole = point.program->run(leaves, samples, point.constants);
-    requireDerivatives(whole);
-    y = whole.reshape({-1}).unbind();
+    y = point.program->run(leaves, samples, point.constants);
+    requireDerivatives(y);
   }
-  requireOutputs(y.size(), outputs);
-  std::vector<torch::autograd::Edge> roots;
-  roots.reserve(y.size());
-  for (const at::Tensor& each : y) roots.push_back(edgeOf(each));
-  makeInterruptible(roots);
-  for (size_t output = 0; output < y.size(); ++output) {
+  requireOutputs(y.numel(), outputs);
+  if (y.requires_grad()) makeInterruptible({edgeOf(y)});
+  for (int64_t output = 0; output < outputs; ++output) {
     StopScope::poll();
     std::vector<at::Tensor> gradients(leaves.size());
-    if (y[output].requires_grad()) {
-      gradients =
-          torch::autograd::grad({y[output]}, leaves, {}, /*retain_graph=*/output + 1 < y.size(),
-                                /*create_graph=*/false, /*allow_unused=*/true);
+    if (y.requires_grad()) {
+      gradients = torch::autograd::grad({y}, leaves,
+                                        {unitLike(y, output, out.options().dtype(y.scalar_type()))},
+                                        /*retain_graph=*/output + 1 < outputs,
+                                        /*create_graph=*/false, /*allow_unused=*/true);
     }
     for (size_t i = 0; i < leaves.size(); ++i) {
-      const at::Tensor& target = targets[output][i];
+      const at::Tensor& target = targets[static_cast<size_t>(output)][i];
       if (const auto* wrapper = functorch::maybeGetTensorWrapper(gradients[i])) {
         copyUnbatched(wrapper->value(), target);
       } else if (gradients[i].defined()) {
@@ -130,18 +135,16 @@ void jacobianByRows(const Point& point, int64_t begin, int64_t end, const at::Te
   const std::vector<at::Tensor> leaves = leavesAt(point);
   for (int64_t row = begin; row < end; row += unit) {
     const at::AutoGradMode recorded(true);
-    const at::Tensor whole =
-        point.program->run(leaves, rows(point, row, row + unit), point.constants);
-    requireDerivatives(whole);
-    const auto y = whole.reshape({-1}).unbind();
-    requireOutputs(y.size(), outputs);
+    const at::Tensor y = point.program->run(leaves, rows(point, row, row + unit), point.constants);
+    requireDerivatives(y);
+    requireOutputs(y.numel(), outputs);
     for (int64_t output = 0; output < outputs; ++output) {
       StopScope::poll();
       const at::Tensor target = out.select(0, (row - begin) / unit * outputs + output);
-      const at::Tensor& each = y[static_cast<size_t>(output)];
       std::vector<at::Tensor> gradients(leaves.size());
-      if (each.requires_grad()) {
-        gradients = torch::autograd::grad({each}, leaves, {}, /*retain_graph=*/output + 1 < outputs,
+      if (y.requires_grad()) {
+        gradients = torch::autograd::grad({y}, leaves, {unitLike(y, output, y.options())},
+                                          /*retain_graph=*/output + 1 < outputs,
                                           /*create_graph=*/false, /*allow_unused=*/true);
       }
       for (size_t i = 0; i < leaves.size(); ++i) {
