@@ -49,6 +49,10 @@ const std::set<std::string> kWithout = {
     "aten::linalg_cholesky_ex",
     "aten::cholesky",
     "aten::cholesky_inverse",
+    "aten::cholesky_solve",
+    "aten::linalg_eigh",
+    "aten::_linalg_eigh",
+    "aten::linalg_eigvalsh",
     "aten::binary_cross_entropy_backward",
 };
 
