@@ -3,8 +3,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
-#include <functional>
-#include <numeric>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -118,16 +116,17 @@ int64_t chosen(const RowCall& call, const at::Tensor& result, size_t index) {
   return call.operands().size() > 1 ? elementwise(call, result, index) : kMixed;
 }
 
-/// Works along the last axis.
-int64_t lastAxis(const RowCall& call, const at::Tensor&, size_t) {
-  return call.onlyAxis() < call.rank() - 1 ? call.onlyAxis() : kMixed;
+/// The axis where it lies before the last so many, which are worked along.
+int64_t beforeLast(const RowCall& call, int64_t axes) {
+  return call.onlyAxis() < call.rank() - axes ? call.onlyAxis() : kMixed;
 }
+
+int64_t lastAxis(const RowCall& call, const at::Tensor&, size_t) { return beforeLast(call, 1); }
 
 int64_t layerNorm(const RowCall& call, const at::Tensor&, size_t) {
   const c10::IValue* shape = call.argument("normalized_shape");
   if (shape == nullptr || !shape->isIntList()) return kMixed;
-  const auto last = static_cast<int64_t>(shape->toIntVector().size());
-  return call.onlyAxis() < call.rank() - last ? call.onlyAxis() : kMixed;
+  return beforeLast(call, static_cast<int64_t>(shape->toIntVector().size()));
 }
 
 /// [.., m, k] times [.., k, n], both of at least two axes, or the former times a constant [k].
@@ -227,8 +226,7 @@ int64_t cells(const RowCall& call, const at::Tensor&, size_t) {
 int64_t padded(const RowCall& call, const at::Tensor&, size_t) {
   const c10::IValue* pad = call.argument("pad");
   if (pad == nullptr || !pad->isIntList()) return kMixed;
-  const auto axes = static_cast<int64_t>(pad->toIntVector().size() / 2);
-  return call.onlyAxis() < call.rank() - axes ? call.onlyAxis() : kMixed;
+  return beforeLast(call, static_cast<int64_t>(pad->toIntVector().size() / 2));
 }
 
 /// What a list of indices, one for each axis or none, leaves of the rows: by constants in axes

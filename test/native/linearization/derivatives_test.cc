@@ -3,7 +3,6 @@
 // and with finite differences.
 
 #include <ATen/ATen.h>
-#include <ATen/core/jit_type.h>
 
 #include <algorithm>
 #include <optional>

@@ -59,12 +59,16 @@ void requireOutputs(int64_t found, int64_t expected) {
                                         std::to_string(expected));
 }
 
-/// The gradient of one element of y: 1 there, 0 elsewhere. (Elements of their own, by `unbind`,
-/// would each make the zeros of all others.)
-at::Tensor unitLike(const at::Tensor& y, int64_t element, const at::TensorOptions& options) {
-  at::Tensor unit = at::zeros({y.numel()}, options);
+/// The gradients of one element of y, on the device of `out`; undefined where there are none.
+std::vector<at::Tensor> gradientsOf(const at::Tensor& y, int64_t element,
+                                    const std::vector<at::Tensor>& leaves, const at::Tensor& out) {
+  if (!y.requires_grad()) return std::vector<at::Tensor>(leaves.size());
+  // Elements of their own, by `unbind`, would each make the zeros of all others.
+  at::Tensor unit = at::zeros({y.numel()}, out.options().dtype(y.scalar_type()));
   unit[element] = 1.0;
-  return unit.view(y.sizes());
+  return torch::autograd::grad({y}, leaves, {unit.view(y.sizes())},
+                               /*retain_graph=*/element + 1 < y.numel(),
+                               /*create_graph=*/false, /*allow_unused=*/true);
 }
 
 void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::Tensor& out) {
@@ -108,13 +112,7 @@ void batchedJacobian(const Point& point, int64_t begin, int64_t end, const at::T
   if (y.requires_grad()) makeInterruptible({edgeOf(y)});
   for (int64_t output = 0; output < outputs; ++output) {
     StopScope::poll();
-    std::vector<at::Tensor> gradients(leaves.size());
-    if (y.requires_grad()) {
-      gradients = torch::autograd::grad({y}, leaves,
-                                        {unitLike(y, output, out.options().dtype(y.scalar_type()))},
-                                        /*retain_graph=*/output + 1 < outputs,
-                                        /*create_graph=*/false, /*allow_unused=*/true);
-    }
+    const std::vector<at::Tensor> gradients = gradientsOf(y, output, leaves, out);
     for (size_t i = 0; i < leaves.size(); ++i) {
       const at::Tensor& target = targets[static_cast<size_t>(output)][i];
       if (const auto* wrapper = functorch::maybeGetTensorWrapper(gradients[i])) {
@@ -141,12 +139,7 @@ void jacobianByRows(const Point& point, int64_t begin, int64_t end, const at::Te
     for (int64_t output = 0; output < outputs; ++output) {
       StopScope::poll();
       const at::Tensor target = out.select(0, (row - begin) / unit * outputs + output);
-      std::vector<at::Tensor> gradients(leaves.size());
-      if (y.requires_grad()) {
-        gradients = torch::autograd::grad({y}, leaves, {unitLike(y, output, y.options())},
-                                          /*retain_graph=*/output + 1 < outputs,
-                                          /*create_graph=*/false, /*allow_unused=*/true);
-      }
+      const std::vector<at::Tensor> gradients = gradientsOf(y, output, leaves, out);
       for (size_t i = 0; i < leaves.size(); ++i) {
         const auto& parameter = point.program->parameters()[i];
         const at::Tensor part = target.narrow(0, parameter.offset, parameter.length);

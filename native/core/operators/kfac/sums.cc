@@ -66,11 +66,19 @@ void addOuter(at::Tensor& sum, const at::Tensor& x, const at::Tensor& weights,
   });
 }
 
-/// Sums of outer products whose terms come a few at a time.
+/// In another precision.
+at::Tensor converted(const at::Tensor& sum, at::ScalarType precision, const StopToken& stop) {
+  if (sum.scalar_type() == precision || sum.dim() < 3) return sum.to(precision);
+  at::Tensor result = at::empty(sum.sizes(), sum.options().dtype(precision));
+  forEachRows(sum.size(0), sum.size(1), 1, stop, [&](int64_t begin, int64_t end) {
+    result.narrow(1, begin, end - begin).copy_(sum.narrow(1, begin, end - begin));
+  });
+  return result;
+}
+
+/// A sum of outer products whose terms come a few at a time.
 class OuterProducts {
  public:
-  explicit OuterProducts(at::Tensor& sum) : sum_(sum) {}
-
   /// Σ_m weights_m x_m x_mᵀ for x of [m, g, d].
   void add(const at::Tensor& x, const at::Tensor& weights, const StopToken& stop) {
     // A part of a larger tensor would keep all of it.
@@ -81,6 +89,17 @@ class OuterProducts {
     if (terms_ >= kWorthWriting) addAll(stop);
   }
 
+  /// What is added to, in float64; for what is no outer product, too.
+  at::Tensor& sum() { return sum_; }
+
+  /// All of it, given away; undefined where there was nothing.
+  at::Tensor take(at::ScalarType precision, const StopToken& stop) {
+    addAll(stop);
+    const at::Tensor sum = std::move(sum_);
+    return sum.defined() ? converted(sum, precision, stop) : sum;
+  }
+
+ private:
   /// What has been waited for.
   void addAll(const StopToken& stop) {
     if (terms_ == 0) return;
@@ -92,33 +111,18 @@ class OuterProducts {
     terms_ = 0;
   }
 
- private:
-  at::Tensor& sum_;
+  at::Tensor sum_;
   std::vector<at::Tensor> x_;
   std::vector<at::Tensor> weights_;
   int64_t terms_ = 0;
 };
 
-/// Sums for one block, and what is to be added to them.
+/// FactorSums of one block while they grow.
 struct BlockSums {
-  FactorSums sums;
-  OuterProducts input{sums.input};
-  OuterProducts output{sums.output};
-
-  BlockSums() = default;
-  BlockSums(const BlockSums&) = delete;
-  BlockSums& operator=(const BlockSums&) = delete;
+  OuterProducts input;
+  OuterProducts output;
+  double weight = 0;
 };
-
-/// In another precision.
-at::Tensor converted(const at::Tensor& sum, at::ScalarType precision, const StopToken& stop) {
-  if (sum.scalar_type() == precision || sum.dim() < 3) return sum.to(precision);
-  at::Tensor result = at::empty(sum.sizes(), sum.options().dtype(precision));
-  forEachRows(sum.size(0), sum.size(1), 1, stop, [&](int64_t begin, int64_t end) {
-    result.narrow(1, begin, end - begin).copy_(sum.narrow(1, begin, end - begin));
-  });
-  return result;
-}
 
 /// Adds, taking the first term for the sum so far.
 void add(at::Tensor& sum, const at::Tensor& term) {
@@ -135,20 +139,19 @@ at::Tensor countedPositions(const LayerUse& use, const at::Tensor& indices,
 class LayerSums {
  public:
   LayerSums(const KroneckerLayer& layer, const Block& block, Sharing sharing, size_t firstTap,
-            const RowGraph& graph, const at::Tensor& weights, BlockSums& all)
+            const RowGraph& graph, const at::Tensor& weights, BlockSums& sums)
       : layer_(layer),
         block_(block),
         sharing_(sharing),
         firstTap_(firstTap),
         graph_(graph),
         weights_(weights),
-        all_(all),
-        sums_(all.sums) {}
+        sums_(sums) {}
 
   void addInputs(const StopToken& stop) {
     if (sharing_ == Sharing::kReduce) {
       sums_.weight += weights_.sum().item<double>();
-      all_.input.add(meanInput(), weights_, stop);
+      sums_.input.add(meanInput(), weights_, stop);
       return;
     }
     for (size_t i = 0; i < layer_.uses.size(); ++i) {
@@ -174,10 +177,10 @@ class LayerSums {
       if (sharing_ == Sharing::kReduce) {
         add(summed, g.sum(1));
       } else {
-        all_.output.add(g.flatten(0, 1), q.repeat_interleave(g.size(1)), stop);
+        sums_.output.add(g.flatten(0, 1), q.repeat_interleave(g.size(1)), stop);
       }
     }
-    if (summed.defined()) all_.output.add(summed, q, stop);
+    if (summed.defined()) sums_.output.add(summed, q, stop);
   }
 
  private:
@@ -213,8 +216,9 @@ class LayerSums {
     const at::Tensor weights =
         countedPositions(layer_.uses[i], places, weights_.options()) * weights_.unsqueeze(1);
     const auto wide = weights_.options().dtype(at::kDouble);
-    if (!sums_.input.defined()) sums_.input = at::zeros({1, inputs()}, wide);
-    sums_.input.select(0, 0).index_add_(0, places.flatten(), weights.flatten().to(wide));
+    at::Tensor& sum = sums_.input.sum();
+    if (!sum.defined()) sum = at::zeros({1, inputs()}, wide);
+    sum.select(0, 0).index_add_(0, places.flatten(), weights.flatten().to(wide));
     sums_.weight += weights.sum().item<double>();
   }
 
@@ -226,7 +230,7 @@ class LayerSums {
                    const at::Tensor a = inputPositions(
                        use, argument(i).narrow(0, begin, end - begin), block_.bias.has_value());
                    const at::Tensor w = weights_.narrow(0, begin, end - begin);
-                   all_.input.add(a.flatten(0, 1), w.repeat_interleave(a.size(1)), stop);
+                   sums_.input.add(a.flatten(0, 1), w.repeat_interleave(a.size(1)), stop);
                    sums_.weight += w.sum().item<double>() * static_cast<double>(a.size(1));
                  });
   }
@@ -237,22 +241,21 @@ class LayerSums {
   size_t firstTap_;
   const RowGraph& graph_;
   const at::Tensor& weights_;
-  BlockSums& all_;
-  FactorSums& sums_;
+  BlockSums& sums_;
 };
 
 /// Sums of a parameter that no layer covers.
-void addOther(const at::Tensor& gradient, const at::Tensor& q, Others others, BlockSums& all,
+void addOther(const at::Tensor& gradient, const at::Tensor& q, Others others, BlockSums& sums,
               const StopToken& stop) {
   const at::Tensor g = gradient.flatten(1);  // [n, p]
   if (others == Others::kDiagonal) {
     forEachChunk(g.size(0), kTerms, stop, [&](int64_t begin, int64_t end) {
       const at::Tensor some = g.narrow(0, begin, end - begin);
       const at::Tensor term = at::matmul(q.narrow(0, begin, end - begin), some * some);
-      add(all.sums.output, term.unsqueeze(1).to(at::kDouble));
+      add(sums.output.sum(), term.unsqueeze(1).to(at::kDouble));
     });
   } else {
-    all.output.add(g.unsqueeze(1), q, stop);
+    sums.output.add(g.unsqueeze(1), q, stop);
   }
 }
 
@@ -318,14 +321,11 @@ std::vector<FactorSums> factorSums(const Point& point, const Plan& plan,
                      stop);
                });
   std::vector<FactorSums> sums;
-  for (BlockSums& each : all) {
-    each.input.addAll(stop);
-    each.output.addAll(stop);
-    for (at::Tensor* sum : {&each.sums.input, &each.sums.output}) {
-      if (sum->defined()) *sum = converted(*sum, point.params.scalar_type(), stop);
-    }
-    sums.push_back(std::move(each.sums));
-  }
+  sums.reserve(all.size());
+  const at::ScalarType precision = point.params.scalar_type();
+  for (BlockSums& each : all)
+    sums.push_back(
+        {each.input.take(precision, stop), each.output.take(precision, stop), each.weight});
   return sums;
 }
 
