@@ -2,7 +2,8 @@
  * The set-up, then vitest with the arguments given, and the linters beside it. At the end what was skipped, with the
  * reason, and on the last line the count of all of it: `N passed, N failed, N skipped`; a linter that fails counts as one
  * failed test.
- * `--package` adds the tests of packages: one compiles the addon, the other makes a release and installs it.
+ * `--package` adds the tests of packages and of what may befall their set-up, `--only-package` runs them alone; an argument
+ * that is a part of their path, those.
  */
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -14,14 +15,29 @@ import { describeSkips, runVitest } from './test/vitest.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const require = createRequire(import.meta.url);
 
-/** They compile the addon as on a user's machine, or make and install a release. */
+/**
+ * They compile the addon as on a user's machine, make and install a release, run set-ups that are killed or meet a full
+ * disk at each of their steps, or count instructions under valgrind.
+ */
 const PACKAGE_TESTS = [
   'test/package/package.test.ts',
   'test/package/offline.test.ts',
   'test/release/release.test.ts',
+  'test/setup/build.test.ts',
+  'test/setup/download.test.ts',
+  'test/setup/faults.test.ts',
+  'test/setup/moved-libtorch.test.ts',
+  'test/setup/pip.test.ts',
+  'test/products/instructions.test.ts',
 ];
-const vitestArguments = process.argv.slice(2).filter((argument) => argument !== '--package');
-const withPackage = vitestArguments.length < process.argv.length - 2;
+const OPTIONS = ['--package', '--only-package'];
+const given = process.argv.slice(2);
+const vitestArguments = given.filter((argument) => !OPTIONS.includes(argument));
+const onlyPackage = given.includes('--only-package');
+const withPackage = onlyPackage || given.includes('--package');
+const notRun = withPackage
+  ? []
+  : PACKAGE_TESTS.filter((file) => !vitestArguments.some((argument) => file.includes(argument)));
 
 const LINTERS = [
   ['biome', [bin('@biomejs/biome'), 'ci', '.']],
@@ -42,8 +58,8 @@ const linters = LINTERS.map(([name, command]) => ({
   name,
   ended: run(process.execPath, command, { cwd: root }),
 }));
-const left = withPackage ? [] : PACKAGE_TESTS.flatMap((file) => ['--exclude', file]);
-const tests = await runVitest(root, [...left, ...vitestArguments]);
+const chosen = onlyPackage ? PACKAGE_TESTS : [];
+const tests = await runVitest(root, [...chosen, ...vitestArguments], notRun);
 let failed = tests.failed;
 for (const { name, ended } of linters) {
   const { code, output } = await ended;
@@ -52,7 +68,8 @@ for (const { name, ended } of linters) {
   failed++;
 }
 for (const line of describeSkips(tests)) console.log(line);
-if (!withPackage) console.log(`not run here: ${PACKAGE_TESTS.join(', ')} (npm run test:package)`);
+if (notRun.length > 0 && vitestArguments.length === 0)
+  console.log(`not run here: ${notRun.join(', ')} (npm run test:package)`);
 console.log(`${tests.passed} passed, ${failed} failed, ${tests.skipped} skipped`);
 process.exitCode = failed === 0 ? 0 : 1;
 

@@ -18,9 +18,10 @@ const REPORTER = fileURLToPath(new URL('tally.mjs', import.meta.url));
 /**
  * @param {string} root of the package
  * @param {readonly string[]} args vitest's
+ * @param {readonly string[]} [without] files that are left out: its own `--exclude` is none of a project that has an `exclude`
  * @returns {Promise<Tally>}
  */
-export async function runVitest(root, args) {
+export async function runVitest(root, args, without = []) {
   const tally = join(root, 'build', 'tally.json');
   mkdirSync(dirname(tally), { recursive: true });
   rmSync(tally, { force: true });
@@ -28,7 +29,15 @@ export async function runVitest(root, args) {
   const vitest = spawn(
     process.execPath,
     [script, 'run', '--reporter=default', `--reporter=${REPORTER}`, ...args],
-    { cwd: root, stdio: 'inherit', env: { ...process.env, TORCH_CURVATURE_TALLY: tally } },
+    {
+      cwd: root,
+      stdio: 'inherit',
+      env: {
+        ...process.env,
+        TORCH_CURVATURE_TALLY: tally,
+        TORCH_CURVATURE_TESTS_WITHOUT: without.join(','),
+      },
+    },
   );
   const [status] = await once(vitest, 'exit');
   return count(tally, status ?? 1);

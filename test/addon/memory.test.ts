@@ -50,7 +50,7 @@ describe.runIf(process.platform === 'linux')('memory', { timeout: TIMEOUT }, () 
   it.each(someOf(['linearizationsInALoop', 'linearizationsInTurns']))(
     '%s that nobody disposes of are freed in time',
     async (kind) => {
-      const { made, peak } = await measured(kind, byCounts(4000, 4000, 20_000));
+      const { made, peak } = await measured(kind, byCounts(2500, 4000, 20_000));
       expect(made).toBeGreaterThan(1000 * MIB);
       expect(peak).toBeLessThan(600 * MIB);
     },

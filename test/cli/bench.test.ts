@@ -94,7 +94,7 @@ it('says with the estimate when dense cannot fit, and fails as nothing was compa
 }, async () => {
   const folder = await temporaryFolder();
   const { code, stdout, stderr } = await runProcess(
-    ['bench', '--hidden', '2048', '--batch', '32', '--repeat', '1', '--json', 'r.json'],
+    ['bench', '--hidden', '1024', '--batch', '32', '--repeat', '1', '--json', 'r.json'],
     { cwd: folder },
   );
   expect(code).toBe(1);

@@ -10,12 +10,12 @@ const SMALL = ['bench', '--batch', '64', '--repeat', '1'];
 
 it('measures each size, and goes on where dense does not fit', { timeout: 120_000 }, async () => {
   const folder = await temporaryFolder();
-  const { code, stdout, stderr } = await run([...SMALL, '--sweep', 'hidden=8,2048', '--json', 'r.json'], {
+  const { code, stdout, stderr } = await run([...SMALL, '--sweep', 'hidden=8,1024', '--json', 'r.json'], {
     cwd: folder,
   });
   expect(stderr).toBe('');
   expect(code).toBe(0);
-  expect(stdout).toMatch(/hidden = 2048: dense was not run: .*\d/);
+  expect(stdout).toMatch(/hidden = 1024: dense was not run: .*\d/);
 
   const { sweep } = JSON.parse(await readFile(join(folder, 'r.json'), 'utf8'));
   expect(sweep).toHaveLength(2);
@@ -28,7 +28,7 @@ it('measures each size, and goes on where dense does not fit', { timeout: 120_00
   expect(refused.denseEstimateBytes).toBe((64 + refused.parameterCount) * refused.parameterCount * 4);
 
   const html = await readFile(join(folder, 'torch-curvature-sweep.html'), 'utf8');
-  expect(html).toContain('4-2048-2048-1 tanh');
+  expect(html).toContain('4-1024-1024-1 tanh');
   expect(html).not.toMatch(/(src|href)="(https?:)?\/\//);
 });
 

@@ -40,7 +40,7 @@ function expectTerminalAsBefore(screen: Screen) {
 describe.each(someOf(WIDTHS))('%i columns', (columns) => {
   it('bench shows a progress bar, then all of its results', HANG, async () => {
     const folder = await temporaryFolder();
-    const args = [...SMALL, '--sweep', 'hidden=4,2048', '--json', 'r.json'];
+    const args = [...SMALL, '--sweep', 'hidden=4,1024', '--json', 'r.json'];
     const screen = await bench(columns, args, { cwd: folder });
     expect(screen.end).toEqual({ exitCode: 0, signal: 0 });
     expectTerminalAsBefore(screen);

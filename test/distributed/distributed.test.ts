@@ -81,7 +81,7 @@ const HUNG: [number, number][] = [
   [2, 0],
   [4, 1],
 ];
-describe.each(someOf(HUNG))('of %i ranks, number %i hangs', (ranks, hangs) => {
+describe.each(someOf(HUNG, 5))('of %i ranks, number %i hangs', (ranks, hangs) => {
   it('the others fail within the timeout, and say which', async () => {
     // The timeout is that of the meeting as well, for which a busy machine may start the ranks seconds apart.
     const ended = await onRanks(ranks, 'hung', { hangs, env: { TEST_TIMEOUT: '6000' } });

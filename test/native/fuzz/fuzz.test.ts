@@ -9,7 +9,7 @@ import { run } from '../cases.ts';
 const program = join(folder, 'operators_fuzz');
 const HANG = 30 * 60_000;
 /** Calls of each overload; `TORCH_CURVATURE_FUZZ_TRIALS` for a long run. */
-const trials = process.env.TORCH_CURVATURE_FUZZ_TRIALS ?? byCounts('40', '100');
+const trials = process.env.TORCH_CURVATURE_FUZZ_TRIALS ?? byCounts('12', '100');
 const seed = process.env.TORCH_CURVATURE_FUZZ_SEED ?? '1';
 
 test('no operator ends the process or hangs', { timeout: HANG }, async () => {
@@ -20,6 +20,6 @@ test('no operator ends the process or hangs', { timeout: HANG }, async () => {
   expect(status).toBe(0);
   // Arguments drawn at random must not be refused so often that nothing was tried.
   const accepted = lines.filter((line) => /^ok .* [1-9]\d*\/\d+$/.test(line));
-  expect(accepted.length).toBeGreaterThan(0.8 * lines.length);
+  expect(accepted.length).toBeGreaterThan(byCounts(0.6, 0.8) * lines.length);
   expect(lines.length).toBeGreaterThan(800);
 });

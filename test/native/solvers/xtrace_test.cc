@@ -7,6 +7,7 @@
 
 #include "core/operators/matrix.h"
 #include "core/runtime/random.h"
+#include "counts.h"
 
 // After libtorch, whose logging macros have the same names.
 #include <doctest/doctest.h>
@@ -37,7 +38,7 @@ TEST_CASE("xdiag and xtrace are exact wherever their standard errors are 0") {
       for (const at::Tensor& a : matrices(n)) {
         const OperatorPtr op = denseOperator(a, false);
         int64_t wrong = 0;
-        for (uint64_t seed = 0; seed < 300; ++seed) {
+        for (uint64_t seed = 0; seed < test::byCounts(30u, 300u); ++seed) {
           const DiagonalEstimate found = xdiag(*op, samples, seed, kNever);
           const at::Tensor errors = (found.diagonal - a.diagonal()).abs();
           wrong += ((found.standardError < 1e-12) & (errors > 1e-10)).sum().item<int64_t>();
