@@ -1,10 +1,11 @@
 // Derivatives of every operator that models may consist of, with arguments drawn at random: forward
-// mode, backward mode, rows of J, one product at once and second derivatives agree with one another
-// and with finite differences.
+// mode, backward mode, rows of J, one product at once, second derivatives and float32 agree with
+// one another and with finite differences.
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <set>
 #include <string>
@@ -179,7 +180,41 @@ struct Counts {
   int64_t slopes = 0;
   int64_t rows = 0;
   int64_t bends = 0;
+  int64_t singles = 0;
 } counts;
+
+/// Its numbers in float32.
+Point inSinglePrecision(Point point) {
+  const auto narrowed = [](at::Tensor& t) {
+    if (t.scalar_type() == at::kDouble) t = t.to(at::kFloat);
+  };
+  narrowed(point.params);
+  for (at::Tensor& each : point.inputs) narrowed(each);
+  for (at::Tensor& each : point.constants) narrowed(each);
+  return point;
+}
+
+/// The same numbers in float64 as those that another has in float32.
+Point inDoublePrecision(Point point, const Point& narrow) {
+  const auto widened = [](at::Tensor& t, const at::Tensor& from) {
+    if (t.scalar_type() == at::kDouble) t = from.to(at::kDouble);
+  };
+  widened(point.params, narrow.params);
+  for (size_t i = 0; i < point.inputs.size(); ++i) widened(point.inputs[i], narrow.inputs[i]);
+  for (size_t i = 0; i < point.constants.size(); ++i)
+    widened(point.constants[i], narrow.constants[i]);
+  return point;
+}
+
+/// The result, J v, Jᵀu, and JᵀJ v of a kept graph and at once.
+using Products = std::array<at::Tensor, 5>;
+
+Products productsOf(const Point& point, const at::Tensor& v, const at::Tensor& u) {
+  const auto kept = linearizeAutograd(point, kNever);
+  const auto once = linearizeOnce(point, Engine::kAutograd, 0);
+  return {kept->output(), kept->jvp(v, kNever), kept->vjp(u, kNever), kept->matvec(v, kNever),
+          once->matvec(v, kNever)};
+}
 
 bool agree(const at::Tensor& a, const at::Tensor& b, double tolerance) {
   return a.sizes() == b.sizes() &&
@@ -227,6 +262,21 @@ bool checkPoint(const Point& point, const std::string& what) {
     if (!agree(rows.mv(v), jv.flatten(), 1e-9)) fails("rows of J");
   } catch (const std::exception&) {
     // it refuses one of them
+  }
+  try {
+    const Point narrow = inSinglePrecision(point);
+    const Point wide = inDoublePrecision(point, narrow);
+    // Where rounding moves the result itself, its derivatives are those of another point.
+    if (agree(forwardPass(wide, 0, kNever), y, 1e-5)) {
+      ++counts.singles;
+      const Products in32 = productsOf(narrow, v.to(at::kFloat), u.to(at::kFloat));
+      const Products in64 =
+          productsOf(wide, v.to(at::kFloat).to(at::kDouble), u.to(at::kFloat).to(at::kDouble));
+      for (size_t i = 0; i < in32.size(); ++i)
+        if (!agree(in32[i].to(at::kDouble), in64[i], 1e-3)) fails("float32");
+    }
+  } catch (const std::exception&) {
+    // it refuses float32
   }
   try {
     const Objective objective =
@@ -284,4 +334,5 @@ TEST_CASE("derivatives of every operator agree with one another and with finite 
   CHECK(counts.slopes > 100 * tried);
   CHECK(counts.rows > 100 * tried);
   CHECK(counts.bends > 50 * tried);
+  CHECK(counts.singles > 100 * tried);
 }
