@@ -9,6 +9,7 @@
 #include "binding/handles.h"
 #include "core/runtime/error.h"
 #include "core/runtime/memory.h"
+#include "core/runtime/negated_views.h"
 #include "core/runtime/threads.h"
 
 namespace tc::js {
@@ -134,7 +135,7 @@ std::vector<int64_t> toShape(Napi::Value value, const char* name) {
 }
 
 Napi::Value toTypedArray(Napi::Env env, const at::Tensor& tensor, Napi::Value out) {
-  const at::Tensor plain = tensor.to(at::kCPU).contiguous();
+  const at::Tensor plain = asStored(tensor.to(at::kCPU)).contiguous();
   const auto type = arrayType(plain.scalar_type());
   if (const auto view = viewOf(out)) {
     if (view->type != type || view->length != static_cast<size_t>(plain.numel())) {

@@ -208,6 +208,36 @@ class Transforms(nn.Module):
         return self.second(back.tanh()) + h.abs() + torch.sgn(h).imag
 
 
+class Conjugates(Complex):
+    """Imaginary parts of conjugates, which libtorch has as views that negate, in products and attention."""
+
+    def __init__(self, pairs):
+        super().__init__(pairs)
+        self.kernel = self.weight(4, 6)
+        self.last = nn.Linear(9, 3)
+
+    def forward(self, x):
+        w = complex_of(self.kernel)
+        y = (x.to(w.dtype) @ w).conj().imag.tanh() + (x.to(w.dtype) @ w.sin()).conj().imag
+        q = (x.to(w.dtype) @ w.cos()).conj().imag.unflatten(1, (1, 2, 3))
+        z = (x.to(w.dtype) @ w).conj().imag.unflatten(1, (2, 3))
+        attention = F.scaled_dot_product_attention(q, z.unsqueeze(1), q).flatten(1)
+        return self.last(torch.cat([attention, (z.mT @ z).diagonal(dim1=1, dim2=2)], 1)) + y[:, :3]
+
+
+class Conjugated(Complex):
+    """The conjugate of a wave function."""
+
+    def __init__(self, pairs):
+        super().__init__(pairs)
+        self.kernel = self.weight(4, 3)
+
+    def forward(self, x):
+        w = complex_of(self.kernel)
+        y = (x.to(w.dtype) @ w).sin().conj()
+        return torch.view_as_real(y.resolve_conj()) if self.pairs else y
+
+
 def spins(*shape):
     return torch.where(torch.randn(*shape) > 0, 1.0, -1.0)
 
@@ -225,6 +255,8 @@ MODELS = {
     "rotary": (Rotary, lambda: torch.randn(ROWS, 5, 4)),
     "signal": (Signal, lambda: torch.randn(ROWS, 4, 2)),
     "transforms": (Transforms, lambda: torch.randn(ROWS, 3, 4)),
+    "conjugates": (Conjugates, lambda: torch.randn(ROWS, 4)),
+    "conjugated": (Conjugated, lambda: torch.randn(ROWS, 4)),
 }
 
 

@@ -312,7 +312,9 @@ async function readProgram(
     constants,
     sharing: sharedMemory(signature),
     nodes: reader.nodes,
-    output: isComplex ? reader.add('aten::view_as_real', [{ ref: result }]) : result,
+    output: isComplex
+      ? reader.add('aten::view_as_real', [{ ref: reader.add('aten::resolve_conj', [{ ref: result }]) }])
+      : result,
     outputs,
     batch: rows,
   };

@@ -4,6 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/diff.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -193,6 +194,36 @@ void upsample(const CallArguments& call) {
   }
 }
 
+/// libtorch's backward pass takes the rows of one column for something else, where their number
+/// changes (seen with libtorch 2.13).
+void requireColumns(const CallArguments& call, int64_t before, int64_t height, int64_t width) {
+  call.require(width != 1 || height == 1 || before == 1 || height == before,
+               "its derivative to a width of 1 is wrong in libtorch; take height and width the "
+               "other way round: F.interpolate(x.mT, size=(width, height), ...).mT");
+}
+
+void antialiased(const CallArguments& call) {
+  upsample(call);
+  const at::Tensor x = call.at(0).toTensor();
+  if (!at::GradMode::is_enabled() || !x.requires_grad() || x.dim() != 4) return;
+  const c10::IValue& size = call.at(1);
+  const c10::IValue* factors = call.find("scale_factors");
+  const auto along = [&](size_t axis) {
+    if (size.isIntList()) return size.toIntVector().at(axis);
+    const auto before = static_cast<double>(x.size(static_cast<int64_t>(axis) + 2));
+    return static_cast<int64_t>(before * factors->toDoubleVector().at(axis));
+  };
+  if (!size.isIntList() && (factors == nullptr || !factors->isDoubleList())) return;
+  requireColumns(call, x.size(2), along(0), along(1));
+}
+
+void antialiasedBackward(const CallArguments& call) {
+  upsample(call);
+  const std::vector<int64_t> after = call.at(1).toIntVector();
+  const std::vector<int64_t> before = call.at(2).toIntVector();
+  if (after.size() == 2 && before.size() == 4) requireColumns(call, before[2], after[0], after[1]);
+}
+
 /// What only transposed convolutions have: others take it, and fail backward.
 void convolution(const CallArguments& call) {
   const c10::IValue* padding = call.find("output_padding");
@@ -285,8 +316,8 @@ const Rows<ArgumentCheck> kRows(
                           {"aten::scatter", requireSingleWrites},
                           {"aten::_convolution", checked<convolution>},
                           {"aten::convolution", checked<convolution>},
-                          {"aten::_upsample_bicubic2d_aa", checked<upsample>},
-                          {"aten::_upsample_bilinear2d_aa", checked<upsample>},
+                          {"aten::_upsample_bicubic2d_aa", checked<antialiased>},
+                          {"aten::_upsample_bilinear2d_aa", checked<antialiased>},
                           {"aten::_upsample_nearest_exact1d", checked<upsample>},
                           {"aten::_upsample_nearest_exact2d", checked<upsample>},
                           {"aten::_upsample_nearest_exact3d", checked<upsample>},
@@ -297,8 +328,8 @@ const Rows<ArgumentCheck> kRows(
                           {"aten::upsample_nearest2d", checked<upsample>},
                           {"aten::upsample_nearest3d", checked<upsample>},
                           {"aten::upsample_trilinear3d", checked<upsample>},
-                          {"aten::_upsample_bicubic2d_aa_backward", checked<upsample>},
-                          {"aten::_upsample_bilinear2d_aa_backward", checked<upsample>},
+                          {"aten::_upsample_bicubic2d_aa_backward", checked<antialiasedBackward>},
+                          {"aten::_upsample_bilinear2d_aa_backward", checked<antialiasedBackward>},
                           {"aten::_upsample_nearest_exact1d_backward", checked<upsample>},
                           {"aten::_upsample_nearest_exact2d_backward", checked<upsample>},
                           {"aten::_upsample_nearest_exact3d_backward", checked<upsample>},

@@ -35,6 +35,22 @@ void loss(const CallArguments& call) {
     call.require(call.at(i).toTensor().is_floating_point(), "it takes numbers with fractions");
 }
 
+/// libtorch's second derivative of a mean divides by the size of one operand instead of the
+/// result's.
+void lossAgain(const CallArguments& call) {
+  loss(call);
+  const at::Tensor gradient = call.at(0).toTensor();
+  const at::Tensor y = call.at(1).toTensor();
+  const at::Tensor target = call.at(2).toTensor();
+  const bool differentiated =
+      at::GradMode::is_enabled() &&
+      (gradient.requires_grad() || y.requires_grad() || target.requires_grad());
+  if (!differentiated || call.find("reduction")->toInt() != at::Reduction::Mean) return;
+  call.require(
+      y.sizes() == target.sizes() && (gradient.sizes() == y.sizes() || gradient.dim() == 0),
+      "its operands should have one shape, as torch.broadcast_tensors gives them");
+}
+
 /// Pools of the last `axes`: the gradient is of as many images and channels.
 template <int64_t axes>
 void pool(const CallArguments& call) {
@@ -226,9 +242,9 @@ const Rows<ArgumentCheck> kRows(
                           {"aten::_adaptive_avg_pool3d_backward", checked<adaptivePool<3>>},
                           {"aten::_log_softmax_backward_data", checked<softmax>},
                           {"aten::_softmax_backward_data", checked<softmax>},
-                          {"aten::huber_loss_backward", checked<loss>},
-                          {"aten::mse_loss_backward", checked<loss>},
-                          {"aten::smooth_l1_loss_backward", checked<loss>},
+                          {"aten::huber_loss_backward", checked<lossAgain>},
+                          {"aten::mse_loss_backward", checked<lossAgain>},
+                          {"aten::smooth_l1_loss_backward", checked<lossAgain>},
                           {"aten::avg_pool2d_backward", checked<pool<2>>},
                           {"aten::avg_pool3d_backward", checked<pool<3>>},
                           {"aten::convolution_backward", checked<convolution>},

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "core/program/functional.h"
@@ -17,6 +18,7 @@
 #include "core/program/sizes.h"
 #include "core/program/slots.h"
 #include "core/runtime/error.h"
+#include "core/runtime/negated_views.h"
 #include "core/runtime/stop.h"
 
 namespace tc {
@@ -133,11 +135,11 @@ void append(const Program::Node& node, torch::jit::Stack stack, std::vector<at::
                       " tensors, the model expects " + std::to_string(node.outputs));
     }
     requireSizes(node, list);
-    values.insert(values.end(), list.begin(), list.begin() + node.outputs);
+    std::transform(list.begin(), list.begin() + node.outputs, std::back_inserter(values), asStored);
     return;
   }
   for (auto& result : stack) {
-    values.push_back(result.isTensor() ? std::move(result).toTensor() : at::Tensor());
+    values.push_back(result.isTensor() ? asStored(std::move(result).toTensor()) : at::Tensor());
     requireSizes(node, values.back());
   }
 }

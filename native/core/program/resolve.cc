@@ -1,4 +1,5 @@
 #include <ATen/ScalarOps.h>
+#include <ATen/core/Reduction.h>
 #include <ATen/core/jit_type.h>
 #include <c10/core/Layout.h>
 #include <c10/core/MemoryFormat.h>
@@ -186,6 +187,8 @@ void checkEnumeration(const c10::IValue& value, const std::string& target,
       !within(static_cast<int64_t>(at::MemoryFormat::NumOptions))) {
     malformed(target, argument);
   }
+  // Of no, the mean and the sum; kernels disagree on what others are.
+  if (argument.name() == "reduction" && !within(at::Reduction::END)) malformed(target, argument);
   if (argument.name() != "dtype") return;
   if (!within(static_cast<int64_t>(at::ScalarType::NumOptions))) malformed(target, argument);
   const auto type = static_cast<at::ScalarType>(number);

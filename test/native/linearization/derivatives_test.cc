@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <random>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "call_programs.h"
 #include "core/linearization/autograd/autograd.h"
 #include "core/linearization/engine.h"
 #include "core/linearization/rows.h"
@@ -19,9 +21,11 @@
 #include "core/operators/hessian.h"
 #include "core/operators/loss_gradient.h"
 #include "core/products/forward.h"
+#include "core/products/on_the_fly.h"
 #include "drawn_calls.h"
 #include "models.h"
 #include "random/random_programs.h"
+#include "scoped_threads.h"
 
 // After libtorch, whose logging macros have the same names.
 #include <doctest/doctest.h>
@@ -34,7 +38,7 @@ namespace {
 const StopToken kNever;
 
 /// Elements of results and parameters that are compared: rows of J take their product.
-constexpr int64_t kMost = 200;
+constexpr int64_t kMost = 600;
 
 /// Those that pass no derivatives on, by what they are for; and those whose finite differences mean
 /// nothing: results with a choice of their own (signs, bases of null spaces), and functions of
@@ -56,102 +60,12 @@ const std::set<std::string> kWithout = {
     "aten::binary_cross_entropy_backward",
 };
 
-std::optional<ProgramSpec::Argument> argumentOf(const c10::IValue& value) {
-  using List = std::vector<double>;
-  if (value.isNone()) return ProgramSpec::Argument{};
-  if (value.isBool()) return value.toBool();
-  if (value.isInt()) return static_cast<double>(value.toInt());
-  if (value.isDouble()) return ProgramSpec::Float{value.toDouble()};
-  if (value.isString()) return value.toStringRef();
-  if (value.isIntList()) {
-    const auto list = value.toIntVector();
-    return List(list.begin(), list.end());
-  }
-  if (value.isDoubleList()) return value.toDoubleVector();
-  return {};
+/// The same by what they are called with.
+bool isLeftOut(const DrawnCall& call) {
+  return kWithout.contains(call.node.op.schema().name()) ||
+         call.text.find("hermitian=True") != std::string::npos ||
+         call.text.find("padding_idx=") != std::string::npos;
 }
-
-/// A program of one call: its first result of numbers with fractions, by what it is computed from.
-class OneCall {
- public:
-  explicit OneCall(const DrawnCall& call) : call_(call) {}
-
-  /// Of rows, where all values have them first or not at all; or of one row, which is all of it.
-  std::optional<Point> point(bool ofRows) {
-    std::vector<at::Tensor> inputs;
-    std::vector<at::Tensor> parameters;
-    int64_t count = 0;
-    for (const RowAxis& place : call_.places) count += ofRows && place.axis >= 0 ? 1 : 0;
-    Builder b(std::max<int64_t>(count, 1));
-    std::vector<ProgramSpec::Ref> refs;
-    for (size_t i = 0; i < call_.values.size(); ++i) {
-      const at::Tensor& value = call_.values[i];
-      const bool rows = ofRows && call_.places[i].axis >= 0;
-      if (rows && call_.places[i] != RowAxis{0}) return {};
-      ProgramSpec::Ref ref{};
-      if (rows) {
-        ref = b.input(static_cast<int64_t>(inputs.size()));
-        inputs.push_back(value);
-      }
-      if (value.scalar_type() == at::kDouble && value.numel() > 0) {
-        const auto shape = rows ? value.sizes().slice(1) : value.sizes();
-        const auto parameter = b.parameter(shape.vec());
-        parameters.push_back(rows ? at::randn(shape, at::kDouble) * 0.1 : value);
-        ref = rows ? b.call("aten::add.Tensor", {ref, parameter}) : parameter;
-      } else if (!rows) {
-        ref = b.constant(value);
-      }
-      refs.push_back(ref);
-    }
-    if (parameters.empty()) return {};
-    if (inputs.empty()) inputs.push_back(at::zeros({1}, at::kDouble));
-    const auto result = callOf(b, refs);
-    if (!result) return {};
-    Point point{
-        b.build(ofRows ? *result : b.call("aten::unsqueeze", {*result, 0.0})), {}, inputs, {}};
-    for (at::Tensor& each : parameters) each = each.reshape({-1});
-    point.params = at::cat(parameters);
-    point.constants = point.program->constants();
-    return point;
-  }
-
- private:
-  std::optional<ProgramSpec::Ref> callOf(Builder& b, const std::vector<ProgramSpec::Ref>& refs) {
-    std::vector<ProgramSpec::Argument> arguments;
-    for (const Program::Slot& slot : call_.node.slots) {
-      if (const auto* ref = std::get_if<ProgramSpec::Ref>(&slot)) {
-        arguments.emplace_back(refs[static_cast<size_t>(ref->value)]);
-      } else if (const auto* list = std::get_if<ProgramSpec::Refs>(&slot)) {
-        ProgramSpec::Refs some;
-        for (const auto& each : list->values) {
-          some.values.push_back(each ? std::optional(refs[static_cast<size_t>(*each)].value)
-                                     : std::nullopt);
-        }
-        arguments.emplace_back(std::move(some));
-      } else if (const auto* sizes = std::get_if<ProgramSpec::Sizes>(&slot)) {
-        std::vector<double> numbers;
-        for (const ProgramSpec::Size& each : *sizes) {
-          const bool axis = each.kind == ProgramSpec::Size::Kind::kAxis;
-          numbers.push_back(
-              static_cast<double>(axis ? call_.values[0].size(each.axis) : each.number));
-        }
-        arguments.emplace_back(std::move(numbers));
-      } else if (const auto* value = std::get_if<c10::IValue>(&slot)) {
-        auto argument = argumentOf(*value);
-        if (!argument) return {};
-        arguments.push_back(std::move(*argument));
-      } else {
-        return {};
-      }
-    }
-    const auto& schema = call_.node.op.schema();
-    const std::string& overload = schema.overload_name();
-    return b.call(schema.name() + (overload.empty() ? "" : "." + overload), arguments,
-                  call_.node.outputs);
-  }
-
-  const DrawnCall& call_;
-};
 
 bool isFinite(const at::Tensor& t) { return t.isfinite().all().item<bool>(); }
 double lengthOf(const at::Tensor& t) { return t.norm().item<double>(); }
@@ -181,6 +95,7 @@ struct Counts {
   int64_t rows = 0;
   int64_t bends = 0;
   int64_t singles = 0;
+  int64_t chunks = 0;
 } counts;
 
 /// Its numbers in float32.
@@ -221,6 +136,15 @@ bool agree(const at::Tensor& a, const at::Tensor& b, double tolerance) {
          lengthOf(a - b) <= tolerance * (lengthOf(a) + lengthOf(b)) + tolerance;
 }
 
+std::string textOf(const std::vector<DrawnCall>& calls) {
+  std::string text;
+  for (const DrawnCall& call : calls) {
+    const auto& schema = call.node.op.schema();
+    text += schema.name() + "." + schema.overload_name() + call.text + "; ";
+  }
+  return text;
+}
+
 /// Whether there were derivatives to compare.
 bool checkPoint(const Point& point, const std::string& what) {
   const auto fails = [&](const char* law) { FAIL_CHECK(what << ": " << law); };
@@ -255,7 +179,18 @@ bool checkPoint(const Point& point, const std::string& what) {
   try {
     const at::Tensor once = linearizeOnce(point, Engine::kAutograd, 0)->matvec(v, kNever);
     if (!agree(once, product, 1e-9)) fails("a product at once");
+    for (const int threads : {1, 3}) {
+      const Threads scope(threads);
+      if (!agree(matvecOnTheFly(point, v, Engine::kAuto, 0, kNever), product, 1e-9))
+        fails("a product on several threads");
+    }
     if (point.batch() > 1) tryIndependentRows(point, kNever);
+    for (const int64_t chunk : {1, 2, 3}) {
+      if (point.batch() == 1) break;
+      ++counts.chunks;
+      if (!agree(matvecOnTheFly(point, v, Engine::kAuto, chunk, kNever), product, 1e-9))
+        fails("a product in chunks");
+    }
     at::Tensor rows = at::empty({y.numel(), v.numel()}, v.options());
     kept->jacobian(0, y.size(0), rows, kNever);
     ++counts.rows;
@@ -302,18 +237,39 @@ bool checkPoint(const Point& point, const std::string& what) {
 }
 
 bool checkOperator(const c10::OperatorHandle& op, uint64_t seed, bool ofRows) {
-  std::optional<DrawnCall> call = drawCall(op, seed);
-  if (!call) return false;
+  const std::optional<DrawnCall> call = drawCall(op, seed);
+  if (!call || isLeftOut(*call)) return false;
   std::optional<Point> point;
   try {
-    point = OneCall(*call).point(ofRows);
+    point = ofRows ? pointOfRows({*call}) : wholePoint(*call);
     if (!point) return false;
     forwardPass(*point, 0, kNever);
   } catch (const std::exception&) {
     return false;  // the operator does not take them, or its result has no rows
   }
-  return checkPoint(*point, op.schema().name() + "." + op.schema().overload_name() + call->text +
-                                (ofRows ? " by rows" : " whole"));
+  return checkPoint(*point, textOf({*call}) + (ofRows ? "by rows" : "whole"));
+}
+
+/// Some calls that take what those before them give.
+std::vector<DrawnCall> drawCalls(const std::vector<c10::OperatorHandle>& operators, uint64_t seed) {
+  std::mt19937 random(static_cast<uint32_t>(seed));
+  const size_t wanted = 2 + random() % 2;
+  std::vector<DrawnCall> calls;
+  for (int attempt = 0; attempt < 60 && calls.size() < wanted; ++attempt) {
+    const c10::OperatorHandle& op = operators[random() % operators.size()];
+    const uint64_t each = random();
+    auto call = drawCall(op, each);
+    if (!call || isLeftOut(*call)) continue;
+    calls.push_back(std::move(*call));
+    try {
+      const auto point = pointOfRows(calls);
+      if (point && isFinite(forwardPass(*point, 0, kNever))) continue;
+    } catch (const std::exception&) {
+      // it does not take these
+    }
+    calls.pop_back();
+  }
+  return calls;
 }
 
 }  // namespace
@@ -322,7 +278,6 @@ TEST_CASE("derivatives of every operator agree with one another and with finite 
   const Seeds which = seeds(1, 8);
   std::set<std::string> known;
   for (const c10::OperatorHandle& op : operatorsOfModels()) {
-    if (kWithout.contains(op.schema().name())) continue;
     for (uint64_t seed = which.first; seed < which.first + which.count; ++seed) {
       for (const bool ofRows : {false, true}) {
         if (checkOperator(op, seed, ofRows)) known.insert(op.schema().name());
@@ -335,4 +290,19 @@ TEST_CASE("derivatives of every operator agree with one another and with finite 
   CHECK(counts.rows > 100 * tried);
   CHECK(counts.bends > 50 * tried);
   CHECK(counts.singles > 100 * tried);
+}
+
+TEST_CASE("and so do those of calls on what calls give") {
+  const Seeds which = seeds(1, 400);
+  const std::vector<c10::OperatorHandle> operators = operatorsOfModels();
+  uint64_t checked = 0;
+  counts = {};
+  for (uint64_t seed = which.first; seed < which.first + which.count; ++seed) {
+    const std::vector<DrawnCall> calls = drawCalls(operators, seed);
+    if (calls.size() < 2) continue;
+    const std::string text = "seed " + std::to_string(seed) + ": " + textOf(calls);
+    if (checkPoint(*pointOfRows(calls), text)) ++checked;
+  }
+  CHECK(3 * checked > which.count);
+  CHECK(counts.chunks > 0);
 }

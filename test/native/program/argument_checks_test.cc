@@ -45,6 +45,15 @@ std::vector<Row> rows() {
       {"aten::_pad_circular",
        {of({1, 4}), Shape{2, -1}},
        {{1, Shape{-1, 4}}, {1, Shape{1, -4}}, {1, Shape{5, 0}}, {1, Shape{-9, 9}}}},
+      {"aten::_upsample_bilinear2d_aa",
+       {of({1, 1, 2, 2}).requires_grad_(), Shape{3, 2}, false, c10::IValue(), c10::IValue()},
+       {{1, Shape{3, 1}}, {1, Shape{4, 1}}}},
+      {"aten::_upsample_bicubic2d_aa_backward",
+       {of({1, 1, 2, 1}), Shape{2, 1}, Shape{1, 1, 2, 2}, false, c10::IValue(), c10::IValue()},
+       {{2, Shape{1, 1, 3, 2}}}},
+      {"aten::mse_loss_backward",
+       {of({}), of({3, 2}).requires_grad_(), of({3, 2}), 1},
+       {{2, of({2})}, {2, of({1})}, {0, of({3, 1})}}},
       {"aten::linalg_lu_solve", {lu, whole({1, 2, 3}), of({3, 2}), true, false}, pivots},
       {"aten::lu_unpack", {lu, whole({3, 3, 3}), true, true}, pivots},
       {"aten::_new_zeros_with_same_feature_meta", {of({2, 3}), of({4}), 0}, {{2, 1}, {2, 63}}},
@@ -115,6 +124,17 @@ TEST_CASE("what libtorch takes on trust is looked at, and calls that are right r
       CHECK(refusal(row, arguments).starts_with("ERR_SHAPE_MISMATCH: " + row.target));
     }
   }
+}
+
+TEST_CASE("reductions that there are not are refused") {
+  const auto given = [](double reduction) {
+    return test::codeOf([&] {
+      test::Builder b;
+      b.build(b.call("aten::soft_margin_loss", {b.input(), b.constant(of({3})), reduction}));
+    });
+  };
+  for (const double known : {0.0, 1.0, 2.0}) CHECK(given(known).empty());
+  for (const double unknown : {-1.0, 3.0, 5.0}) CHECK(given(unknown) == "ERR_MODEL_LOAD");
 }
 
 // Where another axis is empty, libtorch makes them.

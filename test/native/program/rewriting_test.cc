@@ -213,6 +213,20 @@ TEST_CASE("modified Bessel functions have the derivatives of those that have som
   }
 }
 
+TEST_CASE("quotients of whole numbers keep their precision") {
+  const at::Tensor x = at::tensor({0.5}, at::kDouble).view({1, 1});
+  Builder b;
+  const Ref w = b.parameter({});
+  const Ref count = b.constant(at::tensor({int64_t{7}}, at::kLong));
+  const Ref y = b.call("aten::addcdiv", {b.input(), count, w}, 1);
+  const Point point = placed({b.build(y), at::full({1}, 3.0, at::kDouble), {x}, {}}, at::kCPU);
+  ChunkedLinearization linearization(point, {}, kNever);
+  const at::Tensor slope = at::full({1}, -7.0 / 9, at::kDouble);
+  CHECK(difference(linearization.jvp(at::ones({1}, at::kDouble), kNever).reshape({1}), slope) <
+        1e-15);
+  CHECK(difference(linearization.vjp(at::ones({1, 1}, at::kDouble), kNever), slope) < 1e-15);
+}
+
 TEST_CASE("views of what another kernel lays out in another way") {
   // Transposed rows have no view; the same numbers in the order of the axes are meant.
   Builder b;

@@ -10,6 +10,7 @@
 
 #include "core/program/program.h"
 
+#include "core/runtime/negated_views.h"
 #include "core/runtime/stop.h"
 
 namespace tc {
@@ -98,7 +99,7 @@ void TangentStep::run(std::vector<at::Tensor>& tangents, bool ranBefore) const {
   Tangents results = ranBefore ? pushforward_(arguments)
                                : inForwardMode(*op_, [&] { return pushforward_(arguments); });
   for (size_t i = 0; i < std::min(results.size(), results_); ++i)
-    tangents[to_ + i] = std::move(results[i]);
+    tangents[to_ + i] = asStored(std::move(results[i]));
 }
 
 void TangentProgram::record(const Program::Node& node, const torch::jit::Stack& arguments,

@@ -21,6 +21,7 @@
 #include "core/profiler/stage.h"
 #include "core/program/program.h"
 #include "core/runtime/error.h"
+#include "core/runtime/negated_views.h"
 
 namespace tc {
 namespace {
@@ -43,6 +44,9 @@ constexpr int64_t kSumBytes = int64_t{256} << 20;
 constexpr int64_t kFactorBytes = int64_t{64} << 20;
 
 using Recognized = std::shared_ptr<const fused::Recognition>;
+
+/// As kernels read it.
+at::Tensor readable(const at::Tensor& tensor) { return asStored(tensor).contiguous(); }
 
 /// Rows of a chain are independent: a program for a fixed batch is one where it is for that batch.
 Recognized recognizeChain(const Point& point) {
@@ -88,9 +92,9 @@ at::Tensor matvec(const Point& point, const Chain& chain, const at::Tensor& v,
   const auto load = workload(point, point.batch(), /*products=*/1, kernels.lanes,
                              std::numeric_limits<int64_t>::max());
   const Plan plan = fused::makePlan(chain, load, fused::chooseCut(chain, load));
-  const at::Tensor params = point.params.contiguous();
-  const at::Tensor tangent = v.contiguous();
-  const at::Tensor inputs = point.inputs.front().contiguous();
+  const at::Tensor params = readable(point.params);
+  const at::Tensor tangent = readable(v);
+  const at::Tensor inputs = readable(point.inputs.front());
   const T* const direction = tangent.const_data_ptr<T>();
   const T* const x = inputs.const_data_ptr<T>();
   const fused::TileProgram<T> program(plan, kernels, params.const_data_ptr<T>());
@@ -112,8 +116,8 @@ void jacobian(const Point& point, const Chain& chain, int64_t begin, int64_t end
   const int64_t batch = end - begin;
   const auto load = workload(point, batch, 1, kernels.lanes, 0);
   const Plan plan = fused::makePlan(chain, load, /*cut=*/chain.size());
-  const at::Tensor params = point.params.contiguous();
-  const at::Tensor inputs = point.inputs.front().narrow(0, begin, batch).contiguous();
+  const at::Tensor params = readable(point.params);
+  const at::Tensor inputs = readable(point.inputs.front().narrow(0, begin, batch));
   const T* const x = inputs.const_data_ptr<T>();
   T* const rows = out.mutable_data_ptr<T>();
   const fused::TileProgram<T> program(plan, kernels, params.const_data_ptr<T>());
@@ -141,7 +145,7 @@ class FusedLinearization final : public Linearization {
         program_(plan_, kernels_, params_.const_data_ptr<T>()) {
     kept_ = keptMemory();
     output_ = emptyOutput();
-    const at::Tensor inputs = point.inputs.front().contiguous();
+    const at::Tensor inputs = readable(point.inputs.front());
     const T* const x = inputs.const_data_ptr<T>();
     T* const y = output_.mutable_data_ptr<T>();
     const int64_t width = plan_.chain.width(0);
@@ -155,7 +159,7 @@ class FusedLinearization final : public Linearization {
   const at::Tensor& output() const override { return output_; }
 
   at::Tensor jvp(const at::Tensor& v, const StopToken& stop) override {
-    const at::Tensor tangent = v.contiguous();
+    const at::Tensor tangent = readable(v);
     const T* const direction = tangent.const_data_ptr<T>();
     at::Tensor result = emptyOutput();
     T* const dy = result.mutable_data_ptr<T>();
@@ -167,7 +171,7 @@ class FusedLinearization final : public Linearization {
   }
 
   at::Tensor vjp(const at::Tensor& u, const StopToken& stop) override {
-    const at::Tensor cotangent = u.contiguous();
+    const at::Tensor cotangent = readable(u);
     const T* const weights = cotangent.const_data_ptr<T>();
     return tiles(stop).sum(
         program_, 0, params_.numel(),
@@ -179,7 +183,7 @@ class FusedLinearization final : public Linearization {
   }
 
   at::Tensor matvec(const at::Tensor& v, const StopToken& stop) override {
-    const at::Tensor tangent = v.contiguous();
+    const at::Tensor tangent = readable(v);
     const T* const direction = tangent.const_data_ptr<T>();
     return tiles(stop).sum(program_, 0, params_.numel(),
                            [&](int64_t tile, int64_t, int64_t n, T* scratch, const Target& target) {
@@ -189,7 +193,7 @@ class FusedLinearization final : public Linearization {
 
   at::Tensor jvps(const at::Tensor& vectors, const StopToken& stop) override {
     if (!takesManyAtOnce()) return Linearization::jvps(vectors, stop);
-    const at::Tensor tangents = vectors.contiguous();
+    const at::Tensor tangents = readable(vectors);
     const T* const directions = tangents.const_data_ptr<T>();
     const int64_t count = vectors.size(0);
     auto shape = output_.sizes().vec();
@@ -208,7 +212,7 @@ class FusedLinearization final : public Linearization {
 
   at::Tensor vjps(const at::Tensor& cotangents, const StopToken& stop) override {
     if (!takesManyAtOnce()) return Linearization::vjps(cotangents, stop);
-    const at::Tensor given = cotangents.contiguous();
+    const at::Tensor given = readable(cotangents);
     const T* const weights = given.const_data_ptr<T>();
     return sums(
         cotangents.size(0), stop,
@@ -221,7 +225,7 @@ class FusedLinearization final : public Linearization {
 
   at::Tensor matmat(const at::Tensor& vectors, const StopToken& stop) override {
     if (!takesManyAtOnce()) return Linearization::matmat(vectors, stop);
-    const at::Tensor tangents = vectors.contiguous();
+    const at::Tensor tangents = readable(vectors);
     const T* const directions = tangents.const_data_ptr<T>();
     return sums(vectors.size(0), stop,
                 [&](int64_t i, int64_t tile, int64_t, int64_t n, T* scratch, const Target& target) {
@@ -240,8 +244,8 @@ class FusedLinearization final : public Linearization {
       const int64_t end = std::min(plan_.tiles, begin + atOnce);
       const int64_t start = begin * plan_.tile;
       const RowFactors some = factors.make(start, std::min(batch_, end * plan_.tile));
-      const at::Tensor vectors = some.vectors.contiguous();
-      const at::Tensor weights = some.weights.contiguous();
+      const at::Tensor vectors = readable(some.vectors);
+      const at::Tensor weights = readable(some.weights);
       const at::Tensor part =
           tiles(stop)
               .part(begin, end)

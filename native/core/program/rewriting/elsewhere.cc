@@ -41,7 +41,8 @@ bool noTangent(Rewriting& r, Node&, const NamedArguments& given) {
   return true;
 }
 
-/// The value, where the program runs.
+/// The value: where the program runs, or as it is, which libtorch's own operator would keep forever
+/// where gradients are taken.
 bool itself(Rewriting& r, Node&, const NamedArguments& given) {
   if (!given.isTensor("self")) return false;
   r.is(0, given["self"]);
@@ -59,6 +60,8 @@ const Rows<RewriteRule> kRows(rewriteRules(),
                                   {"aten::_new_zeros_with_same_feature_meta", noTangent},
                                   {"aten::cpu", itself},
                                   {"aten::cuda", itself},
+                                  {"aten::lift", itself},
+                                  {"aten::lift_fresh", itself},
                               });
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "core/kernels/processor.h"
 #include "core/linearization/autograd/maps/matrix.h"
 #include "core/linearization/autograd/rule_of.h"
+#include "core/runtime/negated_views.h"
 
 namespace tc {
 
@@ -51,7 +52,15 @@ LinearMap linearMap(const Call& call) {
       return {};
   }
   if (!std::ranges::all_of(call.results, suits)) return {};
-  return (*rule)(call);
+  LinearMap map = (*rule)(call);
+  if (!map) return map;
+  // Cotangents come from libtorch's backward pass as well.
+  return {std::move(map.push), [pull = std::move(map.pull)](const Tangents& cotangents) {
+            if (std::ranges::none_of(cotangents, isNegatedView)) return pull(cotangents);
+            Tangents stored;
+            for (const at::Tensor& each : cotangents) stored.push_back(asStored(each));
+            return pull(stored);
+          }};
 }
 
 }  // namespace tc

@@ -222,7 +222,7 @@ void multiplyPanels(const Kernels<T>& kernels, const Pass<T>& pass, int64_t begi
 bool computesWith(const at::Tensor& tensor) {
   const auto type = tensor.scalar_type();
   return (type == at::kFloat || type == at::kDouble) && tensor.device().is_cpu() &&
-         tensor.layout() == at::kStrided && tensor.numel() > 0;
+         tensor.layout() == at::kStrided && tensor.numel() > 0 && !tensor.is_neg();
 }
 
 Matrix matrixOf(const at::Tensor& tensor) {

@@ -1,0 +1,177 @@
+#include "call_programs.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/linearization/rows.h"
+#include "core/products/forward.h"
+#include "models.h"
+
+namespace tc::test {
+namespace {
+
+std::optional<ProgramSpec::Argument> argumentOf(const c10::IValue& value) {
+  using List = std::vector<double>;
+  if (value.isNone()) return ProgramSpec::Argument{};
+  if (value.isBool()) return value.toBool();
+  if (value.isInt()) return static_cast<double>(value.toInt());
+  if (value.isDouble()) return ProgramSpec::Float{value.toDouble()};
+  if (value.isString()) return value.toStringRef();
+  if (value.isIntList()) {
+    const auto list = value.toIntVector();
+    return List(list.begin(), list.end());
+  }
+  if (value.isDoubleList()) return value.toDoubleVector();
+  return {};
+}
+
+std::optional<ProgramSpec::Ref> callOn(Builder& b, const DrawnCall& call,
+                                       const std::vector<ProgramSpec::Ref>& refs) {
+  std::vector<ProgramSpec::Argument> arguments;
+  for (const Program::Slot& slot : call.node.slots) {
+    if (const auto* ref = std::get_if<ProgramSpec::Ref>(&slot)) {
+      arguments.emplace_back(refs[static_cast<size_t>(ref->value)]);
+    } else if (const auto* list = std::get_if<ProgramSpec::Refs>(&slot)) {
+      ProgramSpec::Refs some;
+      for (const auto& each : list->values) {
+        some.values.push_back(each ? std::optional(refs[static_cast<size_t>(*each)].value)
+                                   : std::nullopt);
+      }
+      arguments.emplace_back(std::move(some));
+    } else if (const auto* sizes = std::get_if<ProgramSpec::Sizes>(&slot)) {
+      std::vector<double> numbers;
+      for (const ProgramSpec::Size& each : *sizes) {
+        const bool axis = each.kind == ProgramSpec::Size::Kind::kAxis;
+        numbers.push_back(static_cast<double>(axis ? call.values[0].size(each.axis) : each.number));
+      }
+      arguments.emplace_back(std::move(numbers));
+    } else if (const auto* value = std::get_if<c10::IValue>(&slot)) {
+      auto argument = argumentOf(*value);
+      if (!argument) return {};
+      arguments.push_back(std::move(*argument));
+    } else {
+      return {};
+    }
+  }
+  const auto& schema = call.node.op.schema();
+  const std::string& overload = schema.overload_name();
+  return b.call(schema.name() + (overload.empty() ? "" : "." + overload), arguments,
+                call.node.outputs);
+}
+
+/// A program in the making with what it reads.
+struct Draft {
+  Builder b;
+  std::vector<at::Tensor> inputs;
+  std::vector<at::Tensor> parameters;
+
+  ProgramSpec::Ref parameter(const at::Tensor& value) {
+    parameters.push_back(value);
+    return b.parameter(value.sizes().vec());
+  }
+  ProgramSpec::Ref input(const at::Tensor& value) {
+    inputs.push_back(value);
+    return b.input(static_cast<int64_t>(inputs.size()) - 1);
+  }
+  std::optional<Point> point(ProgramSpec::Ref result) {
+    if (parameters.empty()) return {};
+    Point made{b.build(result), {}, inputs, {}};
+    for (at::Tensor& each : parameters) each = each.reshape({-1});
+    made.params = at::cat(parameters);
+    made.constants = made.program->constants();
+    return made;
+  }
+};
+
+bool varies(const at::Tensor& value) {
+  return value.scalar_type() == at::kDouble && value.numel() > 0;
+}
+
+/// Numbers of each row by a layer of those that a program gives so far, like `y`.
+ProgramSpec::Ref layer(Draft& draft, ProgramSpec::Ref before, const at::Tensor& y,
+                       at::IntArrayRef row) {
+  Builder& b = draft.b;
+  const int64_t in = y.numel() / y.size(0);
+  if (y.dim() == 1) before = b.call("aten::unsqueeze", {before, 1.0});
+  if (y.dim() > 2) before = b.call("aten::flatten.using_ints", {before, 1.0, -1.0});
+  const at::Tensor weight = at::randn({in, c10::multiply_integers(row)}, at::kDouble);
+  const auto w = draft.parameter(weight / std::sqrt(static_cast<double>(in)));
+  auto value = b.call("aten::tanh", {b.call("aten::mm", {before, w})});
+  value = b.call("aten::mul.Scalar", {value, ProgramSpec::Float{0.1}});
+  if (row.empty()) return b.call("aten::select.int", {value, 1.0, 0.0});
+  if (row.size() == 1) return value;
+  return b.call("aten::unflatten.int", {value, 1.0, std::vector<double>(row.begin(), row.end())});
+}
+
+int64_t rowsOf(const DrawnCall& call) {
+  return std::ranges::count_if(call.places, [](const RowAxis& place) { return place.axis >= 0; });
+}
+
+/// A call of rows, to each of whose numbers something is added: parameters, or a layer of what is
+/// before.
+std::optional<ProgramSpec::Ref> callOfRows(Draft& draft, const DrawnCall& call,
+                                           std::optional<ProgramSpec::Ref> before,
+                                           const at::Tensor& y) {
+  std::vector<ProgramSpec::Ref> refs;
+  for (size_t i = 0; i < call.values.size(); ++i) {
+    const at::Tensor& value = call.values[i];
+    if (call.places[i].axis < 0) {
+      refs.push_back(varies(value) ? draft.parameter(value) : draft.b.constant(value));
+      continue;
+    }
+    if (call.places[i] != RowAxis{0}) return {};
+    ProgramSpec::Ref ref = draft.input(value);
+    if (varies(value)) {
+      const at::IntArrayRef row = value.sizes().slice(1);
+      const auto added = before ? layer(draft, *before, y, row)
+                                : draft.parameter(at::randn(row, at::kDouble) * 0.1);
+      ref = draft.b.call("aten::add.Tensor", {ref, added});
+    }
+    refs.push_back(ref);
+  }
+  return callOn(draft.b, call, refs);
+}
+
+}  // namespace
+
+std::optional<Point> wholePoint(const DrawnCall& call) {
+  Draft draft{Builder(1), {at::zeros({1}, at::kDouble)}, {}};
+  std::vector<ProgramSpec::Ref> refs;
+  for (const at::Tensor& value : call.values)
+    refs.push_back(varies(value) ? draft.parameter(value) : draft.b.constant(value));
+  const auto result = callOn(draft.b, call, refs);
+  if (!result) return {};
+  return draft.point(draft.b.call("aten::unsqueeze", {*result, 0.0}));
+}
+
+std::optional<Point> pointOfRows(const std::vector<DrawnCall>& calls) {
+  at::manual_seed(1);
+  int64_t inputs = 0;
+  for (const DrawnCall& call : calls) inputs += rowsOf(call);
+  if (inputs == 0) return {};
+  std::vector<at::Tensor> results;
+  for (;;) {
+    // What a call reads is shaped like the result of those before, which a program tells.
+    Draft draft{Builder(inputs), {}, {}};
+    std::optional<ProgramSpec::Ref> result;
+    for (size_t i = 0; i <= results.size(); ++i) {
+      result = callOfRows(draft, calls[i], result, i == 0 ? at::Tensor() : results[i - 1]);
+      if (!result) return {};
+    }
+    const bool whole = results.size() + 1 == calls.size();
+    while (std::ssize(draft.inputs) < inputs)
+      draft.input(at::zeros({DrawnCall::kRows}, at::kDouble));
+    auto point = draft.point(*result);
+    if (whole || !point) return point;
+    const at::Tensor y = forwardPass(*point, 0, {});
+    if (!varies(y) || y.dim() == 0 || y.size(0) != DrawnCall::kRows) return {};
+    results.push_back(y);
+  }
+}
+
+}  // namespace tc::test
