@@ -8,8 +8,8 @@
 
 #include "binding/handles.h"
 #include "core/runtime/error.h"
+#include "core/runtime/lazy.h"
 #include "core/runtime/memory.h"
-#include "core/runtime/negated_views.h"
 #include "core/runtime/threads.h"
 
 namespace tc::js {

@@ -18,7 +18,7 @@
 #include "core/program/sizes.h"
 #include "core/program/slots.h"
 #include "core/runtime/error.h"
-#include "core/runtime/negated_views.h"
+#include "core/runtime/lazy.h"
 #include "core/runtime/stop.h"
 
 namespace tc {

@@ -10,7 +10,7 @@
 
 #include "core/program/program.h"
 
-#include "core/runtime/negated_views.h"
+#include "core/runtime/lazy.h"
 #include "core/runtime/stop.h"
 
 namespace tc {

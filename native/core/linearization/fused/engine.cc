@@ -21,7 +21,7 @@
 #include "core/profiler/stage.h"
 #include "core/program/program.h"
 #include "core/runtime/error.h"
-#include "core/runtime/negated_views.h"
+#include "core/runtime/lazy.h"
 
 namespace tc {
 namespace {

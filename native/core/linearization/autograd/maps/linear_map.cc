@@ -9,7 +9,7 @@
 #include "core/kernels/processor.h"
 #include "core/linearization/autograd/maps/matrix.h"
 #include "core/linearization/autograd/rule_of.h"
-#include "core/runtime/negated_views.h"
+#include "core/runtime/lazy.h"
 
 namespace tc {
 
@@ -56,7 +56,7 @@ LinearMap linearMap(const Call& call) {
   if (!map) return map;
   // Cotangents come from libtorch's backward pass as well.
   return {std::move(map.push), [pull = std::move(map.pull)](const Tangents& cotangents) {
-            if (std::ranges::none_of(cotangents, isNegatedView)) return pull(cotangents);
+            if (std::ranges::none_of(cotangents, isLazy)) return pull(cotangents);
             Tangents stored;
             for (const at::Tensor& each : cotangents) stored.push_back(asStored(each));
             return pull(stored);

@@ -8,6 +8,7 @@
 
 #include "core/kernels/kernels.h"
 #include "core/profiler/stage.h"
+#include "core/runtime/lazy.h"
 #include "core/runtime/parallel.h"
 
 namespace tc {
@@ -222,7 +223,7 @@ void multiplyPanels(const Kernels<T>& kernels, const Pass<T>& pass, int64_t begi
 bool computesWith(const at::Tensor& tensor) {
   const auto type = tensor.scalar_type();
   return (type == at::kFloat || type == at::kDouble) && tensor.device().is_cpu() &&
-         tensor.layout() == at::kStrided && tensor.numel() > 0 && !tensor.is_neg();
+         tensor.layout() == at::kStrided && tensor.numel() > 0 && !isLazy(tensor);
 }
 
 Matrix matrixOf(const at::Tensor& tensor) {
