@@ -213,6 +213,22 @@ TEST_CASE("modified Bessel functions have the derivatives of those that have som
   }
 }
 
+TEST_CASE("Vandermonde's matrices are those of libtorch") {
+  const at::Tensor x = at::tensor({0.5, -2.0, 3.0}, at::kDouble);
+  const auto computed = [&](const std::vector<ProgramSpec::Argument>& options) {
+    Builder b;
+    std::vector<ProgramSpec::Argument> arguments{b.parameter({3})};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    const Ref y = b.call("aten::unsqueeze", {b.call("aten::vander", arguments), 0.0});
+    const Point point{b.build(y), x, {at::zeros({1}, at::kDouble)}, {}};
+    return runModel(point, x).squeeze(0);
+  };
+  CHECK(computed({}).equal(at::vander(x)));
+  CHECK(computed({5.0}).equal(at::vander(x, 5)));
+  CHECK(computed({5.0, true}).equal(at::vander(x, 5, true)));
+  CHECK(computed({1.0}).equal(at::vander(x, 1)));
+}
+
 TEST_CASE("quotients of whole numbers keep their precision") {
   const at::Tensor x = at::tensor({0.5}, at::kDouble).view({1, 1});
   Builder b;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "code_of.h"
 #include "core/linearization/rows.h"
 #include "core/products/forward.h"
 #include "models.h"
@@ -64,19 +65,33 @@ std::optional<ProgramSpec::Ref> callOn(Builder& b, const DrawnCall& call,
                 call.node.outputs);
 }
 
-/// A program in the making with what it reads.
+bool isComplex(const at::Tensor& value) { return value.scalar_type() == at::kComplexDouble; }
+
+bool varies(const at::Tensor& value) {
+  return (value.scalar_type() == at::kDouble || isComplex(value)) && value.numel() > 0;
+}
+
+/// A program in the making with what it reads: complex numbers as pairs.
 struct Draft {
   Builder b;
   std::vector<at::Tensor> inputs;
   std::vector<at::Tensor> parameters;
 
   ProgramSpec::Ref parameter(const at::Tensor& value) {
-    parameters.push_back(value);
-    return b.parameter(value.sizes().vec());
+    const at::Tensor numbers = isComplex(value) ? at::view_as_real(value) : value;
+    parameters.push_back(numbers);
+    return likeIt(b.parameter(numbers.sizes().vec()), value);
   }
   ProgramSpec::Ref input(const at::Tensor& value) {
-    inputs.push_back(value);
-    return b.input(static_cast<int64_t>(inputs.size()) - 1);
+    inputs.push_back(isComplex(value) ? at::view_as_real(value) : value);
+    return likeIt(b.input(static_cast<int64_t>(inputs.size()) - 1), value);
+  }
+  /// Pairs as the complex numbers that a value has.
+  ProgramSpec::Ref likeIt(ProgramSpec::Ref pairs, const at::Tensor& value) {
+    return isComplex(value) ? b.call("aten::view_as_complex", {pairs}) : pairs;
+  }
+  ProgramSpec::Ref asPairs(ProgramSpec::Ref value) {
+    return b.call("aten::view_as_real", {b.call("aten::resolve_conj", {value})});
   }
   std::optional<Point> point(ProgramSpec::Ref result) {
     if (parameters.empty()) return {};
@@ -88,8 +103,9 @@ struct Draft {
   }
 };
 
-bool varies(const at::Tensor& value) {
-  return value.scalar_type() == at::kDouble && value.numel() > 0;
+/// Whether a program's result is of complex numbers, which it refuses.
+bool givesComplex(const Point& point) {
+  return codeOf([&] { forwardPass(point, 0, {}); }) == "ERR_DTYPE_MISMATCH";
 }
 
 /// Numbers of each row by a layer of those that a program gives so far, like `y`.
@@ -127,9 +143,10 @@ std::optional<ProgramSpec::Ref> callOfRows(Draft& draft, const DrawnCall& call,
     if (call.places[i] != RowAxis{0}) return {};
     ProgramSpec::Ref ref = draft.input(value);
     if (varies(value)) {
-      const at::IntArrayRef row = value.sizes().slice(1);
-      const auto added = before ? layer(draft, *before, y, row)
-                                : draft.parameter(at::randn(row, at::kDouble) * 0.1);
+      const at::Tensor row = value.select(0, 0);
+      const at::Tensor numbers = isComplex(row) ? at::view_as_real(row) : row;
+      const auto added = before ? draft.likeIt(layer(draft, *before, y, numbers.sizes()), row)
+                                : draft.parameter(at::randn(row.sizes(), row.options()) * 0.1);
       ref = draft.b.call("aten::add.Tensor", {ref, added});
     }
     refs.push_back(ref);
@@ -146,7 +163,9 @@ std::optional<Point> wholePoint(const DrawnCall& call) {
     refs.push_back(varies(value) ? draft.parameter(value) : draft.b.constant(value));
   const auto result = callOn(draft.b, call, refs);
   if (!result) return {};
-  return draft.point(draft.b.call("aten::unsqueeze", {*result, 0.0}));
+  const auto whole = draft.b.call("aten::unsqueeze", {*result, 0.0});
+  auto point = draft.point(whole);
+  return point && givesComplex(*point) ? draft.point(draft.asPairs(whole)) : point;
 }
 
 std::optional<Point> pointOfRows(const std::vector<DrawnCall>& calls) {
@@ -155,6 +174,7 @@ std::optional<Point> pointOfRows(const std::vector<DrawnCall>& calls) {
   for (const DrawnCall& call : calls) inputs += rowsOf(call);
   if (inputs == 0) return {};
   std::vector<at::Tensor> results;
+  std::vector<bool> complex;
   for (;;) {
     // What a call reads is shaped like the result of those before, which a program tells.
     Draft draft{Builder(inputs), {}, {}};
@@ -162,11 +182,14 @@ std::optional<Point> pointOfRows(const std::vector<DrawnCall>& calls) {
     for (size_t i = 0; i <= results.size(); ++i) {
       result = callOfRows(draft, calls[i], result, i == 0 ? at::Tensor() : results[i - 1]);
       if (!result) return {};
+      if (i < complex.size() && complex[i]) result = draft.asPairs(*result);
     }
     const bool whole = results.size() + 1 == calls.size();
     while (std::ssize(draft.inputs) < inputs)
       draft.input(at::zeros({DrawnCall::kRows}, at::kDouble));
     auto point = draft.point(*result);
+    complex.push_back(point && givesComplex(*point));
+    if (complex.back()) point = draft.point(draft.asPairs(*result));
     if (whole || !point) return point;
     const at::Tensor y = forwardPass(*point, 0, {});
     if (!varies(y) || y.dim() == 0 || y.size(0) != DrawnCall::kRows) return {};

@@ -9,9 +9,10 @@ namespace {
 using namespace rewriting;
 
 bool vander(Rewriting& r, Node&, const NamedArguments& given) {
-  const auto columns = given.number("N", 0);
+  constexpr double kSquare = 2;  // as many columns as rows where it says none
+  const auto columns = given.number("N", kSquare);
   if (!given.isTensor("x") || !columns || *columns < 2) return false;
-  const Argument rising = r.add("aten::linalg_vander", {given["x"], *columns});
+  const Argument rising = r.add("aten::linalg_vander", {given["x"], given["N"]});
   r.is(0, given.isTrue("increasing") ? rising : r.add("aten::flip", {rising, List{-1}}));
   return true;
 }

@@ -35,6 +35,22 @@ Pushforward scatterReduce(const Call& call) {
   return call.arguments[4].toStringRef() == "prod" ? none(call) : Pushforward();
 }
 
+/// Of the tangent of a real operand of a complex power libtorch takes the real part of what it
+/// gives: here the operand is complex, too.
+Pushforward power(const Call& call) {
+  const at::ScalarType type = call.results.front().scalar_type();
+  if (!c10::isComplexType(type)) return {};
+  Call complex = call;
+  for (c10::IValue& argument : complex.arguments)
+    if (argument.isTensor()) argument = argument.toTensor().to(type);
+  for (Call::Active& each : complex.active) each.primal = each.primal.to(type);
+  return [push = withDuals(complex), type](const Tangents& tangents) {
+    Tangents all;
+    for (const at::Tensor& each : tangents) all.push_back(each.to(type));
+    return push(all);
+  };
+}
+
 const Rows<Rule> kRows(corrections(), {
                                           {"aten::_linalg_eigh", ofSymmetric},
                                           {"aten::linalg_cholesky", cholesky},
@@ -42,6 +58,7 @@ const Rows<Rule> kRows(corrections(), {
                                           {"aten::linalg_eigh", ofSymmetric},
                                           {"aten::cholesky_inverse", none},
                                           {"aten::triangular_solve", none},
+                                          {"aten::pow", power},
                                           {"aten::scatter_reduce", scatterReduce},
                                       });
 
