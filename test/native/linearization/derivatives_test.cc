@@ -67,6 +67,10 @@ bool isLeftOut(const DrawnCall& call) {
          call.text.find("padding_idx=") != std::string::npos;
 }
 
+/// Those that are other functions in float32: eigenvalues in another order, an eps of the
+/// precision.
+constexpr const char* kOtherInSingle[] = {"aten::linalg_eig", "rms_norm"};
+
 bool isFinite(const at::Tensor& t) { return t.isfinite().all().item<bool>(); }
 double lengthOf(const at::Tensor& t) { return t.norm().item<double>(); }
 double innerOf(const at::Tensor& a, const at::Tensor& b) {
@@ -201,8 +205,10 @@ bool checkPoint(const Point& point, const std::string& what) {
   try {
     const Point narrow = inSinglePrecision(point);
     const Point wide = inDoublePrecision(point, narrow);
+    const bool other = std::ranges::any_of(
+        kOtherInSingle, [&](const char* name) { return what.find(name) != std::string::npos; });
     // Where rounding moves the result itself, its derivatives are those of another point.
-    if (agree(forwardPass(wide, 0, kNever), y, 1e-5)) {
+    if (!other && agree(forwardPass(wide, 0, kNever), y, 1e-5)) {
       ++counts.singles;
       const Products in32 = productsOf(narrow, v.to(at::kFloat), u.to(at::kFloat));
       const Products in64 =
