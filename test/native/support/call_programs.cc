@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -124,6 +126,42 @@ ProgramSpec::Ref layer(Draft& draft, ProgramSpec::Ref before, const at::Tensor& 
   return b.call("aten::unflatten.int", {value, 1.0, std::vector<double>(row.begin(), row.end())});
 }
 
+/// The same numbers of at least two axes in another layout of memory, or, expanded, the first of
+/// each last axis.
+ProgramSpec::Ref laidOut(Builder& b, ProgramSpec::Ref x, const at::Tensor& value, uint64_t how) {
+  const int64_t rank = value.dim();
+  const int64_t last = rank < 1 ? 0 : value.size(-1);
+  if (rank < 2 || last < 2) return x;
+  switch (how % 5) {
+    case 1:
+      x = b.call("aten::clone", {b.call("aten::transpose.int", {x, 0.0, -1.0})});
+      return b.call("aten::transpose.int", {x, 0.0, -1.0});
+    case 2:
+      x = b.call("aten::cat", {ProgramSpec::Refs{{x.value, x.value}}, -1.0});
+      return b.call("aten::narrow",
+                    {x, -1.0, static_cast<double>(last), static_cast<double>(last)});
+    case 3:
+      x = b.call("aten::repeat_interleave.self_int", {x, 2.0, -1.0});
+      return b.call("aten::slice.Tensor", {x, -1.0, 1.0, 2.0 * static_cast<double>(last), 2.0});
+    case 4: {
+      std::vector<double> sizes(static_cast<size_t>(rank), -1);
+      sizes.back() = static_cast<double>(last);
+      return b.call("aten::expand", {b.call("aten::narrow", {x, -1.0, 0.0, 1.0}), sizes});
+    }
+    default:
+      return x;
+  }
+}
+
+/// How the values of a call lie; matrices of equal columns, case 4, have no inverse.
+uint64_t layoutsFor(const DrawnCall& call, uint64_t layouts) {
+  const std::string& name = call.node.op.schema().name();
+  const bool solves =
+      std::ranges::any_of(std::array{"linalg", "qr", "inverse", "::lu", "det"},
+                          [&](const char* part) { return name.find(part) != std::string::npos; });
+  return solves ? layouts % 2 : layouts;
+}
+
 int64_t rowsOf(const DrawnCall& call) {
   return std::ranges::count_if(call.places, [](const RowAxis& place) { return place.axis >= 0; });
 }
@@ -132,7 +170,7 @@ int64_t rowsOf(const DrawnCall& call) {
 /// before.
 std::optional<ProgramSpec::Ref> callOfRows(Draft& draft, const DrawnCall& call,
                                            std::optional<ProgramSpec::Ref> before,
-                                           const at::Tensor& y) {
+                                           const at::Tensor& y, uint64_t layouts) {
   std::vector<ProgramSpec::Ref> refs;
   for (size_t i = 0; i < call.values.size(); ++i) {
     const at::Tensor& value = call.values[i];
@@ -147,7 +185,8 @@ std::optional<ProgramSpec::Ref> callOfRows(Draft& draft, const DrawnCall& call,
       const at::Tensor numbers = isComplex(row) ? at::view_as_real(row) : row;
       const auto added = before ? draft.likeIt(layer(draft, *before, y, numbers.sizes()), row)
                                 : draft.parameter(at::randn(row.sizes(), row.options()) * 0.1);
-      ref = draft.b.call("aten::add.Tensor", {ref, added});
+      ref = laidOut(draft.b, draft.b.call("aten::add.Tensor", {ref, added}), value,
+                    layoutsFor(call, layouts + i));
     }
     refs.push_back(ref);
   }
@@ -156,11 +195,14 @@ std::optional<ProgramSpec::Ref> callOfRows(Draft& draft, const DrawnCall& call,
 
 }  // namespace
 
-std::optional<Point> wholePoint(const DrawnCall& call) {
+std::optional<Point> wholePoint(const DrawnCall& call, uint64_t layouts) {
   Draft draft{Builder(1), {at::zeros({1}, at::kDouble)}, {}};
   std::vector<ProgramSpec::Ref> refs;
-  for (const at::Tensor& value : call.values)
-    refs.push_back(varies(value) ? draft.parameter(value) : draft.b.constant(value));
+  for (const at::Tensor& value : call.values) {
+    refs.push_back(varies(value) ? laidOut(draft.b, draft.parameter(value), value,
+                                           layoutsFor(call, layouts + refs.size()))
+                                 : draft.b.constant(value));
+  }
   const auto result = callOn(draft.b, call, refs);
   if (!result) return {};
   const auto whole = draft.b.call("aten::unsqueeze", {*result, 0.0});
@@ -168,7 +210,7 @@ std::optional<Point> wholePoint(const DrawnCall& call) {
   return point && givesComplex(*point) ? draft.point(draft.asPairs(whole)) : point;
 }
 
-std::optional<Point> pointOfRows(const std::vector<DrawnCall>& calls) {
+std::optional<Point> pointOfRows(const std::vector<DrawnCall>& calls, uint64_t layouts) {
   at::manual_seed(1);
   int64_t inputs = 0;
   for (const DrawnCall& call : calls) inputs += rowsOf(call);
@@ -180,7 +222,7 @@ std::optional<Point> pointOfRows(const std::vector<DrawnCall>& calls) {
     Draft draft{Builder(inputs), {}, {}};
     std::optional<ProgramSpec::Ref> result;
     for (size_t i = 0; i <= results.size(); ++i) {
-      result = callOfRows(draft, calls[i], result, i == 0 ? at::Tensor() : results[i - 1]);
+      result = callOfRows(draft, calls[i], result, i == 0 ? at::Tensor() : results[i - 1], layouts);
       if (!result) return {};
       if (i < complex.size() && complex[i]) result = draft.asPairs(*result);
     }
