@@ -206,15 +206,18 @@ void antialiased(const CallArguments& call) {
   upsample(call);
   const at::Tensor x = call.at(0).toTensor();
   if (!at::GradMode::is_enabled() || !x.requires_grad() || x.dim() != 4) return;
-  const c10::IValue& size = call.at(1);
-  const c10::IValue* factors = call.find("scale_factors");
-  const auto along = [&](size_t axis) {
-    if (size.isIntList()) return size.toIntVector().at(axis);
-    const auto before = static_cast<double>(x.size(static_cast<int64_t>(axis) + 2));
-    return static_cast<int64_t>(before * factors->toDoubleVector().at(axis));
-  };
-  if (!size.isIntList() && (factors == nullptr || !factors->isDoubleList())) return;
-  requireColumns(call, x.size(2), along(0), along(1));
+  if (const c10::IValue& size = call.at(1); size.isIntList()) {
+    const std::vector<int64_t> after = size.toIntVector();
+    if (after.size() == 2) requireColumns(call, x.size(2), after[0], after[1]);
+  } else if (const c10::IValue* given = call.find("scale_factors");
+             given != nullptr && given->isDoubleList()) {
+    const std::vector<double> factors = given->toDoubleVector();
+    const auto along = [&](int64_t axis, double factor) {
+      return static_cast<int64_t>(static_cast<double>(x.size(axis)) * factor);
+    };
+    if (factors.size() == 2)
+      requireColumns(call, x.size(2), along(2, factors[0]), along(3, factors[1]));
+  }
 }
 
 void antialiasedBackward(const CallArguments& call) {
