@@ -116,6 +116,7 @@ std::string refusal(const Row& row, const std::vector<c10::IValue>& arguments) {
 TEST_CASE("what libtorch takes on trust is looked at, and calls that are right run") {
   for (const Row& row : rows()) {
     CAPTURE(row.target);
+    const std::string name = row.target.substr(0, row.target.find('.'));
     CHECK(refusal(row, row.arguments) == "");
     torch::jit::Stack stack = row.arguments;
     findOperator(row.target).callBoxed(stack);
@@ -124,7 +125,7 @@ TEST_CASE("what libtorch takes on trust is looked at, and calls that are right r
       CAPTURE(place);
       std::vector<c10::IValue> arguments = row.arguments;
       arguments[place] = value;
-      CHECK(refusal(row, arguments).starts_with("ERR_SHAPE_MISMATCH: " + row.target));
+      CHECK(refusal(row, arguments).starts_with("ERR_SHAPE_MISMATCH: " + name));
     }
   }
 }
