@@ -68,8 +68,7 @@ for (const { name, ended } of linters) {
   failed++;
 }
 for (const line of describeSkips(tests)) console.log(line);
-if (notRun.length > 0 && vitestArguments.length === 0)
-  console.log(`not run here: ${notRun.join(', ')} (npm run test:package)`);
+if (notRun.length > 0) console.log(`not run here: ${notRun.join(', ')} (npm run test:package)`);
 console.log(`${tests.passed} passed, ${failed} failed, ${tests.skipped} skipped`);
 process.exitCode = failed === 0 ? 0 : 1;
 

@@ -135,7 +135,7 @@ std::vector<int64_t> toShape(Napi::Value value, const char* name) {
 }
 
 Napi::Value toTypedArray(Napi::Env env, const at::Tensor& tensor, Napi::Value out) {
-  const at::Tensor plain = asStored(tensor.to(at::kCPU)).contiguous();
+  const at::Tensor plain = readable(tensor.to(at::kCPU));
   const auto type = arrayType(plain.scalar_type());
   if (const auto view = viewOf(out)) {
     if (view->type != type || view->length != static_cast<size_t>(plain.numel())) {

@@ -32,7 +32,7 @@ class Complex(nn.Module):
         return nn.Parameter(value if self.pairs else torch.view_as_complex(value))
 
     def result(self, value):
-        return torch.view_as_real(value) if self.pairs else value
+        return torch.view_as_real(value.resolve_conj()) if self.pairs else value
 
 
 def log_cosh(x):
@@ -234,8 +234,7 @@ class Conjugated(Complex):
 
     def forward(self, x):
         w = complex_of(self.kernel)
-        y = (x.to(w.dtype) @ w).sin().conj()
-        return torch.view_as_real(y.resolve_conj()) if self.pairs else y
+        return self.result((x.to(w.dtype) @ w).sin().conj())
 
 
 def spins(*shape):

@@ -27,7 +27,7 @@ bool areFinite(const void* numbers, int64_t count, Bits exponent) {
 }
 
 bool isFinite(const at::Tensor& tensor) {
-  const at::Tensor numbers = asStored(tensor).contiguous();
+  const at::Tensor numbers = readable(tensor);
   const void* const data = numbers.const_data_ptr();
   if (numbers.scalar_type() == at::kFloat)
     return areFinite<uint32_t>(data, numbers.numel(), 0x7f800000U);

@@ -20,6 +20,8 @@ namespace tc {
 namespace {
 
 constexpr const char* kExpected = "the gradient should have the shape of the result";
+constexpr const char* kOneShape =
+    "its operands should have one shape, as torch.broadcast_tensors gives them";
 
 void requireShape(const CallArguments& call, const at::Tensor& gradient,
                   const std::vector<int64_t>& shape) {
@@ -48,7 +50,7 @@ void lossAgain(const CallArguments& call) {
   if (!differentiated || call.find("reduction")->toInt() != at::Reduction::Mean) return;
   call.require(
       y.sizes() == target.sizes() && (gradient.sizes() == y.sizes() || gradient.dim() == 0),
-      "its operands should have one shape, as torch.broadcast_tensors gives them");
+      kOneShape);
 }
 
 /// Pools of the last `axes`: the gradient is of as many images and channels.
@@ -170,7 +172,7 @@ void convolution(const CallArguments& call) {
 void meanLoss(const CallArguments& call) {
   call.require(call.find("reduction")->toInt() == at::Reduction::None ||
                    call.tensor("self").sizes() == call.tensor("target").sizes(),
-               "its operands should have one shape, as torch.broadcast_tensors gives them");
+               kOneShape);
 }
 
 /// libtorch's gradient takes a start from the end for one before the beginning.

@@ -21,4 +21,7 @@ inline at::Tensor asStored(at::Tensor tensor) {
                                  : tensor.resolve_neg();
 }
 
+/// As `asStored`, one element after the other.
+inline at::Tensor readable(const at::Tensor& tensor) { return asStored(tensor).contiguous(); }
+
 }  // namespace tc

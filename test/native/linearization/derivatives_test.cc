@@ -189,8 +189,7 @@ bool checkPoint(const Point& point, const std::string& what) {
         fails("a product on several threads");
     }
     if (point.batch() > 1) tryIndependentRows(point, kNever);
-    for (const int64_t chunk : {1, 2, 3}) {
-      if (point.batch() == 1) break;
+    for (int64_t chunk = 1; chunk <= 3 && point.batch() > 1; ++chunk) {
       ++counts.chunks;
       if (!agree(matvecOnTheFly(point, v, Engine::kAuto, chunk, kNever), product, 1e-9))
         fails("a product in chunks");

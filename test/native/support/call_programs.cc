@@ -73,9 +73,15 @@ bool varies(const at::Tensor& value) {
   return (value.scalar_type() == at::kDouble || isComplex(value)) && value.numel() > 0;
 }
 
+/// Whether a program's result is of complex numbers, which it refuses.
+bool givesComplex(const Point& point) {
+  return codeOf([&] { forwardPass(point, 0, {}); }) == "ERR_DTYPE_MISMATCH";
+}
+
 /// A program in the making with what it reads: complex numbers as pairs.
 struct Draft {
   Builder b;
+  int64_t count;  ///< of inputs, when all are there
   std::vector<at::Tensor> inputs;
   std::vector<at::Tensor> parameters;
 
@@ -95,20 +101,25 @@ struct Draft {
   ProgramSpec::Ref asPairs(ProgramSpec::Ref value) {
     return b.call("aten::view_as_real", {b.call("aten::resolve_conj", {value})});
   }
-  std::optional<Point> point(ProgramSpec::Ref result) {
+  std::optional<Point> point(ProgramSpec::Ref result) const {
     if (parameters.empty()) return {};
     Point made{b.build(result), {}, inputs, {}};
-    for (at::Tensor& each : parameters) each = each.reshape({-1});
-    made.params = at::cat(parameters);
+    while (std::ssize(made.inputs) < count)
+      made.inputs.push_back(at::zeros({DrawnCall::kRows}, at::kDouble));
+    std::vector<at::Tensor> flat;
+    for (const at::Tensor& each : parameters) flat.push_back(each.reshape({-1}));
+    made.params = at::cat(flat);
     made.constants = made.program->constants();
     return made;
   }
+  /// The same, of pairs where the result is complex, which it is then.
+  std::optional<Point> realPoint(ProgramSpec::Ref& result) {
+    const auto made = point(result);
+    if (!made || !givesComplex(*made)) return made;
+    result = asPairs(result);
+    return point(result);
+  }
 };
-
-/// Whether a program's result is of complex numbers, which it refuses.
-bool givesComplex(const Point& point) {
-  return codeOf([&] { forwardPass(point, 0, {}); }) == "ERR_DTYPE_MISMATCH";
-}
 
 /// Numbers of each row by a layer of those that a program gives so far, like `y`.
 ProgramSpec::Ref layer(Draft& draft, ProgramSpec::Ref before, const at::Tensor& y,
@@ -196,7 +207,7 @@ std::optional<ProgramSpec::Ref> callOfRows(Draft& draft, const DrawnCall& call,
 }  // namespace
 
 std::optional<Point> wholePoint(const DrawnCall& call, uint64_t layouts) {
-  Draft draft{Builder(1), {at::zeros({1}, at::kDouble)}, {}};
+  Draft draft{Builder(1), 1, {at::zeros({1}, at::kDouble)}, {}};
   std::vector<ProgramSpec::Ref> refs;
   for (const at::Tensor& value : call.values) {
     refs.push_back(varies(value) ? laidOut(draft.b, draft.parameter(value), value,
@@ -205,9 +216,8 @@ std::optional<Point> wholePoint(const DrawnCall& call, uint64_t layouts) {
   }
   const auto result = callOn(draft.b, call, refs);
   if (!result) return {};
-  const auto whole = draft.b.call("aten::unsqueeze", {*result, 0.0});
-  auto point = draft.point(whole);
-  return point && givesComplex(*point) ? draft.point(draft.asPairs(whole)) : point;
+  auto whole = draft.b.call("aten::unsqueeze", {*result, 0.0});
+  return draft.realPoint(whole);
 }
 
 std::optional<Point> pointOfRows(const std::vector<DrawnCall>& calls, uint64_t layouts) {
@@ -215,27 +225,17 @@ std::optional<Point> pointOfRows(const std::vector<DrawnCall>& calls, uint64_t l
   int64_t inputs = 0;
   for (const DrawnCall& call : calls) inputs += rowsOf(call);
   if (inputs == 0) return {};
-  std::vector<at::Tensor> results;
-  std::vector<bool> complex;
-  for (;;) {
+  Draft draft{Builder(inputs), inputs, {}, {}};
+  std::optional<ProgramSpec::Ref> result;
+  at::Tensor y;
+  for (size_t i = 0;; ++i) {
+    result = callOfRows(draft, calls[i], result, y, layouts);
+    if (!result) return {};
+    const auto point = draft.realPoint(*result);
+    if (!point || i + 1 == calls.size()) return point;
     // What a call reads is shaped like the result of those before, which a program tells.
-    Draft draft{Builder(inputs), {}, {}};
-    std::optional<ProgramSpec::Ref> result;
-    for (size_t i = 0; i <= results.size(); ++i) {
-      result = callOfRows(draft, calls[i], result, i == 0 ? at::Tensor() : results[i - 1], layouts);
-      if (!result) return {};
-      if (i < complex.size() && complex[i]) result = draft.asPairs(*result);
-    }
-    const bool whole = results.size() + 1 == calls.size();
-    while (std::ssize(draft.inputs) < inputs)
-      draft.input(at::zeros({DrawnCall::kRows}, at::kDouble));
-    auto point = draft.point(*result);
-    complex.push_back(point && givesComplex(*point));
-    if (complex.back()) point = draft.point(draft.asPairs(*result));
-    if (whole || !point) return point;
-    const at::Tensor y = forwardPass(*point, 0, {});
+    y = forwardPass(*point, 0, {});
     if (!varies(y) || y.dim() == 0 || y.size(0) != DrawnCall::kRows) return {};
-    results.push_back(y);
   }
 }
 

@@ -45,9 +45,6 @@ constexpr int64_t kFactorBytes = int64_t{64} << 20;
 
 using Recognized = std::shared_ptr<const fused::Recognition>;
 
-/// As kernels read it.
-at::Tensor readable(const at::Tensor& tensor) { return asStored(tensor).contiguous(); }
-
 /// Rows of a chain are independent: a program for a fixed batch is one where it is for that batch.
 Recognized recognizeChain(const Point& point) {
   auto shape = point.inputs.front().sizes().vec();

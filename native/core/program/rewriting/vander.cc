@@ -9,8 +9,7 @@ namespace {
 using namespace rewriting;
 
 bool vander(Rewriting& r, Node&, const NamedArguments& given) {
-  constexpr double kSquare = 2;  // as many columns as rows where it says none
-  const auto columns = given.number("N", kSquare);
+  const auto columns = given.number("N", 2);  // without a number it is square
   if (!given.isTensor("x") || !columns || *columns < 2) return false;
   const Argument rising = r.add("aten::linalg_vander", {given["x"], given["N"]});
   r.is(0, given.isTrue("increasing") ? rising : r.add("aten::flip", {rising, List{-1}}));
