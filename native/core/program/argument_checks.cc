@@ -4,10 +4,13 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/diff.h>
+#include <ATen/ops/result_type.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +34,16 @@ void fourier(const CallArguments& call) {
   call.require(normalization >= 0 && normalization <= 2, "its normalization is none of three");
   std::ranges::sort(axes);
   call.require(std::ranges::adjacent_find(axes) == axes.end(), "an axis is listed twice");
+}
+
+/// Half of a spectrum that is like its own mirror image: libtorch takes the numbers of its elements
+/// and of the result's on trust, and writes beyond the result.
+void halfSpectrum(const CallArguments& call) {
+  fourier(call);
+  const std::vector<int64_t> axes = call.at(1).toIntVector();
+  call.require(!axes.empty(), "there should be an axis");
+  call.require(call.at(0).toTensor().size(axes.back()) == call.at(3).toInt() / 2 + 1,
+               "the last axis should have last_dim_size / 2 + 1 elements");
 }
 
 /// Vectors over the channels of x, [N, C, …].
@@ -108,6 +121,12 @@ void sampledGrid(const CallArguments& call) {
   }
 }
 
+/// The least number of a type; of the small ones, which are computed in 32 bits, that of those.
+int64_t leastOf(at::ScalarType type) {
+  return type == at::kLong ? std::numeric_limits<int64_t>::min()
+                           : std::numeric_limits<int32_t>::min();
+}
+
 void logGamma(const CallArguments& call) {
   constexpr int64_t kMost = 1 << 12;
   const int64_t p = call.at(1).toInt();
@@ -167,8 +186,48 @@ void likeFeatures(const CallArguments& call) {
   call.require(axes == nullptr || axes->toInt() == 0, "it takes no axes of a batch");
 }
 
+/// Numbers whose absolute value there is none of in their type, at which the processor traps.
+void leastMultiple(const CallArguments& call) {
+  const at::ScalarType type = at::result_type(call.at(0).toTensor(), call.at(1).toTensor());
+  for (const size_t operand : {size_t{0}, size_t{1}}) {
+    const at::Tensor x = call.at(operand).toTensor();
+    if (x.numel() == 0 || !c10::isIntegralType(type, /*includeBool=*/false)) continue;
+    call.require(extremes(x).first > leastOf(type), "a number is the least of its type");
+  }
+}
+
+/// Quotients beyond their type, at which the processor traps as well.
+void truncated(const CallArguments& call) {
+  const c10::IValue* mode = call.find("rounding_mode");
+  if (mode == nullptr || !mode->isString() || mode->toStringRef() != "trunc") return;
+  const at::Tensor x = call.at(0).toTensor();
+  const c10::IValue& divisor = call.at(1);
+  const at::Tensor y =
+      divisor.isTensor() ? divisor.toTensor() : at::scalar_tensor(divisor.toScalar());
+  const at::ScalarType type =
+      divisor.isTensor() ? at::result_type(x, y) : at::result_type(x, divisor.toScalar());
+  if (!c10::isIntegralType(type, /*includeBool=*/false) || x.numel() == 0 || y.numel() == 0) return;
+  if (extremes(x).first > leastOf(type)) return;
+  const auto [least, largest] = extremes(y);
+  call.require(least > -1 || largest < -1, "a quotient is beyond its type");
+}
+
 void pairwise(const CallArguments& call) {
   call.require(call.at(0).toTensor().numel() > 0, "there are no points");
+}
+
+/// Sizes of which one is zero: libtorch goes through the others all the same.
+void adaptive(const CallArguments& call) {
+  constexpr int64_t kMost = int64_t{1} << 31;
+  int64_t pixels = 1;
+  const c10::IValue& sizes = call.at(1);
+  const std::vector<int64_t> each =
+      sizes.isInt() ? std::vector{sizes.toInt()} : sizes.toIntVector();
+  for (const int64_t size : each) {
+    const bool few = size < kMost && pixels * std::max<int64_t>(size, 1) < kMost;
+    call.require(few, "its output should have fewer than 2³¹ pixels");
+    pixels *= std::max<int64_t>(size, 1);
+  }
 }
 
 /// Sizes and scales that contradict each other: libtorch goes by the sizes forward and by the
@@ -264,6 +323,8 @@ void embeddingBag(const CallArguments& call) {
                    within(offsets, 0, indices.numel()) &&
                    (offsets.numel() == 1 || within(offsets.diff(), 0, indices.numel())),
                "offsets should begin with 0 and rise to at most the number of indices");
+  call.require(!call.flag("include_last_offset") || offsets.numel() > 1,
+               "there should be at least one bag before the last offset");
   const at::Tensor weights = call.tensor("per_sample_weights");
   call.require(!weights.defined() || (weights.sizes() == indices.sizes() &&
                                       weights.scalar_type() == table.scalar_type()),
@@ -283,7 +344,7 @@ const Rows<ArgumentCheck> kRows(
     argumentChecks(), {
                           {"aten::_new_zeros_with_same_feature_meta", checked<likeFeatures>},
                           {"aten::_fft_c2c", checked<fourier>},
-                          {"aten::_fft_c2r", checked<fourier>},
+                          {"aten::_fft_c2r", checked<halfSpectrum>},
                           {"aten::_fft_r2c", checked<fourier>},
                           {"aten::_batch_norm_impl_index", checked<batchNorm>},
                           {"aten::_native_batch_norm_legit", checked<batchNorm>},
@@ -308,6 +369,9 @@ const Rows<ArgumentCheck> kRows(
                           {"aten::matrix_power", checked<matrixPower>},
                           {"aten::mvlgamma", checked<logGamma>},
                           {"aten::special_multigammaln", checked<logGamma>},
+                          {"aten::lcm", checked<leastMultiple>},
+                          {"aten::div", checked<truncated>},
+                          {"aten::divide", checked<truncated>},
                           {"aten::pdist", checked<pairwise>},
                           {"aten::repeat_interleave", checked<repeats>},
                           {"aten::_unsafe_index_put", requireSingleWrites},
@@ -317,6 +381,14 @@ const Rows<ArgumentCheck> kRows(
                           {"aten::max_unpool3d", requireSingleWrites},
                           {"aten::put", requireSingleWrites},
                           {"aten::scatter", requireSingleWrites},
+                          {"aten::_adaptive_avg_pool2d", checked<adaptive>},
+                          {"aten::_adaptive_avg_pool3d", checked<adaptive>},
+                          {"aten::adaptive_avg_pool1d", checked<adaptive>},
+                          {"aten::adaptive_avg_pool2d", checked<adaptive>},
+                          {"aten::adaptive_avg_pool3d", checked<adaptive>},
+                          {"aten::adaptive_max_pool1d", checked<adaptive>},
+                          {"aten::adaptive_max_pool2d", checked<adaptive>},
+                          {"aten::adaptive_max_pool3d", checked<adaptive>},
                           {"aten::_convolution", checked<convolution>},
                           {"aten::convolution", checked<convolution>},
                           {"aten::_upsample_bicubic2d_aa", checked<antialiased>},

@@ -23,6 +23,7 @@
 #include "core/products/forward.h"
 #include "core/products/on_the_fly.h"
 #include "drawn_calls.h"
+#include "known_calls.h"
 #include "models.h"
 #include "random/random_programs.h"
 #include "scoped_threads.h"
@@ -241,8 +242,7 @@ bool checkPoint(const Point& point, const std::string& what) {
   return true;
 }
 
-bool checkOperator(const c10::OperatorHandle& op, uint64_t seed, bool ofRows) {
-  const std::optional<DrawnCall> call = drawCall(op, seed);
+bool checkCall(const std::optional<DrawnCall>& call, uint64_t seed, bool ofRows) {
   if (!call || isLeftOut(*call)) return false;
   std::optional<Point> point;
   try {
@@ -285,7 +285,7 @@ TEST_CASE("derivatives of every operator agree with one another and with finite 
   for (const c10::OperatorHandle& op : operatorsOfModels()) {
     for (uint64_t seed = which.first; seed < which.first + which.count; ++seed) {
       for (const bool ofRows : {false, true}) {
-        if (checkOperator(op, seed, ofRows)) known.insert(op.schema().name());
+        if (checkCall(drawCall(op, seed), seed, ofRows)) known.insert(op.schema().name());
       }
     }
   }
@@ -295,6 +295,25 @@ TEST_CASE("derivatives of every operator agree with one another and with finite 
   CHECK(counts.rows > 100 * tried);
   CHECK(counts.bends > 50 * tried);
   CHECK(counts.singles > 100 * tried);
+}
+
+TEST_CASE("and so do those of calls that PyTorch's tests make, changed a little") {
+  const Seeds which = seeds(1, 4);
+  std::set<std::string> known;
+  counts = {};
+  for (const c10::OperatorHandle& op : operatorsOfModels()) {
+    for (size_t i = 0; i < knownCalls(op); ++i) {
+      for (uint64_t seed = which.first; seed < which.first + which.count; ++seed) {
+        if (checkCall(knownCall(op, i, {static_cast<int64_t>(seed - which.first), false}, seed),
+                      seed, /*ofRows=*/false))
+          known.insert(op.schema().name());
+      }
+    }
+  }
+  CHECK(known.size() > 250);
+  CHECK(counts.slopes > 500);
+  CHECK(counts.rows > 500);
+  CHECK(counts.bends > 250);
 }
 
 TEST_CASE("and so do those of calls on what calls give") {

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ using Shape = std::vector<int64_t>;
 at::Tensor of(const Shape& shape) { return at::rand(shape, at::kDouble); }
 at::Tensor whole(const std::vector<int64_t>& numbers) { return at::tensor(numbers, at::kInt); }
 
+constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+at::Tensor long64(const std::vector<int64_t>& numbers) { return at::tensor(numbers, at::kLong); }
+
 /// A call that is right, and where it would be wrong: the place of an argument, and another for it.
 struct Row {
   std::string target;
@@ -39,6 +43,24 @@ std::vector<Row> rows() {
   for (auto& [place, value] : of2) place = 2;
   return {
       {"aten::_fft_r2c", {of({3, 4}), Shape{1}, 0, true}, {{1, Shape{-1}}, {1, Shape{2}}, {2, 3}}},
+      {"aten::_fft_c2r",
+       {at::rand({2, 4}, at::kComplexDouble), Shape{1}, 0, 7},
+       {{3, 3}, {3, 4}, {3, 5}, {3, 8}, {0, at::rand({2, 5}, at::kComplexDouble)}, {1, none}}},
+      {"aten::lcm",
+       {long64({4, kLeast + 1}), long64({6, 1})},
+       {{0, long64({4, kLeast})}, {1, long64({kLeast, 1})}}},
+      {"aten::div.Tensor_mode",
+       {long64({4, kLeast}), long64({6, 1}), "trunc"},
+       {{1, long64({6, -1})}, {1, long64({-1})}}},
+      {"aten::div.Scalar_mode",
+       {whole({4, std::numeric_limits<int32_t>::min()}), 3, "trunc"},
+       {{1, -1}}},
+      {"aten::adaptive_avg_pool3d",
+       {of({1, 2, 3, 4}), Shape{2, 0, 3}},
+       {{1, Shape{int64_t{1} << 31, 0, 2}}, {1, Shape{int64_t{1} << 20, int64_t{1} << 20, 0}}}},
+      {"aten::embedding_bag",
+       {of({5, 3}), long64({0, 2, 1}), long64({0, 2}), false, 0, false, c10::IValue(), true},
+       {{2, long64({0})}, {2, long64({1, 2})}, {2, long64({0, 4})}}},
       {"aten::grid_sampler_2d",
        {of({1, 1, 3, 3}), of({1, 2, 2, 2}), 0, 0, false},
        {{2, -3}, {3, 3}, {2, 4}}},

@@ -40,12 +40,8 @@ class Draw {
         return {};
       }
     }
-    Program::Node node{op_, slots_, 0, false, {}};
-    node.check = findArgumentCheck(op_);
-    const auto& returns = op_.schema().returns();
-    const bool list =
-        returns.size() == 1 && returns.front().type()->kind() == c10::TypeKind::ListType;
-    node.outputs = list ? 1 : static_cast<int64_t>(returns.size());
+    Program::Node node = emptyNode(op_);
+    node.slots = slots_;
     return DrawnCall{std::move(node), std::move(places_), std::move(values_), std::move(text_)};
   }
 
@@ -204,6 +200,16 @@ std::vector<c10::OperatorHandle> operatorsOfModels() {
       found.push_back(*op);
   }
   return found;
+}
+
+Program::Node emptyNode(const c10::OperatorHandle& op) {
+  Program::Node node{op, {}, 0, false, {}};
+  node.check = findArgumentCheck(op);
+  const auto& returns = op.schema().returns();
+  const bool list =
+      returns.size() == 1 && returns.front().type()->kind() == c10::TypeKind::ListType;
+  node.outputs = list ? 1 : static_cast<int64_t>(returns.size());
+  return node;
 }
 
 std::optional<DrawnCall> drawCall(const c10::OperatorHandle& op, uint64_t seed) {

@@ -27,6 +27,9 @@ struct DrawnCall {
   std::string text;  ///< for messages
 };
 
+/// A call of the operator without its arguments.
+Program::Node emptyNode(const c10::OperatorHandle& op);
+
 /// The same for the same seed; nothing where an argument is of a type that is not drawn.
 std::optional<DrawnCall> drawCall(const c10::OperatorHandle& op, uint64_t seed);
 
