@@ -263,7 +263,10 @@ std::vector<DrawnCall> drawCalls(const std::vector<c10::OperatorHandle>& operato
   for (int attempt = 0; attempt < 60 && calls.size() < wanted; ++attempt) {
     const c10::OperatorHandle& op = operators[random() % operators.size()];
     const uint64_t each = random();
-    auto call = drawCall(op, each);
+    const size_t known = knownCalls(op);
+    auto call = known > 0 && random() % 2 == 0
+                    ? std::optional(knownCall(op, random() % known, {1, false, true}, each))
+                    : drawCall(op, each);
     if (!call || isLeftOut(*call)) continue;
     calls.push_back(std::move(*call));
     try {
@@ -304,9 +307,11 @@ TEST_CASE("and so do those of calls that PyTorch's tests make, changed a little"
   for (const c10::OperatorHandle& op : operatorsOfModels()) {
     for (size_t i = 0; i < knownCalls(op); ++i) {
       for (uint64_t seed = which.first; seed < which.first + which.count; ++seed) {
-        if (checkCall(knownCall(op, i, {static_cast<int64_t>(seed - which.first), false}, seed),
-                      seed, /*ofRows=*/false))
-          known.insert(op.schema().name());
+        for (const bool ofRows : {false, true}) {
+          const auto most = static_cast<int64_t>(seed - which.first);
+          if (checkCall(knownCall(op, i, {most, false, ofRows}, seed), seed, ofRows))
+            known.insert(op.schema().name());
+        }
       }
     }
   }

@@ -229,6 +229,25 @@ TEST_CASE("Vandermonde's matrices are those of libtorch") {
   CHECK(computed({1.0}).equal(at::vander(x, 1)));
 }
 
+TEST_CASE("blocks behind a vector without elements") {
+  // A row of zeros stands for it.
+  Builder b;
+  const Ref w = b.parameter({1});
+  const Ref m = b.parameter({2});
+  const Ref none = b.constant(at::zeros({0}, at::kDouble));
+  const Ref y = b.call(
+      "aten::unsqueeze",
+      {b.call("aten::block_diag", {ProgramSpec::Refs{{w.value, none.value, m.value}}}), 0.0});
+  at::Tensor expected = at::zeros({9, 3}, at::kDouble);
+  expected[0][0] = 1;
+  expected[7][1] = 1;
+  expected[8][2] = 1;
+  b.input();
+  const at::Tensor params = at::tensor({2.0, 3.0, 4.0}, at::kDouble);
+  checkJacobian(b, y, params, at::zeros({1, 1}, at::kDouble), {at::zeros({0}, at::kDouble)},
+                expected);
+}
+
 TEST_CASE("quotients of whole numbers keep their precision") {
   const at::Tensor x = at::tensor({0.5}, at::kDouble).view({1, 1});
   Builder b;

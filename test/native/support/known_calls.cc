@@ -98,7 +98,8 @@ std::string changedTensor(const std::string& word, Draw& draw, Change other) {
 }
 
 std::string changed(const std::string& word, Draw& draw, Change other) {
-  constexpr const char* kFractions[] = {"0", "-1", "0.5", "1e-5", "3", "1e300", "inf", "nan"};
+  constexpr const char* kFractions[] = {"0", "-1", "0.5", "1e-5", "3"};
+  constexpr const char* kFarFractions[] = {"1e300", "inf", "nan"};
   constexpr const char* kTexts[] = {"none",     "mean",   "sum",      "reflect",
                                     "constant", "linear", "ij,jk->ik"};
   switch (word[0]) {
@@ -107,6 +108,7 @@ std::string changed(const std::string& word, Draw& draw, Change other) {
     case 'i':
       return 'i' + other(word.substr(1), draw);
     case 'f':
+      if (other == farNumber && draw.chance(0.3)) return std::string("f") + draw.one(kFarFractions);
       return std::string("f") + draw.one(kFractions);
     case 'b':
       return word == "b0" ? "b1" : "b0";
@@ -222,6 +224,39 @@ const std::vector<std::vector<std::string>>& callsOf(const c10::OperatorHandle& 
   return found == calls.end() ? none : found->second;
 }
 
+std::string shown(const std::string& word) {
+  if (word == "-") return "None";
+  if (word[0] == 'b') return word == "b1" ? "True" : "False";
+  return word.substr(1);
+}
+
+/// Puts rows in the place of an axis of some of the tensors, of the same size in all. Gives the
+/// axes, those of one tensor after the other; −1 where it has none.
+std::vector<int64_t> giveRows(std::vector<std::string>& words, Draw& draw) {
+  std::vector<int64_t> axes;
+  std::string size;
+  for (std::string& word : words) {
+    if (word[0] != 'T') continue;
+    axes.push_back(-1);
+    std::vector<std::string> fields = split(word.substr(1), ':');
+    fields.resize(3);
+    std::vector<std::string> sizes = split(fields[1], ',');
+    if (sizes.empty() || draw.chance(0.25)) continue;
+    if (size.empty()) size = draw.chance(0.6) ? sizes[0] : sizes[draw.place(sizes.size())];
+    std::vector<size_t> places;
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      if (sizes[i] == size) places.push_back(i);
+    }
+    if (places.empty()) continue;
+    const size_t axis = places[draw.chance(0.7) ? 0 : draw.place(places.size())];
+    sizes[axis] = std::to_string(DrawnCall::kRows);
+    fields[1] = joined(sizes, ',');
+    word = 'T' + joined(fields, ':');
+    axes.back() = static_cast<int64_t>(axis);
+  }
+  return axes;
+}
+
 /// Makes a call of words.
 class Reader {
  public:
@@ -245,7 +280,7 @@ class Reader {
       } else if (word[0] == 'T') {
         call.node.slots.emplace_back(ProgramSpec::Ref{value(call, word)});
       } else {
-        call.text += " " + each.name() + "=" + word.substr(word == "-" ? 0 : 1) + ",";
+        call.text += " " + each.name() + "=" + shown(word) + ",";
         call.node.slots.emplace_back(valueOf(word));
       }
     }
@@ -286,7 +321,14 @@ DrawnCall knownCall(const c10::OperatorHandle& op, size_t which, Changes changes
     std::string& word = words[draw.place(words.size())];
     word = changed(word, draw, changes.far ? farNumber : nearNumber);
   }
-  return Reader(op, words, draw).call();
+  const std::vector<int64_t> axes = changes.rows ? giveRows(words, draw) : std::vector<int64_t>{};
+  DrawnCall call = Reader(op, words, draw).call();
+  for (size_t i = 0; i < std::min(axes.size(), call.places.size()); ++i) {
+    call.places[i].axis = axes[i];
+    if (axes[i] >= 0)
+      call.text += " rows at " + std::to_string(axes[i]) + " of value " + std::to_string(i) + ",";
+  }
+  return call;
 }
 
 }  // namespace tc::test
