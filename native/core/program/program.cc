@@ -235,6 +235,7 @@ void Program::call(const Node& node, const at::Tensor& leading, std::vector<at::
   if (node.rangeCheck != nullptr && !leading.is_meta()) node.rangeCheck(node.op.schema(), stack);
   if (node.check != nullptr) node.check(node.op.schema(), stack);
   const torch::jit::Stack seen = observer ? stack : torch::jit::Stack();
+  if (node.preparation != nullptr) node.preparation(stack);
   if (!caller || !caller(node, stack)) node.op.callBoxed(stack);
   for (const int64_t value : node.lastUses) values[static_cast<size_t>(value)].reset();
   append(node, std::move(stack), values);

@@ -15,6 +15,7 @@
 
 #include "core/program/argument_checks.h"
 #include "core/program/findings.h"
+#include "core/program/prepared_arguments.h"
 
 namespace tc {
 
@@ -149,6 +150,7 @@ class Program {
     std::vector<int64_t> lastUses;       ///< values nobody needs after this node
     ArgumentCheck check = nullptr;       ///< of what the operator takes on trust
     ArgumentCheck rangeCheck = nullptr;  ///< of numbers that a GPU does not survive
+    ArgumentPreparation preparation = nullptr;
   };
 
   /// Looks up and checks every operator. Throws Error: ERR_UNSUPPORTED_OP for an operator that does

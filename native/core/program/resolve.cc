@@ -207,6 +207,7 @@ Program::Node Program::resolve(const ProgramSpec::Node& node, int64_t known) con
   Node result{findOperator(node.target), {}, node.outputs, node.required, {}};
   requireAllowed(result.op);
   result.check = findArgumentCheck(result.op);
+  result.preparation = findArgumentPreparation(result.op);
   result.rangeCheck = findRangeCheck(result.op);
   const auto& schema = result.op.schema();
   if (!returnsList(schema) && static_cast<int64_t>(schema.returns().size()) != node.outputs) {

@@ -248,6 +248,40 @@ TEST_CASE("blocks behind a vector without elements") {
                 expected);
 }
 
+TEST_CASE("the least and the largest of rows, with their axes") {
+  Builder b;
+  const Ref w = b.parameter({3});
+  const Ref x = b.call("aten::mul.Tensor", {b.input(), w});
+  const Ref both = b.call("aten::aminmax", {x, std::monostate{}, true}, 2);
+  const Ref spread = b.call("aten::sub.Tensor", {Ref{both.value + 1}, both});
+  // Their places, which have no derivative: 1 and 0.
+  const Ref last = b.call("aten::argmin", {x, std::monostate{}, true});
+  const Ref first = b.call("aten::argmax", {x, std::monostate{}, true});
+  const Ref y = b.call("aten::mul.Tensor", {spread, b.call("aten::sub.Tensor", {last, first})});
+  at::Tensor expected = at::zeros({1, 3}, at::kDouble);
+  const at::Tensor numbers = at::tensor({4.0, -3.0, 2.0}, at::kDouble).view({1, 3});
+  expected[0][0] = 4;
+  expected[0][1] = 3;
+  checkJacobian(b, y, at::ones({3}, at::kDouble), numbers, {}, expected);
+}
+
+TEST_CASE("slices filled with a value of each row") {
+  // Rows [w₀x₀ + w₁x₁] at two of four places, of which one is told twice.
+  Builder b;
+  const Ref w = b.parameter({2});
+  const Ref sum = b.call("aten::mv", {b.input(), w});
+  const Ref value = b.call("aten::sum", {sum});
+  const Ref index = b.constant(at::tensor({2, 0, 2}, at::kLong));
+  const Ref zeros = b.constant(at::zeros({1, 4}, at::kDouble));
+  const Ref y = b.call("aten::index_fill.int_Tensor", {zeros, -1.0, index, value});
+  const at::Tensor x = at::tensor({0.5, -3.0}, at::kDouble).view({1, 2});
+  at::Tensor expected = at::zeros({4, 2}, at::kDouble);
+  expected[0] = x[0];
+  expected[2] = x[0];
+  checkJacobian(b, y, at::tensor({2.0, 1.0}, at::kDouble), x,
+                {at::tensor({2, 0, 2}, at::kLong), at::zeros({1, 4}, at::kDouble)}, expected);
+}
+
 TEST_CASE("quotients of whole numbers keep their precision") {
   const at::Tensor x = at::tensor({0.5}, at::kDouble).view({1, 1});
   Builder b;

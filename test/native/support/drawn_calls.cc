@@ -205,6 +205,7 @@ std::vector<c10::OperatorHandle> operatorsOfModels() {
 Program::Node emptyNode(const c10::OperatorHandle& op) {
   Program::Node node{op, {}, 0, false, {}};
   node.check = findArgumentCheck(op);
+  node.preparation = findArgumentPreparation(op);
   const auto& returns = op.schema().returns();
   const bool list =
       returns.size() == 1 && returns.front().type()->kind() == c10::TypeKind::ListType;
