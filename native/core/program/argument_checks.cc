@@ -196,6 +196,12 @@ void leastMultiple(const CallArguments& call) {
   }
 }
 
+/// A target for each number: libtorch leaves the rest as memory happens to be.
+void probabilities(const CallArguments& call) {
+  call.require(call.tensor("self").sizes() == call.tensor("target").sizes(),
+               "the target should have the shape of the probabilities");
+}
+
 /// Quotients beyond their type, at which the processor traps as well.
 void truncated(const CallArguments& call) {
   const c10::IValue* mode = call.find("rounding_mode");
@@ -369,6 +375,8 @@ const Rows<ArgumentCheck> kRows(
                           {"aten::matrix_power", checked<matrixPower>},
                           {"aten::mvlgamma", checked<logGamma>},
                           {"aten::special_multigammaln", checked<logGamma>},
+                          {"aten::binary_cross_entropy", checked<probabilities>},
+                          {"aten::binary_cross_entropy_backward", checked<probabilities>},
                           {"aten::lcm", checked<leastMultiple>},
                           {"aten::div", checked<truncated>},
                           {"aten::divide", checked<truncated>},
