@@ -191,7 +191,8 @@ void leastMultiple(const CallArguments& call) {
   const at::ScalarType type = at::result_type(call.at(0).toTensor(), call.at(1).toTensor());
   for (const size_t operand : {size_t{0}, size_t{1}}) {
     const at::Tensor x = call.at(operand).toTensor();
-    if (x.numel() == 0 || !c10::isIntegralType(type, /*includeBool=*/false)) continue;
+    if (x.is_meta() || x.numel() == 0 || !c10::isIntegralType(type, /*includeBool=*/false))
+      continue;
     call.require(extremes(x).first > leastOf(type), "a number is the least of its type");
   }
 }
@@ -212,7 +213,8 @@ void truncated(const CallArguments& call) {
       divisor.isTensor() ? divisor.toTensor() : at::scalar_tensor(divisor.toScalar());
   const at::ScalarType type =
       divisor.isTensor() ? at::result_type(x, y) : at::result_type(x, divisor.toScalar());
-  if (!c10::isIntegralType(type, /*includeBool=*/false) || x.numel() == 0 || y.numel() == 0) return;
+  if (!c10::isIntegralType(type, /*includeBool=*/false)) return;
+  if (x.is_meta() || x.numel() == 0 || y.numel() == 0) return;  // no numbers
   if (extremes(x).first > leastOf(type)) return;
   const auto [least, largest] = extremes(y);
   call.require(least > -1 || largest < -1, "a quotient is beyond its type");
