@@ -189,10 +189,10 @@ void likeFeatures(const CallArguments& call) {
 /// Numbers whose absolute value there is none of in their type, at which the processor traps.
 void leastMultiple(const CallArguments& call) {
   const at::ScalarType type = at::result_type(call.at(0).toTensor(), call.at(1).toTensor());
+  if (!c10::isIntegralType(type, /*includeBool=*/false)) return;
   for (const size_t operand : {size_t{0}, size_t{1}}) {
     const at::Tensor x = call.at(operand).toTensor();
-    if (x.is_meta() || x.numel() == 0 || !c10::isIntegralType(type, /*includeBool=*/false))
-      continue;
+    if (x.is_meta() || x.numel() == 0) continue;  // no numbers
     call.require(extremes(x).first > leastOf(type), "a number is the least of its type");
   }
 }

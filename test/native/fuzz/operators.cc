@@ -287,9 +287,7 @@ bool attempt(const c10::OperatorHandle& op, uint64_t seed, Report& report) {
 
 /// Whether all trials ended in a result or an exception.
 bool survives(const c10::OperatorHandle& op, int64_t trials, uint64_t seed, Report& report) {
-  const auto& schema = op.schema();
-  const std::string name =
-      schema.name() + (schema.overload_name().empty() ? "" : "." + schema.overload_name());
+  const std::string name = c10::toString(op.operator_name());
   report.accepted = 0;
   int crashes = 0;
   for (int64_t from = 0; crashes < kCrashes; from = report.trial + 1) {

@@ -61,10 +61,7 @@ std::optional<ProgramSpec::Ref> callOn(Builder& b, const DrawnCall& call,
       return {};
     }
   }
-  const auto& schema = call.node.op.schema();
-  const std::string& overload = schema.overload_name();
-  return b.call(schema.name() + (overload.empty() ? "" : "." + overload), arguments,
-                call.node.outputs);
+  return b.call(c10::toString(call.node.op.operator_name()), arguments, call.node.outputs);
 }
 
 bool isComplex(const at::Tensor& value) { return value.scalar_type() == at::kComplexDouble; }

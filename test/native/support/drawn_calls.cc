@@ -5,21 +5,21 @@
 
 #include <algorithm>
 #include <iterator>
-#include <random>
 #include <sstream>
 #include <utility>
 
 #include "core/program/allowed_operators.h"
 #include "core/program/argument_checks.h"
+#include "draw.h"
 
 namespace tc::test {
 namespace {
 
 using Size = ProgramSpec::Size;
 
-class Draw {
+class Drawing : Draw {
  public:
-  Draw(const c10::OperatorHandle& op, uint64_t seed) : op_(op), random_(seed) {
+  Drawing(const c10::OperatorHandle& op, uint64_t seed) : Draw(seed), op_(op) {
     at::manual_seed(seed);
     const bool square = chance(0.4);
     const int64_t side = whole(1, 4);
@@ -46,13 +46,6 @@ class Draw {
   }
 
  private:
-  bool chance(double probability) {
-    return std::uniform_real_distribution<double>(0, 1)(random_) < probability;
-  }
-  int64_t whole(int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(random_);
-  }
-
   at::Tensor numbers(const std::vector<int64_t>& sizes) {
     if (chance(0.15)) return at::randint(0, 3, sizes, at::kLong);
     if (chance(0.1)) return at::rand(sizes, at::kDouble) > 0.5;
@@ -176,7 +169,6 @@ class Draw {
   }
 
   const c10::OperatorHandle& op_;
-  std::mt19937_64 random_;
   std::vector<int64_t> shape_;
   int64_t axis_ = 0;
   int64_t outer_ = 1;
@@ -214,7 +206,7 @@ Program::Node emptyNode(const c10::OperatorHandle& op) {
 }
 
 std::optional<DrawnCall> drawCall(const c10::OperatorHandle& op, uint64_t seed) {
-  return Draw(op, seed).call();
+  return Drawing(op, seed).call();
 }
 
 bool sameNumbers(const at::Tensor& a, const at::Tensor& b) {

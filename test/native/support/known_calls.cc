@@ -33,6 +33,24 @@ std::string joined(const std::vector<std::string>& parts, char separator) {
   return text;
 }
 
+/// The word of a tensor, taken apart.
+struct TensorWord {
+  explicit TensorWord(const std::string& word) {
+    std::vector<std::string> fields = split(word.substr(1), ':');
+    fields.resize(3);
+    type = fields[0];
+    sizes = split(fields[1], ',');
+    values = split(fields[2], ',');
+  }
+  std::string word() const {
+    return 'T' + type + ':' + joined(sizes, ',') + ':' + joined(values, ',');
+  }
+
+  std::string type;
+  std::vector<std::string> sizes;
+  std::vector<std::string> values;  ///< of whole numbers
+};
+
 // --- words made other ones
 // -------------------------------------------------------------------------------
 
@@ -79,22 +97,17 @@ void changeList(std::vector<std::string>& parts, Draw& draw, Change other) {
 }
 
 std::string changedTensor(const std::string& word, Draw& draw, Change other) {
-  std::vector<std::string> fields = split(word.substr(1), ':');
   constexpr const char* kTypes[] = {"float64", "float32", "int64", "int32", "bool", "complex128"};
-  fields.resize(3);
-  std::vector<std::string> values = split(fields[2], ',');
-  if (!values.empty() && draw.chance(0.5)) {
-    std::string& one = values[draw.place(values.size())];
+  TensorWord tensor(word);
+  if (!tensor.values.empty() && draw.chance(0.5)) {
+    std::string& one = tensor.values[draw.place(tensor.values.size())];
     one = other(one, draw);
-    fields[2] = joined(values, ',');
   } else if (draw.chance(0.1)) {
-    fields[0] = draw.one(kTypes);
+    tensor.type = draw.one(kTypes);
   } else {
-    std::vector<std::string> sizes = split(fields[1], ',');
-    changeList(sizes, draw, otherSize);
-    fields[1] = joined(sizes, ',');
+    changeList(tensor.sizes, draw, otherSize);
   }
-  return 'T' + joined(fields, ':');
+  return tensor.word();
 }
 
 std::string changed(const std::string& word, Draw& draw, Change other) {
@@ -141,17 +154,16 @@ at::Tensor tensorOf(const std::string& word, Draw& draw) {
       {"bool", at::kBool},
       {"complex64", at::kComplexFloat},
       {"complex128", at::kComplexDouble}};
-  std::vector<std::string> fields = split(word.substr(1), ':');
-  fields.resize(3);
-  const at::ScalarType type = types.at(fields[0]);
+  const TensorWord tensor(word);
+  const at::ScalarType type = types.at(tensor.type);
   std::vector<int64_t> sizes;
-  for (const std::string& size : split(fields[1], ',')) sizes.push_back(std::stoll(size));
+  for (const std::string& size : tensor.sizes) sizes.push_back(std::stoll(size));
   at::Tensor t;
   if (type == at::kBool) {
     t = at::rand(sizes) > 0.5;
   } else if (c10::isIntegralType(type, false)) {
     t = at::ones(sizes, at::kLong);
-    const std::vector<std::string> values = split(fields[2], ',');
+    const std::vector<std::string>& values = tensor.values;
     const auto count = std::min<int64_t>(t.numel(), static_cast<int64_t>(values.size()));
     auto* data = t.mutable_data_ptr<int64_t>();
     for (int64_t i = 0; i < count; ++i) data[i] = std::stoll(values[static_cast<size_t>(i)]);
@@ -218,9 +230,7 @@ Calls readCalls() {
 const std::vector<std::vector<std::string>>& callsOf(const c10::OperatorHandle& op) {
   static const Calls calls = readCalls();
   static const std::vector<std::vector<std::string>> none;
-  const auto& schema = op.schema();
-  const std::string& overload = schema.overload_name();
-  const auto found = calls.find(schema.name() + (overload.empty() ? "" : "." + overload));
+  const auto found = calls.find(c10::toString(op.operator_name()));
   return found == calls.end() ? none : found->second;
 }
 
@@ -238,9 +248,8 @@ std::vector<int64_t> giveRows(std::vector<std::string>& words, Draw& draw) {
   for (std::string& word : words) {
     if (word[0] != 'T') continue;
     axes.push_back(-1);
-    std::vector<std::string> fields = split(word.substr(1), ':');
-    fields.resize(3);
-    std::vector<std::string> sizes = split(fields[1], ',');
+    TensorWord tensor(word);
+    std::vector<std::string>& sizes = tensor.sizes;
     if (sizes.empty() || draw.chance(0.25)) continue;
     if (size.empty()) size = draw.chance(0.6) ? sizes[0] : sizes[draw.place(sizes.size())];
     std::vector<size_t> places;
@@ -250,8 +259,7 @@ std::vector<int64_t> giveRows(std::vector<std::string>& words, Draw& draw) {
     if (places.empty()) continue;
     const size_t axis = places[draw.chance(0.7) ? 0 : draw.place(places.size())];
     sizes[axis] = std::to_string(DrawnCall::kRows);
-    fields[1] = joined(sizes, ',');
-    word = 'T' + joined(fields, ':');
+    word = tensor.word();
     axes.back() = static_cast<int64_t>(axis);
   }
   return axes;
