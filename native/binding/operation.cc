@@ -47,22 +47,32 @@ class Metering {
   /// On JavaScript's thread: fills the record.
   void tell(Napi::Env env) const {
     if (!meter_) return;
-    Napi::Object record = record_.Value();
-    const auto milliseconds = [&](const char* name, Clock::time_point from, Clock::time_point to) {
-      const std::chrono::duration<double, std::milli> time = to - from;
-      record.Set(name, Napi::Number::New(env, time.count()));
-    };
-    milliseconds("queueTime", asked_, started_);
-    milliseconds("runTime", started_, ended_);
+    Napi::Object record = tellTimes(env, ended_);
     const char* const engine = meter_->engine();
     if (engine != nullptr) record.Set("engine", engine);
     const auto flops = meter_->flops();
     if (flops && (engine != nullptr || *flops > 0))
       record.Set("flops", Napi::Number::New(env, static_cast<double>(*flops)));
   }
+  /// The same of what still runs: its times until now.
+  void tellRunning(Napi::Env env) const {
+    if (meter_) tellTimes(env, Clock::now());
+  }
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  Napi::Object tellTimes(Napi::Env env, Clock::time_point until) const {
+    Napi::Object record = record_.Value();
+    const auto milliseconds = [&](const char* name, Clock::time_point from, Clock::time_point to) {
+      const std::chrono::duration<double, std::milli> time = to - from;
+      record.Set(name, Napi::Number::New(env, time.count()));
+    };
+    milliseconds("queueTime", asked_, started_);
+    milliseconds("runTime", started_, until);
+    return record;
+  }
+
   /// Also of an operation that fails.
   struct Ending {
     Metering& metering;
@@ -113,6 +123,7 @@ struct Job {
   Executor::Ticket ticket = 0;
   Result result;
   std::exception_ptr error;
+  bool settled = false;  ///< nobody waits for it any more; used on JavaScript's thread only
 
   Job(std::shared_ptr<Environment> environment, Prepared prepared, const Napi::CallbackInfo& info)
       : environment(std::move(environment)),
@@ -128,7 +139,7 @@ struct StopHandle {
   static constexpr napi_type_tag kTypeTag = {0x6a1f0c44d52e4b10, 0x9d3a7be1f0c25a01};
   StopToken token;
   Executor::Ticket ticket = 0;
-  Job* job = nullptr;  ///< there as long as the ticket can be withdrawn
+  Job* job = nullptr;  ///< there as long as the environment has it in flight, by its ticket
 };
 
 void run(Job& job) {
@@ -155,6 +166,11 @@ void reject(Napi::Env env, Job& job, const Napi::Error& error) {
   }
 }
 
+/// JavaScript waits for one promise less.
+void leave(Napi::Env env, Environment& environment) {
+  if (--environment.undelivered == 0) napi_unref_threadsafe_function(env, environment.tasks);
+}
+
 /// On JavaScript's thread, once the job is done.
 void deliver(Napi::Env env, Job* raw) {
   const profiling::Stage stage("torch_curvature::deliver");
@@ -164,7 +180,8 @@ void deliver(Napi::Env env, Job* raw) {
     const std::lock_guard lock(environment.mutex);
     environment.done.erase(raw);
   }
-  if (--environment.undelivered == 0) napi_unref_threadsafe_function(env, environment.tasks);
+  if (job->settled) return;
+  leave(env, environment);
   try {
     job->metering.tell(env);
     if (job->error) std::rethrow_exception(job->error);
@@ -234,6 +251,10 @@ using EnvironmentData = std::shared_ptr<Environment>;
 
 EnvironmentData& environmentOf(Napi::Env env) { return *env.GetInstanceData<EnvironmentData>(); }
 
+std::exception_ptr stopped() {
+  return std::make_exception_ptr(Error("ABORTED", "the operation was stopped"));
+}
+
 /// Ends work that waited in the queue.
 void abandon(Napi::Env env, Job* job) {
   {
@@ -242,8 +263,25 @@ void abandon(Napi::Env env, Job* job) {
   }
   job->prepared.compute = nullptr;
   job->metering.skip();
-  job->error = std::make_exception_ptr(Error("ABORTED", "the operation was stopped"));
+  job->error = stopped();
   deliver(env, job);
+}
+
+/// Rejects at once where the work is in a call that cannot be interrupted; it ends behind it, and
+/// counts as running until then.
+void leaveBehind(Napi::Env env, const StopHandle& handle) {
+  Environment& environment = *environmentOf(env);
+  Job* const job = handle.job;
+  {
+    const std::lock_guard lock(environment.mutex);
+    if (!environment.jobs.contains(job) || job->ticket != handle.ticket || job->settled ||
+        !job->stop.isDeaf())
+      return;
+    job->settled = true;
+  }
+  leave(env, environment);
+  job->metering.tellRunning(env);
+  reject(env, *job, translate(env, stopped()));
 }
 
 /// How long the end of the process waits for work that does not hear that it should stop.
@@ -383,8 +421,12 @@ void addScheduling(Napi::Env env, Napi::Object exports) {
   add(env, exports, "stop", [](const Napi::CallbackInfo& info) {
     const auto& handle = unwrap<StopHandle>(info[0], "stop");
     handle->token.request();
-    if (handle->job != nullptr && Executor::instance().withdraw(handle->ticket))
+    if (handle->job == nullptr) return info.Env().Undefined();
+    if (Executor::instance().withdraw(handle->ticket)) {
       abandon(info.Env(), std::exchange(handle->job, nullptr));
+    } else {
+      leaveBehind(info.Env(), *handle);
+    }
     return info.Env().Undefined();
   });
 }

@@ -162,6 +162,35 @@ add('a dense operator', async (signal) => {
   for (;;) await op.matmat(vectors, 100, { signal });
 });
 
+// What cannot be interrupted is left behind: factorizations, and waiting for another product that uses the same memory.
+add('eigsh of a dense operator', async (signal) => {
+  const n = 1_500;
+  const root = generator.randn([n, n], { dtype: 'float64' }).data;
+  using op = denseOperator(
+    { data: root.map((value, at) => value + root[(at % n) * n + Math.floor(at / n)]!), shape: [n, n] },
+    { symmetric: true },
+  );
+  for (;;) await eigsh(op, { k: n, signal });
+});
+add('the inverse of kfac', async (signal) => {
+  const few = lossOf({ ...wide, x: generator.randn([50, 4]) }, 1);
+  for (;;) {
+    using factors = await kfac(few, { signal });
+    await factors.inverse({ damping: 1e-3, signal });
+  }
+});
+add('a product behind another of the same linearization', async (signal) => {
+  using rows = await linearize(problemFields(wide), { signal });
+  for (;;) {
+    const other = rows.matvec(wide.v);
+    try {
+      await rows.matvec(wide.v, { signal });
+    } finally {
+      other.catch(() => {});
+    }
+  }
+});
+
 const onGramian = (
   name: string,
   solve: (op: Awaited<ReturnType<typeof gramian>>, signal: AbortSignal) => Promise<unknown>,

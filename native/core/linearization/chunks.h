@@ -40,7 +40,7 @@ class Chunks {
   /// Calls `body(T&, begin, end)` for each chunk in order; looks at the stop token between them.
   template <typename Body>
   void forEach(const StopToken& stop, Body&& body) {
-    const std::lock_guard lock(mutex_);
+    const auto lock = lockOf(mutex_, stop);
     for (const Entry& entry : entries_) {
       stop.poll();
       if (entry.kept) {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 
 namespace tc {
 
@@ -9,8 +10,11 @@ namespace tc {
 /// stop.
 class StopToken {
  public:
-  void request() const noexcept { flag_->store(true, std::memory_order_relaxed); }
-  bool requested() const noexcept { return flag_->load(std::memory_order_relaxed); }
+  void request() const noexcept { state_->requested = true; }
+  bool requested() const noexcept { return state_->requested.load(std::memory_order_relaxed); }
+  /// Whether the work is in a call that cannot be interrupted (`uninterrupted`): it will end with
+  /// the error of `poll` if a stop was requested, but nobody knows when.
+  bool isDeaf() const noexcept { return state_->deaf > 0; }
   /// Throws Error with code `ABORTED` once a stop was requested.
   void poll() const {
     if (requested()) end();
@@ -19,8 +23,41 @@ class StopToken {
  private:
   [[noreturn]] static void end();
 
-  std::shared_ptr<std::atomic<bool>> flag_ = std::make_shared<std::atomic<bool>>(false);
+  struct State {
+    std::atomic<bool> requested = false;
+    std::atomic<int> deaf = 0;
+  };
+  template <typename Call>
+  friend auto uninterrupted(const StopToken& stop, Call&& call);
+
+  std::shared_ptr<State> state_ = std::make_shared<State>();
 };
+
+/// Calls what may take long and looks at no token, such as a factorization by LAPACK. Who requests
+/// the stop meanwhile may take it for granted (`isDeaf`); throws as `poll` does before and after.
+template <typename Call>
+auto uninterrupted(const StopToken& stop, Call&& call) {
+  struct Deaf {
+    StopToken::State& state;
+    explicit Deaf(StopToken::State& state) : state(state) { ++state.deaf; }
+    ~Deaf() { --state.deaf; }
+    Deaf(const Deaf&) = delete;
+    Deaf& operator=(const Deaf&) = delete;
+  };
+  auto result = [&] {
+    const Deaf deaf(*stop.state_);
+    // In one order with `request`, so that either this sees the request or that sees `deaf`.
+    if (stop.state_->requested) stop.poll();
+    return call();
+  }();
+  stop.poll();
+  return result;
+}
+
+/// The mutex, which others may hold for as long as their work takes.
+inline std::unique_lock<std::mutex> lockOf(std::mutex& mutex, const StopToken& stop) {
+  return uninterrupted(stop, [&] { return std::unique_lock(mutex); });
+}
 
 /// While one exists, its token is that of the thread, which is looked at where none can be handed
 /// down: between the operators of a program, and within libtorch's backward passes. Outlived by the

@@ -4,7 +4,6 @@
 #include <ATen/ops/cholesky_solve.h>
 #include <ATen/ops/linalg_cholesky_ex.h>
 #include <ATen/ops/linalg_eigvalsh.h>
-#include <ATen/ops/linalg_qr.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/stack.h>
@@ -19,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/operators/factorizations.h"
 #include "core/profiler/stage.h"
 #include "core/solvers/cg.h"
 #include "core/solvers/scale.h"
@@ -64,8 +64,8 @@ class Units {
 };
 
 /// {r, q} with rows = r q, q orthonormal rows and r lower triangular, [k, k].
-std::pair<at::Tensor, at::Tensor> orthonormal(const at::Tensor& rows) {
-  const auto [q, r] = at::linalg_qr(rows.t());
+std::pair<at::Tensor, at::Tensor> orthonormal(const at::Tensor& rows, const StopToken& stop) {
+  const auto [q, r] = reducedQr(rows.t(), stop);
   return {r.t(), q.t().contiguous()};
 }
 
@@ -92,7 +92,7 @@ std::optional<Ending> preconditionerEnding(const at::Tensor& q, const at::Tensor
 std::optional<Ending> sweep(const LinearOperator& a, const at::Tensor& r, const at::Tensor& targets,
                             const SolverOptions& options, const Units& units, const StopToken& stop,
                             int64_t limit, int64_t& iterations, at::Tensor& x) {
-  auto [s, q] = orthonormal(r);
+  auto [s, q] = orthonormal(r, stop);
   at::Tensor p, ap, factor;  // of the step before: its directions, and the Cholesky factor of γ⁻¹
   while (iterations < limit) {
     const profiling::Stage iteration("torch_curvature::block_cg_iteration");
@@ -102,7 +102,7 @@ std::optional<Ending> sweep(const LinearOperator& a, const at::Tensor& r, const 
       if (auto ending = preconditionerEnding(q, z)) return ending;
     }
     if (p.defined()) z = z - at::matmul(at::matmul(z, ap.t()), at::cholesky_solve(p, factor));
-    p = orthonormal(z).second;
+    p = orthonormal(z, stop).second;
     ap = a.matmat(p, stop);
     const at::Tensor curvature = at::matmul(p, ap.t());
     if (!std::isfinite(largestOf(curvature.flatten())))
@@ -117,7 +117,7 @@ std::optional<Ending> sweep(const LinearOperator& a, const at::Tensor& r, const 
     const at::Tensor step = at::cholesky_solve(at::matmul(p, q.t()), factor).t();  // q pᵀ γ
     x.add_(at::matmul(at::matmul(s, step), p));
     ++iterations;
-    const auto [turn, next] = orthonormal(q - at::matmul(step, ap));
+    const auto [turn, next] = orthonormal(q - at::matmul(step, ap), stop);
     s = at::matmul(s, turn);
     const at::Tensor residuals = normsOf(s);
     const double largest = residuals.max().item<double>();

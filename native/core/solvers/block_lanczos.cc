@@ -2,8 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/linalg_eigh.h>
-#include <ATen/ops/linalg_qr.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/stack.h>
@@ -14,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/operators/factorizations.h"
 #include "core/profiler/stage.h"
 #include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
@@ -55,7 +54,7 @@ class BlockLanczos {
     at::Tensor verified;  // the wanted values when a verification began
     while (true) {
       if (!append(next)) return notANumber(a_, k_, products_);
-      const auto [values, rotation] = at::linalg_eigh(square(projected_, size_));
+      const auto [values, rotation] = symmetricEigen(square(projected_, size_), stop_);
       const at::Tensor order = wantedFirst(values, options_.which);
       const at::Tensor chosen = order.narrow(0, 0, std::min(k_, size_));
       // A q − Q Qᵀ(A q) of the block: where the space goes on, and what the residuals lie in.
@@ -111,9 +110,8 @@ class BlockLanczos {
     if (most <= 0) return at::empty({0, a_.rows()}, a_.options());
     at::Tensor w = rows.narrow(0, 0, most);
     for (int pass = 0; pass < 3; ++pass) {
-      stop_.poll();
       if (size_ > 0) w = w - at::matmul(at::matmul(w, basis().t()), basis());
-      const auto [q, r] = at::linalg_qr(w.t());
+      const auto [q, r] = reducedQr(w.t(), stop_);
       w = q.t().contiguous();
       // A row without anything of its own is turned into noise by the factorization: a random one,
       // orthogonalized in the next pass, has a meaning.
@@ -188,7 +186,7 @@ class BlockLanczos {
     result.residualNorms =
         scaledBy(residuals.index_select(0, ascending), exponent_).to(a_.options());
     if (verified && products_ + k_ <= limit_) {
-      rayleighRitz(result, result.eigenvectors, a_.matmat(result.eigenvectors, stop_));
+      rayleighRitz(result, result.eigenvectors, a_.matmat(result.eigenvectors, stop_), stop_);
       products_ += k_;
     }
     result.iterations = products_;

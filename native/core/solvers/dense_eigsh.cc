@@ -2,12 +2,12 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/matmul.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "core/operators/factorizations.h"
 #include "core/solvers/block_lanczos.h"
 #include "core/solvers/scale.h"
 #include "core/solvers/wanted.h"
@@ -27,8 +27,7 @@ EigshResult denseEigsh(const LinearOperator& a, const EigshOptions& options, int
   if (!std::isfinite(largest)) return notANumber(a, k, a.rows());
   const int exponent = exponentOf(matrix.flatten());
   const at::Tensor wide = scaledBy(matrix, -exponent).to(at::kCPU, at::kDouble);
-  const auto [values, vectors] = at::linalg_eigh((wide + wide.t()) / 2);
-  stop.poll();
+  const auto [values, vectors] = symmetricEigen((wide + wide.t()) / 2, stop);
   const at::Tensor order =
       options.sigma ? wantedNearFirst(values, std::ldexp(*options.sigma, -exponent), options.which)
                     : wantedFirst(values, options.which);

@@ -4,13 +4,13 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/isfinite.h>
-#include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/matmul.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "core/operators/factorizations.h"
 #include "core/profiler/stage.h"
 #include "core/runtime/error.h"
 #include "core/solvers/block_lanczos.h"
@@ -67,7 +67,7 @@ class ThickRestartLanczos {
       if (size < 0) return notANumber(a_, k_, iterations_);
       // Ritz values and vectors of the projection on the current basis.
       const auto [values, vectors] =
-          at::linalg_eigh(basis_.projected.narrow(0, 0, size).narrow(1, 0, size));
+          symmetricEigen(basis_.projected.narrow(0, 0, size).narrow(1, 0, size), stop_);
       const at::Tensor order = wantedFirst(values, options_.which);
       const at::Tensor residuals = (vectors.select(0, size - 1) * basis_.next).abs();
       const int64_t k = std::min(k_, size);
@@ -146,7 +146,7 @@ class ThickRestartLanczos {
     result.eigenvectors = at::matmul(vectors.index_select(1, ascending).t().to(a_.options()),
                                      basis_.vectors.narrow(0, 0, vectors.size(0)));
     if (verified && iterations_ + k_ <= limit_) {
-      rayleighRitz(result, result.eigenvectors, a_.matmat(result.eigenvectors, stop_));
+      rayleighRitz(result, result.eigenvectors, a_.matmat(result.eigenvectors, stop_), stop_);
       iterations_ += k_;
     }
     result.iterations = iterations_;

@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/hypot.h>
-#include <ATen/ops/linalg_qr.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
@@ -12,6 +11,7 @@
 #include <limits>
 #include <vector>
 
+#include "core/operators/factorizations.h"
 #include "core/profiler/stage.h"
 #include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
@@ -55,7 +55,7 @@ TraceEstimate hutchPlusPlus(const LinearOperator& a, int64_t samples, Probes& pr
     sketched.push_back(scaledBy(image, -exponentOf(image)));
   }
   // Orthonormal rows that span the sketched range.
-  const at::Tensor q = std::get<0>(at::linalg_qr(at::stack(sketched, 1))).t().contiguous();
+  const at::Tensor q = reducedQr(at::stack(sketched, 1), stop).first.t().contiguous();
   double exact = 0;
   for (int64_t i = 0; i < q.size(0); ++i) exact += dotOf(q[i], a.matvec(q[i], stop));
   if (sketch == a.rows()) return {exact, 0, 2 * sketch};  // Q is the whole space

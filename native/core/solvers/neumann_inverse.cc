@@ -1,5 +1,4 @@
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -9,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/operators/factorizations.h"
 #include "core/runtime/error.h"
 #include "core/solvers/inverse.h"
 #include "core/solvers/krylov.h"
@@ -35,7 +35,7 @@ double boundOf(const LinearOperator& a, const StopToken& stop) {
     if (!basis.extend(a, size++, stop)) return std::nan("");
   } while (size < most && basis.next > 0);
   const auto [values, vectors] =
-      at::linalg_eigh(basis.projected.narrow(0, 0, size).narrow(1, 0, size));
+      symmetricEigen(basis.projected.narrow(0, 0, size).narrow(1, 0, size), stop);
   return values[-1].item<double>() + std::abs(vectors[-1][-1].item<double>()) * basis.next;
 }
 
@@ -95,7 +95,7 @@ class NeumannInverse : public LinearOperator {
 
   /// 1/λ of a bound λ, found once.
   double scale(const StopToken& stop) const {
-    const std::lock_guard lock(mutex_);
+    const auto lock = lockOf(mutex_, stop);
     if (!scale_) {
       const double bound = rows() == 0 ? 1 : boundOf(*a_, stop);
       scale_ = bound > 0 ? 1 / bound : 1;

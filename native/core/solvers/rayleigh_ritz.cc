@@ -2,18 +2,19 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/matmul.h>
 
+#include "core/operators/factorizations.h"
 #include "core/solvers/scale.h"
 
 namespace tc {
 
-void rayleighRitz(EigshResult& result, const at::Tensor& vectors, const at::Tensor& products) {
+void rayleighRitz(EigshResult& result, const at::Tensor& vectors, const at::Tensor& products,
+                  const StopToken& stop) {
   const int exponent = exponentOf(products);
   const at::Tensor images = scaledBy(products, -exponent);
   const at::Tensor projected = at::matmul(vectors, images.t()).to(at::kCPU, at::kDouble);
-  const auto [values, rotation] = at::linalg_eigh((projected + projected.t()) / 2);
+  const auto [values, rotation] = symmetricEigen((projected + projected.t()) / 2, stop);
   const at::Tensor turn = rotation.t().to(vectors.options());
   result.eigenvectors = at::matmul(turn, vectors);
   const at::Tensor lambda = values.to(vectors.options());

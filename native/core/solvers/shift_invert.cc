@@ -1,7 +1,6 @@
 #include "core/solvers/shift_invert.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/linalg_qr.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "core/operators/combine.h"
+#include "core/operators/factorizations.h"
 #include "core/runtime/error.h"
 #include "core/solvers/dense_eigsh.h"
 #include "core/solvers/minres.h"
@@ -104,8 +104,8 @@ EigshResult shiftInvert(const LinearOperator& a, const EigshOptions& options,
   at::Tensor q = result.eigenvectors;
   const int most = result.converged ? kMostSteps : 0;
   for (int step = 0; step <= most && excess > 1; ++step) {
-    if (step > 0) q = std::get<0>(at::linalg_qr(inverse->matmat(q, stop).t())).t().contiguous();
-    rayleighRitz(result, q, counted->matmat(q, stop));
+    if (step > 0) q = reducedQr(inverse->matmat(q, stop).t(), stop).first.t().contiguous();
+    rayleighRitz(result, q, counted->matmat(q, stop), stop);
     q = result.eigenvectors;
     const double now = excessOf(result, outer, counted->size() * kFloor * epsilon);
     if (step > 0 && !(now < excess)) break;

@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full_like.h>
-#include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/linspace.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -11,6 +10,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/operators/factorizations.h"
 #include "core/profiler/stage.h"
 #include "core/runtime/error.h"
 #include "core/solvers/krylov.h"
@@ -71,7 +71,7 @@ SpectralDensity spectralDensity(const LinearOperator& a, const SpectralDensityOp
     } while (result.finite && size < steps && basis.next > 0);
     if (!result.finite) break;
     const auto [values, vectors] =
-        at::linalg_eigh(basis.projected.narrow(0, 0, size).narrow(1, 0, size));
+        symmetricEigen(basis.projected.narrow(0, 0, size).narrow(1, 0, size), stop);
     result.nodes[probe].fill_(values[-1].item<double>()).narrow(0, 0, size).copy_(values);
     result.weights[probe].narrow(0, 0, size).copy_(vectors[0].square());
   }

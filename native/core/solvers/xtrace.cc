@@ -4,7 +4,6 @@
 #include <ATen/ops/eye.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/hypot.h>
-#include <ATen/ops/linalg_qr.h>
 #include <ATen/ops/linalg_solve_triangular.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/matmul.h>
@@ -17,6 +16,7 @@
 #include <limits>
 #include <vector>
 
+#include "core/operators/factorizations.h"
 #include "core/profiler/stage.h"
 #include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
@@ -59,7 +59,7 @@ struct Sketch {
     if (!finite) return;
     exponent = exponentOf(images);
     images = scaledBy(images, -exponent);
-    const auto [columns, triangle] = at::linalg_qr(images.t());
+    const auto [columns, triangle] = reducedQr(images.t(), stop);
     q = columns.t().contiguous();
     r = wide(triangle);
     const double rounding = largestOf(r) * epsilonOf(images) * static_cast<double>(length);

@@ -4,12 +4,13 @@
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/diag_embed.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
 #include <limits>
 #include <utility>
+
+#include "core/operators/factorizations.h"
 
 namespace tc {
 
@@ -35,21 +36,20 @@ at::Tensor Factor::squaredNorms() const {
   return isDiagonal() ? squares.sum(1) : squares.sum({1, 2});
 }
 
-Factor::Eigen Factor::eigen() const {
+Factor::Eigen Factor::eigen(const StopToken& stop) const {
   if (isDiagonal()) return {values_, {}};
-  const auto [values, vectors] = eighOrNaN(values_);
+  const auto [values, vectors] = eighOrNaN(values_, stop);
   return {withoutRounding(values, {1}, size()), vectors};
 }
 
-std::pair<at::Tensor, at::Tensor> eighOrNaN(const at::Tensor& matrices) {
+std::pair<at::Tensor, at::Tensor> eighOrNaN(const at::Tensor& matrices, const StopToken& stop) {
   const at::Tensor isFinite = matrices.isfinite().all(-1).all(-1);
   if (isFinite.all().item<bool>()) {
-    auto [values, vectors] = at::linalg_eigh(matrices);
-    return {values, vectors};
+    return symmetricEigen(matrices, stop);
   }
   const at::Tensor ofMatrix = isFinite.unsqueeze(-1).unsqueeze(-1);
   const auto [values, vectors] =
-      at::linalg_eigh(at::where(ofMatrix, matrices, at::zeros({}, matrices.options())));
+      symmetricEigen(at::where(ofMatrix, matrices, at::zeros({}, matrices.options())), stop);
   const at::Tensor nan = at::full({}, std::numeric_limits<double>::quiet_NaN(), values.options());
   return {at::where(isFinite.unsqueeze(-1), values, nan), at::where(ofMatrix, vectors, nan)};
 }

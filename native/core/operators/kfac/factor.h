@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "core/runtime/stop.h"
+
 namespace tc {
 
 /// Some symmetric matrices of one size, full ones, [g, d, d], or diagonal ones, [g, d]: one side of
@@ -38,7 +40,7 @@ class Factor {
     at::Tensor values;   ///< [g, d]; those within rounding of 0 are 0, as a rank counts them
     at::Tensor vectors;  ///< Q, [g, d, d]; undefined for the identity
   };
-  Eigen eigen() const;
+  Eigen eigen(const StopToken& stop) const;
 
   int64_t bytes() const { return static_cast<int64_t>(values_.nbytes()); }
 
@@ -50,7 +52,7 @@ class Factor {
 
 /// The eigenvalues, in ascending order, and the eigenvectors of symmetric matrices, [..., d, d];
 /// NaN of those with NaN or infinity, at which LAPACK does not end.
-std::pair<at::Tensor, at::Tensor> eighOrNaN(const at::Tensor& matrices);
+std::pair<at::Tensor, at::Tensor> eighOrNaN(const at::Tensor& matrices, const StopToken& stop);
 
 /// The eigenvalues of matrices of d rows, along `axes`, with those within rounding of 0 as 0: below
 /// d times the precision relative to the largest.

@@ -271,17 +271,15 @@ class FactoredOperator : public KroneckerOperator {
 
   /// Found once; a search that is stopped leaves nothing behind.
   const Spectrum& spectrum(const StopToken& stop) const {
-    const std::lock_guard lock(mutex_);
+    const auto lock = lockOf(mutex_, stop);
     if (!spectrum_) spectrum_ = findSpectrum(stop);
     return *spectrum_;
   }
   Spectrum findSpectrum(const StopToken& stop) const {
     Spectrum found;
     for (const KroneckerBlock& each : blocks_) {
-      stop.poll();
-      const Factor::Eigen left = each.left().eigen();
-      stop.poll();
-      const Factor::Eigen right = each.right().eigen();
+      const Factor::Eigen left = each.left().eigen(stop);
+      const Factor::Eigen right = each.right().eigen(stop);
       found.blocks.push_back({each.block, left.vectors, right.vectors,
                               left.values.unsqueeze(2) * right.values.unsqueeze(1)});
       found.factors.emplace_back(left.values, right.values);

@@ -104,7 +104,7 @@ void OutputGradients::forEachRoot(const at::Tensor& y, const Objective& part,
   const at::Tensor hessian = at::stack(columns, 3);  // [n, data, outputs, outputs]
   columns.clear();
   const at::Tensor symmetric = (hessian + hessian.transpose(2, 3)) / 2;
-  const auto [all, vectors] = eighOrNaN(symmetric);
+  const auto [all, vectors] = eighOrNaN(symmetric, stop);
   const double epsilon = y.scalar_type() == at::kDouble ? std::numeric_limits<double>::epsilon()
                                                         : std::numeric_limits<float>::epsilon();
   // What rounding leaves of an eigenvalue 0 (of a softmax) is of the size of what is off the
