@@ -7,7 +7,7 @@ import { damaged } from './failure.ts';
 import { asCount, asList, asObject, asString, type Json, parseJson, tagged } from './json.ts';
 import type { Reading } from './reading.ts';
 import { readStateDict } from './state-dict.ts';
-import type { ElementType, StoredTensor, TensorLayout } from './stored-tensor.ts';
+import { type ElementType, SCALAR_TYPES, type StoredTensor, type TensorLayout } from './stored-tensor.ts';
 import type { Archive } from './zip.ts';
 
 export interface ExportedProgram {
@@ -18,22 +18,7 @@ export interface ExportedProgram {
 }
 
 /** Numbers of the schema's `ScalarType`, which are not those of libtorch. */
-const SCALAR_TYPES: readonly ElementType[] = [
-  'unknown',
-  'uint8',
-  'int8',
-  'int16',
-  'int32',
-  'int64',
-  'float16',
-  'float32',
-  'float64',
-  'complex32',
-  'complex64',
-  'complex128',
-  'bool',
-  'bfloat16',
-];
+const SCHEMA_TYPES: readonly ElementType[] = ['unknown', ...SCALAR_TYPES, 'bfloat16'];
 
 const OLD_PROGRAM = 'serialized_exported_program.json';
 
@@ -108,5 +93,5 @@ function tensorLayout(meta: Json, name: string): TensorLayout {
 }
 
 export function elementType(number: unknown): ElementType {
-  return SCALAR_TYPES[number as number] ?? 'unknown';
+  return SCHEMA_TYPES[number as number] ?? 'unknown';
 }

@@ -7,8 +7,8 @@ import { bfloat16, float16 } from './half.ts';
 import type { Reading } from './reading.ts';
 import { copyBytes } from './turns.ts';
 
-/** Numbers of libtorch's `ScalarType`. */
-const SCALAR_TYPES = [
+/** By their numbers in libtorch's `ScalarType`. */
+export const SCALAR_TYPES = [
   'uint8',
   'int8',
   'int16',

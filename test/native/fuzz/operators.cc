@@ -1,9 +1,8 @@
 // Calls every operator that models may consist of with arguments drawn from its schema, forward and
-// backward, each operator in a process of its own: none may end by a signal or take longer than a
-// few seconds. A third of the calls have arguments that nobody would pass, a third some that are
-// often taken, and a third are known ones (known_calls.h), changed a little. Of three calls one
-// gets tensors whose memory ends at a page that nobody may touch, and one some that begin behind
-// one.
+// backward, in processes of their own: none may end by a signal or take longer than a few seconds.
+// A third of the calls have arguments that nobody would pass, a third some that are often taken,
+// and a third are known ones (known_calls.h), changed a little. Of three calls one gets tensors
+// whose memory ends at a page that nobody may touch, and one some that begin behind one.
 //
 //   operators_fuzz [--trials N] [--seed S] [name …]
 //
@@ -48,6 +47,9 @@ constexpr int kSeconds = 20;
 constexpr rlim_t kAddressSpace = rlim_t{3} << 30;
 constexpr int64_t kMostRead = 1 << 24;
 constexpr int kCrashes = 3;  // of one overload that are looked for
+/// Overloads that one process calls, unless it ends before: to fork one, with libtorch in it, takes
+/// longer than the calls.
+constexpr size_t kTogether = 32;
 // Operators that seldom take what is drawn are called more often, up to so many times as often.
 constexpr int64_t kAccepted = 20;
 constexpr int64_t kPatience = 50;
@@ -181,12 +183,18 @@ std::string describe(const c10::IValue& value) {
   return text.str();
 }
 
-/// What the child tells the parent, in memory that both see.
+/// Where a process is, in memory that outlives it.
 struct Report {
+  size_t at;  ///< the overload
   int64_t trial;
   int64_t accepted;
+  int crashes;
   std::array<char, 3000> call;
 
+  void next() {
+    ++at;
+    trial = accepted = crashes = 0;
+  }
   void say(const std::string& text) { std::strncpy(call.data(), text.c_str(), call.size() - 1); }
 };
 
@@ -265,8 +273,16 @@ bool attempt(const c10::OperatorHandle& op, uint64_t seed, Report& report) {
   }
 }
 
-[[noreturn]] void child(const c10::OperatorHandle& op, int64_t from, int64_t trials, uint64_t seed,
-                        Report& report) {
+struct Plan {
+  std::vector<c10::OperatorHandle> operators;
+  int64_t trials = 100;
+  uint64_t seed = 1;
+};
+
+std::string nameOf(const c10::OperatorHandle& op) { return c10::toString(op.operator_name()); }
+
+/// Goes on where the report says that the last process ended.
+[[noreturn]] void child(const Plan& plan, Report& report) {
   const rlimit memory{kAddressSpace, kAddressSpace};
   setrlimit(RLIMIT_AS, &memory);
   const rlimit none{0, 0};
@@ -274,67 +290,72 @@ bool attempt(const c10::OperatorHandle& op, uint64_t seed, Report& report) {
   const int silent = open("/dev/null", O_WRONLY);
   dup2(silent, STDERR_FILENO);
   const auto more = [&] {
-    return report.trial < trials ||
-           (report.accepted < kAccepted && report.trial < trials * kPatience);
+    return report.crashes < kCrashes &&
+           (report.trial < plan.trials ||
+            (report.accepted < kAccepted && report.trial < plan.trials * kPatience));
   };
-  for (report.trial = from; more(); ++report.trial) {
-    alarm(kSeconds);
-    report.accepted += attempt(op, seed + static_cast<uint64_t>(report.trial), report) ? 1 : 0;
-    alarm(0);
+  const size_t end = std::min(report.at + kTogether, plan.operators.size());
+  for (; report.at < end; report.next()) {
+    const c10::OperatorHandle& op = plan.operators[report.at];
+    for (; more(); ++report.trial) {
+      alarm(kSeconds);
+      const uint64_t seed = plan.seed + static_cast<uint64_t>(report.trial);
+      report.accepted += attempt(op, seed, report) ? 1 : 0;
+      alarm(0);
+    }
+    if (report.crashes == 0)
+      std::cout << "ok " << nameOf(op) << ' ' << report.accepted << '/' << report.trial
+                << std::endl;
   }
   _exit(0);
 }
 
 /// Whether all trials ended in a result or an exception.
-bool survives(const c10::OperatorHandle& op, int64_t trials, uint64_t seed, Report& report) {
-  const std::string name = c10::toString(op.operator_name());
-  report.accepted = 0;
-  int crashes = 0;
-  for (int64_t from = 0; crashes < kCrashes; from = report.trial + 1) {
+bool survive(const Plan& plan, Report& report) {
+  bool all = true;
+  while (report.at < plan.operators.size()) {
     const pid_t pid = fork();
-    if (pid == 0) child(op, from, trials, seed, report);
+    if (pid == 0) child(plan, report);
     int status = 0;
     waitpid(pid, &status, 0);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) break;
-    ++crashes;
-    std::cout << "FAILED " << name << ' '
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
+    all = false;
+    std::cout << "FAILED " << nameOf(plan.operators[report.at]) << ' '
               << (WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "ended") << " at seed "
-              << seed + static_cast<uint64_t>(report.trial) << ": " << report.call.data()
+              << plan.seed + static_cast<uint64_t>(report.trial) << ": " << report.call.data()
               << std::endl;
+    ++report.crashes;
+    ++report.trial;
   }
-  if (crashes == 0)
-    std::cout << "ok " << name << ' ' << report.accepted << '/' << report.trial << std::endl;
-  return crashes == 0;
+  return all;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  int64_t trials = 100;
-  uint64_t seed = 1;
+  Plan plan;
   std::vector<std::string> only;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word == "--trials" && i + 1 < argc) {
-      trials = std::stoll(argv[++i]);
+      plan.trials = std::stoll(argv[++i]);
     } else if (word == "--seed" && i + 1 < argc) {
-      seed = std::stoull(argv[++i]);
+      plan.seed = std::stoull(argv[++i]);
     } else {
       only.push_back(word);
     }
   }
   at::set_num_threads(1);  // threads do not survive a fork
   tc::guardAllocations();
-  auto* report = static_cast<Report*>(
-      mmap(nullptr, sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-  bool all = true;
   for (const auto& name : c10::Dispatcher::singleton().getAllOpNames()) {
     const auto op = c10::Dispatcher::singleton().findSchema(name);
     if (!op || op->schema().is_mutable() || !tc::isAllowed(*op)) continue;
     const std::string plain = op->schema().name().substr(std::strlen("aten::"));
     if (!only.empty() && std::find(only.begin(), only.end(), plain) == only.end()) continue;
     if (op->hasTag(at::Tag::nondeterministic_seeded)) continue;  // refused for what they are
-    all = survives(*op, trials, seed, *report) && all;
+    plan.operators.push_back(*op);
   }
-  return all ? 0 : 1;
+  auto* report = static_cast<Report*>(
+      mmap(nullptr, sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  return survive(plan, *report) ? 0 : 1;
 }
