@@ -140,7 +140,7 @@ ProgramSpec::Ref laidOut(Builder& b, ProgramSpec::Ref x, const at::Tensor& value
   const int64_t rank = value.dim();
   const int64_t last = rank < 1 ? 0 : value.size(-1);
   if (rank < 2 || last < 2) return x;
-  switch (how % 5) {
+  switch (how % 6) {
     case 1:
       x = b.call("aten::clone", {b.call("aten::transpose.int", {x, 0.0, -1.0})});
       return b.call("aten::transpose.int", {x, 0.0, -1.0});
@@ -156,6 +156,10 @@ ProgramSpec::Ref laidOut(Builder& b, ProgramSpec::Ref x, const at::Tensor& value
       sizes.back() = static_cast<double>(last);
       return b.call("aten::expand", {b.call("aten::narrow", {x, -1.0, 0.0, 1.0}), sizes});
     }
+    case 5:  // channels last
+      if (rank < 3) return x;
+      x = b.call("aten::clone", {b.call("aten::movedim.int", {x, 1.0, -1.0})});
+      return b.call("aten::movedim.int", {x, -1.0, 1.0});
     default:
       return x;
   }
