@@ -4,8 +4,9 @@
 // and a third are known ones (known_calls.h), changed a little. Of three calls one gets tensors
 // whose memory ends at a page that nobody may touch, and one some that begin behind one.
 //
-//   operators_fuzz [--trials N] [--seed S] [name …]
+//   operators_fuzz [--trials N] [--seed S] [--part I/N] [name …]
 //
+// A part is every N-th overload, beginning with number I, for processes beside one another.
 // Prints one line for each overload (`ok NAME accepted/trials`), or `FAILED NAME why: the call`.
 // Exit status 1 if any failed.
 
@@ -334,6 +335,8 @@ bool survive(const Plan& plan, Report& report) {
 
 int main(int argc, char** argv) {
   Plan plan;
+  size_t part = 0;
+  size_t parts = 1;
   std::vector<std::string> only;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
@@ -341,19 +344,24 @@ int main(int argc, char** argv) {
       plan.trials = std::stoll(argv[++i]);
     } else if (word == "--seed" && i + 1 < argc) {
       plan.seed = std::stoull(argv[++i]);
+    } else if (word == "--part" && i + 1 < argc) {
+      const std::string which = argv[++i];
+      part = std::stoull(which);
+      parts = std::stoull(which.substr(which.find('/') + 1));
     } else {
       only.push_back(word);
     }
   }
   at::set_num_threads(1);  // threads do not survive a fork
   tc::guardAllocations();
+  size_t count = 0;
   for (const auto& name : c10::Dispatcher::singleton().getAllOpNames()) {
     const auto op = c10::Dispatcher::singleton().findSchema(name);
     if (!op || op->schema().is_mutable() || !tc::isAllowed(*op)) continue;
     const std::string plain = op->schema().name().substr(std::strlen("aten::"));
     if (!only.empty() && std::find(only.begin(), only.end(), plain) == only.end()) continue;
     if (op->hasTag(at::Tag::nondeterministic_seeded)) continue;  // refused for what they are
-    plan.operators.push_back(*op);
+    if (count++ % parts == part) plan.operators.push_back(*op);
   }
   auto* report = static_cast<Report*>(
       mmap(nullptr, sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
