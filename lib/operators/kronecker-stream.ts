@@ -53,6 +53,11 @@ function noRows(kind: string, empty: boolean): TorchCurvatureError {
   return new TorchCurvatureError('ERR_SHAPE_MISMATCH', `${kind} needs ${needed}`);
 }
 
+/**
+ * Batches that are added one by one, before what they come to is added to the others: each addition rounds all of the sum.
+ */
+const TOGETHER = 64;
+
 /** @param empty whether a batch without rows will do where there are no others */
 async function joined(
   stream: Stream,
@@ -60,22 +65,29 @@ async function joined(
   signal: AbortSignal | undefined,
   empty: boolean,
 ): Promise<KroneckerOperator | undefined> {
-  let sum: KroneckerOperator | undefined;
+  let [all, some, count]: [KroneckerOperator | undefined, KroneckerOperator | undefined, number] = [
+    undefined,
+    undefined,
+    0,
+  ];
+  const plus = async (sum: KroneckerOperator | undefined, part: KroneckerOperator) => {
+    if (sum === undefined) return part;
+    using before = sum;
+    using last = part;
+    return await join.promised(before, last, signal);
+  };
   try {
     for await (const batch of stream.pass(signal)) {
-      if (batch.rows === 0 && (sum !== undefined || !empty)) continue;
-      const part = await make(batch);
-      if (sum === undefined) {
-        sum = part;
-        continue;
-      }
-      using before = sum;
-      using last = part;
-      sum = await join.promised(before, last, signal);
+      if (batch.rows === 0 && (all !== undefined || some !== undefined || !empty)) continue;
+      some = await plus(some, await make(batch));
+      if (++count % TOGETHER > 0) continue;
+      all = await plus(all, some);
+      some = undefined;
     }
+    return some === undefined ? all : await plus(all, some);
   } catch (error) {
-    sum?.dispose();
+    all?.dispose();
+    some?.dispose();
     throw error;
   }
-  return sum;
 }

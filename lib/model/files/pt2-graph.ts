@@ -8,7 +8,7 @@ import { returnsItself } from './pt2-identities.ts';
 import { elementsInOrder, sharesMemory } from './pt2-layout.ts';
 import { sizeFunction } from './pt2-sizes.ts';
 import { squeezedAlike } from './pt2-squeeze.ts';
-import { isWithin, readStrided } from './pt2-strided.ts';
+import { isWithin, readStrided, writeStrided } from './pt2-strided.ts';
 import { type ElementType, scalarTypeNumber } from './stored-tensor.ts';
 import type { Turns } from './turns.ts';
 
@@ -28,7 +28,7 @@ const IN_PLACE = /^torch\.ops\.aten\.(\w*[A-Za-z0-9]_(\.\w+)?|__i[a-z]+__\.\w+)$
 const DEEPEST = 32;
 
 /** They read memory by places of their own. */
-const STRIDED_VIEW = /^aten::as_strided(_copy)?$/;
+const BY_STRIDES = /^aten::as_strided(_copy|_scatter)?$/;
 
 /** They make tensors out of nothing, in float32 unless they are told otherwise. */
 const FACTORIES = /^aten::(zeros|ones|full|eye|linspace|arange|scalar_tensor)(\.|$)/;
@@ -160,10 +160,12 @@ export class GraphReader {
     const results = outputs.flatMap(([tag, content]) => outputNames(tag, content, name));
     for (const [tag, content] of outputs)
       if (tag === 'as_sym_int') this.#scope.sizes.set(symbolName(content, name), { from: name });
-    if (STRIDED_VIEW.test(name)) {
+    if (BY_STRIDES.test(name)) {
+      const tensors = [args[0] ?? kwargs.self];
+      if (name.endsWith('_scatter')) tensors.push(args.splice(1, 1)[0] ?? kwargs.src);
       const names = ['size', 'stride', 'storage_offset'] as const;
       const given = names.map((key, index) => args[index + 1] ?? kwargs[key]);
-      this.#readStrided(name, inputs, args[0], given, results[0]);
+      this.#addStrided(name, inputs, tensors, given, results[0]);
       return;
     }
     if (kwargs.dtype == null && !CHOICES.test(name)) this.#widenIntegers(inputs, args, results);
@@ -202,15 +204,19 @@ export class GraphReader {
   }
 
   /** Where memory may be written later, what was chosen of it before would be out of date. */
-  #readStrided(
+  #addStrided(
     op: string,
     inputs: readonly Json[],
-    value: RawArgument | undefined,
+    tensors: readonly (RawArgument | undefined)[],
     args: readonly (RawArgument | undefined)[],
     result: string | undefined,
   ): void {
     this.#writes ??= writesInside(this.#graph.nodes);
-    const known = typeof value === 'object' && value !== null && 'ref' in value && result !== undefined;
+    const [value, source] = tensors.flatMap((each) =>
+      typeof each === 'object' && each !== null && 'ref' in each ? each.ref : [],
+    );
+    const known =
+      value !== undefined && (source !== undefined) === tensors.length > 1 && result !== undefined;
     const elements = elementsInOrder(this.#describedFirst(inputs));
     if (!known || this.#writes || elements === undefined || !isWithin(elements, args)) {
       throw unsupported(
@@ -218,12 +224,11 @@ export class GraphReader {
           'beyond its elements; write it by unfold, slices or gather',
       );
     }
-    const chosen = readStrided(
-      value.ref,
-      args.map((each) => each ?? null),
-      (...node) => this.add(...node),
-    );
-    this.#scope.values.set(result, chosen);
+    const where = args.map((each) => each ?? null);
+    const add = (target: string, given: readonly RawArgument[]) => this.add(target, given);
+    const made =
+      source === undefined ? readStrided(value, where, add) : writeStrided(value, source, where, add);
+    this.#scope.values.set(result, made);
   }
 
   /** The description of the first argument. */

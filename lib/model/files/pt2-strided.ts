@@ -1,4 +1,4 @@
-/** `as_strided` of a tensor that lies in memory in order: a choice of its elements by their places. */
+/** `as_strided` of a tensor that lies in memory in order: a choice of its elements by their places, to read or to write. */
 import type { RawArgument, RawSize } from '../../addon/program.ts';
 import { MOST_AXES } from '../../arrays.ts';
 import { damaged } from './failure.ts';
@@ -10,10 +10,26 @@ type Add = (target: string, args: readonly RawArgument[]) => number;
  * Element (i, j, …) of the result is number `offset` + i `strides[0]` + j `strides[1]` + … of the elements of `value`; one
  * that it has not ends in an error.
  *
- * @param args what follows the tensor: sizes, strides and, where it is given, the offset
+ * @param args what follows the tensors: sizes, strides and, where it is given, the offset
  * @returns the number of the result's value
  */
 export function readStrided(value: number, args: readonly RawArgument[], add: Add): number {
+  const result = add('aten::index_select', [flat(value, add), 0, placesOf(args, add)]);
+  return add('aten::reshape', [{ ref: result }, args[0]!]);
+}
+
+/** `value` with the elements of `source` in the places that `readStrided` reads: `as_strided_scatter`. */
+export function writeStrided(value: number, source: number, args: readonly RawArgument[], add: Add): number {
+  const places = placesOf(args, add);
+  const written = add('aten::index_put', [flat(value, add), { refs: [places.ref] }, flat(source, add)]);
+  return add('aten::reshape_as', [{ ref: written }, { ref: value }]);
+}
+
+function flat(value: number, add: Add): { ref: number } {
+  return { ref: add('aten::reshape', [{ ref: value }, [-1]]) };
+}
+
+function placesOf(args: readonly RawArgument[], add: Add): { ref: number } {
   const [sizes, strides] = [numbers(args[0]), numbers(args[1])];
   if (sizes.length !== strides.length) throw damaged('aten::as_strided is given other strides than sizes');
   if (sizes.length > MOST_AXES) throw damaged('aten::as_strided has more axes than tensors have');
@@ -25,9 +41,7 @@ export function readStrided(value: number, args: readonly RawArgument[], add: Ad
     const shaped = add('aten::reshape', [{ ref: steps }, [-1, ...ones]]);
     places = add('aten::add.Tensor', [{ ref: places }, { ref: shaped }]);
   }
-  const [elements, chosen] = [value, places].map((each) => add('aten::reshape', [{ ref: each }, [-1]]));
-  const result = add('aten::index_select', [{ ref: elements! }, 0, { ref: chosen! }]);
-  return add('aten::reshape', [{ ref: result }, args[0]!]);
+  return flat(places, add);
 }
 
 /** Whether all elements are among so many; those of sizes that are not fixed are looked at when the model runs. */

@@ -12,6 +12,7 @@
 #include "core/linearization/rows.h"
 #include "core/profiler/stage.h"
 #include "core/runtime/device.h"
+#include "core/runtime/sum.h"
 
 namespace tc {
 
@@ -122,34 +123,28 @@ at::Tensor ChunkedLinearization::jvp(const at::Tensor& v, const StopToken& stop)
 at::Tensor ChunkedLinearization::vjp(const at::Tensor& u, const StopToken& stop) {
   const profiling::Stage stage("torch_curvature::vjp", {u});
   stage.describes(parameters(), batch(), engine_);
-  at::Tensor sum;
+  Sum sum;
   forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
-    const at::Tensor gradient = part.vjp(u.narrow(0, begin, end - begin), stop);
-    sum = sum.defined() ? sum.add_(gradient) : gradient;
+    sum.add(part.vjp(u.narrow(0, begin, end - begin), stop));
   });
-  return sum.defined() ? sum : at::zeros_like(point_.params);
+  return batch() > 0 ? sum.total() : at::zeros_like(point_.params);
 }
 
 at::Tensor ChunkedLinearization::matvec(const at::Tensor& v, const StopToken& stop) {
   const profiling::Stage stage("torch_curvature::matvec", {v});
   stage.describes(parameters(), batch(), engine_);
-  at::Tensor sum;
-  forEach(stop, [&](Linearization& part, int64_t, int64_t) {
-    const at::Tensor product = part.matvec(v, stop);
-    sum = sum.defined() ? sum.add_(product) : product;
-  });
-  return sum.defined() ? sum : at::zeros_like(point_.params);
+  Sum sum;
+  forEach(stop, [&](Linearization& part, int64_t, int64_t) { sum.add(part.matvec(v, stop)); });
+  return batch() > 0 ? sum.total() : at::zeros_like(point_.params);
 }
 
 at::Tensor ChunkedLinearization::matmat(const at::Tensor& vectors, const StopToken& stop) {
   const profiling::Stage stage("torch_curvature::matmat", {vectors});
   stage.describes(parameters(), batch(), engine_);
-  at::Tensor sum;
-  forEach(stop, [&](Linearization& part, int64_t, int64_t) {
-    const at::Tensor products = part.matmat(vectors, stop);
-    sum = sum.defined() ? sum.add_(products) : products;
-  });
-  return sum.defined() ? sum : at::zeros_like(vectors);
+  Sum sum;
+  forEach(stop,
+          [&](Linearization& part, int64_t, int64_t) { sum.add(part.matmat(vectors, stop)); });
+  return batch() > 0 ? sum.total() : at::zeros_like(vectors);
 }
 
 void ChunkedLinearization::jacobian(int64_t begin, int64_t end, const at::Tensor& out,
@@ -159,19 +154,20 @@ void ChunkedLinearization::jacobian(int64_t begin, int64_t end, const at::Tensor
 
 std::optional<at::Tensor> ChunkedLinearization::diagonal(const RowFactorsOf& factors,
                                                          const StopToken& stop) {
-  std::optional<at::Tensor> sum = at::zeros_like(point_.params);
+  if (batch() == 0) return at::zeros_like(point_.params);
+  std::optional<Sum> sum(std::in_place);
   forEach(stop, [&](Linearization& part, int64_t begin, int64_t) {
     if (!sum) return;
     const auto ofPart = [&](int64_t first, int64_t last) {
       return factors.make(begin + first, begin + last);
     };
     if (const auto diagonal = part.diagonal({factors.most, ofPart}, stop)) {
-      sum->add_(*diagonal);
+      sum->add(*diagonal);
     } else {
       sum.reset();
     }
   });
-  return sum;
+  return sum ? std::optional(sum->total()) : std::nullopt;
 }
 
 int64_t ChunkedLinearization::bytes() const {

@@ -91,10 +91,9 @@ std::vector<int64_t> spread(int64_t count, int64_t rows) {
   return chosen;
 }
 
-/// The rows that are tried: nothing for all of them. Those that are largest in some input are among
+/// Some rows of a large batch. Those that are largest in some input are among
 /// them, as what depends on the largest or on a norm may be of them alone.
-std::vector<int64_t> triedRows(const Point& point) {
-  if (isFixed(point) || point.batch() <= kSmallBatch) return {};
+std::vector<int64_t> chosenRows(const Point& point) {
   std::set<int64_t> chosen{0, point.batch() - 1};
   for (size_t i = 0; i < point.inputs.size() && chosen.size() < kSmallBatch / 2; ++i) {
     const at::Tensor& input = point.inputs[i];
@@ -106,8 +105,15 @@ std::vector<int64_t> triedRows(const Point& point) {
   for (const int64_t row : spread(kTriedRows, point.batch())) {
     if (chosen.size() < kTriedRows) chosen.insert(row);
   }
-  for (int64_t row = 1; chosen.size() < kTriedRows; ++row) chosen.insert(row);
+  for (int64_t row = 1; chosen.size() < kTriedRows && row < point.batch(); ++row)
+    chosen.insert(row);
   return {chosen.begin(), chosen.end()};
+}
+
+/// The rows that are tried: nothing for all of them.
+std::vector<int64_t> triedRows(const Point& point) {
+  if (isFixed(point) || point.batch() <= kSmallBatch) return {};
+  return chosenRows(point);
 }
 
 /// What the model makes of some rows: one line of numbers for each.
@@ -132,10 +138,16 @@ bool same(const at::Tensor& expected, const at::Tensor& actual, double tolerance
   return alike.all().item<bool>();
 }
 
-/// ∂⟨y, u⟩/∂θ, flat, for some u that is zero but at the rows `kept`, if they are told; nothing
-/// where the model has no such derivative. `first` is the number of the first row in u.
-std::optional<at::Tensor> gradient(const Point& point, const std::optional<at::Tensor>& kept,
-                                   int64_t first = 0) {
+/// What is asked of ∂⟨y, u⟩/∂θ.
+struct Asked {
+  std::optional<at::Tensor> kept = {};   ///< the rows where u is not zero; all of them
+  int64_t first = 0;                     ///< the number of the first row in u
+  std::optional<at::Tensor> order = {};  ///< of the rows of u
+  bool second = false;                   ///< its derivative along some v in its place
+};
+
+/// It, flat, for some u; nothing where the model has no such derivative.
+std::optional<at::Tensor> gradient(const Point& point, const Asked& asked) {
   try {
     const at::AutoGradMode recorded(true);
     const DifferentiableKernels kernels(*point.program);
@@ -144,18 +156,32 @@ std::optional<at::Tensor> gradient(const Point& point, const std::optional<at::T
     const at::Tensor y = point.program->run(leaves, point.inputs, point.constants);
     if (!y.requires_grad() || y.numel() == 0) return {};
     makeInterruptible({edgeOf(y)});
-    const int64_t begin = first * (y.numel() / point.batch());
+    const int64_t begin = asked.first * (y.numel() / point.batch());
     const at::Tensor some =
         at::arange(begin, begin + y.numel(), y.options().requires_grad(false)) * 1.7;
-    const at::Tensor wave = some.cos().view(y.sizes());
+    at::Tensor wave = some.cos().view(y.sizes());
+    if (asked.order) wave = wave.index_select(0, *asked.order);
     at::Tensor u = wave;
-    if (kept) {
+    if (asked.kept) {
       u = at::zeros_like(y.detach(), at::MemoryFormat::Contiguous);
-      u.index_copy_(0, *kept, wave.index_select(0, *kept));
+      u.index_copy_(0, *asked.kept, wave.index_select(0, *asked.kept));
     }
-    return flattened(torch::autograd::grad({y}, leaves, {u}, /*retain_graph=*/false,
-                                           /*create_graph=*/false, /*allow_unused=*/true),
-                     leaves, point.params.numel(), point.params.options());
+    const auto flat = [&](const std::vector<at::Tensor>& parts) {
+      return flattened(parts, leaves, point.params.numel(), point.params.options());
+    };
+    const auto slopes = torch::autograd::grad({y}, leaves, {u}, /*retain_graph=*/asked.second,
+                                              /*create_graph=*/asked.second, /*allow_unused=*/true);
+    if (!asked.second) return flat(slopes);
+    at::Tensor along;
+    for (const at::Tensor& slope : slopes) {
+      if (!slope.defined() || !slope.requires_grad()) continue;
+      const at::Tensor v = at::arange(1, slope.numel() + 1, point.params.options()).mul(1.3).sin();
+      const at::Tensor term = slope.reshape({-1}).dot(v);
+      along = along.defined() ? along + term : term;
+    }
+    if (!along.defined()) return at::zeros_like(point.params);
+    return flat(torch::autograd::grad({along}, leaves, {}, /*retain_graph=*/false,
+                                      /*create_graph=*/false, /*allow_unused=*/true));
   } catch (const c10::OutOfMemoryError&) {
     throw;
   } catch (const std::exception&) {
@@ -306,10 +332,10 @@ void compareNearby(const Point& some) {
   for (const auto& [begin, end] : partsOf(other.batch())) {
     Point part = other;
     part.inputs = tc::rows(other, begin, end);
-    const auto alone = gradient(part, std::nullopt, begin);
+    const auto alone = gradient(part, {.first = begin});
     if (!alone) continue;
     const auto beside =
-        gradient(other, at::arange(begin, end, other.params.options().dtype(at::kLong)));
+        gradient(other, {.kept = at::arange(begin, end, other.params.options().dtype(at::kLong))});
     if (beside && !sameGradient(*beside, *alone, kOtherGradients))
       throw dependent("the gradients of some change with the number of rows beside them");
   }
@@ -334,7 +360,10 @@ void compareAmongAll(const Point& point, const Point& some, const std::vector<in
     throw dependent("they change with the rows beside them");
 }
 
-void compareBesideOthers(const Point& some, const at::Tensor& together, const StopToken& stop) {
+/// Calls body(bit, rows kept, point) with `some` where other rows are in place of those whose
+/// number has a bit, and of those that have it not, for every bit.
+template <typename Body>
+void forEachReplacement(const Point& some, const StopToken& stop, Body&& body) {
   const int64_t rows = some.batch();
   int64_t bits = 0;
   while ((int64_t{1} << bits) < rows) ++bits;
@@ -344,25 +373,70 @@ void compareBesideOthers(const Point& some, const at::Tensor& together, const St
       const Replacement replacement(rows, int64_t{1} << bit, set, some.params.options());
       Point other = some;
       other.inputs = replacement.inputs(some);
-      at::Tensor beside;
-      try {
-        beside = outputs(other);
-      } catch (const c10::OutOfMemoryError&) {
-        throw;
-      } catch (const c10::Error&) {
-        continue;  // not a legal input of the model
-      }
-      const at::Tensor& kept = replacement.kept();
-      if (!same(together.index_select(0, kept), beside.index_select(0, kept), kSameKernels))
-        throw dependent("some change when others are replaced");
-      if (bit > 0) continue;  // a dependence that only derivatives have is of all rows
-      const auto before = gradient(some, kept);
-      if (!before) continue;
-      const auto after = gradient(other, kept);
-      if (after && !sameGradient(*before, *after, kSameKernels))
-        throw dependent("the gradients of some change when others are replaced");
+      body(bit, replacement.kept(), other);
     }
   }
+}
+
+void compareBesideOthers(const Point& some, const at::Tensor& together, const StopToken& stop) {
+  forEachReplacement(some, stop, [&](int64_t bit, const at::Tensor& kept, const Point& other) {
+    at::Tensor beside;
+    try {
+      beside = outputs(other);
+    } catch (const c10::OutOfMemoryError&) {
+      throw;
+    } catch (const c10::Error&) {
+      return;  // not a legal input of the model
+    }
+    if (!same(together.index_select(0, kept), beside.index_select(0, kept), kSameKernels))
+      throw dependent("some change when others are replaced");
+    // A dependence that only derivatives have shows in parts, where rows can be cut apart.
+    if (bit > 0 && !isFixed(some)) return;
+    const auto before = gradient(some, {.kept = kept});
+    const auto after = before ? gradient(other, {.kept = kept}) : std::nullopt;
+    if (after && !sameGradient(*before, *after, kSameKernels))
+      throw dependent("the gradients of some change when others are replaced");
+  });
+}
+
+/// The first block of a program for a fixed batch, `some`, with other rows of the batch beside its
+/// first one: those that are tried of a batch of any size.
+void compareBesideOtherBlocks(const Point& point, const Point& some, const at::Tensor& together) {
+  const int64_t unit = some.batch();
+  const std::vector<int64_t> others = chosenRows(point);
+  for (size_t next = 0; next < others.size();) {
+    std::vector<int64_t> rows{0};
+    while (std::ssize(rows) < unit) rows.push_back(others[std::min(next++, others.size() - 1)]);
+    if (!same(together.narrow(0, 0, 1), outputs(rowsOf(point, rows)).narrow(0, 0, 1), kSameKernels))
+      throw dependent("some change when others are replaced");
+  }
+}
+
+/// The rows of a block in another order, of which each should be what it is in its own place, with
+/// its gradient: rows of the next block are in those places.
+void compareOrder(const Point& some) {
+  const int64_t unit = some.batch();
+  const auto indices = some.params.options().dtype(at::kLong);
+  const at::Tensor order = at::arange(1, unit + 1, indices).remainder(unit);
+  const Point other = nearby(some);
+  Point turned = other;
+  for (size_t i = 0; i < turned.inputs.size(); ++i)
+    if (some.hasRows(i)) turned.inputs[i] = turned.inputs[i].index_select(0, order);
+  at::Tensor expected;
+  try {
+    expected = outputs(other);
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const std::exception&) {
+    StopScope::poll();
+    return;  // no legal parameters of the model
+  }
+  const Error numbered =
+      dependent("they change with their place in the batch that it was exported for");
+  if (!same(expected.index_select(0, order), outputs(turned), kSameKernels)) throw numbered;
+  const auto before = gradient(other, {});
+  const auto after = gradient(turned, {.order = order});
+  if (before && after && !sameGradient(*before, *after, kSameKernels)) throw numbered;
 }
 
 /// Throws Error where a call of the model's is refused once gradients flow, such as one that writes
@@ -404,11 +478,29 @@ void tryIndependentRows(const Point& point, const StopToken& stop) {
       compareNearby(some);
     }
     compareBesideOthers(some, together, stop);
+    if (isFixed(point) && point.batch() > some.batch()) {
+      compareBesideOtherBlocks(point, some, together);
+      compareOrder(some);
+    }
   } catch (const Error&) {
     StopScope::poll();
     requireDefined(some);
     throw;
   }
+}
+
+void requireIndependentSecondDerivatives(const Point& point, const StopToken& stop) {
+  if (point.batch() < 2 || hasSeparateRows(point)) return;
+  const StopScope scope(stop);
+  const Point some = rowsOf(point, triedRows(point));
+  if (some.batch() < 2) return;
+  forEachReplacement(some, stop, [&](int64_t, const at::Tensor& kept, const Point& other) {
+    const Asked asked{.kept = kept, .second = true};
+    const auto before = gradient(some, asked);
+    const auto after = before ? gradient(other, asked) : std::nullopt;
+    if (after && !sameGradient(*before, *after, kSameKernels))
+      throw dependent("the second derivatives of some change when others are replaced");
+  });
 }
 
 }  // namespace tc

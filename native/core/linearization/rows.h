@@ -59,7 +59,11 @@ int64_t rowsAtOnce(const Point& point, int64_t chunkSize, const StopToken& stop)
 /// once. That costs some thirty forward passes of those rows, and one of the batch.
 void requireIndependentRows(const Point& point, const StopToken& stop);
 
-/// The same by trying them, whatever is known of the program.
+/// The same of the second derivatives, where rows may depend on one another that do not in their
+/// outputs and Jacobians; of rows that are independent in these.
+void requireIndependentSecondDerivatives(const Point& point, const StopToken& stop);
+
+/// As `requireIndependentRows` by trying them, whatever is known of the program.
 void tryIndependentRows(const Point& point, const StopToken& stop);
 
 /// A tensor of the shape and kind of the whole batch's output, of no memory: what targets are

@@ -211,6 +211,7 @@ class CrossEntropy : public Loss {
   /// p − onehot(t), where p_t − 1 is minus the sum of the others: 1 − p_t has no digits left where
   /// p_t rounds to 1.
   static at::Tensor residual(const at::Tensor& p, const at::Tensor& t) {
+    if (p.size(1) == 1) return p - p;  // 0 where p is a number
     const at::Tensor others = p.scatter(1, t, 0);
     return others.scatter(1, t, -others.sum(1, /*keepdim=*/true));
   }

@@ -1,4 +1,6 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/isnan.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
 #include "core/losses/elementwise.h"
@@ -13,7 +15,8 @@ class AbsoluteError : public UndrawnLoss {
     return (y - target).abs();
   }
   at::Tensor slope(const at::Tensor& y, const at::Tensor& target) const override {
-    return (y - target).sign();
+    const at::Tensor r = y - target;
+    return at::where(r.isnan(), r, r.sign());
   }
   at::Tensor curvature(const at::Tensor& y, const at::Tensor&) const override {
     return at::zeros({}, y.options());

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/runtime/error.h"
+#include "core/runtime/sum.h"
 
 namespace tc {
 namespace {
@@ -28,22 +29,24 @@ class Part : public LinearOperator {
 
   /// wᵀBJ v
   at::Tensor sums(const at::Tensor& v, const StopToken& stop) const {
-    at::Tensor sum = at::zeros({map_->means()}, options());
+    Sum sum;
+    sum.add(at::zeros({map_->means()}, options()));
     linearization_->forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
-      sum.add_(map_->weightedSum(part.jvp(v, stop), begin, end));
+      sum.add(map_->weightedSum(part.jvp(v, stop), begin, end));
     });
-    return sum;
+    return sum.total();
   }
   /// JᵀBᵀW(BJ v − 1 meanᵀ); an undefined v or mean is zero.
   at::Tensor around(const at::Tensor& v, const at::Tensor& mean, const StopToken& stop) const {
-    at::Tensor sum = at::zeros({parameters()}, options());
+    Sum sum;
+    sum.add(at::zeros({parameters()}, options()));
     linearization_->forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
       const at::Tensor u =
           v.defined() ? part.jvp(v, stop)
                       : at::zeros_like(linearization_->output().narrow(0, begin, end - begin));
-      sum.add_(part.vjp(map_->applyAround(u, mean, begin, end), stop));
+      sum.add(part.vjp(map_->applyAround(u, mean, begin, end), stop));
     });
-    return sum;
+    return sum.total();
   }
 
  private:

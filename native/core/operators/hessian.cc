@@ -16,6 +16,7 @@
 #include "core/operators/request.h"
 #include "core/program/program.h"
 #include "core/runtime/error.h"
+#include "core/runtime/sum.h"
 
 namespace tc {
 namespace {
@@ -108,6 +109,7 @@ class Hessian : public LinearOperator {
     ChunkOptions here = options;
     here.engine = Engine::kAutograd;
     const int64_t chunk = chunkRows(point_, here, probe, stop);
+    if (chunk < point_.batch()) requireIndependentSecondDerivatives(point_, stop);
     chunks_ = std::make_unique<Chunks<ChunkOfGradients>>(
         point_.batch(), chunk, memoryBudget(point_, options), make, stop,
         [](const ChunkOfGradients&, int64_t, int64_t) {});
@@ -122,15 +124,14 @@ class Hessian : public LinearOperator {
 
  protected:
   at::Tensor apply(const at::Tensor& v, const StopToken& stop) const override {
-    at::Tensor sum;
+    Sum sum;
     const auto tangents = point_.program->unflatten(v);
     if (chunks_) {
       chunks_->forEach(stop, [&](const ChunkOfGradients& part, int64_t, int64_t) {
-        const at::Tensor product = part.matvec(tangents, cols(), stop);
-        sum = sum.defined() ? sum.add_(product) : product;
+        sum.add(part.matvec(tangents, cols(), stop));
       });
     }
-    return sum.defined() ? sum : at::zeros_like(v);
+    return chunks_ ? sum.total() : at::zeros_like(v);
   }
 
  private:

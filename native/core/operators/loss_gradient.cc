@@ -8,6 +8,7 @@
 #include "core/linearization/rows.h"
 #include "core/profiler/stage.h"
 #include "core/runtime/stop.h"
+#include "core/runtime/sum.h"
 
 namespace tc {
 
@@ -17,8 +18,9 @@ LossGradient lossGradient(const Point& point, const ChunkOptions& options,
   const profiling::Stage stage("torch_curvature::loss_gradient", {point.params, point.x()});
   const StopScope scope(stop);  // for losses that are programs
   // A mean over no terms is NaN, even where there are no rows at all.
-  LossGradient result{at::zeros({}, point.params.options()) * objective.valueScale,
-                      at::zeros_like(point.params)};
+  Sum loss;
+  Sum gradient;
+  loss.add(at::zeros({}, point.params.options()) * objective.valueScale);
   const Engine engine = chooseEngine(point, options.engine);
   stage.describes(point.params.numel(), point.batch(),
                   engine == Engine::kFused ? "fused" : "autograd");
@@ -32,10 +34,10 @@ LossGradient lossGradient(const Point& point, const ChunkOptions& options,
       value = weights.times(values, begin, end).sum() * part.valueScale;
       return weights.times(part.loss->gradient(y, part.target) * part.scale, begin, end);
     };
-    result.gradient.add_(linearization->pullback(cotangent, stop));
-    result.loss.add_(value);
+    gradient.add(linearization->pullback(cotangent, stop));
+    loss.add(value);
   });
-  return result;
+  return {loss.total(), point.batch() > 0 ? gradient.total() : at::zeros_like(point.params)};
 }
 
 }  // namespace tc

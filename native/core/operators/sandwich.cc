@@ -12,6 +12,7 @@
 #include "core/operators/centered_parts.h"
 #include "core/operators/jacobian.h"
 #include "core/runtime/device.h"
+#include "core/runtime/sum.h"
 
 namespace tc {
 namespace {
@@ -52,14 +53,12 @@ class Sandwich : public LinearOperator {
       const at::Tensor u = linearization_->jvp(v, stop);
       return linearization_->vjp(map_->apply(u, 0, linearization_->batch()), stop);
     }
-    at::Tensor sum;
+    Sum sum;
     linearization_->forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
       const at::Tensor u = part.jvp(v, stop);
-      const at::Tensor product =
-          part.vjp(mapped(*map_, u, begin, end, linearization_->batch(), stop), stop);
-      sum = sum.defined() ? sum.add_(product) : product;
+      sum.add(part.vjp(mapped(*map_, u, begin, end, linearization_->batch(), stop), stop));
     });
-    return sum.defined() ? sum : at::zeros_like(v);
+    return linearization_->batch() > 0 ? sum.total() : at::zeros_like(v);
   }
 
   at::Tensor applyTransposed(const at::Tensor& v, const StopToken& stop) const override {
@@ -71,18 +70,21 @@ class Sandwich : public LinearOperator {
   at::Tensor applyMany(const at::Tensor& vectors, const StopToken& stop) const override {
     if (map_->identity()) return linearization_->matmat(vectors, stop);
     if (!map_->local()) return LinearOperator::applyMany(vectors, stop);
-    at::Tensor sums = at::zeros_like(vectors, at::MemoryFormat::Contiguous);
+    if (linearization_->batch() == 0) return at::zeros_like(vectors);
+    Sum sums;
     linearization_->forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
-      const int64_t most = std::max(part.output().numel(), cols()) * sums.element_size();
+      const int64_t most = std::max(part.output().numel(), cols()) * vectors.element_size();
       const int64_t atOnce = std::max<int64_t>(1, kVectorBytes / std::max<int64_t>(1, most));
+      const at::Tensor ofPart = at::empty(vectors.sizes(), vectors.options());
       forEachChunk(vectors.size(0), atOnce, stop, [&](int64_t first, int64_t last) {
         at::Tensor u = part.jvps(vectors.narrow(0, first, last - first), stop);
         for (int64_t i = 0; i < last - first; ++i)
           u[i].copy_(mapped(*map_, u[i], begin, end, linearization_->batch(), stop));
-        sums.narrow(0, first, last - first).add_(part.vjps(u, stop));
+        ofPart.narrow(0, first, last - first).copy_(part.vjps(u, stop));
       });
+      sums.add(ofPart);
     });
-    return sums;
+    return sums.total();
   }
 
   at::Tensor makeDiagonal(const StopToken& stop) const override {
@@ -112,7 +114,7 @@ class Sandwich : public LinearOperator {
     const auto fitting = std::clamp<int64_t>(
         static_cast<int64_t>(static_cast<double>(kJacobianBytes) / rowBytes), 1, 512);
     const int64_t rows = wholeUnits(linearization_->point(), fitting);
-    at::Tensor diagonal = at::zeros_like(linearization_->point().params);
+    Sum diagonal;
     try {
       forEachChunk(batch, rows, stop, [&](int64_t begin, int64_t end) {
         const int64_t n = end - begin;
@@ -121,14 +123,14 @@ class Sandwich : public LinearOperator {
         jacobian = jacobian.view({n, outputs, cols()});
         const at::Tensor mapped =
             map_->identity() ? jacobian : at::matmul(block(y, begin, end), jacobian);
-        diagonal.add_((mapped * jacobian).sum(at::IntArrayRef{0, 1}));
+        diagonal.add((mapped * jacobian).sum(at::IntArrayRef{0, 1}));
       });
     } catch (const c10::OutOfMemoryError&) {
       throw;
     } catch (const c10::Error&) {
       return {};
     }
-    return diagonal;
+    return diagonal.total();
   }
 
   /// C of rows [begin, end) as matrices, [n, outputs, outputs].

@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/linearization/fused/gram.h"
 #include "core/linearization/rows.h"
@@ -12,6 +13,7 @@
 #include "core/program/program.h"
 #include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
+#include "core/runtime/sum.h"
 
 namespace tc {
 namespace {
@@ -32,6 +34,10 @@ void addGramBlocks(const at::Tensor& jacobian, const at::Tensor& gram, const Sto
         .addmm_(jacobian.narrow(1, 0, begin + width).t(), block);
   }
 }
+
+/// Rows of J that are added to F at once, or more: of a few, each would write all of F for little
+/// work, and be rounded for itself.
+constexpr int64_t kGramRows = 256;
 
 /// Copies the upper triangle into the lower one.
 void mirrorUpper(const at::Tensor& gram) {
@@ -76,8 +82,10 @@ at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy st
   const auto itemSize = static_cast<int64_t>(point.params.element_size());
   const bool onCpu = point.params.device().is_cpu();
   const bool gramian = strategy == DenseStrategy::kGram;
+  const int64_t held =
+      gramian ? std::max(chunk, std::min(batch, kGramRows / std::max<int64_t>(1, outputs))) : chunk;
   requireMemory(point.params.device(),
-                sumOf(countOf(chunk, outputs, columns, itemSize),
+                sumOf(countOf(held, outputs, columns, itemSize),
                       gramian ? countOf(columns, columns, itemSize) : 0),
                 gramian ? "the dense product (J and F = JᵀJ)" : "the dense product (J)");
 
@@ -87,21 +95,27 @@ at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy st
   // Made within the stages that fill them, which a profile's table names for their memory.
   at::Tensor storage;
   at::Tensor gram;
-  at::Tensor result = at::zeros_like(point.params);
+  Sum result;
+  int64_t filled = 0;
   forEachChunk(batch, chunk, stop, [&](int64_t begin, int64_t end) {
     const int64_t rows = (end - begin) * outputs;
     at::Tensor jacobian;
     {
       const profiling::Stage stage("torch_curvature::jacobian", {point.params});
       if (!storage.defined())
-        storage = at::empty({chunk * outputs, columns}, point.params.options());
-      jacobian = storage.narrow(0, 0, rows);
+        storage = at::empty({held * outputs, columns}, point.params.options());
+      jacobian = storage.narrow(0, filled, rows);
       linearization->jacobian(begin, end, jacobian, stop);
     }
     if (gramian) {
+      filled += rows;
+      if (end < batch && filled + chunk * outputs <= held * outputs) return;
+      jacobian = storage.narrow(0, 0, std::exchange(filled, 0));
       const profiling::Stage stage("torch_curvature::gram", {jacobian});
       // Elsewhere libtorch's own operators count.
-      if (onCpu) stage.counts(2 * rows * columns * columns, rows * columns * (columns + 1));
+      if (onCpu)
+        stage.counts(2 * jacobian.size(0) * columns * columns,
+                     jacobian.size(0) * columns * (columns + 1));
       if (!gram.defined()) {
         gram = at::empty({columns, columns}, point.params.options());
         forRows(gram, stop, [](const at::Tensor& some) { some.zero_(); });
@@ -109,10 +123,12 @@ at::Tensor matvecDense(const Point& point, const at::Tensor& v, DenseStrategy st
       addGram(jacobian, gram, stop);
     } else {
       const profiling::Stage stage("torch_curvature::last_product", {jacobian, v});
-      forRows(jacobian, stop, [&](const at::Tensor& some) { result.addmv_(some.t(), some.mv(v)); });
+      const at::Tensor part = at::zeros_like(point.params);
+      forRows(jacobian, stop, [&](const at::Tensor& some) { part.addmv_(some.t(), some.mv(v)); });
+      result.add(part);
     }
   });
-  if (!gramian) return result;
+  if (!gramian) return result.total();
   const profiling::Stage stage("torch_curvature::last_product", {gram, v});
   if (onCpu) stage.counts(2 * columns * columns);
   if (onCpu) return fused::symmetricMatvec(gram, v, stop);

@@ -38,10 +38,10 @@ constexpr OperatorFamily kFamilies[] = {
      " special_scaled_modified_bessel_k0 special_scaled_modified_bessel_k1 special_sinc"
      " special_spherical_bessel_j0 special_xlog1py special_xlogy special_zeta tan tanh"},
     {"Steps and comparisons: no derivative, but part of how models choose.",
-     " __and__ __or__ __xor__ bitwise_and bitwise_left_shift bitwise_not bitwise_or"
-     " bitwise_right_shift bitwise_xor ceil eq fix floor frac ge greater greater_equal gt"
-     " heaviside isclose isfinite isinf isnan isneginf isposinf isreal le less less_equal"
-     " logical_and logical_not logical_or logical_xor lt ne not_equal round signbit"
+     " __and__ __lshift__ __or__ __rshift__ __xor__ bitwise_and bitwise_left_shift"
+     " bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil eq fix floor frac ge greater"
+     " greater_equal gt heaviside isclose isfinite isinf isnan isneginf isposinf isreal le less"
+     " less_equal logical_and logical_not logical_or logical_xor lt ne not_equal round signbit"
      " special_round trunc"},
     {"Activations.",
      " _prelu_kernel celu elu gelu glu hardshrink hardsigmoid hardswish hardtanh leaky_relu"

@@ -39,7 +39,7 @@ Ending solveOne(System& system, const LinearOperator& a, const at::Tensor& b, co
     record.residualNorm = std::numeric_limits<double>::quiet_NaN();
     return {"nan", "the right-hand side or the start holds NaN or infinity"};
   }
-  if (record.residualNorm == 0) {
+  if (record.residualNorm == 0 && limit > 0) {
     x.zero_();  // the solution, wherever the start was
     return {"converged", ""};
   }

@@ -1,6 +1,6 @@
 /** What hand-written graphs show of effects, of memory by strides and of kernels of other machines. */
 import { expect, test } from 'vitest';
-import { Generator, linearize, Model } from '../../../lib/index.ts';
+import { ekfac, Generator, gaussNewton, kfac, linearize, Model } from '../../../lib/index.ts';
 import { type GraphNode, pt2, rawNode, tensorArgument as T } from './pt2-file.ts';
 
 const call = (op: string, inputs: Record<string, unknown>, ...results: string[]): GraphNode => [
@@ -61,6 +61,36 @@ test('memory by strides is a choice of elements, and refused where something is 
     const beyond = call('as_strided.default', { self: T('p_w'), size, stride }, 'y');
     await expect(Model.load(pt2([linear, beyond], 'y'))).rejects.toThrow(/as_strided.*beyond/);
   }
+});
+
+test('what is written by strides stands in those places', async () => {
+  const where = { size: ints(3, 2), stride: ints(1, 4) };
+  const read = call('as_strided.default', { self: T('p_w'), ...where }, 'r');
+  const sine = call('sin.default', { self: T('r') }, 's');
+  const write = call('as_strided_scatter.default', { self: T('p_w'), src: T('s'), ...where }, 'y');
+  const used = call('linear.default', { input: T('x'), weight: T('y') }, 'z');
+  const written = params.slice();
+  for (const at of [0, 4, 1, 5, 2, 6]) written[at] = Math.sin(params[at]!);
+  const expected = await (await Model.load(pt2([linear], 'h'))).forward(written, x);
+  const found = await forward(pt2([read, sine, write, used], 'z'));
+  found.forEach((value, at) => {
+    expect(value).toBeCloseTo(expected.data[at]!, 12);
+  });
+  const beyond = { size: ints(16), stride: ints(1) };
+  for (const inputs of [
+    { self: T('p_w'), src: T('s'), ...beyond },
+    { self: T('p_w'), src: { as_none: true }, ...where },
+  ]) {
+    const wrong = call('as_strided_scatter.default', inputs, 'y');
+    await expect(Model.load(pt2([linear, read, sine, wrong], 'y'))).rejects.toThrow(
+      /as_strided_scatter.*gather/,
+    );
+  }
+  const twice = { size: ints(2, 2), stride: ints(0, 1) };
+  const again = call('as_strided.default', { self: T('p_w'), ...twice }, 'r');
+  const both = call('as_strided_scatter.default', { self: T('p_w'), src: T('s'), ...twice }, 'y');
+  const model = await Model.load(pt2([again, sine, both, used], 'z'));
+  await expect(linearize({ model, params, x })).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED_OP' });
 });
 
 test('memory by strides is refused where it lay in order for the batch of the export alone', async () => {
@@ -180,4 +210,22 @@ test.each([
   const run = forward(pt2([], 's', [...raw, sums]));
   if (error !== undefined) await expect(run).rejects.toThrow(error);
   else expect((await run).slice(10)).toEqual(new Array(5).fill(0));
+});
+
+test('a parameter without axes has a block of its own', async () => {
+  const scale = call('mul.Tensor', { self: T('h'), other: T('p_s') }, 'y');
+  const model = await Model.load(pt2([linear, scale], 'y', [], {}, {}, true));
+  expect(model.parameters.map(({ shape }) => shape)).toEqual([[], [5, 3]]);
+  const given = new Generator(3).randn([16], { dtype: 'float64' }).data;
+  const target = { data: Int32Array.of(0, 4, 2), shape: [3] };
+  const problem = { model, params: given, x, target, loss: 'cross_entropy' } as const;
+  const exact = (await (await gaussNewton(problem)).toDense()).data[0]!;
+  for (const make of [kfac, ekfac]) {
+    for (const others of ['block', 'diagonal'] as const) {
+      for (const chunkSize of [1, 3]) {
+        const found = await (await make(problem, { others, chunkSize })).toDense();
+        expect(Math.abs(found.data[0]! - exact)).toBeLessThan(1e-12 * exact);
+      }
+    }
+  }
 });

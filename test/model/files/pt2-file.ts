@@ -25,24 +25,30 @@ export const rawNode = ([target, inputs, outputs]: GraphNode) => ({
   metadata: {},
 });
 
-/** `raw` are nodes before the others, `header` replaces entries of the whole, `described` are tensors of the graph. */
+/**
+ * `raw` are nodes before the others, `header` replaces entries of the whole, `described` are tensors of the graph. With
+ * `scalar` there is a parameter s without axes, p_s.
+ */
 export function pt2(
   nodes: readonly GraphNode[],
   output: string,
   raw: readonly object[] = [],
   header: object = {},
   described: object = {},
+  scalar = false,
 ): Uint8Array {
+  const ofScalar = <T>(...some: T[]) => (scalar ? some : []);
   const batch = { as_expr: { expr_str: 's0', hint: { as_int: 3 } } };
   const model = {
     graph_module: {
       graph: {
-        inputs: [tensorArgument('p_w'), tensorArgument('x')],
+        inputs: [tensorArgument('p_w'), ...ofScalar(tensorArgument('p_s')), tensorArgument('x')],
         outputs: [tensorArgument(output)],
         nodes: [...raw, ...nodes.map(rawNode)],
         tensor_values: {
           p_w: { ...meta([size(5), size(3)], true), strides: [size(3), size(1)] },
           x: meta([batch, size(3)]),
+          ...(scalar ? { p_s: meta([], true) } : {}),
           ...described,
         },
         sym_int_values: {},
@@ -52,6 +58,7 @@ export function pt2(
       signature: {
         input_specs: [
           { parameter: { arg: { name: 'p_w' }, parameter_name: 'w' } },
+          ...ofScalar({ parameter: { arg: { name: 'p_s' }, parameter_name: 's' } }),
           { user_input: { arg: tensorArgument('x') } },
         ],
         output_specs: [{ user_output: { arg: tensorArgument(output) } }],
@@ -67,6 +74,16 @@ export function pt2(
   };
   const weights = {
     config: {
+      ...(scalar
+        ? {
+            s: {
+              path_name: 'weight_1',
+              is_param: true,
+              use_pickle: false,
+              tensor_meta: { ...meta([], true), strides: [] },
+            },
+          }
+        : {}),
       w: {
         path_name: 'weight_0',
         is_param: true,
@@ -81,6 +98,7 @@ export function pt2(
     { name: 'm/archive_format', data: text('pt2') },
     { name: 'm/byteorder', data: text('little') },
     { name: 'm/data/weights/weight_0', data: Buffer.from(new Float32Array(15).fill(0.5).buffer) },
+    ...ofScalar({ name: 'm/data/weights/weight_1', data: Buffer.from(Float32Array.of(1.5).buffer) }),
     { name: 'm/data/weights/model_weights_config.json', data: text(weights) },
     { name: 'm/data/constants/model_constants_config.json', data: text({ config: {} }) },
   ]);

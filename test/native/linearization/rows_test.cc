@@ -4,7 +4,10 @@
 #include "code_of.h"
 #include "core/linearization/chunked.h"
 #include "core/linearization/rows.h"
+#include "core/losses/objective.h"
+#include "core/operators/hessian.h"
 #include "core/products/dense.h"
+#include "core/products/forward.h"
 #include "core/products/on_the_fly.h"
 #include "core/program/program.h"
 #include "core/runtime/error.h"
@@ -171,6 +174,45 @@ TEST_CASE("rows that depend on one another are refused where they are cut apart,
     }
     CHECK_NOTHROW(requireIndependentRows(mixed(mix, 1), kNever));
   }
+}
+
+TEST_CASE("rows that depend on one another in second derivatives alone have a Hessian as a whole") {
+  const std::vector<std::pair<const char*, Mix>> mixes = {
+      {"mean",
+       [](Builder& b, auto h) {
+         const auto off = b.call("aten::sub.Tensor", {h, b.call("aten::detach", {h})});
+         const auto mean = b.call("aten::mean.dim", {off, kBatchAxis, true});
+         return b.call("aten::add.Tensor", {h, b.call("aten::mul.Tensor", {off, mean})});
+       }},
+      {"neighbor",
+       [](Builder& b, auto h) {
+         const auto off = b.call("aten::sub.Tensor", {h, b.call("aten::detach", {h})});
+         const auto moved =
+             b.call("aten::roll", {off, std::vector<double>{1}, std::vector<double>{0}});
+         return b.call("aten::add.Tensor", {h, b.call("aten::mul.Tensor", {off, moved})});
+       }},
+  };
+  const auto hessianOf = [](const Point& point, int64_t chunkSize) {
+    const at::Tensor target = at::zeros_like(forwardPass(point, 0, kNever));
+    const Objective objective =
+        makeObjective(makeLoss("mse"), outputLike(point), target, Reduction::kSum);
+    ChunkOptions options;
+    options.chunkSize = chunkSize;
+    return hessian(point, options, objective, {}, kNever);
+  };
+  for (const auto& [name, mix] : mixes) {
+    CAPTURE(name);
+    for (const int64_t batch : {3, 6, 40}) {
+      const Point point = mixed(mix, batch);
+      CHECK_NOTHROW(requireIndependentRows(point, kNever));
+      CHECK_NOTHROW(hessianOf(point, 0));
+      CHECK(codeOf([&] { hessianOf(point, 2); }) == "ERR_UNSUPPORTED_OP");
+    }
+  }
+  const Point separate = mixed([](Builder& b, auto h) { return b.call("aten::sin", {h}); }, 6);
+  CHECK_NOTHROW(requireIndependentSecondDerivatives(separate, kNever));
+  CHECK(difference(hessianOf(separate, 2)->toDense(kNever),
+                   hessianOf(separate, 0)->toDense(kNever)) < 1e-12);
 }
 
 TEST_CASE("rows that seldom show that they depend on one another are refused") {

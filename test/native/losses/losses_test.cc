@@ -117,6 +117,53 @@ TEST_CASE("the factors of Hessians are the Hessians") {
   CHECK((factors.weights.unsqueeze(2) * factors.vectors).isnan().any().item<bool>());
 }
 
+TEST_CASE("what is no number has no gradient that is one") {
+  const at::Tensor nan = at::full({}, NAN, at::kDouble);
+  for (const char* name : {"mse", "l1", "huber", "smooth_l1", "bce_with_logits", "poisson_nll",
+                           "gaussian_nll", "cross_entropy"}) {
+    const bool ofClasses = std::string(name) == "cross_entropy";
+    for (const int64_t outputs : {ofClasses ? 1 : 2, 4}) {
+      CAPTURE(name);
+      CAPTURE(outputs);
+      at::Tensor y = at::linspace(0.5, 2, 3 * outputs, at::kDouble).view({3, outputs});
+      const bool halves = std::string(name) == "gaussian_nll";
+      const at::Tensor target =
+          ofClasses ? at::zeros({3}, at::kLong)
+                    : at::full({3, halves ? outputs / 2 : outputs}, 0.5, at::kDouble);
+      y[1][outputs - 1].copy_(nan);
+      const at::Tensor gradient = makeLoss(name)->gradient(y, target);
+      CHECK(gradient[1].isnan().any().item<bool>());
+      CHECK_FALSE(gradient[0].isnan().any().item<bool>());
+      CHECK_FALSE(gradient[2].isnan().any().item<bool>());
+      if (ofClasses || halves) continue;
+      at::Tensor unknown = target.clone();
+      unknown[2][0].copy_(nan);
+      y[1].fill_(1);
+      CHECK(makeLoss(name)->gradient(y, unknown)[2].isnan().any().item<bool>());
+      CHECK_FALSE(makeLoss(name)->gradient(y, unknown)[1].isnan().any().item<bool>());
+    }
+  }
+}
+
+TEST_CASE("a smooth_l1 as narrow as its precision has numbers for") {
+  const at::Tensor zero = at::zeros({1, 1}, at::kDouble);
+  const auto curvature = [&](double beta, at::ScalarType dtype) {
+    LossOptions options;
+    options.set("beta", beta);
+    const auto loss = makeLoss("smooth_l1", options);
+    const at::Tensor y = zero.to(dtype);
+    CHECK(loss->gradient(y, y).item<double>() == 0);
+    return loss->hessianProduct(y, y, at::ones_like(y)).item<double>();
+  };
+  for (const double beta : {1e-30, 1e-100, 1e-300}) {
+    CAPTURE(beta);
+    CHECK(curvature(beta, at::kDouble) == 1 / beta);
+  }
+  CHECK(curvature(1e-30, at::kFloat) == static_cast<float>(1e30));
+  CHECK(curvature(1e-100, at::kFloat) == 0);  // none of its numbers but 0 is as small
+  CHECK(curvature(0, at::kDouble) == 0);
+}
+
 TEST_CASE("draws of Poisson distributions have their means, variances and zeros") {
   constexpr int64_t kRows = 40'000;
   // On both sides of where the method changes.

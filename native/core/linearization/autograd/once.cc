@@ -18,6 +18,7 @@
 #include "core/linearization/rows.h"
 #include "core/linearization/rows_on_cores.h"
 #include "core/profiler/stage.h"
+#include "core/runtime/sum.h"
 
 namespace tc {
 namespace {
@@ -92,16 +93,14 @@ class AutogradOnce final : public Once {
   AutogradOnce(const Point& point, int64_t chunkSize) : Once(point), chunkSize_(chunkSize) {}
 
   at::Tensor matvec(const at::Tensor& v, const StopToken& stop) override {
-    at::Tensor sum;
+    Sum sum;
     const std::vector<at::Tensor> tangents = point().program->unflatten(v);
     const int64_t chunk = rowsAtOnce(point(), chunkSize_, stop);
     forEachChunk(point().batch(), chunk, stop, [&](int64_t begin, int64_t end) {
       const RowsOnCores cores(withRows(point(), begin, end));
-      const at::Tensor here =
-          cores.sum(stop, [&](size_t i) { return product(cores.part(i), v, tangents, stop); });
-      sum = sum.defined() ? sum.add_(here) : here;
+      sum.add(cores.sum(stop, [&](size_t i) { return product(cores.part(i), v, tangents, stop); }));
     });
-    return sum.defined() ? sum : at::zeros_like(v);
+    return point().batch() > 0 ? sum.total() : at::zeros_like(v);
   }
 
   /// By a graph of the forward pass alone, which no tangents go through.

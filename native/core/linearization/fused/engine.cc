@@ -22,6 +22,7 @@
 #include "core/program/program.h"
 #include "core/runtime/error.h"
 #include "core/runtime/lazy.h"
+#include "core/runtime/sum.h"
 
 namespace tc {
 namespace {
@@ -236,7 +237,7 @@ class FusedLinearization final : public Linearization {
     const int64_t atOnce = tilesOfFactors(factors);
     if (atOnce == 0) return std::nullopt;
     const fused::DiagonalLayout layout = fused::diagonalLayout(plan_);
-    at::Tensor sum;
+    Sum sum;
     for (int64_t begin = 0; begin < plan_.tiles; begin += atOnce) {
       const int64_t end = std::min(plan_.tiles, begin + atOnce);
       const int64_t start = begin * plan_.tile;
@@ -255,9 +256,9 @@ class FusedLinearization final : public Linearization {
                                        n, kept(tile), scratch, scratch + plan_.scratch.size, layout,
                                        target, stop);
                    });
-      sum = sum.defined() ? sum.add_(part) : part;
+      sum.add(part);
     }
-    return sum.defined() ? sum : at::zeros_like(params_);
+    return plan_.tiles > 0 ? sum.total() : at::zeros_like(params_);
   }
 
   void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) override {

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include "core/profiler/stage.h"
 #include "core/runtime/parallel.h"
 #include "core/runtime/stop.h"
+#include "core/runtime/sum.h"
 
 namespace tc::fused {
 
@@ -53,8 +55,28 @@ class Tiles {
   template <typename Body>
   at::Tensor sum(const TileProgram<T>& program, int64_t extra, int64_t parameters,
                  Body&& body) const {
-    const at::Tensor gradient = at::empty({parameters}, options_);
     const at::Tensor scratch = scratchMemory(extra);
+    if (end_ == begin_) return at::zeros({parameters}, options_);
+    Sum gradient;
+    const int64_t most = kTilesAtOnce * workers_;
+    for (int64_t begin = begin_; begin < end_; begin += most) {
+      gradient.add(part(begin, std::min(end_, begin + most))
+                       .sumInPrecision(program, scratch, parameters, body));
+    }
+    return gradient.total();
+  }
+
+ private:
+  /// Parameters from which it pays to add the threads' sums on several threads.
+  static constexpr int64_t kParallelSum = 1 << 15;
+  static constexpr size_t kCacheLine = 64;
+  /// Tiles of a thread whose gradients are added in the precision of the parameters.
+  static constexpr int64_t kTilesAtOnce = 1024;
+
+  template <typename Body>
+  at::Tensor sumInPrecision(const TileProgram<T>& program, const at::Tensor& scratch,
+                            int64_t parameters, Body&& body) const {
+    const at::Tensor gradient = at::empty({parameters}, options_);
     if (plan_.sharesRows()) {
       sumByRows(program, scratch, gradient, body);
     } else {
@@ -62,11 +84,6 @@ class Tiles {
     }
     return gradient;
   }
-
- private:
-  /// Parameters from which it pays to add the threads' sums on several threads.
-  static constexpr int64_t kParallelSum = 1 << 15;
-  static constexpr size_t kCacheLine = 64;
 
   /// Round by round: the tiles leave δ and v in the shared memory, then each thread makes its rows
   /// of every gradient.

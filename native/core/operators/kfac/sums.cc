@@ -5,10 +5,12 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -129,6 +131,30 @@ void add(at::Tensor& sum, const at::Tensor& term) {
   sum = sum.defined() ? sum.add_(term) : term.contiguous();
 }
 
+/// A sum over the positions of each row, [n, g, d] of [n, R, g, d]. Where the terms cancel it is 0
+/// and not what rounding leaves of them: there is no direction in that.
+class PositionSum {
+ public:
+  void add(const at::Tensor& x) {
+    tc::add(sum_, x.sum(1));
+    tc::add(sizes_, x.abs().sum(1));
+  }
+  bool defined() const { return sum_.defined(); }
+  at::Tensor total() const {
+    const double epsilon = sum_.scalar_type() == at::kDouble
+                               ? std::numeric_limits<double>::epsilon()
+                               : std::numeric_limits<float>::epsilon();
+    return at::where(sum_.abs() <= sizes_ * (kRoundings * epsilon), 0, sum_);
+  }
+
+ private:
+  /// How far off a term may be, and their sum, in units of the last place.
+  static constexpr double kRoundings = 64;
+
+  at::Tensor sum_;
+  at::Tensor sizes_;
+};
+
 /// Which positions of an embedding count, [n, R]: those with a gradient.
 at::Tensor countedPositions(const LayerUse& use, const at::Tensor& indices,
                             const at::TensorOptions& options) {
@@ -166,7 +192,7 @@ class LayerSums {
   /// `gradients` are those by the layer's results, in the order of the uses.
   void addOutputs(const std::vector<at::Tensor>& gradients, const at::Tensor& q,
                   const StopToken& stop) {
-    at::Tensor summed;
+    PositionSum summed;
     for (size_t i = 0; i < layer_.uses.size(); ++i) {
       if (!gradients[firstTap_ + i].defined()) continue;
       at::Tensor g = outputPositions(layer_.uses[i], gradients[firstTap_ + i]);
@@ -175,12 +201,12 @@ class LayerSums {
         g = g * counted.unsqueeze(2).unsqueeze(3);
       }
       if (sharing_ == Sharing::kReduce) {
-        add(summed, g.sum(1));
+        summed.add(g);
       } else {
         sums_.output.add(g.flatten(0, 1), q.repeat_interleave(g.size(1)), stop);
       }
     }
-    if (summed.defined()) sums_.output.add(summed, q, stop);
+    if (summed.defined()) sums_.output.add(summed.total(), q, stop);
   }
 
  private:
@@ -192,7 +218,7 @@ class LayerSums {
 
   /// Σ over positions of the inputs, each row divided by its number of positions, [n, g, d].
   at::Tensor meanInput() const {
-    at::Tensor sum;
+    PositionSum sum;
     at::Tensor count = at::zeros_like(weights_);
     for (size_t i = 0; i < layer_.uses.size(); ++i) {
       if (layer_.uses[i].kind == LayerUse::Kind::kEmbedding) {
@@ -200,15 +226,15 @@ class LayerSums {
         const at::Tensor counted = countedPositions(layer_.uses[i], places, weights_.options());
         at::Tensor occurrences = at::zeros({places.size(0), inputs()}, weights_.options());
         occurrences.scatter_add_(1, places, counted);
-        add(sum, occurrences.unsqueeze(1));
+        sum.add(occurrences.view({places.size(0), 1, 1, inputs()}));
         count.add_(counted.sum(1));
       } else {
         const at::Tensor a = inputPositions(layer_.uses[i], argument(i), block_.bias.has_value());
-        add(sum, a.sum(1));
+        sum.add(a);
         count.add_(static_cast<double>(a.size(1)));
       }
     }
-    return sum / count.clamp_min(1).view({-1, 1, 1});
+    return sum.total() / count.clamp_min(1).view({-1, 1, 1});
   }
 
   void addIndices(size_t i) {
@@ -247,7 +273,8 @@ class LayerSums {
 /// Sums of a parameter that no layer covers.
 void addOther(const at::Tensor& gradient, const at::Tensor& q, Others others, BlockSums& sums,
               const StopToken& stop) {
-  const at::Tensor g = gradient.flatten(1);  // [n, p]
+  const int64_t rows = gradient.size(0);
+  const at::Tensor g = gradient.reshape({rows, gradient.numel() / rows});
   if (others == Others::kDiagonal) {
     forEachChunk(g.size(0), kTerms, stop, [&](int64_t begin, int64_t end) {
       const at::Tensor some = g.narrow(0, begin, end - begin);
