@@ -66,7 +66,9 @@ function runSome([program, ...args], names, seconds, onDone) {
       if (code === 0) return resolve([]);
       if (code === GO_ON && current === undefined) return resolve(names.slice(finished));
       if (current === undefined) {
-        return reject(new Error(`${program} ${args.join(' ')} ended with ${stopped ?? code ?? signal}: ${errors}`));
+        return reject(
+          new Error(`${program} ${args.join(' ')} ended with ${stopped ?? code ?? signal}: ${errors}`),
+        );
       }
       onDone({ done: current, crashed: stopped ?? `${signal ?? `exit code ${code}`} ${lastLine(errors)}` });
       resolve(names.slice(finished + 1));

@@ -472,6 +472,25 @@ describe('the corrected eigenvalues', () => {
     expect(trace(whole) / trace(empiricalFisherSync(problem))).toBeCloseTo(1, 10);
   });
 
+  it('are those of any basis where the gradients at the positions of a row cancel', () => {
+    // The mean over the positions is subtracted: G is 0 but for rounding.
+    const centered = [nn.conv1d(2, 3, 1, { bias: false }), nn.layerNorm(4, { elementwiseAffine: false })];
+    const all = [...centered, nn.tanh(), nn.flatten(), nn.linear(12, 2)];
+    const given = squared(all, randn(7, 2, 4), [2]);
+    for (const chunkSize of [1, 3, 7]) {
+      const op = ekfacSync(given, { approximation: 'reduce', chunkSize });
+      const block = op.submatrix(['0.*']).diagonalSync();
+      for (let output = 1; output < 3; output++)
+        expect(relativeError(block.subarray(2 * output, 2 * output + 2), block.subarray(0, 2))).toBeLessThan(
+          1e-9,
+        );
+      expect(distance(op, ekfacSync(given, { approximation: 'reduce' }))).toBeLessThan(1e-9);
+      expect(kfacSync(given, { approximation: 'reduce' }).submatrix(['0.*']).diagonalSync()).toEqual(
+        new Float64Array(6),
+      );
+    }
+  });
+
   it.each(['diagonal', 'block'] as const)('without any layer are those of kfac, others: %s', (others) => {
     const norms = squared([nn.layerNorm(3), nn.tanh()], randn(6, 3), [3]);
     expect(distance(ekfacSync(norms, { others }), kfacSync(norms, { others }))).toBeLessThan(1e-12);

@@ -351,6 +351,33 @@ it('stops when its signal is aborted', async () => {
   await expect(endless).rejects.toThrow(/enough/);
 });
 
+it('kfac of many batches in float32 keeps its digits', async () => {
+  const small = Model.sequential([nn.linear(2, 2)]);
+  const some = small.init({ seed: 1 });
+  const rows = 700;
+  const all = { data: new Float32Array(2 * rows).fill(0.7123), shape: [rows, 2] };
+  const ones = { data: new Float32Array(2 * rows).fill(1), shape: [rows, 2] };
+  const cutAt = ({ data }: typeof all, row: number) => ({
+    data: data.subarray(2 * row, 2 * row + 2),
+    shape: [1, 2],
+  });
+  const batches = Array.from({ length: rows }, (_, row) => ({
+    x: cutAt(all, row),
+    target: cutAt(ones, row),
+  }));
+  const whole = await kfac({
+    model: small,
+    params: some,
+    x: all,
+    target: ones,
+    loss: 'mse',
+    reduction: 'sum',
+  });
+  const streamed = await kfac({ model: small, params: some, batches, loss: 'mse', reduction: 'sum' });
+  const [a, b] = [await streamed.trace(), await whole.trace()];
+  expect(Math.abs(a / b - 1)).toBeLessThan(1e-6);
+});
+
 const OF_LOSSES = { gaussNewton, hessian, fisher, empiricalFisher, kfac, ekfac, lossAndGradient };
 it.each(Object.entries(OF_LOSSES))('%s says that a batch does not fit the model', async (_, make) => {
   const unfit = {

@@ -140,10 +140,9 @@ bool same(const at::Tensor& expected, const at::Tensor& actual, double tolerance
 
 /// What is asked of ∂⟨y, u⟩/∂θ.
 struct Asked {
-  std::optional<at::Tensor> kept = {};   ///< the rows where u is not zero; all of them
-  int64_t first = 0;                     ///< the number of the first row in u
-  std::optional<at::Tensor> order = {};  ///< of the rows of u
-  bool second = false;                   ///< its derivative along some v in its place
+  std::optional<at::Tensor> kept = {};  ///< the rows where u is not zero; all of them
+  int64_t first = 0;                    ///< the number of the first row in u
+  bool second = false;                  ///< its derivative along some v in its place
 };
 
 /// It, flat, for some u; nothing where the model has no such derivative.
@@ -159,8 +158,7 @@ std::optional<at::Tensor> gradient(const Point& point, const Asked& asked) {
     const int64_t begin = asked.first * (y.numel() / point.batch());
     const at::Tensor some =
         at::arange(begin, begin + y.numel(), y.options().requires_grad(false)) * 1.7;
-    at::Tensor wave = some.cos().view(y.sizes());
-    if (asked.order) wave = wave.index_select(0, *asked.order);
+    const at::Tensor wave = some.cos().view(y.sizes());
     at::Tensor u = wave;
     if (asked.kept) {
       u = at::zeros_like(y.detach(), at::MemoryFormat::Contiguous);
@@ -412,33 +410,6 @@ void compareBesideOtherBlocks(const Point& point, const Point& some, const at::T
   }
 }
 
-/// The rows of a block in another order, of which each should be what it is in its own place, with
-/// its gradient: rows of the next block are in those places.
-void compareOrder(const Point& some) {
-  const int64_t unit = some.batch();
-  const auto indices = some.params.options().dtype(at::kLong);
-  const at::Tensor order = at::arange(1, unit + 1, indices).remainder(unit);
-  const Point other = nearby(some);
-  Point turned = other;
-  for (size_t i = 0; i < turned.inputs.size(); ++i)
-    if (some.hasRows(i)) turned.inputs[i] = turned.inputs[i].index_select(0, order);
-  at::Tensor expected;
-  try {
-    expected = outputs(other);
-  } catch (const c10::OutOfMemoryError&) {
-    throw;
-  } catch (const std::exception&) {
-    StopScope::poll();
-    return;  // no legal parameters of the model
-  }
-  const Error numbered =
-      dependent("they change with their place in the batch that it was exported for");
-  if (!same(expected.index_select(0, order), outputs(turned), kSameKernels)) throw numbered;
-  const auto before = gradient(other, {});
-  const auto after = gradient(turned, {.order = order});
-  if (before && after && !sameGradient(*before, *after, kSameKernels)) throw numbered;
-}
-
 /// Throws Error where a call of the model's is refused once gradients flow, such as one that writes
 /// to one place twice: its numbers change from run to run, and with them the rows.
 void requireDefined(const Point& point) {
@@ -478,10 +449,8 @@ void tryIndependentRows(const Point& point, const StopToken& stop) {
       compareNearby(some);
     }
     compareBesideOthers(some, together, stop);
-    if (isFixed(point) && point.batch() > some.batch()) {
+    if (isFixed(point) && point.batch() > some.batch())
       compareBesideOtherBlocks(point, some, together);
-      compareOrder(some);
-    }
   } catch (const Error&) {
     StopScope::poll();
     requireDefined(some);
