@@ -87,6 +87,7 @@ Point rowsOf(const Point& point, const std::vector<int64_t>& chosen) {
 /// The numbers of `count` rows of so many, the first and the last among them.
 std::vector<int64_t> spread(int64_t count, int64_t rows) {
   std::vector<int64_t> chosen;
+  chosen.reserve(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) chosen.push_back(i * (rows - 1) / (count - 1));
   return chosen;
 }
@@ -350,6 +351,7 @@ void compareAmongAll(const Point& point, const Point& some, const std::vector<in
   Point whole = some;
   whole.inputs = inputsOf(point, {all.begin(), all.end()});
   std::vector<int64_t> places;
+  places.reserve(chosen.size());
   for (const int64_t row : chosen) places.push_back(std::distance(all.begin(), all.find(row)));
   const at::Tensor among = outputs(whole);
   const at::Tensor rowsAmong =

@@ -80,7 +80,7 @@ class ChunkOfGradients {
   }
   int64_t bytes() const {
     int64_t sum = 0;
-    for (const auto& graph : graphs_) sum += graph->bytes();
+    for (const auto& graph : graphs_) sum += graph ? graph->bytes() : 0;
     return sum;
   }
 
