@@ -491,6 +491,17 @@ describe('the corrected eigenvalues', () => {
     }
   });
 
+  it('are NaN where gradients are infinite', () => {
+    const given = squared(
+      [nn.conv1d(2, 3, 1, { bias: false }), nn.flatten(), nn.linear(12, 2)],
+      randn(3, 2, 4),
+      [2],
+    );
+    (given.params as Float64Array)[8] = Number.POSITIVE_INFINITY;
+    const found = dense(kfacSync(given, { approximation: 'reduce' }));
+    expect(found.some((each) => !Number.isFinite(each))).toBe(true);
+  });
+
   it.each(['diagonal', 'block'] as const)('without any layer are those of kfac, others: %s', (others) => {
     const norms = squared([nn.layerNorm(3), nn.tanh()], randn(6, 3), [3]);
     expect(distance(ekfacSync(norms, { others }), kfacSync(norms, { others }))).toBeLessThan(1e-12);

@@ -92,8 +92,8 @@ std::vector<int64_t> spread(int64_t count, int64_t rows) {
   return chosen;
 }
 
-/// Some rows of a large batch. Those that are largest in some input are among
-/// them, as what depends on the largest or on a norm may be of them alone.
+/// Some rows of a large batch. Those that are largest in some input are among them, as what depends
+/// on the largest or on a norm may be of them alone.
 std::vector<int64_t> chosenRows(const Point& point) {
   std::set<int64_t> chosen{0, point.batch() - 1};
   for (size_t i = 0; i < point.inputs.size() && chosen.size() < kSmallBatch / 2; ++i) {
@@ -139,14 +139,14 @@ bool same(const at::Tensor& expected, const at::Tensor& actual, double tolerance
   return alike.all().item<bool>();
 }
 
-/// What is asked of ∂⟨y, u⟩/∂θ.
+/// Which of the derivatives ∂⟨y, u⟩/∂θ.
 struct Asked {
   std::optional<at::Tensor> kept = {};  ///< the rows where u is not zero; all of them
   int64_t first = 0;                    ///< the number of the first row in u
   bool second = false;                  ///< its derivative along some v in its place
 };
 
-/// It, flat, for some u; nothing where the model has no such derivative.
+/// ∂⟨y, u⟩/∂θ as asked, flat, for some u; nothing where the model has no such derivative.
 std::optional<at::Tensor> gradient(const Point& point, const Asked& asked) {
   try {
     const at::AutoGradMode recorded(true);

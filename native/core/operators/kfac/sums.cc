@@ -144,7 +144,8 @@ class PositionSum {
     const double epsilon = sum_.scalar_type() == at::kDouble
                                ? std::numeric_limits<double>::epsilon()
                                : std::numeric_limits<float>::epsilon();
-    return at::where(sum_.abs() <= sizes_ * (kRoundings * epsilon), 0, sum_);
+    // Neither NaN nor infinity is below anything.
+    return at::where(sum_.abs() < sizes_ * (kRoundings * epsilon), 0, sum_);
   }
 
  private:
