@@ -12,7 +12,7 @@ const ALONE = [
   'test/release/release.test.ts',
   'test/native/fuzz/*.test.ts',
   'test/profiler/*.test.ts',
-  'test/addon/{async,overhead}.test.ts',
+  'test/addon/{async,event-loop,overhead}.test.ts',
 ];
 
 /**
