@@ -72,6 +72,8 @@ describe.each(SOLVERS)('%s cut short', (_, solve) => {
     expect(none.x).not.toBe(x0);
     expect(none.residualNorm).toBeCloseTo(Math.hypot(...start), 12);
     expect(solve(op, b, { maxIterations: 0 }).x).toEqual(new Float64Array(n));
+    const still = solve(op, new Float64Array(n), { x0, maxIterations: 0 });
+    expect(still).toMatchObject({ x: x0, converged: false, reason: 'maxIterations' });
     const right = fill(n, (i) => b[i]! / values[i]!);
     expect(solve(op, b, { x0: right, maxIterations: 0 })).toMatchObject({ converged: true, iterations: 0 });
     for (const maxIterations of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])
