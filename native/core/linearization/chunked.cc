@@ -127,7 +127,7 @@ at::Tensor ChunkedLinearization::vjp(const at::Tensor& u, const StopToken& stop)
   forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
     sum.add(part.vjp(u.narrow(0, begin, end - begin), stop));
   });
-  return batch() > 0 ? sum.total() : at::zeros_like(point_.params);
+  return sum.totalLike(point_.params);
 }
 
 at::Tensor ChunkedLinearization::matvec(const at::Tensor& v, const StopToken& stop) {
@@ -135,7 +135,7 @@ at::Tensor ChunkedLinearization::matvec(const at::Tensor& v, const StopToken& st
   stage.describes(parameters(), batch(), engine_);
   Sum sum;
   forEach(stop, [&](Linearization& part, int64_t, int64_t) { sum.add(part.matvec(v, stop)); });
-  return batch() > 0 ? sum.total() : at::zeros_like(point_.params);
+  return sum.totalLike(point_.params);
 }
 
 at::Tensor ChunkedLinearization::matmat(const at::Tensor& vectors, const StopToken& stop) {
@@ -144,7 +144,7 @@ at::Tensor ChunkedLinearization::matmat(const at::Tensor& vectors, const StopTok
   Sum sum;
   forEach(stop,
           [&](Linearization& part, int64_t, int64_t) { sum.add(part.matmat(vectors, stop)); });
-  return batch() > 0 ? sum.total() : at::zeros_like(vectors);
+  return sum.totalLike(vectors);
 }
 
 void ChunkedLinearization::jacobian(int64_t begin, int64_t end, const at::Tensor& out,
@@ -154,7 +154,6 @@ void ChunkedLinearization::jacobian(int64_t begin, int64_t end, const at::Tensor
 
 std::optional<at::Tensor> ChunkedLinearization::diagonal(const RowFactorsOf& factors,
                                                          const StopToken& stop) {
-  if (batch() == 0) return at::zeros_like(point_.params);
   std::optional<Sum> sum(std::in_place);
   forEach(stop, [&](Linearization& part, int64_t begin, int64_t) {
     if (!sum) return;
@@ -167,7 +166,7 @@ std::optional<at::Tensor> ChunkedLinearization::diagonal(const RowFactorsOf& fac
       sum.reset();
     }
   });
-  return sum ? std::optional(sum->total()) : std::nullopt;
+  return sum ? std::optional(sum->totalLike(point_.params)) : std::nullopt;
 }
 
 int64_t ChunkedLinearization::bytes() const {

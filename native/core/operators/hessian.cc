@@ -131,7 +131,7 @@ class Hessian : public LinearOperator {
         sum.add(part.matvec(tangents, cols(), stop));
       });
     }
-    return chunks_ ? sum.total() : at::zeros_like(v);
+    return sum.totalLike(v);
   }
 
  private:

@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 
 #include "core/linearization/engine.h"
 #include "core/linearization/rows.h"
@@ -37,7 +36,7 @@ LossGradient lossGradient(const Point& point, const ChunkOptions& options,
     gradient.add(linearization->pullback(cotangent, stop));
     loss.add(value);
   });
-  return {loss.total(), point.batch() > 0 ? gradient.total() : at::zeros_like(point.params)};
+  return {loss.total(), gradient.totalLike(point.params)};
 }
 
 }  // namespace tc

@@ -58,7 +58,7 @@ class Sandwich : public LinearOperator {
       const at::Tensor u = part.jvp(v, stop);
       sum.add(part.vjp(mapped(*map_, u, begin, end, linearization_->batch(), stop), stop));
     });
-    return linearization_->batch() > 0 ? sum.total() : at::zeros_like(v);
+    return sum.totalLike(v);
   }
 
   at::Tensor applyTransposed(const at::Tensor& v, const StopToken& stop) const override {
@@ -70,7 +70,6 @@ class Sandwich : public LinearOperator {
   at::Tensor applyMany(const at::Tensor& vectors, const StopToken& stop) const override {
     if (map_->identity()) return linearization_->matmat(vectors, stop);
     if (!map_->local()) return LinearOperator::applyMany(vectors, stop);
-    if (linearization_->batch() == 0) return at::zeros_like(vectors);
     Sum sums;
     linearization_->forEach(stop, [&](Linearization& part, int64_t begin, int64_t end) {
       const int64_t most = std::max(part.output().numel(), cols()) * vectors.element_size();
@@ -84,7 +83,7 @@ class Sandwich : public LinearOperator {
       });
       sums.add(ofPart);
     });
-    return sums.total();
+    return sums.totalLike(vectors);
   }
 
   at::Tensor makeDiagonal(const StopToken& stop) const override {
@@ -130,7 +129,7 @@ class Sandwich : public LinearOperator {
     } catch (const c10::Error&) {
       return {};
     }
-    return diagonal.total();
+    return diagonal.totalLike(linearization_->point().params);
   }
 
   /// C of rows [begin, end) as matrices, [n, outputs, outputs].

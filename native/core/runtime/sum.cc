@@ -1,5 +1,7 @@
 #include "core/runtime/sum.h"
 
+#include <ATen/ops/zeros_like.h>
+
 namespace tc {
 namespace {
 
@@ -19,5 +21,9 @@ void Sum::add(const at::Tensor& term) {
 }
 
 at::Tensor Sum::total() const { return sum_.defined() ? sum_.to(precision_) : sum_; }
+
+at::Tensor Sum::totalLike(const at::Tensor& like) const {
+  return sum_.defined() ? total() : at::zeros_like(like);
+}
 
 }  // namespace tc

@@ -14,6 +14,8 @@ class Sum {
   void add(const at::Tensor& term);
   /// In the precision of the terms; undefined where there were none.
   at::Tensor total() const;
+  /// The same, with zeros like `like` where there were none.
+  at::Tensor totalLike(const at::Tensor& like) const;
 
  private:
   at::Tensor sum_;

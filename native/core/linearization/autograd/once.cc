@@ -100,7 +100,7 @@ class AutogradOnce final : public Once {
       const RowsOnCores cores(withRows(point(), begin, end));
       sum.add(cores.sum(stop, [&](size_t i) { return product(cores.part(i), v, tangents, stop); }));
     });
-    return point().batch() > 0 ? sum.total() : at::zeros_like(v);
+    return sum.totalLike(v);
   }
 
   /// By a graph of the forward pass alone, which no tangents go through.

@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <limits>
@@ -258,7 +257,7 @@ class FusedLinearization final : public Linearization {
                    });
       sum.add(part);
     }
-    return plan_.tiles > 0 ? sum.total() : at::zeros_like(params_);
+    return sum.totalLike(params_);
   }
 
   void jacobian(int64_t begin, int64_t end, const at::Tensor& out, const StopToken& stop) override {

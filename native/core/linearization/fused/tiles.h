@@ -55,8 +55,8 @@ class Tiles {
   template <typename Body>
   at::Tensor sum(const TileProgram<T>& program, int64_t extra, int64_t parameters,
                  Body&& body) const {
-    const at::Tensor scratch = scratchMemory(extra);
     if (end_ == begin_) return at::zeros({parameters}, options_);
+    const at::Tensor scratch = scratchMemory(extra);
     Sum gradient;
     const int64_t most = kTilesAtOnce * workers_;
     for (int64_t begin = begin_; begin < end_; begin += most) {
