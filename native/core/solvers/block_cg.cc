@@ -20,6 +20,7 @@
 
 #include "core/operators/factorizations.h"
 #include "core/profiler/stage.h"
+#include "core/runtime/precision.h"
 #include "core/solvers/cg.h"
 #include "core/solvers/scale.h"
 #include "core/solvers/symmetry.h"

@@ -16,6 +16,7 @@
 #include "core/profiler/stage.h"
 #include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
+#include "core/runtime/precision.h"
 #include "core/solvers/convergence.h"
 #include "core/solvers/dense_eigsh.h"
 #include "core/solvers/probes.h"

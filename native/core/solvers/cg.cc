@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/profiler/stage.h"
+#include "core/runtime/precision.h"
 #include "core/solvers/block_cg.h"
 #include "core/solvers/linear_method.h"
 

@@ -13,6 +13,7 @@
 #include "core/operators/factorizations.h"
 #include "core/profiler/stage.h"
 #include "core/runtime/error.h"
+#include "core/runtime/precision.h"
 #include "core/solvers/block_lanczos.h"
 #include "core/solvers/convergence.h"
 #include "core/solvers/dense_eigsh.h"

@@ -11,6 +11,7 @@
 #include "core/profiler/stage.h"
 #include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
+#include "core/runtime/precision.h"
 #include "core/solvers/scale.h"
 
 namespace tc {

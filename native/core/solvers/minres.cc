@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/profiler/stage.h"
+#include "core/runtime/precision.h"
 #include "core/solvers/linear_method.h"
 
 namespace tc {

@@ -10,6 +10,7 @@
 
 #include "core/operators/factorizations.h"
 #include "core/runtime/error.h"
+#include "core/runtime/precision.h"
 #include "core/solvers/inverse.h"
 #include "core/solvers/krylov.h"
 #include "core/solvers/probes.h"

@@ -80,11 +80,4 @@ double dotOf(const at::Tensor& x, const at::Tensor& y) {
   return x.scalar_type() == at::kDouble ? at::dot(x, y).item<double>() : wideDot(x, y);
 }
 
-double epsilonOf(const at::Tensor& tensor) { return epsilonOf(tensor.options()); }
-
-double epsilonOf(const at::TensorOptions& options) {
-  return options.dtype() == at::kDouble ? std::numeric_limits<double>::epsilon()
-                                        : std::numeric_limits<float>::epsilon();
-}
-
 }  // namespace tc

@@ -27,8 +27,5 @@ inline constexpr const char* kOutOfRange =
 /// ‖x‖ and ⟨x, y⟩ as numbers, summed in float64; the norm neither overflows nor vanishes early.
 double normOf(const at::Tensor& x);
 double dotOf(const at::Tensor& x, const at::Tensor& y);
-/// Distance from 1 to the next number in the tensor's precision.
-double epsilonOf(const at::Tensor& tensor);
-double epsilonOf(const at::TensorOptions& options);
 
 }  // namespace tc

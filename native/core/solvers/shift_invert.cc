@@ -11,6 +11,7 @@
 #include "core/operators/combine.h"
 #include "core/operators/factorizations.h"
 #include "core/runtime/error.h"
+#include "core/runtime/precision.h"
 #include "core/solvers/dense_eigsh.h"
 #include "core/solvers/minres.h"
 #include "core/solvers/rayleigh_ritz.h"

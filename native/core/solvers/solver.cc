@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/runtime/error.h"
+#include "core/runtime/precision.h"
 #include "core/solvers/symmetry.h"
 
 namespace tc {

@@ -13,6 +13,7 @@
 #include "core/operators/factorizations.h"
 #include "core/profiler/stage.h"
 #include "core/runtime/error.h"
+#include "core/runtime/precision.h"
 #include "core/solvers/krylov.h"
 #include "core/solvers/method.h"
 #include "core/solvers/probes.h"

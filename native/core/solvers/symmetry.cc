@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/runtime/error.h"
+#include "core/runtime/precision.h"
 #include "core/solvers/probes.h"
 #include "core/solvers/scale.h"
 

@@ -21,6 +21,7 @@
 #include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
 #include "core/runtime/error.h"
+#include "core/runtime/precision.h"
 #include "core/solvers/probes.h"
 #include "core/solvers/scale.h"
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/operators/factorizations.h"
+#include "core/runtime/precision.h"
 
 namespace tc {
 
@@ -56,11 +57,9 @@ std::pair<at::Tensor, at::Tensor> eighOrNaN(const at::Tensor& matrices, const St
 
 at::Tensor withoutRounding(const at::Tensor& eigenvalues, at::IntArrayRef axes, int64_t d) {
   if (eigenvalues.numel() == 0) return eigenvalues;
-  const double epsilon = eigenvalues.scalar_type() == at::kDouble
-                             ? std::numeric_limits<double>::epsilon()
-                             : std::numeric_limits<float>::epsilon();
   const at::Tensor sizes = eigenvalues.abs();
-  const at::Tensor noise = sizes.amax(axes, /*keepdim=*/true) * (epsilon * static_cast<double>(d));
+  const at::Tensor noise =
+      sizes.amax(axes, /*keepdim=*/true) * (epsilonOf(eigenvalues) * static_cast<double>(d));
   return at::where(sizes <= noise, 0, eigenvalues);
 }
 

@@ -16,6 +16,7 @@
 #include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
 #include "core/runtime/error.h"
+#include "core/runtime/precision.h"
 
 namespace tc {
 namespace {
@@ -105,13 +106,11 @@ void OutputGradients::forEachRoot(const at::Tensor& y, const Objective& part,
   columns.clear();
   const at::Tensor symmetric = (hessian + hessian.transpose(2, 3)) / 2;
   const auto [all, vectors] = eighOrNaN(symmetric, stop);
-  const double epsilon = y.scalar_type() == at::kDouble ? std::numeric_limits<double>::epsilon()
-                                                        : std::numeric_limits<float>::epsilon();
   // What rounding leaves of an eigenvalue 0 (of a softmax) is of the size of what is off the
   // diagonal; the eigenvalues of a diagonal Hessian are exact, however small.
   const at::Tensor off = symmetric - at::diag_embed(symmetric.diagonal(0, 2, 3));
   const at::Tensor noise =
-      off.abs().amax({2, 3}).unsqueeze(2) * (epsilon * static_cast<double>(layout.outputs));
+      off.abs().amax({2, 3}).unsqueeze(2) * (epsilonOf(y) * static_cast<double>(layout.outputs));
   const at::Tensor values = at::where(all.abs() <= noise, at::zeros_like(all), all);
   for (int64_t datum = 0; datum < data; ++datum) {
     for (int64_t root = 0; root < layout.outputs; ++root) {

@@ -10,7 +10,6 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -19,6 +18,7 @@
 #include "core/profiler/stage.h"
 #include "core/runtime/bytes.h"
 #include "core/runtime/device.h"
+#include "core/runtime/precision.h"
 
 namespace tc {
 namespace {
@@ -141,11 +141,8 @@ class PositionSum {
   }
   bool defined() const { return sum_.defined(); }
   at::Tensor total() const {
-    const double epsilon = sum_.scalar_type() == at::kDouble
-                               ? std::numeric_limits<double>::epsilon()
-                               : std::numeric_limits<float>::epsilon();
     // Neither NaN nor infinity is below anything.
-    return at::where(sum_.abs() < sizes_ * (kRoundings * epsilon), 0, sum_);
+    return at::where(sum_.abs() < sizes_ * (kRoundings * epsilonOf(sum_)), 0, sum_);
   }
 
  private:
