@@ -1,15 +1,9 @@
 /** What hand-written graphs show of effects, of memory by strides and of kernels of other machines. */
 import { expect, test } from 'vitest';
 import { ekfac, Generator, gaussNewton, kfac, linearize, Model } from '../../../lib/index.ts';
-import { type GraphNode, pt2, rawNode, tensorArgument as T } from './pt2-file.ts';
+import { call, type GraphNode, ints, pt2, rawNode, tensorArgument as T } from './pt2-file.ts';
 
-const call = (op: string, inputs: Record<string, unknown>, ...results: string[]): GraphNode => [
-  `torch.ops.aten.${op}`,
-  Object.entries(inputs),
-  results,
-];
 const linear = call('linear.default', { input: T('x'), weight: T('p_w') }, 'h');
-const ints = (...as_ints: number[]) => ({ as_ints });
 
 const x = new Generator(1).randn([3, 3], { dtype: 'float64' });
 const params = new Generator(2).randn([15], { dtype: 'float64' }).data;

@@ -1,15 +1,8 @@
 /** Files that were exported for a fixed number of rows, 3, and are given more: some blocks of that many. */
 import { describe, expect, it } from 'vitest';
 import { Generator, hessian, Model, matvecOnTheFly, tensor } from '../../../lib/index.ts';
-import { type GraphNode, pt2, tensorArgument as T } from './pt2-file.ts';
+import { call, type GraphNode, int, ints, pt2, tensorArgument as T } from './pt2-file.ts';
 
-const call = (op: string, inputs: Record<string, unknown>, result: string): GraphNode => [
-  `torch.ops.aten.${op}`,
-  Object.entries(inputs),
-  [result],
-];
-const ints = (...as_ints: number[]) => ({ as_ints });
-const int = (as_int: number) => ({ as_int });
 const linear = call('linear.default', { input: T('x'), weight: T('p_w') }, 'h');
 const fixed = { x: { dtype: 7, sizes: [int(3), int(3)], strides: [int(3), int(1)], storage_offset: int(0) } };
 const load = (...nodes: GraphNode[]) => Model.load(pt2([linear, ...nodes], 'y', [], {}, fixed, true));

@@ -2,21 +2,28 @@
 import { writeZip } from './write-zip.ts';
 
 export const tensorArgument = (name: string) => ({ as_tensor: { name } });
+export const int = (as_int: number) => ({ as_int });
+export const ints = (...as_ints: number[]) => ({ as_ints });
 
 /** `[target, inputs as [name, argument], names of the results]` */
 export type GraphNode = readonly [string, readonly (readonly [string, unknown])[], readonly string[]];
 
-const size = (as_int: number) => ({ as_int });
 const meta = (sizes: unknown[], requires_grad = false) => ({
   dtype: 7,
   sizes,
   requires_grad,
   device: { type: 'cpu', index: null },
   strides: [],
-  storage_offset: size(0),
+  storage_offset: int(0),
   layout: 7,
 });
 
+/** A call of an operator of ATen. */
+export const call = (op: string, inputs: Record<string, unknown>, ...results: string[]): GraphNode => [
+  `torch.ops.aten.${op}`,
+  Object.entries(inputs),
+  results,
+];
 /** A node as PyTorch writes it. */
 export const rawNode = ([target, inputs, outputs]: GraphNode) => ({
   target,
@@ -46,8 +53,8 @@ export function pt2(
         outputs: [tensorArgument(output)],
         nodes: [...raw, ...nodes.map(rawNode)],
         tensor_values: {
-          p_w: { ...meta([size(5), size(3)], true), strides: [size(3), size(1)] },
-          x: meta([batch, size(3)]),
+          p_w: { ...meta([int(5), int(3)], true), strides: [int(3), int(1)] },
+          x: meta([batch, int(3)]),
           ...(scalar ? { p_s: meta([], true) } : {}),
           ...described,
         },
@@ -88,7 +95,7 @@ export function pt2(
         path_name: 'weight_0',
         is_param: true,
         use_pickle: false,
-        tensor_meta: { ...meta([size(5), size(3)], true), strides: [size(3), size(1)] },
+        tensor_meta: { ...meta([int(5), int(3)], true), strides: [int(3), int(1)] },
       },
     },
   };

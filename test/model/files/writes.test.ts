@@ -1,10 +1,8 @@
 /** Operators that put values in places: where a place is written twice, libtorch's gradient is that of no function. */
 import { describe, expect, test } from 'vitest';
 import { Generator, hessian, linearize, Model, matvecDense } from '../../../lib/index.ts';
-import { type GraphNode, pt2, tensorArgument as T } from './pt2-file.ts';
+import { type GraphNode, int, ints, pt2, tensorArgument as T } from './pt2-file.ts';
 
-const int = (as_int: number) => ({ as_int });
-const ints = (...as_ints: number[]) => ({ as_ints });
 const call = (op: string, result: string, inputs: Record<string, unknown>): GraphNode => [
   `torch.ops.aten.${op}`,
   Object.entries(inputs),
