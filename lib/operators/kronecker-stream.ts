@@ -65,11 +65,9 @@ async function joined(
   signal: AbortSignal | undefined,
   empty: boolean,
 ): Promise<KroneckerOperator | undefined> {
-  let [all, some, count]: [KroneckerOperator | undefined, KroneckerOperator | undefined, number] = [
-    undefined,
-    undefined,
-    0,
-  ];
+  let all: KroneckerOperator | undefined;
+  let some: KroneckerOperator | undefined;
+  let count = 0;
   const plus = async (sum: KroneckerOperator | undefined, part: KroneckerOperator) => {
     if (sum === undefined) return part;
     using before = sum;
